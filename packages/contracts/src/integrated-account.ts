@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { jsonObjectSchema } from './json.ts'
+import { providerIdSchema } from './provider-ids.ts'
+
+export const accountStatuses = ['active', 'needs_reauth', 'permission_denied', 'paused'] as const
+export const accountStatusSchema = z.enum(accountStatuses).meta({ id: 'IntegratedAccountStatus' })
+export type AccountStatus = z.infer<typeof accountStatusSchema>
+
+const secret = (maximum = 8192) => z.string().trim().min(1).max(maximum)
+
+/** What each way of logging in needs. Which types a provider takes is told by `meta/create`. */
+export const credentialsSchema = z
+  .discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('api_token'), api_token: secret() }),
+    z.strictObject({ type: z.literal('api_key'), api_key: secret() }),
+    z.strictObject({ type: z.literal('private_key_jwt'), client_id: secret(), private_key: secret(), key_id: secret() }),
+    z.strictObject({ type: z.literal('service_account'), client_email: secret(), private_key: secret(), subject: secret() }),
+    z.strictObject({ type: z.literal('refresh_token'), client_id: secret(), client_secret: secret(), refresh_token: secret() }),
+    z.strictObject({ type: z.literal('jwt_bearer'), client_id: secret(), private_key: secret(), username: secret() }),
+    z.strictObject({ type: z.literal('client_credentials'), client_id: secret(), client_secret: secret() }),
+  ])
+  .meta({ id: 'Credentials', description: 'Write-only: never returned.', writeOnly: true })
+export type Credentials = z.infer<typeof credentialsSchema>
+export type CredentialType = Credentials['type']
+
+export const accountLimitsSchema = z
+  .strictObject({
+    requests: z.int().min(1).max(100_000).optional().meta({ description: 'Calls allowed in `per_seconds`, at most. Without it the documented limit of the provider holds.' }),
+    per_seconds: z.int().min(1).max(86_400).optional(),
+    concurrency: z.int().min(1).max(100).optional().meta({ description: 'Operations of this account that run side by side.' }),
+  })
+  .meta({ id: 'AccountLimits' })
+export type AccountLimits = z.infer<typeof accountLimitsSchema>
+
+/** `base_url` and `token_url`, and the provider's own defaults: checked against the provider's own schema. */
+export const accountConfigSchema = jsonObjectSchema.meta({ description: 'base_url, token_url, and the defaults of the provider.' })
+
+export const integratedAccountInputSchema = z
+  .strictObject({
+    provider: providerIdSchema,
+    name: z.string().trim().min(1).max(200),
+    credentials: credentialsSchema,
+    config: accountConfigSchema.optional(),
+    limits: accountLimitsSchema.optional(),
+  })
+  .meta({ id: 'IntegratedAccountInput' })
+
+export const integratedAccountPatchSchema = z
+  .strictObject({
+    name: z.string().trim().min(1).max(200).optional(),
+    credentials: credentialsSchema.optional(),
+    config: accountConfigSchema.optional().meta({ description: 'Merged into the present config; null removes a key.' }),
+    limits: accountLimitsSchema.optional(),
+  })
+  .meta({ id: 'IntegratedAccountPatch' })
+
+export const integratedAccountSchema = z
+  .object({
+    id: z.uuid(),
+    provider: providerIdSchema,
+    name: z.string(),
+    status: accountStatusSchema,
+    status_reason: z.string().nullable(),
+    status_since: z.iso.datetime(),
+    credential_type: z.string(),
+    config: accountConfigSchema,
+    limits: accountLimitsSchema,
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'IntegratedAccount' })
+export type IntegratedAccountResource = z.infer<typeof integratedAccountSchema>
