@@ -1,0 +1,104 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { z } from 'zod'
+import type { RateLimitUsage } from './rate-limit.ts'
+import { rateLimitRuleSchema } from './rate-limit.ts'
+
+/** Alphabetical: a vendor's place in this list is its offset from the first port, whichever vendors exist. */
+export const VENDOR_IDS = ['activecampaign', 'cisco_meraki', 'files_com', 'google_workspace', 'okta', 'salesforce'] as const
+export type VendorId = (typeof VENDOR_IDS)[number]
+
+export type Headers = Readonly<Record<string, string>>
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+
+/**
+ * What a request is for. Faults and limits are aimed by it: `create` makes a user, `lookup` finds one by its
+ * natural key or id (what a client does after an unknown outcome), `token` trades credentials for a token.
+ */
+export const REQUEST_KINDS = ['create', 'lookup', 'token', 'other'] as const
+export type RequestKind = (typeof REQUEST_KINDS)[number]
+
+export interface VendorRequest {
+  /** Counts from 1 since the last reset; the ledger's key. */
+  readonly number: number
+  readonly method: string
+  /** As sent, without the query. */
+  readonly path: string
+  /** The `:name` parts of the route's path, percent-decoded. */
+  readonly parameters: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+  /** The origin the client used, for links and `instance_url`: http://host:port. */
+  readonly baseUrl: string
+}
+
+export interface VendorResponse {
+  readonly status: number
+  readonly headers?: Headers
+  /** JSON, or a string sent as it is (give it a content-type); left out: an empty body. */
+  readonly body?: Json
+}
+
+export interface Route {
+  readonly method: string
+  /** `/api/v1/users/:idOrLogin`; a `:name` takes one segment. The first route that fits wins. */
+  readonly path: string
+  readonly kind: RequestKind | ((request: VendorRequest) => RequestKind)
+  handle(request: VendorRequest): VendorResponse | Promise<VendorResponse>
+}
+
+/** A bucket that a request counts against; a null rule means unlimited. */
+export interface RateLimitCharge {
+  readonly bucket: string
+  readonly rule: z.output<typeof rateLimitRuleSchema> | null
+}
+
+/** The vendor's own words for what the framework does in its name. */
+export interface VendorAnswers {
+  unknownRoute(request: VendorRequest): VendorResponse
+  /**
+   * `usage` is null when a fault invents the refusal. `retryAfter`: a string is sent verbatim as Retry-After,
+   * null leaves the header out, undefined means what the vendor really sends.
+   */
+  rateLimited(request: VendorRequest, usage: RateLimitUsage | null, retryAfter?: string | null): VendorResponse
+  serverError(request: VendorRequest, status: number): VendorResponse
+  expiredToken(request: VendorRequest): VendorResponse
+  /** Only where the vendor refuses for quota with something else than its rate-limit answer. */
+  quotaExceeded?(request: VendorRequest): VendorResponse
+}
+
+/** One vendor's running state; thrown away and made anew by a reset. */
+export interface VendorSimulator {
+  readonly routes: readonly Route[]
+  readonly answers: VendorAnswers
+  /** Every bucket the request counts against; the tightest one is shown in the headers. */
+  charges(request: VendorRequest, kind: RequestKind): readonly RateLimitCharge[]
+  /** Headers on every answer, errors too; a response's own headers win. */
+  headers(request: VendorRequest, usage: RateLimitUsage | null): Headers
+  /** For GET /__simulator/state: everything held, with secrets reduced by `describePassword` or a boolean. */
+  state(): { readonly users: readonly Json[] } & Readonly<Record<string, Json>>
+}
+
+/** Every vendor's settings schema extends this one, is strict, and gives every setting a default. */
+export const commonSettingsSchema = z.strictObject({
+  /** Seeds the dice of faults with a probability. */
+  seed: z.int().default(1),
+  /** Added to the vendor's clock: Date header, timestamps, limits, token expiry. */
+  clock_skew_ms: z.int().default(0),
+})
+export type CommonSettings = z.output<typeof commonSettingsSchema>
+
+export interface VendorContext<Settings extends CommonSettings> {
+  /** Read at every use: a PATCH of the settings counts from the next request on. */
+  settings(): Settings
+  /** The vendor's clock, in epoch milliseconds. */
+  now(): number
+  /** Call once per user, at the moment it exists. `key` is the natural key, such as the login. */
+  recordCreated(request: VendorRequest, user: { readonly id: string; readonly key: string }): void
+}
+
+export interface Vendor<Settings extends CommonSettings = CommonSettings> {
+  readonly id: VendorId
+  readonly settingsSchema: z.ZodType<Settings>
+  createSimulator(context: VendorContext<Settings>): VendorSimulator
+}
