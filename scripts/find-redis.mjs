@@ -24,9 +24,9 @@ export function findRedisServer() {
 /**
  * Finds a server, or says so and installs one with the system's package manager.
  * Returns undefined when neither works; `say` has then heard why.
- * `onProcess` is handed each installer as it starts, so that the caller can stop it.
+ * `start` starts the installer; a caller that must be able to stop it passes its own.
  */
-export async function findOrInstallRedisServer({ say = console.log, onProcess } = {}) {
+export async function findOrInstallRedisServer({ say = console.log, start = startProcess } = {}) {
   const found = findRedisServer()
   if (found) return found
   const manager = packageManagers.find(({ command }) => isOnPath(command))
@@ -42,10 +42,10 @@ export async function findOrInstallRedisServer({ say = console.log, onProcess } 
   const prefix = manager.needsRoot && !isRoot ? ['sudo', '-n'] : []
   say(`No redis-server or valkey-server (6.2 or newer) on PATH: installing ${manager.packages[0]} with ${manager.command} (this happens once).`)
   // A list that cannot be refreshed may still be good enough to install from.
-  if (manager.prepare) await run(manager, prefix, manager.prepare, onProcess)
+  if (manager.prepare) await run(manager, prefix, manager.prepare, start)
   let exit
   for (const name of manager.packages) {
-    exit = await run(manager, prefix, [...manager.install, name], onProcess)
+    exit = await run(manager, prefix, [...manager.install, name], start)
     if (exit.code !== 0) continue
     const installed = findRedisServer() ?? firstUsable(usualFolders)
     if (installed) return installed
@@ -54,11 +54,10 @@ export async function findOrInstallRedisServer({ say = console.log, onProcess } 
   return undefined
 }
 
-async function run({ command, env = {} }, prefix, args, onProcess) {
+async function run({ command, env = {} }, prefix, args, start) {
   // `env` and not process.env alone: sudo passes no variables on.
   const words = [...prefix, 'env', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), command, ...args]
-  const child = startProcess({ name: command, command: words[0], args: words.slice(1) })
-  onProcess?.(child)
+  const child = start({ name: command, command: words[0], args: words.slice(1) })
   const exit = await child.exited
   return { ...exit, lines: child.lastLines() }
 }

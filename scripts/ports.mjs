@@ -1,16 +1,17 @@
 import { connect, createServer } from 'node:net'
-import { Refusal } from './refusal.mjs'
 
-/** True when a listener can be opened there now; someone may still take the port before it is used. */
-export function isPortFree(port, host = '127.0.0.1') {
-  return new Promise((resolve, reject) => {
+/** Why nothing can listen there now, in a few words; undefined when the port is free. It may still be taken before it is used. */
+export async function whyPortIsNotFree(port, host = '127.0.0.1') {
+  // Where a listener on all addresses holds the port, some systems still let a second one bind a single address.
+  if (await isAnswering(port, host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)) return 'is taken'
+  return new Promise((resolve) => {
     const server = createServer()
     server.once('error', (error) => {
-      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(false)
-      else reject(new Refusal(`cannot listen on ${host}: ${error.message}`))
+      if (error.code === 'EADDRINUSE') resolve('is taken')
+      else if (error.code === 'EACCES') resolve('may not be opened by this user')
+      else resolve(`cannot be opened on ${host} (${error.code})`)
     })
-    // Exclusive, so that a port held through a shared handle counts as taken.
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)))
   })
 }
 
@@ -26,15 +27,14 @@ export function findFreePort(host = '127.0.0.1') {
   })
 }
 
-/** Whether anything answers there, whichever address it is bound to. */
-export function isAnswering(port, host = '127.0.0.1', timeoutMs = 500) {
+function isAnswering(port, host) {
   return new Promise((resolve) => {
     const socket = connect({ port, host })
     const finish = (answers) => {
       socket.destroy()
       resolve(answers)
     }
-    socket.setTimeout(timeoutMs, () => finish(false))
+    socket.setTimeout(500, () => finish(false))
     socket.once('connect', () => finish(true))
     socket.once('error', () => finish(false))
   })

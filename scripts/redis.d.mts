@@ -13,7 +13,6 @@ export function startRedis(options: {
   appendonly?: false | 'everysec' | 'always'
   command?: string
   logFile?: string
-  onLine?: (line: string) => void
 }): Promise<StartedRedis>
 
 export function pingRedis(url: string, timeoutMs?: number): Promise<string | undefined>

@@ -15,7 +15,7 @@ import { Refusal } from './refusal.mjs'
  * - `port`: 0 or absent takes a free one. A fault test passes the `port` of the server it killed to start it again.
  * - `appendonly`: `false` (nothing survives), `'everysec'`, or `'always'` (fsync before every answer).
  * - `command`: the server's path; found on PATH when absent.
- * - `logFile`, `onLine`: where its log goes, see startProcess.
+ * - `logFile`: where its log goes. `start`: starts the process, in place of startProcess.
  *
  * Resolves with `{ url, port, pid, exited, stop(signal = 'SIGTERM') }`; `stop` resolves when the process is gone.
  * `stop('SIGKILL')` is the crash that fault tests want.
@@ -25,14 +25,14 @@ import { Refusal } from './refusal.mjs'
  * await redis.stop('SIGKILL')
  * const again = await startRedis({ dir, port: redis.port, appendonly: 'always' })
  */
-export async function startRedis({ dir, port = 0, appendonly = false, command = findRedisServer(), logFile, onLine }) {
+export async function startRedis({ dir, port = 0, appendonly = false, command = findRedisServer(), logFile, start = startProcess }) {
   if (!command) throw new Refusal('no redis-server or valkey-server (6.2 or newer) on PATH')
   mkdirSync(dir, { recursive: true })
   // A free port may be taken before Redis opens it; a given one is the caller's to choose again.
   for (let attempt = 1; ; attempt += 1) {
     const chosen = port || (await findFreePort())
     try {
-      return await startOnPort({ dir, port: chosen, appendonly, command, logFile, onLine })
+      return await startOnPort({ dir, port: chosen, appendonly, command, logFile, start })
     } catch (error) {
       const lostRace = error instanceof ChildEnded && error.child.lastLines().some((line) => /in use/i.test(line))
       if (port || !lostRace || attempt === 5) throw error
@@ -40,12 +40,12 @@ export async function startRedis({ dir, port = 0, appendonly = false, command = 
   }
 }
 
-async function startOnPort({ dir, port, appendonly, command, logFile, onLine }) {
+async function startOnPort({ dir, port, appendonly, command, logFile, start }) {
   const persistence = appendonly ? ['--appendonly', 'yes', '--appendfsync', appendonly] : ['--appendonly', 'no']
   const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--daemonize', 'no', '--save', '', ...persistence]
   // noeviction: under memory pressure Redis must refuse writes, never drop a queue (docs.bullmq.io, going to production).
   args.push('--maxmemory-policy', 'noeviction')
-  const child = startProcess({ name: 'redis', command, args, logFile, onLine })
+  const child = start({ name: 'redis', command, args, logFile })
   const url = `redis://127.0.0.1:${port}`
   // Whoever answers must be this child: PING alone would also please a stranger who took the port first.
   const isReady = async () => ((await ask(url, ['INFO', 'server'], `process_id:${child.pid}\r\n`)) === undefined ? true : undefined)
@@ -56,7 +56,7 @@ async function startOnPort({ dir, port, appendonly, command, logFile, onLine }) 
     await child.stop({ signal: 'SIGKILL' })
     throw error
   }
-  return { url, port, pid: child.pid, exited: child.exited, child, stop: (signal = 'SIGTERM') => child.stop({ signal, graceMs: 15_000 }) }
+  return { url, port, pid: child.pid, exited: child.exited, stop: (signal = 'SIGTERM') => child.stop({ signal, graceMs: 15_000 }) }
 }
 
 /** Resolves with undefined when a Redis answers PING at `url`, else with the reason in a few words. Needs no client library. */

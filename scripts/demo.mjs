@@ -1,0 +1,90 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { writePrivately } from './data-folder.mjs'
+import { demoAccounts } from './demo-accounts.mjs'
+import { demoFile } from './paths.mjs'
+import { bootstrapTenant } from './services.mjs'
+
+/**
+ * The demo tenant: two keys and one integrated account per simulator. What `.muster/demo.json` remembers and the API
+ * still knows is used again. The file is written after every step, so an interrupted start makes nothing twice.
+ */
+export async function prepareDemo({ startTool, env, url, simulators, say }) {
+  const kept = readDemo()
+  const demo = { url, ...(await findKeys(url, kept)), integrated_accounts: {}, simulators }
+  if (!demo.api_key) {
+    say('Making a demo tenant…')
+    const { admin_api_key } = await bootstrapTenant({ startTool, env, tenant: 'demo' })
+    const { api_key } = await call(url, admin_api_key, 'POST', '/api-keys', { name: 'demo', scopes: ['provision', 'read'] })
+    Object.assign(demo, { api_key, admin_api_key })
+  }
+  save(demo)
+  for (const [provider, simulatorUrl] of Object.entries(simulators)) {
+    if (!demoAccounts[provider]) continue
+    try {
+      demo.integrated_accounts[provider] = await prepareAccount({ demo, provider, simulatorUrl, keptId: kept.integrated_accounts?.[provider] })
+      save(demo)
+    } catch (error) {
+      // The other providers are still worth having.
+      if (!(error instanceof CallFailed)) throw error
+      say(`No demo account for ${provider}: ${error.message}`)
+    }
+  }
+  return demo
+}
+
+async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
+  const { credentials, config } = demoAccounts[provider]
+  const wanted = config(simulatorUrl)
+  const found = keptId && (await call(demo.url, demo.admin_api_key, 'GET', `/integrated-accounts/${keptId}`, undefined, [404]))
+  if (!found) {
+    const body = { provider, name: `Demo ${provider}`, credentials, config: wanted }
+    return (await call(demo.url, demo.admin_api_key, 'POST', '/integrated-accounts', body)).id
+  }
+  // The simulators may have moved to other ports, and a simulator that was reset may have turned the account away.
+  const change = {}
+  if (Object.entries(wanted).some(([name, value]) => found.config?.[name] !== value)) change.config = wanted
+  if (found.status === 'needs_reauth' || found.status === 'permission_denied') change.credentials = credentials
+  if (Object.keys(change).length > 0) await call(demo.url, demo.admin_api_key, 'PATCH', `/integrated-accounts/${keptId}`, change)
+  return keptId
+}
+
+/** The remembered keys, or nothing when one of them is refused, as with another Redis than last time. */
+async function findKeys(url, { api_key, admin_api_key }) {
+  for (const key of [api_key, admin_api_key]) {
+    const found = key && (await call(url, key, 'GET', '/integrated-accounts', undefined, [401, 403]))
+    if (!found) return {}
+  }
+  return { api_key, admin_api_key }
+}
+
+/** A call whose answer was an error; one of `absent` resolves with undefined instead. */
+async function call(url, key, method, path, body, absent = []) {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${key}`, ...(body && { 'content-type': 'application/json' }) },
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(30_000),
+  })
+  const text = await response.text()
+  if (response.ok) return text ? JSON.parse(text) : {}
+  if (absent.includes(response.status)) return undefined
+  throw new CallFailed(`${method} ${path} answered ${response.status} ${text.slice(0, 500)}`)
+}
+
+class CallFailed extends Error {
+  name = 'CallFailed'
+}
+
+function readDemo() {
+  if (!existsSync(demoFile)) return {}
+  try {
+    return JSON.parse(readFileSync(demoFile, 'utf8'))
+  } catch {
+    // Damaged by hand: made anew.
+    return {}
+  }
+}
+
+function save(demo) {
+  writePrivately(demoFile, `${JSON.stringify(demo, null, 2)}\n`)
+}
