@@ -1,0 +1,32 @@
+/** One HTTP exchange, as handed to whoever owns the sockets. Redirects are never followed. */
+export interface HttpRequest {
+  method: string
+  url: string
+  headers: Record<string, string>
+  body?: string
+  /** The whole exchange, from look-up of the name to the last byte of the answer. */
+  timeoutMs: number
+  signal?: AbortSignal
+}
+
+export interface HttpResponse {
+  status: number
+  /** Names in lower case; repeated headers joined by a comma. */
+  headers: Record<string, string>
+  body: string
+}
+
+/** Throws `TransportError` when no complete answer came. */
+export type HttpClient = (request: HttpRequest) => Promise<HttpResponse>
+
+/** No complete answer came. `isSent` decides everything after a create: false only when not one byte of the request can have arrived. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError'
+  readonly code: string
+  readonly isSent: boolean
+  constructor(code: string, isSent: boolean, options?: { cause?: unknown }) {
+    super(code, options)
+    this.code = code
+    this.isSent = isSent
+  }
+}

@@ -1,0 +1,39 @@
+import type { LookupAddress } from 'node:dns'
+import dns from 'node:dns'
+import net from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+/** Only globally routable unicast passes: no loopback, private, link-local (metadata), CGNAT, ULA, NAT64, 6to4, Teredo, mapped or documentation ranges. */
+export function isPublicAddress(address: string): boolean {
+  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast'
+}
+
+/** A connection was refused by us, before a byte was sent. */
+export class AddressRefusedError extends Error {
+  override readonly name = 'AddressRefusedError'
+  readonly code = 'ADDRESS_REFUSED'
+}
+
+/**
+ * Throws when the host is written as an IP address that is not public. Needed beside the guarded look-up, since no look-up happens for
+ * a literal: measured, http://127.0.0.1 and http://2130706433 went straight past a guard that sat in `lookup` alone.
+ */
+export function refusePrivateLiteral(hostname: string): void {
+  const bare = hostname.replace(/^\[|\]$/g, '')
+  if (net.isIP(bare) !== 0 && !isPublicAddress(bare)) throw new AddressRefusedError(`${bare} is not a public address`)
+}
+
+type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void
+
+/** A `dns.lookup` that fails when any of the addresses is not public: the address checked is the address connected to, so rebinding has no window. */
+export function guardedLookup(hostname: string, options: dns.LookupOptions, callback: LookupCallback): void {
+  dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    if (error) return callback(error, [])
+    const refused = addresses.find(({ address }) => !isPublicAddress(address))
+    if (refused) return callback(new AddressRefusedError(`${hostname} resolves to ${refused.address}, which is not a public address`), [])
+    if (options.all) return callback(null, addresses)
+    const [first] = addresses
+    if (!first) return callback(Object.assign(new Error(`no address for ${hostname}`), { code: 'ENOTFOUND' }), [])
+    callback(null, first.address, first.family)
+  })
+}

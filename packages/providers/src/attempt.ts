@@ -1,0 +1,182 @@
+import type { Warning } from '@muster/contracts/operation'
+import type { Connection } from './connection.ts'
+import { isSuccess } from './connection.ts'
+import {
+  RemoteFailureError,
+  UnresolvedInputError,
+  type AccountContext,
+  type CreateInput,
+  type CreatePlan,
+  type FoundUser,
+  type LookUp,
+  type Provider,
+  type RemoteFailure,
+  type RemoteResponse,
+} from './provider.ts'
+import { judgeOwnership } from './same-user.ts'
+
+/** Creates of this operation that may have reached the provider without an answer. Unix milliseconds by our clock. */
+export interface UnknownOutcome {
+  firstSentAt: number
+  lastSentAt: number
+}
+
+export type AttemptResult =
+  | { kind: 'succeeded'; outcome: 'created' | 'adopted'; remoteId: string; body: unknown; warnings: Warning[] }
+  /** Final. `remoteId` names the user that stands in the way, where the look-up found one. */
+  | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse; remoteId?: string; warnings: Warning[] }
+  /** Nothing was created and the lane must wait; uses up no attempt. */
+  | { kind: 'throttled'; failure: RemoteFailure }
+  /** Nothing was created, and nothing of this account will be until somebody acts. */
+  | { kind: 'hold'; status: 'needs_reauth' | 'permission_denied'; failure: RemoteFailure }
+  /** Nothing was created by this attempt; worth another. */
+  | { kind: 'retry'; failure: RemoteFailure }
+  /** The create may have happened. */
+  | { kind: 'unknown'; failure: RemoteFailure }
+  /** The look-up found nothing, but the provider's settling time is not over. */
+  | { kind: 'reconcile_later'; at: number }
+
+export interface AttemptOptions {
+  provider: Provider
+  account: AccountContext
+  input: CreateInput
+  connection: Connection
+  onConflict: 'fail' | 'adopt'
+  unknown: UnknownOutcome | null
+  /** Answers of look-ups, kept per account. */
+  lookUp(lookUp: LookUp): Promise<unknown>
+  /** Writes down that a create is about to be sent. Must have been saved when it resolves; a rejection stops the attempt unsent. */
+  recordIntent(warnings: Warning[]): Promise<void>
+}
+
+/** One run of an operation against the provider: look first where a create may have happened, then create at most once. */
+export async function attemptCreate(options: AttemptOptions): Promise<AttemptResult> {
+  const { provider, account, input, connection, unknown } = options
+  if (unknown) {
+    const judged = await reconcile(options, unknown)
+    if (judged) return judged
+  }
+
+  let plan: CreatePlan
+  try {
+    const found: Record<string, unknown> = {}
+    for (const lookUp of provider.lookUps?.(input, account) ?? []) found[lookUp.key] = await options.lookUp(lookUp)
+    plan = provider.toCreateRequest(input, account, found)
+  } catch (error) {
+    if (error instanceof UnresolvedInputError) {
+      return { kind: 'failed', failure: { code: 'provider_not_found', disposition: 'rejected', message: error.message, pointer: error.pointer }, warnings: [] }
+    }
+    // Nothing of this attempt was a create, so nothing is unknown.
+    if (error instanceof RemoteFailureError) return toResult(withoutDoubt(error.failure), error.response)
+    throw error
+  }
+
+  await options.recordIntent(plan.warnings)
+  let response: RemoteResponse
+  try {
+    response = await connection.write('create', plan.request)
+  } catch (error) {
+    if (error instanceof RemoteFailureError) return toResult(error.failure, error.response)
+    throw error
+  }
+  const created = isSuccess(response) ? provider.parseCreated(response, input) : undefined
+  if (created) return finish(options, created, plan.warnings)
+  const failure = provider.classifyFailure(response, input)
+  if (failure.code === 'user_exists') return existing(options, failure, response, plan.warnings)
+  return toResult(failure, response, plan.warnings)
+}
+
+async function finish({ provider, account, connection }: AttemptOptions, created: { remoteId: string; body?: unknown }, warnings: Warning[]): Promise<AttemptResult> {
+  const succeeded = (body: unknown, added: Warning[] = []): AttemptResult => ({ kind: 'succeeded', outcome: 'created', remoteId: created.remoteId, body, warnings: [...warnings, ...added] })
+  if (created.body !== undefined || !provider.toReadRequest) return succeeded(created.body)
+  // The user exists from here on: whatever the read does, the create is not repeated.
+  const unread: Warning = { code: 'read_failed', pointer: null, detail: `The user was created, but ${provider.name} did not let it be read: only the id is known.` }
+  try {
+    const response = await connection.read('read', provider.toReadRequest(created.remoteId, account))
+    if (!isSuccess(response)) return succeeded(undefined, [unread])
+    return succeeded(response.body)
+  } catch (error) {
+    if (error instanceof RemoteFailureError) return succeeded(undefined, [unread])
+    throw error
+  }
+}
+
+type Finding = { kind: 'found'; user: FoundUser } | { kind: 'absent' } | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse }
+
+async function find({ provider, account, input, connection }: AttemptOptions): Promise<Finding> {
+  try {
+    const response = await connection.read('find', provider.toFindRequest(input, account))
+    if (provider.isAbsent(response)) return { kind: 'absent' }
+    if (!isSuccess(response)) return { kind: 'failed', failure: withoutDoubt(provider.classifyFailure(response, input)), response }
+    const user = provider.parseFound(response, input, account)
+    return user ? { kind: 'found', user } : { kind: 'absent' }
+  } catch (error) {
+    if (error instanceof RemoteFailureError) return { kind: 'failed', failure: withoutDoubt(error.failure), ...(error.response ? { response: error.response } : {}) }
+    throw error
+  }
+}
+
+/** After an unknown outcome. Undefined: the user does not exist and will not turn up any more, so the create may be sent again. */
+async function reconcile(options: AttemptOptions, unknown: UnknownOutcome): Promise<AttemptResult | undefined> {
+  const finding = await find(options)
+  if (finding.kind === 'failed') {
+    if (finding.failure.disposition !== 'rejected') return toResult(finding.failure, finding.response)
+    const message = `The create may have happened, and the look-up that would tell is refused: ${finding.failure.message}`
+    return { kind: 'failed', failure: { ...finding.failure, code: 'outcome_unknown', message }, ...(finding.response ? { response: finding.response } : {}), warnings: [] }
+  }
+  if (finding.kind === 'found') return judge(options, finding.user, unknown)
+  const elapsed = Date.now() - unknown.lastSentAt
+  const next = options.provider.lookUpAfterMs.find((delay) => delay > elapsed)
+  return next === undefined ? undefined : { kind: 'reconcile_later', at: unknown.lastSentAt + next }
+}
+
+function judge(options: AttemptOptions, found: FoundUser, unknown: UnknownOutcome): AttemptResult {
+  const { provider, account, input, connection } = options
+  const user = provider.toUser(found.body, input, account)
+  const owner = judgeOwnership(input, user, found.createdAt, unknown.firstSentAt, connection.clockOffsetMs())
+  if (owner === 'ours') return { kind: 'succeeded', outcome: 'created', remoteId: found.remoteId, body: found.body, warnings: [] }
+  if (owner === 'unclear') {
+    const detail = `The answer to the create was lost. The look-up found this user, with the same names; ${provider.name} does not tell when it was created.`
+    return { kind: 'succeeded', outcome: 'adopted', remoteId: found.remoteId, body: found.body, warnings: [{ code: 'ownership_unclear', pointer: null, detail }] }
+  }
+  return conflict(options, found, { code: 'user_exists', disposition: 'rejected', message: 'A user with this login was there before.' })
+}
+
+/** The provider says that the user is there already. */
+async function existing(options: AttemptOptions, failure: RemoteFailure, response: RemoteResponse, warnings: Warning[]): Promise<AttemptResult> {
+  const finding = await find(options)
+  if (finding.kind === 'found') {
+    const result = options.unknown ? judge(options, finding.user, options.unknown) : conflict(options, finding.user, failure, response)
+    return 'warnings' in result ? { ...result, warnings: [...warnings, ...result.warnings] } : result
+  }
+  // Taken by somebody whom this account cannot see (Salesforce and Files.com names are global), or the look-up failed: the refusal stands.
+  const unseen = options.onConflict === 'adopt' ? ' It could not be adopted, since the look-up does not show it.' : ''
+  return { kind: 'failed', failure: { ...failure, message: failure.message + unseen }, response, warnings }
+}
+
+function conflict(options: AttemptOptions, found: FoundUser, failure: RemoteFailure, response?: RemoteResponse): AttemptResult {
+  if (options.onConflict === 'adopt') return { kind: 'succeeded', outcome: 'adopted', remoteId: found.remoteId, body: found.body, warnings: [] }
+  return { kind: 'failed', failure, remoteId: found.remoteId, ...(response ? { response } : {}), warnings: [] }
+}
+
+/** A call without effect cannot have an unknown outcome. */
+function withoutDoubt(failure: RemoteFailure): RemoteFailure {
+  return failure.disposition === 'unknown' ? { ...failure, disposition: 'unavailable' } : failure
+}
+
+function toResult(failure: RemoteFailure, response?: RemoteResponse, warnings: Warning[] = []): AttemptResult {
+  switch (failure.disposition) {
+    case 'throttled':
+      return { kind: 'throttled', failure }
+    case 'unauthorized':
+      return { kind: 'hold', status: 'needs_reauth', failure }
+    case 'forbidden':
+      return { kind: 'hold', status: 'permission_denied', failure }
+    case 'unavailable':
+      return { kind: 'retry', failure }
+    case 'unknown':
+      return { kind: 'unknown', failure }
+    case 'rejected':
+      return { kind: 'failed', failure, ...(response ? { response } : {}), warnings }
+  }
+}

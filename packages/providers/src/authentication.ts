@@ -1,0 +1,66 @@
+import { importPKCS8, SignJWT } from 'jose'
+import { z } from 'zod'
+import { RemoteFailureError, type AccessToken, type RemoteFailure, type RemoteResponse } from './provider.ts'
+
+/** RFC 6749 section 5.1, read loosely. `expires_in` comes as a string from some servers. */
+const tokenSchema = z.looseObject({
+  access_token: z.string().min(1),
+  expires_in: z.coerce.number().positive().nullish(),
+  refresh_token: z.string().min(1).nullish(),
+  scope: z.string().nullish(),
+  instance_url: z.string().nullish(),
+})
+export type TokenBody = z.infer<typeof tokenSchema>
+
+/** Reads the answer of a token endpoint; an answer without a token means that the login failed for now. */
+export function parseTokenBody(body: unknown): TokenBody {
+  const parsed = tokenSchema.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw new RemoteFailureError({ code: 'provider_unavailable', disposition: 'unavailable', message: 'The token endpoint answered without a token.' })
+}
+
+export function toAccessToken(body: TokenBody, now: number): AccessToken {
+  return {
+    value: body.access_token,
+    expiresAt: body.expires_in ? now + body.expires_in * 1000 : null,
+    ...(body.instance_url ? { baseUrl: body.instance_url } : {}),
+    ...(body.refresh_token ? { rotatedRefreshToken: body.refresh_token } : {}),
+  }
+}
+
+export const bearer = (token: AccessToken): Record<string, string> => ({ authorization: `Bearer ${token.value}` })
+
+/** RFC 6749 section 5.2. Asking for a token creates nothing, so whatever is not a clear refusal may be asked again. */
+export function classifyTokenFailure(response: RemoteResponse): RemoteFailure {
+  const body = z.looseObject({ error: z.string(), error_description: z.string().nullish() }).safeParse(response.body)
+  const said = body.success ? [body.data.error, body.data.error_description].filter(Boolean).join(': ') : `status ${response.status}`
+  const message = `The token endpoint refused the credentials (${said}).`
+  if (response.status === 429) return { code: 'rate_limited', disposition: 'throttled', message: `The token endpoint is throttling (${said}).` }
+  if (response.status >= 500 || response.status === 408) return { code: 'provider_unavailable', disposition: 'unavailable', message: `The token endpoint failed (${said}).` }
+  if (body.success && body.data.error === 'invalid_scope') return { code: 'permission_denied', disposition: 'forbidden', message }
+  return { code: 'credentials_rejected', disposition: 'unauthorized', message }
+}
+
+/** A signed JWT (RFC 7523). A key that is not a PKCS#8 PEM is a wrong credential, not a crash. */
+export async function signAssertion(options: {
+  privateKey: string
+  keyId?: string
+  claims: Record<string, string>
+  /** Seconds. */
+  lifetime: number
+  now: number
+}): Promise<string> {
+  const issuedAt = Math.floor(options.now / 1000)
+  try {
+    const key = await importPKCS8(options.privateKey.replaceAll('\\n', '\n'), 'RS256')
+    return await new SignJWT(options.claims)
+      .setProtectedHeader({ alg: 'RS256', typ: 'JWT', ...(options.keyId ? { kid: options.keyId } : {}) })
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + options.lifetime)
+      .setJti(crypto.randomUUID())
+      .sign(key)
+  } catch {
+    // The cause is dropped on purpose: it could quote the key.
+    throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: 'The private key is not an RSA key in PKCS#8 PEM form.' })
+  }
+}

@@ -1,0 +1,225 @@
+import type { OperationErrorCode } from '@muster/contracts/error-codes'
+import type { Credentials, CredentialType } from '@muster/contracts/integrated-account'
+import type { JsonObject } from '@muster/contracts/json'
+import type { Warning } from '@muster/contracts/operation'
+import type { InputProblem } from '@muster/contracts/problem'
+import type { ProviderId } from '@muster/contracts/provider-ids'
+import type { UnifiedUser, UnifiedUserInput, UnifiedUserInputField } from '@muster/contracts/unified-user'
+import type { z } from 'zod'
+
+/** One request to the remote system, as plain data: what a dry run prints is what an attempt sends. */
+export interface RemoteRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Absolute path from the origin, percent-encoded where needed, without a query. */
+  path: string
+  /** Nested objects are written as brackets (`filter[username]=ada`), arrays as repeated `name[]`. */
+  query?: JsonObject
+  headers?: Record<string, string>
+  /** Sent as JSON. */
+  body?: JsonObject
+}
+
+/** The answer to a `RemoteRequest`. */
+export interface RemoteResponse {
+  status: number
+  /** Names in lower case. */
+  headers: Record<string, string>
+  /** Parsed JSON where the text is JSON, else the text as it came, '' when empty. */
+  body: unknown
+  /** False when the body is not JSON: a 2xx with `isJson` false is never taken for a success. */
+  isJson: boolean
+}
+
+/** What an adapter may know of the integrated account. Credentials go to `Authentication` alone. */
+export interface AccountContext {
+  /** Checked by the provider's `configSchema`. */
+  config: JsonObject
+  credentialType: CredentialType
+}
+
+/** One accepted request, in the words of the unified model. */
+export interface CreateInput {
+  user: UnifiedUserInput
+  /** Passed to the provider's create call untouched. */
+  remoteQuery: JsonObject
+  organizationId?: string
+  workspaceId?: string
+}
+
+/**
+ * What a failure means, decided once, where the error is read:
+ * rejected: the provider did not create the user, and the same request would fail again.
+ * throttled: not executed; the lane pauses, no attempt is used up.
+ * unauthorized: the credentials are not accepted; refreshed once, then the account goes on hold.
+ * forbidden: the account as a whole may not create users; it goes on hold too.
+ * unavailable: not executed; the same request may succeed later.
+ * unknown: it may have been executed, so a look-up comes before anything is sent again.
+ */
+export type FailureDisposition = 'rejected' | 'throttled' | 'unauthorized' | 'forbidden' | 'unavailable' | 'unknown'
+
+export interface RemoteFailure {
+  code: OperationErrorCode
+  disposition: FailureDisposition
+  /** For people; in the provider's words where it has any. */
+  message: string
+  /** JSON pointer of the unified field it is about, such as `/emails/0/email`. */
+  pointer?: string
+  /** How long the provider asks to wait. */
+  retryAfterMs?: number
+}
+
+/** The field in which the provider itself refuses two users to be alike. */
+export interface NaturalKey {
+  /** In the provider's words: login, primaryEmail, Username. */
+  field: string
+  /** Folded so that two keys that the provider takes for equal are equal. */
+  value: string
+}
+
+export interface FoundUser {
+  remoteId: string
+  /** ISO 8601 by the provider's clock; null where it does not tell. */
+  createdAt: string | null
+  /** The record, in the shape that `toUser` reads. */
+  body: unknown
+}
+
+/** A safe call that turns a name into what the provider's create call wants. Its answer is kept for the account for some minutes. */
+export interface LookUp {
+  /** The name under which `toCreateRequest` finds the answer. */
+  key: string
+  request: RemoteRequest
+  /** Stands for the answer in a dry run, such as `<id of profile "Standard User">`. */
+  placeholder: unknown
+  /** Reads the answer; whether it is good enough is judged by `toCreateRequest`. */
+  parse(response: RemoteResponse): unknown
+}
+
+export interface CreatePlan {
+  request: RemoteRequest
+  /** What was derived, and what of the input the provider cannot take beyond whole fields. */
+  warnings: Warning[]
+}
+
+/** A look-up's answer makes the request impossible (unknown or ambiguous name). Thrown by `toCreateRequest`. */
+export class UnresolvedInputError extends Error {
+  override readonly name = 'UnresolvedInputError'
+  readonly pointer: string
+  constructor(pointer: string, message: string) {
+    super(message)
+    this.pointer = pointer
+  }
+}
+
+export interface CreatedUser {
+  remoteId: string
+  /** The record in the shape that `toUser` reads; absent where the provider answers an id only and must be read. */
+  body?: unknown
+}
+
+export interface AccessToken {
+  value: string
+  /** Unix milliseconds; null where the provider does not say. */
+  expiresAt: number | null
+  /** Origin to call with this token, where the token answer names one (Salesforce's instance_url). */
+  baseUrl?: string
+  /** A new refresh token, where the provider rotates them: the old one is dead. */
+  rotatedRefreshToken?: string
+}
+
+/** A request for an access token: always a form, as RFC 6749 has it. */
+export interface TokenRequest {
+  url: string
+  form: Record<string, string>
+  headers?: Record<string, string>
+}
+
+export type Authentication<C extends Credentials = Credentials> =
+  | { kind: 'static'; toHeaders(credentials: C): Record<string, string> }
+  | {
+      kind: 'token'
+      toTokenRequest(credentials: C, account: AccountContext, baseUrl: string, now: number): Promise<TokenRequest>
+      /** Reads a 2xx answer; throws a `RemoteFailureError` where the grant is not good enough (a scope is missing, say). */
+      parseToken(body: unknown, now: number): AccessToken
+      toHeaders(token: AccessToken): Record<string, string>
+    }
+
+export type Authentications = { [T in CredentialType]?: Authentication<Extract<Credentials, { type: T }>> }
+
+/** A failure on its way up to whoever decides. */
+export class RemoteFailureError extends Error {
+  override readonly name = 'RemoteFailureError'
+  readonly failure: RemoteFailure
+  readonly response: RemoteResponse | undefined
+  constructor(failure: RemoteFailure, response?: RemoteResponse) {
+    super(failure.message)
+    this.failure = failure
+    this.response = response
+  }
+}
+
+export interface ProviderLimits {
+  requests: number
+  perSeconds: number
+  concurrency: number
+  /** Where the figures come from. */
+  source: string
+}
+
+/** required and supported as in the contract that Muster implements; extension: the provider takes it, and so does Muster. */
+export type FieldSupport = 'required' | 'supported' | 'extension'
+
+export interface HostRules {
+  /** Hosts of the vendor itself, matched against the whole host name in lower case. */
+  patterns: readonly RegExp[]
+  /** Customers can run it under a host of their own: accepted when the account's config says `custom_domain: true`. */
+  allowsCustomDomain: boolean
+}
+
+/** Everything Muster knows of one remote system. Pure data and pure functions; `connection.ts` does the I/O. */
+export interface Provider {
+  id: ProviderId
+  name: string
+  documentationUrl: string
+  authentications: Authentications
+  /** Strict; `base_url`, `token_url` and `custom_domain` are added for every provider. */
+  configSchema: z.ZodObject
+  /** Where every account is called without a `base_url` of its own; null: `base_url` is required. */
+  defaultBaseUrl: string | null
+  hosts: HostRules
+  limits: ProviderLimits
+  /** Calls that one create usually takes, so that work starts as fast as the limit allows and no faster. */
+  callsPerCreate: number
+  /** The total time one create call may take. */
+  timeoutMs: number
+  /** After an unknown outcome, how long after sending each look-up comes. A user not found by the last one was not created. */
+  lookUpAfterMs: readonly number[]
+  fields: Partial<Record<UnifiedUserInputField, FieldSupport>>
+  /** Query parameters beyond those that every provider takes. */
+  parameters: Partial<Record<'organization_id' | 'workspace_id', 'required' | 'supported'>>
+  /** What people must know, one sentence each; shown by `meta/create` and on the provider's page. */
+  quirks: readonly string[]
+  /** Unified fields that the answer can hold. */
+  responseFields: readonly (keyof UnifiedUser)[]
+
+  /** Everything wrong with the input that needs no call to know. */
+  validate(input: CreateInput, account: AccountContext): InputProblem[]
+  toNaturalKey(input: CreateInput, account: AccountContext): NaturalKey
+  lookUps?(input: CreateInput, account: AccountContext): LookUp[]
+  toCreateRequest(input: CreateInput, account: AccountContext, found: Readonly<Record<string, unknown>>): CreatePlan
+  /** Reads a 2xx answer of the create call; undefined when it is not the answer of a create (then the outcome is unknown). */
+  parseCreated(response: RemoteResponse, input: CreateInput): CreatedUser | undefined
+  toReadRequest?(remoteId: string, account: AccountContext): RemoteRequest
+  toUser(body: unknown, input: CreateInput, account: AccountContext): UnifiedUser
+  toFindRequest(input: CreateInput, account: AccountContext): RemoteRequest
+  /** Reads the answer of the find call, whatever its status; undefined: no such user. A failure is told by `classifyFailure` first. */
+  parseFound(response: RemoteResponse, input: CreateInput, account: AccountContext): FoundUser | undefined
+  /** True when the answer of a find call says "no such user" by a status that would otherwise be a failure (404, mostly). */
+  isAbsent(response: RemoteResponse): boolean
+  /** A cheap call that succeeds only with working credentials. */
+  toCheckRequest(account: AccountContext): RemoteRequest
+  /** Called for every answer that is not 2xx, and for a 2xx that cannot be read. */
+  classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure
+  /** The origin to ask instead, where the answer says so (Meraki's shards, Files.com's regions). Not executed here, so the same request is sent there. */
+  toRedirect?(response: RemoteResponse): string | undefined
+}

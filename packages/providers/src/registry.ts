@@ -1,0 +1,14 @@
+import type { ProviderId } from '@muster/contracts/provider-ids'
+import { okta } from './okta/provider.ts'
+import type { Provider } from './provider.ts'
+
+/** One line a provider. */
+const providers: Partial<Record<ProviderId, Provider>> = {
+  okta,
+}
+
+export function providerOf(id: ProviderId): Provider {
+  const provider = providers[id]
+  if (!provider) throw new Error(`no adapter for ${id}`)
+  return provider
+}

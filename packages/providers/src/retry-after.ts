@@ -1,0 +1,24 @@
+/** Nobody is believed who asks for more than a day, and a negative or unreadable wish counts as none. */
+const MAX_WAIT_MS = 24 * 60 * 60 * 1000
+
+/** RFC 9110 section 10.2.3: seconds, or an HTTP date, which is read against the answer's own `Date` so that clocks need not agree. */
+export function parseRetryAfter(headers: Record<string, string>, now: number): number | undefined {
+  const value = headers['retry-after']?.trim()
+  if (!value) return undefined
+  if (/^\d+(\.\d+)?$/.test(value)) return clamp(Number(value) * 1000)
+  const at = Date.parse(value)
+  // Date.parse takes "-5" for a year; a date has letters in it.
+  if (Number.isNaN(at) || !/[a-z]/i.test(value)) return undefined
+  return clamp(at - serverTime(headers, now))
+}
+
+/** The provider's clock by its `Date` header, ours where it sends none. Whole seconds. */
+export function serverTime(headers: Record<string, string>, now: number): number {
+  const date = Date.parse(headers.date ?? '')
+  return Number.isNaN(date) ? now : date
+}
+
+function clamp(milliseconds: number): number | undefined {
+  if (!Number.isFinite(milliseconds) || milliseconds < 0) return undefined
+  return Math.min(milliseconds, MAX_WAIT_MS)
+}
