@@ -1,0 +1,98 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buildSources, installDependencies, toolEnvironment, toolPath } from './install.mjs'
+import { root } from './paths.mjs'
+import { describeExit } from './processes.mjs'
+import { Refusal } from './refusal.mjs'
+import { createStack } from './stack.mjs'
+import { onStopSignal } from './stop-signals.mjs'
+
+const usage = `Usage: npm test [-- vitest arguments]
+
+Installs and builds what is missing, checks the types of the tests, lints, and runs every test against a real Redis of
+its own. The last line is "N passed, N failed"; a check that fails counts as one failed, and so does a run without
+tests. Arguments go to vitest: npm test -- packages/store -t lease`
+
+const say = (line) => console.log(line)
+
+/** `npm test`: exit code 0 only when every check and every test passed, and at least one test ran. */
+export async function runTests(args) {
+  if (args.includes('--help') || args.includes('-h')) return say(usage)
+  const stack = createStack()
+  const stopped = new Promise((resolve) => onStopSignal({ first: resolve, again: stack.kill }))
+  const end = await Promise.race([stopped, runChecks(stack, args)])
+  if (typeof end === 'string') {
+    say(`\n${end}: stopping…`)
+    // vitest takes down its own Redis when it is asked to stop.
+    await stack.stop({ graceMs: 15_000 })
+    process.exit(130)
+  }
+  const { passed, failures } = end
+  for (const failure of failures.filter((entry) => entry.reason)) console.error(`FAILED: ${failure.reason}`)
+  const failed = failures.reduce((sum, entry) => sum + entry.count, 0)
+  say(`${passed} passed, ${failed} failed`)
+  process.exit(failed > 0 ? 1 : 0)
+}
+
+/** Every check that can still run does, so that one run tells everything; without a build nothing can. */
+async function runChecks(stack, vitestArgs) {
+  const failures = []
+  try {
+    await installDependencies({ start: stack.startTool, say })
+    await buildSources({ start: stack.startTool, say })
+  } catch (error) {
+    return { passed: 0, failures: [{ count: 1, reason: error instanceof Refusal ? error.message : error.stack }] }
+  }
+  for (const [title, ...command] of [
+    ['Checking types of the tests…', 'tsc', '-p', 'tsconfig.test.json'],
+    ['Linting…', 'oxlint'],
+  ]) {
+    say(title)
+    const exit = await runTool(stack, command)
+    if (exit.code !== 0) failures.push({ count: 1, reason: `${command.join(' ')} ${describeExit(exit)}` })
+  }
+  const { passed, failures: testFailures } = await runVitest(stack, vitestArgs)
+  return { passed, failures: [...failures, ...testFailures] }
+}
+
+async function runVitest(stack, vitestArgs) {
+  const folder = mkdtempSync(join(tmpdir(), 'muster-test-report-'))
+  try {
+    const reportFile = join(folder, 'report.json')
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
+    const exit = await runTool(stack, ['vitest', 'run', ...reporters, ...vitestArgs])
+    return countTests(exit, readReport(reportFile))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function countTests(exit, report) {
+  if (!report) return { passed: 0, failures: [{ count: 1, reason: `vitest ${describeExit(exit)} and left no report` }] }
+  const passed = report.numPassedTests
+  const failures = [{ count: report.numFailedTests }]
+  // A file that cannot be loaded has no tests to count.
+  const broken = report.testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'))
+  for (const file of broken) failures.push({ count: 1, reason: `${file.name}: ${file.message}` })
+  const hasFailures = report.numFailedTests + broken.length > 0
+  if (!hasFailures && exit.code !== 0) failures.push({ count: 1, reason: `vitest ${describeExit(exit)}: see what it says above` })
+  else if (!hasFailures && passed === 0) failures.push({ count: 1, reason: 'no test ran' })
+  return { passed, failures }
+}
+
+function readReport(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    // vitest ended before it wrote one, or half-way.
+    return undefined
+  }
+}
+
+function runTool(stack, [name, ...args]) {
+  // The output passes through a pipe, which tools take for "no colours".
+  const colours = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: '1' } : {}
+  const env = { ...process.env, ...colours, PATH: toolEnvironment().PATH }
+  return stack.startTool({ name, command: toolPath(name), args, cwd: root, env, onLine: say }).exited
+}
