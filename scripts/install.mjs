@@ -58,5 +58,5 @@ function fingerprint() {
 
 function hasOwnPnpm() {
   const answer = spawnSync('pnpm', ['--version'], { encoding: 'utf8', cwd: root, env: toolEnvironment(), timeout: 20_000 })
-  return answer.status === 0 && /^12\./.test(answer.stdout.trim())
+  return answer.status === 0 && answer.stdout.trim().startsWith('12.')
 }

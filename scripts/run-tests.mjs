@@ -29,7 +29,7 @@ export async function runTests(args) {
     process.exit(130)
   }
   const { passed, failures } = end
-  for (const failure of failures.filter((entry) => entry.reason)) console.error(`FAILED: ${failure.reason}`)
+  for (const failure of failures.filter((entry) => entry.reason)) say(`FAILED: ${failure.reason}`)
   const failed = failures.reduce((sum, entry) => sum + entry.count, 0)
   say(`${passed} passed, ${failed} failed`)
   process.exit(failed > 0 ? 1 : 0)
@@ -76,8 +76,9 @@ function countTests(exit, report) {
   const broken = report.testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'))
   for (const file of broken) failures.push({ count: 1, reason: `${file.name}: ${file.message}` })
   const hasFailures = report.numFailedTests + broken.length > 0
-  if (!hasFailures && exit.code !== 0) failures.push({ count: 1, reason: `vitest ${describeExit(exit)}: see what it says above` })
-  else if (!hasFailures && passed === 0) failures.push({ count: 1, reason: 'no test ran' })
+  if (!hasFailures && passed === 0) failures.push({ count: 1, reason: 'no test ran' })
+  // Such as an error that no test waited for.
+  else if (!hasFailures && exit.code !== 0) failures.push({ count: 1, reason: `vitest ${describeExit(exit)}: see what it says above` })
   return { passed, failures }
 }
 
