@@ -8,8 +8,16 @@ const keptLines = 20
 
 // Ends the group "$1" when this process is gone without having stopped it (kill -9): reading its end of the pipe
 // then meets the end of file. 30 s, because a worker may use 25 to finish what it holds.
-const guardScript =
-  'read -r released && exit 0; kill -TERM -"$1" 2>/dev/null; n=0; while [ "$n" -lt 30 ] && kill -0 -"$1" 2>/dev/null; do sleep 1; n=$((n+1)); done; kill -KILL -"$1" 2>/dev/null'
+const guardScript = `
+read -r released && exit
+kill -TERM -"$1" 2>/dev/null
+n=0
+while [ "$n" -lt 150 ]; do
+  kill -0 -"$1" 2>/dev/null || exit
+  sleep 0.2 || sleep 1
+  n=$((n+1))
+done
+kill -KILL -"$1"`
 
 /**
  * Starts a process in a group of its own: a terminal's Ctrl-C then reaches only this process, which stops its

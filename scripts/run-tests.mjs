@@ -21,13 +21,14 @@ export async function runTests(args) {
   if (args.includes('--help') || args.includes('-h')) return say(usage)
   const stack = createStack()
   const stopped = new Promise((resolve) => onStopSignal({ first: resolve, again: stack.kill }))
-  const end = await Promise.race([stopped, runChecks(stack, args)])
+  const folder = mkdtempSync(join(tmpdir(), 'muster-test-'))
+  const end = await Promise.race([stopped, runChecks(stack, folder, args)])
   if (typeof end === 'string') {
     say(`\n${end}: stopping…`)
-    // vitest takes down its own Redis when it is asked to stop.
     await stack.stop({ graceMs: 15_000 })
-    process.exit(130)
   }
+  rmSync(folder, { recursive: true, force: true })
+  if (typeof end === 'string') process.exit(130)
   const { passed, failures } = end
   for (const failure of failures.filter((entry) => entry.reason)) say(`FAILED: ${failure.reason}`)
   const failed = failures.reduce((sum, entry) => sum + entry.count, 0)
@@ -36,7 +37,7 @@ export async function runTests(args) {
 }
 
 /** Every check that can still run does, so that one run tells everything; without a build nothing can. */
-async function runChecks(stack, vitestArgs) {
+async function runChecks(stack, folder, vitestArgs) {
   const failures = []
   try {
     await installDependencies({ start: stack.startTool, say })
@@ -52,20 +53,16 @@ async function runChecks(stack, vitestArgs) {
     const exit = await runTool(stack, command)
     if (exit.code !== 0) failures.push({ count: 1, reason: `${command.join(' ')} ${describeExit(exit)}` })
   }
-  const { passed, failures: testFailures } = await runVitest(stack, vitestArgs)
+  const { passed, failures: testFailures } = await runVitest(stack, folder, vitestArgs)
   return { passed, failures: [...failures, ...testFailures] }
 }
 
-async function runVitest(stack, vitestArgs) {
-  const folder = mkdtempSync(join(tmpdir(), 'muster-test-report-'))
-  try {
-    const reportFile = join(folder, 'report.json')
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
-    const exit = await runTool(stack, ['vitest', 'run', ...reporters, ...vitestArgs])
-    return countTests(exit, readReport(reportFile))
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+async function runVitest(stack, folder, vitestArgs) {
+  const reportFile = join(folder, 'report.json')
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
+  // What the tests leave in the temporary folder goes with the run, also when Ctrl-C keeps them from tidying up.
+  const exit = await runTool(stack, ['vitest', 'run', ...reporters, ...vitestArgs], { TMPDIR: folder })
+  return countTests(exit, readReport(reportFile))
 }
 
 function countTests(exit, report) {
@@ -91,9 +88,9 @@ function readReport(path) {
   }
 }
 
-function runTool(stack, [name, ...args]) {
+function runTool(stack, [name, ...args], variables = {}) {
   // The output passes through a pipe, which tools take for "no colours".
   const colours = process.stdout.isTTY && !process.env.NO_COLOR ? { FORCE_COLOR: '1' } : {}
-  const env = { ...process.env, ...colours, PATH: toolEnvironment().PATH }
+  const env = { ...process.env, ...colours, ...variables, PATH: toolEnvironment().PATH }
   return stack.startTool({ name, command: toolPath(name), args, cwd: root, env, onLine: say }).exited
 }
