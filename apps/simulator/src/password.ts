@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto'
 
-/** A password as the state shows it: never the value, and a digest by which a test sees that the right one arrived. */
-export function describePassword(password: string | undefined) {
+/** All that is kept of a password: enough for a test to see that the right one arrived, and never the value. */
+export interface PasswordRecord {
+  readonly has_password: boolean
+  readonly password_sha256: string | null
+}
+
+export function describePassword(password: string | undefined): PasswordRecord {
   return {
     has_password: password !== undefined,
     password_sha256: password === undefined ? null : createHash('sha256').update(password).digest('hex'),

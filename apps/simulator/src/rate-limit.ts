@@ -2,12 +2,13 @@ import { z } from 'zod'
 
 /**
  * Without `burst`: a window that opens with the first request and lets `requests` through until it closes.
- * With it: a token bucket that holds `requests + burst` and regains `requests` in every `per_seconds`.
+ * With it: a token bucket that holds `burst` and regains `requests` in every `per_seconds`, continuously. Meraki's
+ * "10 a second and 10 more in the first, 30 in two seconds" is requests 10, per_seconds 1, burst 10.
  */
 export const rateLimitRuleSchema = z.strictObject({
   requests: z.int().min(0),
   per_seconds: z.number().positive(),
-  burst: z.int().min(0).optional(),
+  burst: z.int().min(1).optional(),
 })
 export type RateLimitRule = z.output<typeof rateLimitRuleSchema>
 
@@ -33,7 +34,7 @@ export function createRateLimiter(now: () => number) {
     const at = now()
     const windowMs = rule.per_seconds * 1000
     const isTokenBucket = rule.burst !== undefined
-    const limit = rule.requests + (rule.burst ?? 0)
+    const limit = rule.burst ?? rule.requests
     const msPerToken = windowMs / Math.max(rule.requests, 1)
 
     let bucket = buckets.get(name)
@@ -46,7 +47,8 @@ export function createRateLimiter(now: () => number) {
       bucket.since = at
     }
 
-    const isExceeded = bucket.used + 1 > limit
+    // The margin is for sums of fractions: a client that keeps the pace exactly must get through.
+    const isExceeded = bucket.used + 1 > limit + 1e-6
     if (!isExceeded) bucket.used += 1
     const resetAt = isTokenBucket
       ? at + (isExceeded ? bucket.used + 1 - limit : bucket.used) * msPerToken

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Json, VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import { describePassword } from '../password.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
 import { notFound, oktaError, validationFailed } from './answers.ts'
 import { createId, toTimestamp } from './identifiers.ts'
 import { checkPassword, checkProfile } from './profile.ts'
@@ -10,7 +11,7 @@ const bodySchema = z.object({
   profile: z.record(z.string(), z.unknown()).default({}),
   credentials: z
     .object({
-      password: z.object({ value: z.string().optional(), hash: z.json().optional(), hook: z.json().optional() }).optional(),
+      password: z.object({ value: z.string().optional(), hash: z.object({ algorithm: z.string(), value: z.string() }).optional(), hook: z.json().optional() }).optional(),
       recovery_question: z.object({ question: z.string(), answer: z.string() }).optional(),
       provider: z.object({ type: z.string().optional(), name: z.string().optional() }).optional(),
     })
@@ -92,13 +93,14 @@ export function createCreateUser(context: VendorContext<OktaSettings>, users: Us
     const { password, recovery_question: recovery } = body.credentials
     const provider = chooseProvider(body, request.query.get('provider') === 'true')
     const isActivated = request.query.get('activate') !== 'false'
+    const hasPassword = password?.value !== undefined || password?.hash !== undefined || password?.hook !== undefined
     const isFederated = provider.type === 'FEDERATION' || provider.type === 'SOCIAL'
     const at = toTimestamp(context.now())
     const user: OktaUser = {
       id: createId('00u'),
       status: chooseStatus(
         isActivated,
-        password !== undefined,
+        hasPassword,
         isFederated,
         request.query.get('nextLogin') === 'changePassword',
       ),
@@ -108,11 +110,12 @@ export function createCreateUser(context: VendorContext<OktaSettings>, users: Us
       // Recorded: STAGED has none, unless a hash was given.
       statusChanged: isActivated || password?.hash !== undefined ? at : null,
       lastUpdated: at,
-      passwordChanged: password === undefined ? null : at,
+      passwordChanged: hasPassword ? at : null,
       createdMs: context.now(),
       profile: body.profile as OktaUser['profile'],
-      password: password?.value,
-      passwordHash: password?.hash as Json | undefined,
+      password: describePassword(password?.value),
+      hasPassword,
+      hashAlgorithm: password?.hash?.algorithm ?? null,
       recoveryQuestion: recovery?.question,
       provider,
       typeId: body.type?.id ?? typeId,

@@ -21,8 +21,7 @@ export function createLifecycle({ now }: VendorContext<OktaSettings>, users: Use
         // Okta's list of error codes.
         return oktaError(403, 'E0000016', 'Activation failed because the user is already active')
       }
-      const hasPassword = user.password !== undefined || user.passwordHash !== undefined
-      change(user, hasPassword ? 'ACTIVE' : 'PROVISIONED')
+      change(user, user.hasPassword ? 'ACTIVE' : 'PROVISIONED')
       user.activated = user.statusChanged
       // The link is given to the caller only when no mail carries it.
       if (request.query.get('sendEmail') !== 'false') return { status: 200, body: {} }

@@ -24,9 +24,8 @@ const LINK_PATHS: Readonly<Record<string, string>> = {
 /** The user as Okta answers it: recorded key order, absent attributes missing, two profile fields always there. */
 export function renderUser(user: OktaUser, baseUrl: string, schemaId: string): Json {
   const self = `${baseUrl}/api/v1/users/${user.id}`
-  const hasPassword = user.password !== undefined || user.passwordHash !== undefined
   const isUsable = user.status === 'ACTIVE' || user.status === 'PASSWORD_EXPIRED'
-  const names = [...LINKS[user.status], ...(hasPassword && isUsable ? PASSWORD_LINKS : [])]
+  const names = [...LINKS[user.status], ...(user.hasPassword && isUsable ? PASSWORD_LINKS : [])]
   const actions = names.map((name) => [
     name,
     {
@@ -50,7 +49,7 @@ export function renderUser(user: OktaUser, baseUrl: string, schemaId: string): J
     // Only these two come as null when nobody gave them; other absent attributes are missing.
     profile: { mobilePhone: null, secondEmail: null, ...user.profile },
     credentials: {
-      ...(hasPassword ? { password: {} } : {}),
+      ...(user.hasPassword ? { password: {} } : {}),
       ...(user.recoveryQuestion === undefined ? {} : { recovery_question: { question: user.recoveryQuestion } }),
       provider: user.provider,
     },

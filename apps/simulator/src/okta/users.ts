@@ -1,5 +1,5 @@
 import type { Json } from '../vendor.ts'
-import { describePassword } from '../password.ts'
+import type { PasswordRecord } from '../password.ts'
 
 export type UserStatus = 'STAGED' | 'PROVISIONED' | 'ACTIVE' | 'PASSWORD_EXPIRED' | 'DEPROVISIONED'
 
@@ -13,9 +13,10 @@ export interface OktaUser {
   readonly passwordChanged: string | null
   readonly createdMs: number
   readonly profile: { readonly login: string; readonly email: string } & Readonly<Record<string, Json>>
-  /** In clear, to hash for the state; it leaves the process in no other way. */
-  readonly password: string | undefined
-  readonly passwordHash: Json | undefined
+  readonly password: PasswordRecord
+  /** A password in any form: in clear, imported as a hash, or left to an import hook. */
+  readonly hasPassword: boolean
+  readonly hashAlgorithm: string | null
   readonly recoveryQuestion: string | undefined
   readonly provider: { readonly type: string; readonly name: string }
   readonly typeId: string
@@ -61,6 +62,6 @@ export const toState = (user: OktaUser): Json => ({
   profile: user.profile,
   provider: user.provider,
   group_ids: user.groupIds,
-  ...describePassword(user.password),
-  has_password_hash: user.passwordHash !== undefined,
+  ...user.password,
+  password_hash_algorithm: user.hashAlgorithm,
 })
