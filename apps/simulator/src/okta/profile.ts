@@ -2,13 +2,15 @@ import { validationFailed } from './answers.ts'
 import type { VendorResponse } from '../vendor.ts'
 import type { OktaSettings } from './settings.ts'
 
-/** Base attributes of Okta's default user schema and their longest value. */
+/** Base attributes of Okta's default user schema with their documented greatest length, where there is one. */
+const NO_LIMIT = Number.POSITIVE_INFINITY
 const MAX_LENGTHS: Readonly<Record<string, number>> = {
-  login: 100, email: 100, secondEmail: 100, firstName: 50, lastName: 50, middleName: 50,
-  honorificPrefix: 50, honorificSuffix: 50, displayName: 256, nickName: 50, title: 100, profileUrl: 2083,
-  mobilePhone: 100, primaryPhone: 100, streetAddress: 1024, city: 128, state: 128, zipCode: 50, countryCode: 2,
-  postalAddress: 4096, preferredLanguage: 100, locale: 100, timezone: 100, userType: 100, employeeNumber: 100,
-  costCenter: 100, organization: 100, division: 100, department: 100, managerId: 100, manager: 100,
+  login: 100, email: 100, secondEmail: 100, firstName: 50, lastName: 50, mobilePhone: 100, primaryPhone: 100,
+  streetAddress: 1024, city: 128, state: 128, zipCode: 50, countryCode: 2, postalAddress: 4096,
+  middleName: NO_LIMIT, honorificPrefix: NO_LIMIT, honorificSuffix: NO_LIMIT, displayName: NO_LIMIT, nickName: NO_LIMIT,
+  title: NO_LIMIT, userType: NO_LIMIT, organization: NO_LIMIT, division: NO_LIMIT, department: NO_LIMIT,
+  costCenter: NO_LIMIT, employeeNumber: NO_LIMIT, managerId: NO_LIMIT, manager: NO_LIMIT, profileUrl: NO_LIMIT,
+  preferredLanguage: NO_LIMIT, locale: NO_LIMIT, timezone: NO_LIMIT,
 }
 const REQUIRED = ['login', 'email', 'firstName', 'lastName']
 const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/
