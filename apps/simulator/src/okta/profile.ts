@@ -2,8 +2,8 @@ import { validationFailed } from './answers.ts'
 import type { VendorResponse } from '../vendor.ts'
 import type { OktaSettings } from './settings.ts'
 
-/** Base attributes of Okta's default user schema with their documented greatest length, where there is one. */
 const NO_LIMIT = Number.POSITIVE_INFINITY
+/** Base attributes of Okta's default user schema with their documented greatest length, where there is one. */
 const MAX_LENGTHS: Readonly<Record<string, number>> = {
   login: 100, email: 100, secondEmail: 100, firstName: 50, lastName: 50, mobilePhone: 100, primaryPhone: 100,
   streetAddress: 1024, city: 128, state: 128, zipCode: 50, countryCode: 2, postalAddress: 4096,
