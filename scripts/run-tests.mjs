@@ -73,7 +73,7 @@ function countTests(exit, report) {
   const broken = report.testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'))
   for (const file of broken) failures.push({ count: 1, reason: `${file.name}: ${file.message}` })
   const hasFailures = report.numFailedTests + broken.length > 0
-  if (!hasFailures && passed === 0) failures.push({ count: 1, reason: 'no test ran' })
+  if (!hasFailures && passed === 0) failures.push({ count: 1, reason: 'no test ran, see what vitest says above' })
   // Such as an error that no test waited for.
   else if (!hasFailures && exit.code !== 0) failures.push({ count: 1, reason: `vitest ${describeExit(exit)}: see what it says above` })
   return { passed, failures }
