@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto'
+import type { Keyring } from './keyring.ts'
+import { keys } from './keys.ts'
+import { defineScript, type Redis } from './redis.ts'
+
+/** Long enough for a slow token endpoint, short enough that a process which died with the lock delays nobody for long. */
+const LOCK_MS = 20_000
+const POLL_MS = 50
+/** Where the provider does not say when a token ends (Salesforce). */
+const DEFAULT_LIFETIME_MS = 2 * 3_600_000
+
+const unlockScript = defineScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)
+
+interface StoredToken {
+  value: string
+  expiresAt: number | null
+  baseUrl?: string
+}
+
+const boundTo = (accountId: string): string => `account:${accountId}:access-token`
+
+export type AccessTokens = ReturnType<typeof createAccessTokens>
+
+/** The access token of each account, shared by all processes and sealed. Renewals happen one at a time, since a provider may rotate the refresh token. */
+export function createAccessTokens({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
+  async function read(accountId: string): Promise<StoredToken | undefined> {
+    const sealed = await redis.getBuffer(keys.accessToken(accountId))
+    return sealed ? (keyring.open(sealed, boundTo(accountId)) as StoredToken) : undefined
+  }
+  return {
+    read,
+    async renew<T extends StoredToken>(accountId: string, run: (present: StoredToken | undefined) => Promise<T>): Promise<T> {
+      const owner = randomUUID()
+      const giveUpAt = Date.now() + 2 * LOCK_MS
+      while ((await redis.set(keys.accessTokenLock(accountId), owner, 'PX', LOCK_MS, 'NX')) === null) {
+        if (Date.now() > giveUpAt) throw new Error('another process has been renewing the access token for too long')
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+      }
+      try {
+        const token = await run(await read(accountId))
+        const stored: StoredToken = { value: token.value, expiresAt: token.expiresAt, ...(token.baseUrl ? { baseUrl: token.baseUrl } : {}) }
+        const lifetime = Math.max((token.expiresAt ?? Date.now() + DEFAULT_LIFETIME_MS) - Date.now(), 1_000)
+        await redis.set(keys.accessToken(accountId), keyring.seal(stored, boundTo(accountId)), 'PX', Math.floor(lifetime))
+        return token
+      } finally {
+        await unlockScript(redis, [keys.accessTokenLock(accountId)], [owner])
+      }
+    },
+  }
+}

@@ -1,0 +1,23 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Keyring } from './keyring.ts'
+import { keys } from './keys.ts'
+import type { Redis } from './redis.ts'
+
+/**
+ * Hashes what must be compared and never read back: idempotency keys, fingerprints of requests, logins.
+ * Keyed, since a request's fingerprint covers its password, and a bare hash of a weak password can be guessed offline.
+ */
+export type Hasher = (...parts: string[]) => string
+
+const BOUND = 'hash-key'
+
+/** The installation's hash key: made once, kept sealed in Redis, so that it outlives a rotation of the encryption keys. */
+export async function loadHasher(redis: Redis, keyring: Keyring): Promise<Hasher> {
+  await redis.setnx(keys.hashKey, keyring.seal(randomBytes(32).toString('base64'), BOUND))
+  const sealed = await redis.getBuffer(keys.hashKey)
+  if (!sealed) throw new Error('the hash key vanished from Redis while it was read')
+  const key = Buffer.from(String(keyring.open(sealed, BOUND)), 'base64')
+  if (keyring.isOutdated(sealed)) await redis.set(keys.hashKey, keyring.seal(key.toString('base64'), BOUND))
+  // 20 bytes are beyond any collision and keep the keys short.
+  return (...parts) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url').slice(0, 27)
+}

@@ -1,0 +1,102 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+
+const VERSION = 1
+const IV = 12
+const TAG = 16
+const KEY = 32
+/** Below this, deflate makes it longer. */
+const COMPRESS_FROM = 128
+
+interface KeyEncryptionKey {
+  id: string
+  key: Buffer
+}
+
+function encrypt(key: Buffer, plaintext: Buffer, bound: string): Buffer {
+  const iv = randomBytes(IV)
+  const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG })
+  cipher.setAAD(Buffer.from(bound))
+  return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+}
+
+function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV), { authTagLength: TAG })
+  decipher.setAAD(Buffer.from(bound))
+  decipher.setAuthTag(sealed.subarray(sealed.length - TAG))
+  return Buffer.concat([decipher.update(sealed.subarray(IV, sealed.length - TAG)), decipher.final()])
+}
+
+/**
+ * Envelope encryption: each blob has a data key of its own, wrapped by the newest key of the ring; its id is written in front.
+ * Both layers are bound to the record and field they belong to, so a blob copied to another place does not open.
+ *
+ * Layout: version, length of key id, key id, wrapped data key (iv, key, tag), 1 when deflated, iv, ciphertext, tag.
+ */
+export class Keyring {
+  readonly #keys: Map<string, KeyEncryptionKey>
+  readonly #sealing: KeyEncryptionKey
+
+  constructor(keys: readonly KeyEncryptionKey[]) {
+    const [sealing] = keys
+    if (!sealing) throw new RangeError('no encryption key')
+    this.#sealing = sealing
+    this.#keys = new Map(keys.map((entry) => [entry.id, entry]))
+  }
+
+  /** `id:base64,id:base64`; the first seals, all open. Throws a `RangeError` that never quotes a key. */
+  static parse(text: string): Keyring {
+    const seen = new Set<string>()
+    const keys = text.split(',').map((entry, index) => {
+      const [id = '', encoded = ''] = entry.trim().split(':')
+      const key = Buffer.from(encoded, 'base64')
+      if (!/^[\w.-]{1,64}$/.test(id)) throw new RangeError(`entry ${index + 1} does not begin with an id and a colon`)
+      if (key.length !== KEY) throw new RangeError(`key "${id}" is not 32 bytes in base64`)
+      if (seen.has(id)) throw new RangeError(`key id "${id}" stands twice`)
+      seen.add(id)
+      return { id, key }
+    })
+    return new Keyring(keys)
+  }
+
+  /** @param bound names the record and the field, such as `operation:<id>:secrets`. */
+  seal(value: unknown, bound: string): Buffer {
+    const plaintext = Buffer.from(JSON.stringify(value))
+    const isDeflated = plaintext.length >= COMPRESS_FROM
+    const dataKey = randomBytes(KEY)
+    const { id, key } = this.#sealing
+    return Buffer.concat([
+      Buffer.from([VERSION, id.length]),
+      Buffer.from(id),
+      encrypt(key, dataKey, `key|${bound}`),
+      Buffer.from([isDeflated ? 1 : 0]),
+      encrypt(dataKey, isDeflated ? deflateRawSync(plaintext) : plaintext, bound),
+    ])
+  }
+
+  open(blob: Buffer, bound: string): unknown {
+    const { id, wrapped, isDeflated, sealed } = split(blob)
+    const entry = this.#keys.get(id)
+    if (!entry) throw new Error(`sealed with key "${id}", which is not in MUSTER_ENCRYPTION_KEYS`)
+    const plaintext = decrypt(decrypt(entry.key, wrapped, `key|${bound}`), sealed, bound)
+    return JSON.parse((isDeflated ? inflateRawSync(plaintext) : plaintext).toString()) as unknown
+  }
+
+  /** True when a key other than the newest sealed it. */
+  isOutdated(blob: Buffer): boolean {
+    return split(blob).id !== this.#sealing.id
+  }
+}
+
+function split(blob: Buffer): { id: string; wrapped: Buffer; isDeflated: boolean; sealed: Buffer } {
+  const idLength = blob[1] ?? 0
+  const wrappedAt = 2 + idLength
+  const flagAt = wrappedAt + IV + KEY + TAG
+  if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG) throw new Error('not a sealed blob')
+  return {
+    id: blob.subarray(2, wrappedAt).toString(),
+    wrapped: blob.subarray(wrappedAt, flagAt),
+    isDeflated: blob[flagAt] === 1,
+    sealed: blob.subarray(flagAt + 1),
+  }
+}

@@ -1,0 +1,75 @@
+import { defineScript } from './redis.ts'
+
+/**
+ * KEYS account, operation, idempotency, live login, index, open operations, outbox
+ * ARGV id, head, state, request, secrets, fingerprint, has idempotency key, created at, expires at, priority, job id
+ */
+export const acceptScript = defineScript(`
+local account, operation, idempotency, live, index, open, outbox = unpack(KEYS)
+local id, head, state, request, secrets, fingerprint, keyed, createdAt, expiresAt, priority, job = unpack(ARGV)
+if redis.call('EXISTS', account) == 0 then return {'account_gone', ''} end
+if keyed == '1' then
+  local before = redis.call('HMGET', idempotency, 'id', 'fingerprint')
+  if before[1] then
+    if before[2] == fingerprint then return {'replayed', before[1]} end
+    return {'reused', before[1]}
+  end
+end
+local other = redis.call('GET', live)
+if other then return {'in_progress', other} end
+redis.call('HSET', operation, 'head', head, 'state', state, 'version', 1, 'request', request)
+if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets, 'had-secrets', 1) end
+if keyed == '1' then redis.call('HSET', idempotency, 'id', id, 'fingerprint', fingerprint) end
+redis.call('SET', live, id)
+redis.call('ZADD', index, createdAt, id)
+redis.call('ZADD', open, expiresAt, id)
+redis.call('ZADD', outbox, priority * 1e14 + createdAt, '+' .. job)
+return {'accepted', id}
+`)
+
+/**
+ * KEYS operation, live login, open operations, outbox, idempotency
+ * ARGV id, version read, state, result, finished, retention, job id, job must be removed, channel
+ */
+export const saveScript = defineScript(`
+local operation, live, open, outbox, idempotency = unpack(KEYS)
+local id, version, state, result, finished, retention, job, removeJob, channel = unpack(ARGV)
+if redis.call('HGET', operation, 'version') ~= version then return nil end
+local written = redis.call('HINCRBY', operation, 'version', 1)
+redis.call('HSET', operation, 'state', state)
+if result ~= '' then redis.call('HSET', operation, 'result', result) end
+if finished == '1' then
+  redis.call('HDEL', operation, 'secrets')
+  redis.call('PEXPIRE', operation, retention)
+  redis.call('PEXPIRE', idempotency, retention)
+  if redis.call('GET', live) == id then redis.call('DEL', live) end
+  redis.call('ZREM', open, id)
+  if removeJob == '1' then
+    redis.call('ZREM', outbox, '+' .. job)
+    redis.call('ZADD', outbox, 0, '-' .. job)
+  end
+  redis.call('PUBLISH', channel, id)
+end
+return written
+`)
+
+/**
+ * KEYS operation, live login, open operations, outbox, idempotency
+ * ARGV id, version read, state, request, secrets, expires at, priority, job id
+ */
+export const requeueScript = defineScript(`
+local operation, live, open, outbox, idempotency = unpack(KEYS)
+local id, version, state, request, secrets, expiresAt, priority, job = unpack(ARGV)
+if redis.call('HGET', operation, 'version') ~= version then return {'stale', ''} end
+local other = redis.call('GET', live)
+if other and other ~= id then return {'in_progress', other} end
+redis.call('HINCRBY', operation, 'version', 1)
+redis.call('HSET', operation, 'state', state, 'request', request)
+if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets, 'had-secrets', 1) end
+redis.call('PERSIST', operation)
+redis.call('PERSIST', idempotency)
+redis.call('SET', live, id)
+redis.call('ZADD', open, expiresAt, id)
+redis.call('ZADD', outbox, priority * 1e14 + expiresAt, '+' .. job)
+return {'accepted', id}
+`)

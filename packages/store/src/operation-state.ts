@@ -1,0 +1,201 @@
+import { operationErrorHints, type OperationErrorCode } from '@muster/contracts/error-codes'
+import type { OperationError, RemoteCall, Warning } from '@muster/contracts/operation'
+import type { AttemptRecord, OperationState } from './operation-record.ts'
+
+/** The first attempt and the latest ones are kept; the count goes on. */
+const KEPT_ATTEMPTS = 20
+const KEPT_CALLS = 12
+
+export interface RetryPolicy {
+  /** Attempts that may fail before the operation does. Rate limits and holds do not count. */
+  maxAttempts: number
+  baseDelayMs: number
+  maxDelayMs: number
+}
+
+/** About an hour and a half in all: long enough for a provider's outage, and each delay is full jitter up to a quarter of an hour. */
+export const defaultRetryPolicy: RetryPolicy = { maxAttempts: 20, baseDelayMs: 1_000, maxDelayMs: 15 * 60_000 }
+
+/** Capped exponential backoff with full jitter. @param random in [0, 1). */
+export function backoff(policy: RetryPolicy, usedAttempts: number, random = Math.random()): number {
+  return Math.floor(random * Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** usedAttempts)) + 50
+}
+
+export interface Failure {
+  code: OperationErrorCode
+  message: string
+  origin: OperationError['origin']
+  pointer?: string
+  providerStatus?: number
+  rawResponse?: unknown
+  remoteId?: string
+}
+
+/** What an attempt came to. The names are those of `AttemptOutcome`. */
+export type AttemptEnd =
+  | { outcome: 'succeeded'; how: 'created' | 'adopted'; remoteId: string; warnings: Warning[] }
+  | { outcome: 'failed'; failure: Failure; warnings: Warning[] }
+  | { outcome: 'retrying'; failure: Failure }
+  | { outcome: 'unknown'; failure: Failure; lookUpAt: number }
+  | { outcome: 'reconciling'; at: number }
+  | { outcome: 'rate_limited'; failure: Failure; until: number }
+  | { outcome: 'held'; failure: Failure }
+  | { outcome: 'expired' }
+
+export type Refusal = 'finished' | 'running' | 'not_failed' | 'sent'
+
+/** A transition that the state does not allow. */
+export class RefusedTransitionError extends Error {
+  override readonly name = 'RefusedTransitionError'
+  readonly reason: Refusal
+  constructor(reason: Refusal) {
+    super(reason)
+    this.reason = reason
+  }
+}
+
+export const isFinished = (state: OperationState): boolean => ['succeeded', 'failed', 'canceled', 'expired'].includes(state.status)
+
+/** The job came up before its time (a crash between the record and the queue): nothing to do until then. */
+export function dueAt(state: OperationState): number {
+  return Math.max(state.notBefore ?? 0, state.status === 'retrying' ? (state.nextAttemptAt ?? 0) : 0)
+}
+
+/** Past its time, and nothing of it can have been created. What may have been created is looked up first, however late. */
+export function isExpired(state: OperationState, now: number): boolean {
+  return !isFinished(state) && state.status !== 'running' && state.unknown === null && state.expiresAt <= now
+}
+
+/** queued, retrying → running. running → running: the worker that ran it died, and this one takes over. */
+export function startAttempt(state: OperationState, now: number): OperationState {
+  if (isFinished(state)) throw new RefusedTransitionError('finished')
+  const before = state.status === 'running' ? interruptAttempt(state, now) : state
+  const attempt: AttemptRecord = { number: before.attemptCount + 1, startedAt: now, createSentAt: null, finishedAt: null, outcome: null, errorCode: null, calls: [] }
+  return {
+    ...before,
+    status: 'running',
+    statusReason: null,
+    updatedAt: now,
+    startedAt: before.startedAt ?? now,
+    nextAttemptAt: null,
+    attemptCount: attempt.number,
+    attempts: keep([...before.attempts, attempt]),
+  }
+}
+
+function interruptAttempt(state: OperationState, now: number): OperationState {
+  const latest = state.attempts.at(-1)
+  if (!latest || latest.outcome !== null) return state
+  return {
+    ...state,
+    // Having been sent off is enough: whether the bytes left the machine, nobody can tell any more.
+    unknown: latest.createSentAt === null ? state.unknown : addUnknown(state, latest.createSentAt),
+    usedAttempts: state.usedAttempts + 1,
+    attempts: [...state.attempts.slice(0, -1), { ...latest, finishedAt: now, outcome: 'interrupted' }],
+  }
+}
+
+function addUnknown(state: OperationState, sentAt: number): NonNullable<OperationState['unknown']> {
+  return { firstSentAt: Math.min(state.unknown?.firstSentAt ?? sentAt, sentAt), lastSentAt: Math.max(state.unknown?.lastSentAt ?? sentAt, sentAt) }
+}
+
+/** Written before the create is sent; the reason that a crash cannot make a second user. */
+export function recordIntent(state: OperationState, warnings: Warning[], now: number): OperationState {
+  const latest = state.attempts.at(-1)
+  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
+  return { ...state, updatedAt: now, warnings: addWarnings(state.warnings, warnings), attempts: [...state.attempts.slice(0, -1), { ...latest, createSentAt: now }] }
+}
+
+/** running → retrying or an end. */
+export function finishAttempt(state: OperationState, end: AttemptEnd, calls: RemoteCall[], policy: RetryPolicy, now: number): OperationState {
+  const latest = state.attempts.at(-1)
+  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
+  const failure = 'failure' in end ? end.failure : undefined
+  const attempt: AttemptRecord = {
+    ...latest,
+    finishedAt: now,
+    outcome: end.outcome === 'expired' ? 'failed' : end.outcome,
+    errorCode: failure?.code ?? null,
+    calls: calls.slice(-KEPT_CALLS),
+  }
+  const next: OperationState = { ...state, updatedAt: now, attempts: [...state.attempts.slice(0, -1), attempt] }
+  const wait = (at: number, statusReason: string, used: number): OperationState => ({ ...next, status: 'retrying', statusReason, nextAttemptAt: at, usedAttempts: state.usedAttempts + used })
+
+  switch (end.outcome) {
+    case 'succeeded':
+      return { ...finish(next, 'succeeded', now), outcome: end.how, remoteId: end.remoteId, warnings: addWarnings(state.warnings, end.warnings), error: null, unknown: null }
+    case 'failed':
+      return { ...fail(next, end.failure, now), warnings: addWarnings(state.warnings, end.warnings) }
+    case 'expired':
+      return expire(next, now)
+    case 'reconciling':
+      return wait(end.at, 'Looking the user up after a lost answer.', 0)
+    case 'rate_limited':
+      return wait(end.until, end.failure.message, 0)
+    case 'held':
+      return wait(now, end.failure.message, 0)
+    case 'retrying':
+    case 'unknown': {
+      const isUnknown = end.outcome === 'unknown'
+      const unknown = isUnknown && latest.createSentAt !== null ? addUnknown(state, latest.createSentAt) : state.unknown
+      const used = state.usedAttempts + 1
+      if (used >= policy.maxAttempts) {
+        const code = unknown === null ? end.failure.code : 'outcome_unknown'
+        return fail({ ...next, unknown, usedAttempts: used }, { ...end.failure, code }, now)
+      }
+      // The first look-up comes at the provider's own time; later ones back off like everything else.
+      const at = isUnknown && state.unknown === null ? end.lookUpAt : now + backoff(policy, used)
+      return { ...wait(at, end.failure.message, 1), unknown }
+    }
+  }
+}
+
+function fail(state: OperationState, failure: Failure, now: number): OperationState {
+  return { ...finish(state, 'failed', now), remoteId: failure.remoteId ?? null, error: toError(failure) }
+}
+
+function toError(failure: Failure): OperationError {
+  return {
+    code: failure.code,
+    message: failure.message,
+    origin: failure.origin,
+    retryable: ['rate_limited', 'provider_unavailable', 'timeout', 'outcome_unknown', 'internal', 'credentials_rejected', 'permission_denied', 'license_limit_reached'].includes(failure.code),
+    pointer: failure.pointer ?? null,
+    provider_status: failure.providerStatus ?? null,
+    raw_response: failure.rawResponse ?? null,
+    hint: operationErrorHints[failure.code],
+  }
+}
+
+function finish(state: OperationState, status: 'succeeded' | 'failed' | 'canceled' | 'expired', now: number): OperationState {
+  return { ...state, status, statusReason: null, updatedAt: now, finishedAt: now, nextAttemptAt: null }
+}
+
+export function expire(state: OperationState, now: number): OperationState {
+  const waitedFor = state.statusReason === null ? '' : ` It was waiting: ${state.statusReason}`
+  return { ...finish(state, 'expired', now), error: toError({ code: 'expired', message: `Its expires_at passed before the user was created.${waitedFor}`, origin: 'muster' }) }
+}
+
+/** Only what cannot have been sent. */
+export function cancel(state: OperationState, now: number): OperationState {
+  if (isFinished(state)) throw new RefusedTransitionError('finished')
+  if (state.status === 'running') throw new RefusedTransitionError('running')
+  if (state.unknown !== null) throw new RefusedTransitionError('sent')
+  return { ...finish(state, 'canceled', now), error: toError({ code: 'canceled', message: 'Canceled before anything was sent.', origin: 'client' }) }
+}
+
+/** A dead letter goes back to its lane. What is unknown about it stays so: its next attempt begins with a look-up. */
+export function requeue(state: OperationState, expiresAt: number, now: number): OperationState {
+  if (state.status === 'succeeded' || !isFinished(state)) throw new RefusedTransitionError('not_failed')
+  return { ...state, status: 'queued', statusReason: null, updatedAt: now, finishedAt: null, notBefore: null, expiresAt, nextAttemptAt: null, run: state.run + 1, usedAttempts: 0, error: null, remoteId: null }
+}
+
+function addWarnings(present: Warning[], added: Warning[]): Warning[] {
+  const known = new Set(present.map((warning) => JSON.stringify(warning)))
+  return [...present, ...added.filter((warning) => !known.has(JSON.stringify(warning)))]
+}
+
+function keep(attempts: AttemptRecord[]): AttemptRecord[] {
+  const [first] = attempts
+  return first && attempts.length > KEPT_ATTEMPTS ? [first, ...attempts.slice(1 - KEPT_ATTEMPTS)] : attempts
+}

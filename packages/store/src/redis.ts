@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto'
+import { Redis, type RedisOptions } from 'ioredis'
+
+export type { Redis } from 'ioredis'
+
+/** Reconnects for ever, never more than two seconds apart: the default waits up to 20 s, and work stood still that long after an outage. */
+const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** attempt, 2_000)
+
+/**
+ * request: commands fail within about a second when Redis is away or frozen, so that a caller gets an answer.
+ * worker: commands wait for Redis to come back.
+ * subscriber: for pub/sub; subscriptions are restored after a reconnect.
+ */
+export type RedisRole = 'request' | 'worker' | 'subscriber'
+
+const optionsByRole: Record<RedisRole, RedisOptions> = {
+  request: { enableOfflineQueue: false, maxRetriesPerRequest: 0, connectTimeout: 2_000, commandTimeout: 2_000 },
+  worker: { maxRetriesPerRequest: null },
+  subscriber: { maxRetriesPerRequest: null, autoResubscribe: true },
+}
+
+/** @param onError told of every connection error; without a listener ioredis would print them. */
+export function connectRedis(url: string, role: RedisRole, onError: (error: Error) => void): Redis {
+  const redis = new Redis(url, { ...optionsByRole[role], retryStrategy, enableAutoPipelining: role === 'request', lazyConnect: false })
+  redis.on('error', onError)
+  return redis
+}
+
+type Argument = string | number | Buffer
+
+/** A Lua script, sent once and called by its hash from then on. */
+export function defineScript(lua: string): (redis: Redis, keys: string[], values: Argument[]) => Promise<unknown> {
+  const hash = createHash('sha1').update(lua).digest('hex')
+  return async (redis, keys, values) => {
+    try {
+      return await redis.evalsha(hash, keys.length, ...keys, ...values)
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return redis.eval(lua, keys.length, ...keys, ...values)
+      throw error
+    }
+  }
+}
+
+/** Redis cannot be reached, is frozen, read-only or out of memory: nothing is wrong with the request. */
+export function isRedisUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error.name === 'MaxRetriesPerRequestError' || error.name === 'ClusterAllFailedError') return true
+  if (/^(OOM|LOADING|READONLY|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|MISCONF)\b/.test(error.message)) return true
+  return /Stream isn't writeable|Connection is closed|Command timed out|ECONNREFUSED|ECONNRESET|EPIPE|enableOfflineQueue|WAIT/.test(error.message)
+}
