@@ -63,8 +63,8 @@ export function startProcess({ name, command, args = [], env = process.env, cwd,
     try {
       process.kill(-child.pid, signal)
     } catch (error) {
-      // ESRCH: it ended between the check and the signal.
-      if (error.code !== 'ESRCH') throw error
+      // ESRCH: it ended between the check and the signal. EPERM: an installer under sudo, which can only be waited for.
+      if (error.code !== 'ESRCH' && error.code !== 'EPERM') throw error
     }
   }
 
