@@ -7,7 +7,7 @@ export const keys = {
   accessToken: (accountId: string) => `muster:{${accountId}}:access-token`,
   accessTokenLock: (accountId: string) => `muster:{${accountId}}:access-token-lock`,
   operation: (accountId: string, operationId: string) => `muster:{${accountId}}:operation:${operationId}`,
-  /** Zset of every operation of the account by creation time. */
+  /** Zset of every operation of the account, sorted by id, and so by time. */
   operations: (accountId: string) => `muster:{${accountId}}:operations`,
   /** Zset of the operations that are not finished, by expiry. */
   openOperations: (accountId: string) => `muster:{${accountId}}:open-operations`,

@@ -21,7 +21,7 @@ redis.call('HSET', operation, 'head', head, 'state', state, 'version', 1, 'reque
 if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets, 'had-secrets', 1) end
 if keyed == '1' then redis.call('HSET', idempotency, 'id', id, 'fingerprint', fingerprint) end
 redis.call('SET', live, id)
-redis.call('ZADD', index, createdAt, id)
+redis.call('ZADD', index, 0, id)
 redis.call('ZADD', open, expiresAt, id)
 redis.call('ZADD', outbox, priority * 1e14 + createdAt, '+' .. job)
 return {'accepted', id}

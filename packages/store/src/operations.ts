@@ -70,10 +70,10 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       const sealed = sealRequest(head.id, request)
       // The entries outside the account's slot come first: without the operation they lead nowhere, and expire.
       const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
-      const before = redis.multi().set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs).zadd(keys.tenantOperations(head.tenantId), head.createdAt, head.id)
+      const before = redis.multi().set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs).zadd(keys.tenantOperations(head.tenantId), 0, head.id)
       if (head.reference !== null) {
         const reference = keys.tenantReference(head.tenantId, head.reference)
-        before.zadd(reference, head.createdAt, head.id).pexpire(reference, lifetimeMs)
+        before.zadd(reference, 0, head.id).pexpire(reference, lifetimeMs)
       }
       await before.exec()
       const answer = (await acceptScript(
@@ -81,12 +81,12 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         [
           keys.account(head.accountId),
           keys.operation(head.accountId, head.id),
-          head.idempotencyHash === null ? '' : keys.idempotency(head.accountId, head.idempotencyHash),
+          keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
           keys.liveLogin(head.accountId, head.naturalKeyHash),
           keys.operations(head.accountId),
           keys.openOperations(head.accountId),
           keys.outbox(head.accountId),
-        ].map((key) => key || keys.idempotency(head.accountId, 'none')),
+        ],
         [head.id, JSON.stringify(head), JSON.stringify(state), sealed.request, sealed.secrets, fingerprint, head.idempotencyHash === null ? 0 : 1, head.createdAt, state.expiresAt, head.priority, jobIdOf(head.id, 0)],
       )) as [Acceptance['kind'], string]
       const [kind, operationId] = answer
@@ -178,16 +178,12 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       return kind === 'in_progress' ? { kind, operationId } : { kind }
     },
 
-    /** Ids of a page, newest first, starting after `cursor`. */
-    async listIds(index: { tenantId: string; accountId?: string; reference?: string }, options: { before: string | null; from: number; to: number; count: number }): Promise<{ id: string; at: number }[]> {
+    /** Ids of a page, newest first, older than `before`. The indexes are sorted by id, and a UUIDv7 begins with its time. */
+    async listIds(index: { tenantId: string; accountId?: string; reference?: string }, options: { before: string | null; from: number | null; to: number | null; count: number }): Promise<string[]> {
       const key =
         index.reference !== undefined ? keys.tenantReference(index.tenantId, index.reference) : index.accountId !== undefined ? keys.operations(index.accountId) : keys.tenantOperations(index.tenantId)
-      const [at, id] = options.before?.split('_') ?? []
-      // Several may share a millisecond, so the cursor names the id as well and what was shown already is skipped.
-      const rows = await redis.zrevrangebyscore(key, at ? Math.min(Number(at), options.to) : options.to, options.from, 'WITHSCORES', 'LIMIT', 0, options.count + (at ? 50 : 0))
-      const page: { id: string; at: number }[] = []
-      for (let index = 0; index + 1 < rows.length; index += 2) page.push({ id: rows[index] ?? '', at: Number(rows[index + 1]) })
-      return page.filter((entry) => !at || entry.at < Number(at) || (entry.at === Number(at) && entry.id < (id ?? ''))).slice(0, options.count)
+      const upper = [options.before === null ? undefined : `(${options.before}`, options.to === null ? undefined : `(${uuidPrefix(options.to + 1)}`].filter((bound) => bound !== undefined).sort()[0] ?? '+'
+      return redis.zrevrangebylex(key, upper, options.from === null ? '-' : `[${uuidPrefix(options.from)}`, 'LIMIT', 0, options.count)
     },
 
     async locate(operationIds: readonly string[]): Promise<(string | null)[]> {
@@ -211,7 +207,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     /** Index entries whose operation has left. Returns how many went. */
     async trimIndex(index: { tenantId: string } | { accountId: string }, now: number): Promise<number> {
       const key = 'tenantId' in index ? keys.tenantOperations(index.tenantId) : keys.operations(index.accountId)
-      const oldest = await redis.zrangebyscore(key, '-inf', now - retentionMs, 'LIMIT', 0, 1_000)
+      const oldest = await redis.zrangebylex(key, '-', `(${uuidPrefix(now - retentionMs)}`, 'LIMIT', 0, 1_000)
       const accounts = 'accountId' in index ? oldest.map(() => index.accountId) : await this.locate(oldest)
       const pipeline = redis.pipeline()
       oldest.forEach((id, position) => pipeline.exists(keys.operation(accounts[position] ?? 'none', id)))
@@ -221,6 +217,12 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       return gone.length
     },
   }
+}
+
+/** The first 48 bits of a UUIDv7 are its Unix milliseconds (RFC 9562). */
+function uuidPrefix(at: number): string {
+  const hex = Math.max(0, Math.floor(at)).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`
 }
 
 function toRecord(head: string | null | undefined, state: string | null | undefined, version: string | null | undefined): OperationRecord | undefined {
