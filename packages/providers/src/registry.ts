@@ -1,9 +1,11 @@
 import type { ProviderId } from '@muster/contracts/provider-ids'
+import { activecampaign } from './activecampaign/provider.ts'
 import { okta } from './okta/provider.ts'
 import type { Provider } from './provider.ts'
 
 /** One line a provider. */
 const providers: Partial<Record<ProviderId, Provider>> = {
+  activecampaign,
   okta,
 }
 

@@ -1,0 +1,116 @@
+import { z } from 'zod'
+import { classifyByStatus } from '../classify.ts'
+import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
+
+export interface VendorError {
+  text: string
+  code?: string
+  /** The last part of `source.pointer`, such as `email` of `/data/attributes/email`. */
+  attribute?: string
+}
+
+const errorSchema = z.looseObject({
+  title: z.string().nullish().catch(null),
+  detail: z.string().nullish().catch(null),
+  code: z.string().nullish().catch(null),
+  source: z.looseObject({ pointer: z.string() }).nullish().catch(null),
+})
+
+/** Pages and messages for browsers; long ones are cut. */
+function toPlainText(text: string): string {
+  const plain = text.replace(/<(style|script|head)\b[^]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim()
+  return plain.length > 500 ? `${plain.slice(0, 499)}…` : plain
+}
+
+function readError(error: unknown): VendorError | undefined {
+  if (typeof error === 'string') return { text: toPlainText(error) }
+  const parsed = errorSchema.safeParse(error)
+  if (!parsed.success) return undefined
+  const { title, detail, code, source } = parsed.data
+  const attribute = source?.pointer.split('/').pop()
+  return { text: toPlainText([title, detail].filter(Boolean).join(': ')), ...(code ? { code } : {}), ...(attribute ? { attribute } : {}) }
+}
+
+/** The four shapes of the vendor's specification: `errors` as objects, as strings, as one string; or `message` alone. */
+export function readErrors(body: unknown): VendorError[] {
+  if (typeof body === 'string') return body.trim() ? [{ text: toPlainText(body) }] : []
+  const parsed = z.looseObject({ errors: z.unknown(), message: z.unknown() }).partial().safeParse(body)
+  if (!parsed.success) return []
+  const { errors, message } = parsed.data
+  const read = [errors].flat().map(readError).filter((error) => error !== undefined)
+  return [...read, ...(typeof message === 'string' ? [{ text: toPlainText(message) }] : [])]
+}
+
+/** The vendor's attribute, in lower case, and the unified field it is made from. */
+const fields: Record<string, 'username' | 'emails' | 'password' | 'group' | 'first_name' | 'last_name'> = {
+  username: 'username',
+  email: 'emails',
+  password: 'password',
+  group: 'group',
+  firstname: 'first_name',
+  lastname: 'last_name',
+}
+
+function pointerOf(attribute: string, input: CreateInput | undefined): string | undefined {
+  const field = fields[attribute]
+  if (field === 'emails') return `/emails/${Math.max(input?.user.emails?.findIndex((entry) => entry.is_primary) ?? 0, 0)}/email`
+  if (field === 'first_name' || field === 'last_name') return input?.user[field] ? `/${field}` : '/name'
+  return field && `/${field}`
+}
+
+/** The attribute an error is about: the one its pointer names, else the first that its words name. */
+function attributeOf({ attribute, text }: VendorError): string | undefined {
+  const named = attribute?.toLowerCase()
+  if (named && Object.hasOwn(fields, named)) return named
+  return /\b(username|email|password|group|first ?name|last ?name)\b/i.exec(text)?.[1]?.toLowerCase().replace(' ', '')
+}
+
+/** Nothing but the status in words, as a bare "Forbidden" or the page of a web server. */
+const isBare = (text: string): boolean => text.replace(/\b(?:403|error|forbidden|nginx(?:\/[\d.]+)?)\b|[\s:.]/gi, '') === ''
+
+const NO_PERMISSION = /you (?:do not|don['’]?t) have permission/i
+const BAD_KEY = /\bapi[- _]?(?:token|key)\b|\bunauthori[sz]ed\b|\bnot (?:authori[sz]ed|authenticated)\b/i
+/** What the vendor says to a second user with one username is not published: contacts say 422 and code `duplicate`, or these words are expected. */
+const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bduplicate\b/i
+/** Nor is what a full account says. Either way the request is refused: these words only choose the code. */
+const NO_SEAT = /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
+
+/**
+ * 403 has three meanings: not found ("No Result found …"), the key's user may not ("You do not have permission …"), and a bad key, which gets a bare
+ * 403 rather than a 401. The last two put the account on hold, so that nothing more is lost to them; a 403 in other words is about this one request.
+ */
+function classifyForbidden(response: RemoteResponse, text: string, message: string, pointer: { pointer?: string }): RemoteFailure {
+  if (/^no result found/i.test(text)) return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
+  if (NO_PERMISSION.test(text)) return { code: 'permission_denied', disposition: 'forbidden', message }
+  if (isBare(text) || BAD_KEY.test(text)) {
+    return { code: 'credentials_rejected', disposition: 'unauthorized', message: `ActiveCampaign refused the API key (403${isBare(text) ? '' : `: ${text}`}).` }
+  }
+  return { ...classifyByStatus(response, message), ...pointer }
+}
+
+export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
+  const { status } = response
+  const errors = readErrors(response.body)
+  const text = errors.map((error) => error.text).filter(Boolean).join(' — ').slice(0, 1_000)
+  const message = text || `ActiveCampaign answered ${status}.`
+  // Only a refusal is read by its words: in anything else they are a gateway's, or no words of a refusal.
+  if (status < 400 || status >= 500 || [401, 408, 429].includes(status)) return classifyByStatus(response, message)
+
+  const told = errors.map((error) => ({ error, attribute: attributeOf(error) })).find(({ attribute }) => attribute !== undefined)
+  const attribute = told?.attribute
+  const named = attribute ? pointerOf(attribute, input) : undefined
+  const pointer = named ? { pointer: named } : {}
+
+  if (errors.some(({ code }) => code === 'duplicate') || (status !== 403 && errors.some((error) => TAKEN.test(error.text)))) {
+    return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
+  }
+  // "You do not have permission to add users" is not about seats, so permission comes first.
+  if (!NO_PERMISSION.test(text) && response.isJson && NO_SEAT.test(text)) return { code: 'license_limit_reached', disposition: 'rejected', message }
+  if (status === 403) return classifyForbidden(response, text, message, pointer)
+  if (status === 404 || status === 410) {
+    const hint = response.isJson && text ? '' : " Check the account's base_url: it is the API's address under Settings > Developer, not the one people log in at."
+    return { code: 'provider_not_found', disposition: 'rejected', message: message + hint, ...pointer }
+  }
+  if (attribute === 'password') return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
+  return { ...classifyByStatus(response, message), ...pointer }
+}
