@@ -50,10 +50,7 @@ export function startProcess({ name, command, args = [], env = process.env, cwd,
       if (log === undefined) resolve(exit)
       else log.end(() => resolve(exit))
     }
-    child.once('error', (error) => {
-      takeLine(error.message)
-      finish({ code: null, signal: null, error })
-    })
+    child.once('error', (error) => finish({ code: null, signal: null, error }))
     // 'close' and not 'exit': the last lines are read by then.
     child.once('close', (code, signal) => finish({ code, signal }))
   })
