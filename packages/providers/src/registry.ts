@@ -1,11 +1,13 @@
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import { activecampaign } from './activecampaign/provider.ts'
+import { meraki } from './meraki/provider.ts'
 import { okta } from './okta/provider.ts'
 import type { Provider } from './provider.ts'
 
 /** One line a provider. */
 const providers: Partial<Record<ProviderId, Provider>> = {
   activecampaign,
+  cisco_meraki: meraki,
   okta,
 }
 

@@ -1,0 +1,70 @@
+import { primaryEmail } from '@muster/contracts/unified-user'
+import { z } from 'zod'
+import { classifyByStatus } from '../classify.ts'
+import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
+import { userTypeOf } from './target.ts'
+
+/** The only shape that the vendor documents: a list of sentences, without a code. */
+const errorSchema = z.looseObject({ errors: z.array(z.string()).min(1) })
+
+const MAX_MESSAGE_LENGTH = 1_000
+
+/** What the vendor's SDK waits when action batches are in the way. */
+const BATCH_WAIT_MS = 60_000
+
+/** The exact sentence is not documented; these are the ways in which Meraki says it elsewhere. */
+const duplicate = /already been taken|already exists|already in use/i
+
+/** Attributes as messages name them, and the unified field each is made from. The first that fits wins. */
+const attributes: [RegExp, string][] = [
+  [/\b(orgAccess|access|networks?|tags?)\b/i, '/roles'],
+  [/\bpassword\b/i, '/remote_data/password'],
+  [/\b(authorizations?|ssidNumber|expiresAt)\b/i, '/remote_data/authorizations'],
+  [/\baccountType\b/i, '/remote_data/accountType'],
+  [/\bauthenticationMethod\b/i, '/remote_data/authenticationMethod'],
+  [/\be-?mail\b/i, '/emails'],
+  [/\bname\b/i, '/name'],
+]
+
+export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
+  const { status } = response
+  const message = messageOf(response)
+  const failure = classifyByStatus(response, message)
+  if (status === 403) return { ...failure, disposition: isOfRequest(input) ? 'rejected' : 'forbidden' }
+  if (status === 404) return notFound(failure, message, input)
+  if (message === undefined || failure.code !== 'provider_validation_failed') return failure
+
+  if (/executing batches/i.test(message)) return { code: 'provider_unavailable', disposition: 'unavailable', message, retryAfterMs: BATCH_WAIT_MS }
+  if (duplicate.test(message)) return { code: 'user_exists', disposition: 'rejected', message, pointer: emailPointer(input) }
+  const pointer = attributes.find(([pattern]) => pattern.test(message))?.[1]
+  if (pointer === '/remote_data/password') return { ...failure, code: 'password_rejected', pointer }
+  return { ...failure, ...(pointer && { pointer: pointer === '/emails' ? emailPointer(input) : pointer }) }
+}
+
+/**
+ * A key's rights differ from organization to organization: where the request itself named the place, a refusal is about that place, and must not stop the others.
+ * Where the account's config did, all of the account is refused.
+ */
+function isOfRequest(input: CreateInput | undefined): boolean {
+  return input !== undefined && (userTypeOf(input) === 'network' ? input.workspaceId : input.organizationId) !== undefined
+}
+
+/** The body is empty or a page, mostly; the same answer means "not there" and "not for you". */
+function notFound(failure: RemoteFailure, message: string | undefined, input: CreateInput | undefined): RemoteFailure {
+  const isNetwork = input !== undefined && userTypeOf(input) === 'network'
+  const place = isNetwork ? 'network' : 'organization'
+  const detail = message ?? `Meraki does not show this ${place} to these credentials. If it or the API key is new, try again in a minute.`
+  return { ...failure, message: detail, ...(input && { pointer: isNetwork ? '?workspace_id' : '?organization_id' }) }
+}
+
+function emailPointer(input: CreateInput | undefined): string {
+  const index = input?.user.emails?.findIndex((entry) => entry.email === primaryEmail(input.user)) ?? 0
+  return `/emails/${Math.max(index, 0)}/email`
+}
+
+function messageOf(response: RemoteResponse): string | undefined {
+  const error = errorSchema.safeParse(response.body)
+  if (!error.success) return undefined
+  const message = error.data.errors.join('; ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim()
+  return message.slice(0, MAX_MESSAGE_LENGTH) || undefined
+}
