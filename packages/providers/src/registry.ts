@@ -1,5 +1,6 @@
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import { activecampaign } from './activecampaign/provider.ts'
+import { googleWorkspace } from './google-workspace/provider.ts'
 import { meraki } from './meraki/provider.ts'
 import { okta } from './okta/provider.ts'
 import type { Provider } from './provider.ts'
@@ -8,6 +9,7 @@ import type { Provider } from './provider.ts'
 const providers: Partial<Record<ProviderId, Provider>> = {
   activecampaign,
   cisco_meraki: meraki,
+  google_workspace: googleWorkspace,
   okta,
 }
 
