@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dataFolder, encryptionKeysFile, instanceFile } from './paths.mjs'
 import { Refusal } from './refusal.mjs'
 
@@ -20,13 +20,16 @@ export function claimDataFolder() {
 
 function claim() {
   for (;;) {
+    const draft = `${instanceFile}.${process.pid}.draft`
     try {
-      const file = openSync(instanceFile, 'wx')
-      writeSync(file, `${process.pid}\n`)
-      closeSync(file)
+      // A link appears with its content or not at all, and never over another one.
+      writeFileSync(draft, `${process.pid}\n`)
+      linkSync(draft, instanceFile)
       return () => rmSync(instanceFile, { force: true })
     } catch (error) {
       if (error.code !== 'EEXIST') throw error
+    } finally {
+      rmSync(draft, { force: true })
     }
     const pid = Number(readFileSync(instanceFile, 'utf8'))
     if (isStartProcess(pid)) throw new Refusal(`Muster is already running here as process ${pid}: stop it with Ctrl-C in its terminal, or with kill ${pid}`)

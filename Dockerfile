@@ -1,0 +1,22 @@
+# One image for every service; docker-compose.yml says which of them a container runs.
+
+FROM node:24-bookworm-slim AS build
+ENV CI=true PNPM="npx -y pnpm@12.21.0"
+WORKDIR /app
+# The lockfile alone decides this layer, so that a change of the sources downloads nothing again.
+COPY pnpm-lock.yaml pnpm-workspace.yaml ./
+RUN $PNPM fetch
+COPY . .
+RUN $PNPM install --frozen-lockfile --offline && node_modules/.bin/tsc -b
+# Installed anew without what only builds and tests need: pnpm's prune does not reach into workspace packages.
+RUN rm -rf node_modules packages/*/node_modules apps/*/node_modules \
+ && $PNPM install --frozen-lockfile --offline --prod --no-optional \
+ && find packages apps -name node_modules -prune -o -type d -name src -prune -exec rm -rf {} +
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /app
+# Owned by root and run by another user: a process cannot change its own code.
+COPY --from=build /app ./
+USER node
+CMD ["node", "apps/api/dist/main.js"]
