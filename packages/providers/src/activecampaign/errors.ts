@@ -5,7 +5,7 @@ import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 export interface VendorError {
   text: string
   code?: string
-  /** The last part of `source.pointer`, such as `email` of `/data/attributes/email`. */
+  /** The last part of the error's pointer, such as `email` of `/data/attributes/email`. */
   attribute?: string
 }
 
@@ -13,7 +13,8 @@ const errorSchema = z.looseObject({
   title: z.string().nullish().catch(null),
   detail: z.string().nullish().catch(null),
   code: z.string().nullish().catch(null),
-  source: z.looseObject({ pointer: z.string() }).nullish().catch(null),
+  // The specification has both: {"pointer": "/data/…"} and {"type": "pointer", "value": "/data/…"}.
+  source: z.union([z.looseObject({ pointer: z.string() }), z.looseObject({ value: z.string() }).transform(({ value }) => ({ pointer: value }))]).nullish().catch(null),
 })
 
 /** Pages and messages for browsers; long ones are cut. */
@@ -71,21 +72,25 @@ const isBare = (text: string): boolean => text.replace(/\b(?:403|error|forbidden
 const NO_PERMISSION = /you (?:do not|don['’]?t) have permission/i
 const BAD_KEY = /\bapi[- _]?(?:token|key)\b|\bunauthori[sz]ed\b|\bnot (?:authori[sz]ed|authenticated)\b/i
 /** What the vendor says to a second user with one username is not published: contacts say 422 and code `duplicate`, or these words are expected. */
-const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bduplicate\b/i
+const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bthere is already an?\b|\bduplicate\b/i
 /** Nor is what a full account says. Either way the request is refused: these words only choose the code. */
 const NO_SEAT = /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
 
+export const saysNotFound = (text: string): boolean => /^no result found/i.test(text)
+
 /**
- * 403 has three meanings: not found ("No Result found …"), the key's user may not ("You do not have permission …"), and a bad key, which gets a bare
- * 403 rather than a 401. The last two put the account on hold, so that nothing more is lost to them; a 403 in other words is about this one request.
+ * 403 has many meanings. Not found is told before; here come: the key's user may not ("You do not have permission …"), and a bad key, which gets a bare
+ * 403 rather than a 401. Both put the account on hold, so that nothing more is lost to them. In other words it is a refusal of this one request
+ * ("Could not create …"), or an inner service's failure, of which a 5xx leaves open what was done.
  */
 function classifyForbidden(response: RemoteResponse, text: string, message: string, pointer: { pointer?: string }): RemoteFailure {
-  if (/^no result found/i.test(text)) return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
   if (NO_PERMISSION.test(text)) return { code: 'permission_denied', disposition: 'forbidden', message }
   if (isBare(text) || BAD_KEY.test(text)) {
     return { code: 'credentials_rejected', disposition: 'unauthorized', message: `ActiveCampaign refused the API key (403${isBare(text) ? '' : `: ${text}`}).` }
   }
-  return { ...classifyByStatus(response, message), ...pointer }
+  if (/resulted in an? `?5\d\d\b/i.test(text)) return { code: 'provider_unavailable', disposition: 'unknown', message }
+  if (response.isJson) return { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
+  return classifyByStatus(response, message)
 }
 
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
@@ -101,7 +106,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const named = attribute ? pointerOf(attribute, input) : undefined
   const pointer = named ? { pointer: named } : {}
 
-  if (errors.some(({ code }) => code === 'duplicate') || (status !== 403 && errors.some((error) => TAKEN.test(error.text)))) {
+  if (errors.some((error) => saysNotFound(error.text))) return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
+  if (errors.some(({ code }) => code === 'duplicate') || errors.some((error) => TAKEN.test(error.text))) {
     return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
   }
   // "You do not have permission to add users" is not about seats, so permission comes first.

@@ -1,7 +1,7 @@
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
-import { readErrors } from './errors.ts'
+import { readErrors, saysNotFound } from './errors.ts'
 import { toNaturalKey } from './request.ts'
 
 /** The answers of create and look-up share the wrapper, not the fields: times, time zone and language come with the first, phone with the second. */
@@ -26,12 +26,12 @@ export function parseCreated(response: RemoteResponse): CreatedUser | undefined 
 }
 
 /**
- * The vendor answers 404 or 403, both as "No Result found for …"; for users neither is declared.
+ * For users no status is declared. Elsewhere the vendor says "No Result found for …" with 404, 403, 400 or 422.
  * A 404 page of some gateway says nothing about a user, and must not lead to a second create.
  */
 export function isAbsent({ status, body, isJson }: RemoteResponse): boolean {
   if (status === 404) return isJson || body === ''
-  return status === 403 && readErrors(body).some(({ text }) => /^no result found/i.test(text))
+  return status >= 400 && status < 500 && readErrors(body).some(({ text }) => saysNotFound(text))
 }
 
 /** A time without an offset would be read by this machine's clock, so it counts as none. */
