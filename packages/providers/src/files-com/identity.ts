@@ -1,0 +1,35 @@
+import type { JsonObject } from '@muster/contracts/json'
+import { primaryEmail } from '@muster/contracts/unified-user'
+import type { AccountContext, CreateInput } from '../provider.ts'
+
+export function textOf(...candidates: unknown[]): string | undefined {
+  return candidates.find((value): value is string => typeof value === 'string' && value !== '')
+}
+
+export const remoteDataOf = (input: CreateInput): JsonObject => input.user.remote_data ?? {}
+
+/** What is sent, wherever it comes from; `remote_data` wins, as it does in the merged body. */
+export const usernameOf = (input: CreateInput): string | undefined => textOf(remoteDataOf(input).username, input.user.username, primaryEmail(input.user))
+export const emailOf = (input: CreateInput): string | undefined => textOf(remoteDataOf(input).email, primaryEmail(input.user))
+export const passwordOf = (input: CreateInput): string | undefined => textOf(remoteDataOf(input).password, input.user.password)
+
+/** Needed with `sso`: which of the site's identity providers. */
+export function ssoStrategyOf(input: CreateInput, account: AccountContext): number | undefined {
+  const id = remoteDataOf(input).sso_strategy_id ?? account.config.sso_strategy_id
+  return typeof id === 'number' ? id : undefined
+}
+
+/**
+ * Always sent: what the vendor makes of a user with neither a method nor a password is not documented.
+ * With `email_signup` it mails the person a link to choose a password; with `none` nobody can log in as the user.
+ */
+export function authenticationMethodOf(input: CreateInput, account: AccountContext): string {
+  const remote = remoteDataOf(input)
+  const given = textOf(remote.authentication_method)
+  if (given !== undefined) return given
+  if (input.user.status === 'invited') return 'email_signup'
+  if (passwordOf(input) !== undefined) return 'password'
+  if (textOf(remote.imported_password_hash) !== undefined) return 'password_with_imported_hash'
+  if (typeof remote.sso_strategy_id === 'number') return 'sso'
+  return textOf(account.config.authentication_method) ?? (emailOf(input) === undefined ? 'none' : 'email_signup')
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod'
+import type { Provider } from '../provider.ts'
+import { filesComAuthentications } from './authentication.ts'
+import { classifyFailure, toRedirect } from './errors.ts'
+import { lookUps } from './groups.ts'
+import { toCreateRequest, toFindRequest, toNaturalKey } from './request.ts'
+import { isAbsent, parseCreated, parseFound, toUser } from './response.ts'
+import { validate } from './validate.ts'
+
+export const filesCom: Provider = {
+  id: 'files_com',
+  name: 'Files.com',
+  documentationUrl: 'https://developers.files.com/',
+  authentications: filesComAuthentications,
+  configSchema: z.strictObject({
+    authentication_method: z
+      .enum(['email_signup', 'sso', 'none'])
+      .optional()
+      .meta({ description: 'How users without a password log in. Default: email_signup with an e-mail address (Files.com mails a link to choose a password), else none.' }),
+    sso_strategy_id: z.int().positive().optional().meta({ description: 'The SSO strategy of users with the method sso.' }),
+    workspace_id: z.int().min(0).optional().meta({ description: 'The workspace that users are created in; Files.com takes its default workspace otherwise.' }),
+  }),
+  // A site without global acceleration refuses this host and wants its own, https://SUBDOMAIN.files.com.
+  defaultBaseUrl: 'https://app.files.com',
+  hosts: { patterns: [/^(?:[a-z0-9-]+\.)+files\.com$/], allowsCustomDomain: true },
+  limits: {
+    requests: 10,
+    perSeconds: 1,
+    concurrency: 5,
+    source: 'Chosen by Muster: Files.com publishes no figures, only two throttles by name (too-many-requests, too-many-concurrent-requests).',
+  },
+  callsPerCreate: 1,
+  // The network timeout of the vendor's JavaScript SDK.
+  timeoutMs: 60_000,
+  // No delay of replicas is published. Sending again too early is refused, since usernames are unique, and never makes a second user.
+  lookUpAfterMs: [1_000, 5_000],
+  fields: {
+    name: 'supported',
+    emails: 'supported',
+    username: 'supported',
+    password: 'extension',
+    roles: 'supported',
+    timezone: 'supported',
+    languages: 'extension',
+    description: 'supported',
+    groups: 'supported',
+    status: 'supported',
+    remote_data: 'supported',
+  },
+  parameters: {},
+  responseFields: [
+    ...(['id', 'name', 'username', 'emails', 'status', 'is_2fa_enabled', 'roles', 'groups', 'avatar', 'timezone', 'languages'] as const),
+    ...(['created_at', 'last_active_at', 'last_login_at', 'activated_at'] as const),
+  ],
+  quirks: [
+    'A username is needed; without one the primary e-mail is taken. Usernames are unique over all customers of Files.com, so one can be taken without being visible.',
+    'Without a password the new user is mailed a link to choose one (authentication_method email_signup), or cannot log in where there is no e-mail address (none).',
+    'description is sent as notes, which only administrators see.',
+    'Time zones are sent by their Rails names ("Pacific Time (US & Canada)") and given back by their IANA names.',
+    'Welcome mails and password rules are settings of the site, not of the request.',
+    'The API key must belong to an administrator; every call counts as a billable API call.',
+  ],
+  validate,
+  toNaturalKey,
+  lookUps,
+  toCreateRequest,
+  parseCreated,
+  toUser,
+  toFindRequest,
+  parseFound,
+  isAbsent,
+  toCheckRequest: () => ({ method: 'GET', path: '/api/rest/v1/users', query: { per_page: 1 } }),
+  classifyFailure,
+  toRedirect,
+}
