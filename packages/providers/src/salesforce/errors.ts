@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { classifyByStatus } from '../classify.ts'
+import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
+
+/** The REST API answers failures as a list; `fields` comes with those of a record only. */
+const errorsSchema = z
+  .array(z.looseObject({ errorCode: z.string(), message: z.string().nullish(), fields: z.array(z.string()).nullish() }))
+  .min(1)
+
+/** The daily allocation is a rolling 24 hours, so calls come back little by little; Salesforce sends no Retry-After. */
+const DAILY_LIMIT_WAIT_MS = 60 * 60 * 1000
+/** Long requests must end first. */
+const CONCURRENCY_WAIT_MS = 5_000
+const MAX_MESSAGE_LENGTH = 1_000
+
+/** Fields of User, and the unified field each is made from. */
+const pointers = new Map(Object.entries({
+  Username: '/username',
+  FirstName: '/first_name',
+  LastName: '/last_name',
+  Phone: '/phones',
+  MobilePhone: '/phones',
+  Fax: '/phones',
+  Extension: '/phones',
+  ProfileId: '/roles',
+  UserRoleId: '/roles',
+  TimeZoneSidKey: '/timezone',
+  LanguageLocaleKey: '/languages/0',
+  LocaleSidKey: '/languages/0',
+  IsActive: '/status',
+}))
+
+/** Where a code alone says what it is about. */
+const codePointers = new Map(Object.entries({
+  MALFORMED_ID: '/roles',
+  INVALID_CROSS_REFERENCE_KEY: '/roles',
+  INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY: '/roles',
+  JSON_PARSER_ERROR: '/remote_data',
+}))
+
+/** Texts hold HTML, mostly line breaks. */
+const toPlainText = (html: string): string =>
+  html
+    .replace(/<[^<>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim()
+
+export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
+  const errors = errorsSchema.safeParse(response.body)
+  const [error] = errors.success ? errors.data : []
+  // A 2xx that cannot be read, and pages of gateways and of maintenance.
+  if (!error || !errors.success || response.status < 300) return classifyByStatus(response)
+  const said = errors.data.map((each) => toPlainText(each.message ?? '')).filter(Boolean)
+  const message = (said.length > 0 ? said.join(' — ') : error.errorCode || `The provider answered ${response.status}.`).slice(0, MAX_MESSAGE_LENGTH)
+  const found = toPointer(error.errorCode, error.fields ?? [], message, input)
+  const pointer = found ? { pointer: found } : {}
+  const invalid: RemoteFailure = { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
+
+  switch (error.errorCode) {
+    case 'INVALID_SESSION_ID':
+      return { code: 'credentials_rejected', disposition: 'unauthorized', message }
+    case 'REQUEST_LIMIT_EXCEEDED':
+      return { code: 'rate_limited', disposition: 'throttled', message, retryAfterMs: /concurrent/i.test(message) ? CONCURRENCY_WAIT_MS : DAILY_LIMIT_WAIT_MS }
+    case 'DUPLICATE_USERNAME':
+      return { code: 'user_exists', disposition: 'rejected', message, pointer: '/username' }
+    case 'DUPLICATE_COMM_NICKNAME':
+      // Salesforce makes up a nickname where none is given, and another one the next time.
+      return input?.user.remote_data?.CommunityNickname === undefined ? { code: 'provider_unavailable', disposition: 'unavailable', message } : { ...invalid, pointer: '/remote_data/CommunityNickname' }
+    case 'LICENSE_LIMIT_EXCEEDED':
+      return { code: 'license_limit_reached', disposition: 'rejected', message, ...licensePointer(input) }
+    case 'API_DISABLED_FOR_ORG':
+    case 'API_CURRENTLY_DISABLED':
+    case 'FUNCTIONALITY_NOT_ENABLED':
+      return { code: 'permission_denied', disposition: 'forbidden', message }
+    case 'INSUFFICIENT_ACCESS':
+    case 'INSUFFICIENT_ACCESS_OR_READONLY':
+      // Without a field it is about users as such; with one, about what this request asks for.
+      return error.fields?.length ? { code: 'permission_denied', disposition: 'rejected', message, ...pointer } : { code: 'permission_denied', disposition: 'forbidden', message }
+    case 'INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY':
+      return { code: 'permission_denied', disposition: 'rejected', message, ...pointer }
+    case 'INVALID_CROSS_REFERENCE_KEY':
+      return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
+    // Salesforce rolls the whole request back.
+    case 'UNABLE_TO_LOCK_ROW':
+    case 'QUERY_TIMEOUT':
+      return { code: 'provider_unavailable', disposition: 'unavailable', message }
+    case 'INVALID_NEW_PASSWORD':
+      return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
+    default:
+      return response.status === 400 ? invalid : { ...classifyByStatus(response, message), ...pointer }
+  }
+}
+
+function toPointer(errorCode: string, fields: readonly string[], message: string, input: CreateInput | undefined): string | undefined {
+  // "No such column 'foo' on sobject of type User" names it in the text alone.
+  const column = errorCode === 'INVALID_FIELD' ? /'(\w+)'/.exec(message)?.[1] : undefined
+  for (const field of [...fields, ...(column ? [column] : [])]) {
+    if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field)) return `/remote_data/${field}`
+    const pointer = field === 'Email' ? emailPointer(input) : pointers.get(field)
+    if (pointer) return pointer
+  }
+  return errorCode === 'INVALID_EMAIL_ADDRESS' ? emailPointer(input) : codePointers.get(errorCode)
+}
+
+/** Only the primary address was sent. */
+function emailPointer(input: CreateInput | undefined): string {
+  const primary = input?.user.emails?.findIndex((entry) => entry.is_primary) ?? 0
+  return `/emails/${Math.max(0, primary)}/email`
+}
+
+/** The profile decides the licence; a feature licence is asked for by a UserPermissions… flag, and both have the same error. */
+function licensePointer(input: CreateInput | undefined): { pointer?: string } {
+  const asksForFeature = Object.keys(input?.user.remote_data ?? {}).some((key) => key.startsWith('UserPermissions'))
+  return asksForFeature ? {} : { pointer: '/roles' }
+}

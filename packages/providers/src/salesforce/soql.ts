@@ -1,0 +1,23 @@
+import { z } from 'zod'
+import type { AccountContext, RemoteRequest } from '../provider.ts'
+
+/** Seen in recorded traffic of May 2026; versions stay callable for years. */
+export const DEFAULT_API_VERSION = 'v66.0'
+
+export function dataPath(account: AccountContext): string {
+  const version = typeof account.config.api_version === 'string' ? account.config.api_version : DEFAULT_API_VERSION
+  return `/services/data/${version.startsWith('v') ? version : `v${version}`}`
+}
+
+/** SOQL string literals: the backslash and the quote are escaped by a backslash. */
+export const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+
+export const toQuery = (account: AccountContext, soql: string): RemoteRequest => ({ method: 'GET', path: `${dataPath(account)}/query`, query: { q: soql } })
+
+const resultSchema = z.looseObject({ records: z.array(z.unknown()) })
+
+/** The rows of a query's answer; none when it is no such answer. */
+export function toRecords(body: unknown): unknown[] {
+  const result = resultSchema.safeParse(body)
+  return result.success ? result.data.records : []
+}
