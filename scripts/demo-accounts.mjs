@@ -3,6 +3,10 @@
  * made from the simulator's URL. A provider without a row gets no account.
  */
 export const demoAccounts = {
+  activecampaign: {
+    credentials: { type: 'api_token', api_token: 'SimulatorDemoKey-activecampaign' },
+    config: (simulatorUrl) => ({ base_url: simulatorUrl }),
+  },
   okta: {
     credentials: { type: 'api_token', api_token: '00SimulatorDemoToken-okta' },
     config: (simulatorUrl) => ({ base_url: simulatorUrl }),
