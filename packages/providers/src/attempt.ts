@@ -35,6 +35,8 @@ export type AttemptResult =
   | { kind: 'unknown'; failure: RemoteFailure }
   /** The look-up found nothing, but the provider's settling time is not over. */
   | { kind: 'reconcile_later'; at: number }
+  /** It was looked up, does not exist, and its time is over. */
+  | { kind: 'expired' }
 
 export interface AttemptOptions {
   provider: Provider
@@ -43,6 +45,8 @@ export interface AttemptOptions {
   connection: Connection
   onConflict: 'fail' | 'adopt'
   unknown: UnknownOutcome | null
+  /** Unix milliseconds; no create is sent later, but what may have been created is still looked up. */
+  expiresAt: number
   /** Answers of look-ups, kept per account. */
   lookUp(lookUp: LookUp): Promise<unknown>
   /** Writes down that a create is about to be sent. Must have been saved when it resolves; a rejection stops the attempt unsent. */
@@ -56,6 +60,7 @@ export async function attemptCreate(options: AttemptOptions): Promise<AttemptRes
     const judged = await reconcile(options, unknown)
     if (judged) return judged
   }
+  if (Date.now() >= options.expiresAt) return { kind: 'expired' }
 
   let plan: CreatePlan
   try {

@@ -40,6 +40,8 @@ export type AttemptEnd =
   | { outcome: 'reconciling'; at: number }
   | { outcome: 'rate_limited'; failure: Failure; until: number }
   | { outcome: 'held'; failure: Failure }
+  /** The worker is stopping, and nothing was sent. */
+  | { outcome: 'interrupted' }
   | { outcome: 'expired' }
 
 export type Refusal = 'finished' | 'running' | 'not_failed' | 'sent'
@@ -134,6 +136,9 @@ export function finishAttempt(state: OperationState, end: AttemptEnd, calls: Rem
       return wait(end.until, end.failure.message, 0)
     case 'held':
       return wait(now, end.failure.message, 0)
+    case 'interrupted':
+      // Nothing was sent, so the intent of this attempt is taken back.
+      return { ...wait(now, 'Handed back by a worker that stopped.', 0), attempts: [...state.attempts.slice(0, -1), { ...attempt, createSentAt: null }] }
     case 'retrying':
     case 'unknown': {
       const isUnknown = end.outcome === 'unknown'

@@ -199,7 +199,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     dueForExpiry: (accountId: string, now: number, limit: number): Promise<string[]> => redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', 0, limit),
 
     /** What the lane must still hear of, most urgent first: `+job` to add, `-job` to remove. */
-    readOutbox: (accountId: string, limit: number): Promise<string[]> => redis.zrange(keys.outbox(accountId), 0, limit - 1),
+    readOutbox: (accountId: string, limit: number): Promise<string[]> => redis.zrange(keys.outbox(accountId), 0, String(limit - 1)),
     async clearOutbox(accountId: string, entries: readonly string[]): Promise<void> {
       if (entries.length > 0) await redis.zrem(keys.outbox(accountId), ...entries)
     },

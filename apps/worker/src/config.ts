@@ -1,0 +1,25 @@
+import { hostname } from 'node:os'
+import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
+import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/contracts/settings'
+import { Keyring } from '@muster/store/keyring'
+import { z } from 'zod'
+
+export const workerSettingsSchema = z.object({
+  REDIS_URL: redisUrlSchema.default('redis://127.0.0.1:6379'),
+  MUSTER_ENCRYPTION_KEYS: parsedBy((text) => Keyring.parse(text)),
+  MUSTER_ALLOWED_HOSTS: z.string().default('').pipe(parsedBy(parseAllowedHosts)),
+  MUSTER_WORKER_HOST: z.string().default('127.0.0.1'),
+  MUSTER_WORKER_PORT: portSchema.default(8081),
+  MUSTER_WORKER_ID: z.string().min(1).optional(),
+  MUSTER_MAX_LANES: z.coerce.number().int().min(1).max(10_000).default(1_000),
+  MUSTER_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(20),
+  MUSTER_RETENTION_DAYS: z.coerce.number().positive().max(365).default(7),
+  MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
+  LOG_LEVEL: logLevelSchema.default('info'),
+})
+export type WorkerConfig = z.infer<typeof workerSettingsSchema>
+
+export const readConfig = (): WorkerConfig => readSettings(workerSettingsSchema, process.env)
+
+/** Names this process among all workers, now and in other containers that have the same process id. */
+export const defaultWorkerId = (): string => `${hostname()}:${process.pid}:${Date.now().toString(36)}`

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto'
+import { createHttpClient } from '@muster/egress/http-client'
+import { createLaneOwner } from '@muster/lanes/lane-owner'
+import { createLaneSchedule } from '@muster/lanes/lane-schedule'
+import { defaultRetryPolicy } from '@muster/store/operation-state'
+import { connectRedis } from '@muster/store/redis'
+import { openStore } from '@muster/store/store'
+import { createLogger, type Logger } from '@muster/telemetry/logger'
+import { defaultWorkerId, type WorkerConfig } from './config.ts'
+import { createRunOperation } from './handlers/run-operation.ts'
+import { serveHealth } from './health.ts'
+import { startJanitor } from './janitors/janitor.ts'
+import { createLaneSource } from './lane-source.ts'
+import { createWorkerMetrics } from './metrics.ts'
+
+export interface RunningWorker {
+  log: Logger
+  /** Finishes or hands back what is under way within the grace time. */
+  stop(): Promise<void>
+}
+
+/** Everything the worker is made of, built in order and closed in reverse. */
+export async function startWorker(config: WorkerConfig): Promise<RunningWorker> {
+  const workerId = config.MUSTER_WORKER_ID ?? `${defaultWorkerId()}:${randomUUID().slice(0, 8)}`
+  const log = createLogger(config.LOG_LEVEL, 'worker')
+  const onError = (error: Error, accountId?: string): void => log.error({ err: error, account_id: accountId }, 'error')
+  const redis = connectRedis(config.REDIS_URL, 'worker', onError)
+  const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
+  const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
+  const store = openStore({ redis, keyring: config.MUSTER_ENCRYPTION_KEYS, retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000, waitReplicas: 0 })
+  const metrics = createWorkerMetrics(() => owner.openLanes())
+  const run = createRunOperation({
+    store,
+    http: egress.http,
+    allowedHosts: config.MUSTER_ALLOWED_HOSTS,
+    policy: { ...defaultRetryPolicy, maxAttempts: config.MUSTER_MAX_ATTEMPTS },
+    log,
+    metrics,
+  })
+  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, run), onError })
+  const janitor = startJanitor({ store, redis, schedule: createLaneSchedule(redis), workerId, onError })
+  const health = await serveHealth({ host: config.MUSTER_WORKER_HOST, port: config.MUSTER_WORKER_PORT, redis, registry: metrics.registry })
+  await owner.start()
+  log.info({ port: health.port, worker_id: workerId }, 'listening')
+
+  return {
+    log,
+    async stop() {
+      health.drain()
+      await janitor.stop()
+      await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
+      await health.close()
+      await egress.close()
+      redis.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}

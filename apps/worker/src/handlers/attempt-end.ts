@@ -1,0 +1,45 @@
+import { blotOut } from '@muster/contracts/secrets'
+import type { AttemptResult } from '@muster/providers/attempt'
+import type { RemoteFailure, RemoteResponse } from '@muster/providers/provider'
+import type { AttemptEnd, Failure } from '@muster/store/operation-state'
+
+const MAX_MESSAGE = 1_000
+/** Kept of a provider's error answer, in characters of JSON. */
+const MAX_RAW = 4_000
+
+/** The provider's words are hostile input: bounded, and without what was sent in confidence. */
+export function toFailure(failure: RemoteFailure, response: RemoteResponse | undefined, secrets: readonly string[]): Failure {
+  const raw = response === undefined ? undefined : blotOut(response.body, secrets)
+  const text = JSON.stringify(raw ?? null)
+  const isOurs = failure.disposition === 'unknown' && response === undefined
+  return {
+    code: failure.code,
+    message: String(blotOut(failure.message, secrets)).slice(0, MAX_MESSAGE),
+    origin: isOurs ? 'muster' : 'provider',
+    ...(failure.pointer ? { pointer: failure.pointer } : {}),
+    ...(response ? { providerStatus: response.status, rawResponse: text.length > MAX_RAW ? `${text.slice(0, MAX_RAW)}…` : raw } : {}),
+  }
+}
+
+/** What an attempt came to, in the words of the state machine. `succeeded` is the caller's, who has the result to store. */
+export function toAttemptEnd(result: Exclude<AttemptResult, { kind: 'succeeded' }>, options: { secrets: readonly string[]; now: number; firstLookUpMs: number; throttleMs: number }): AttemptEnd {
+  const { secrets, now } = options
+  switch (result.kind) {
+    case 'failed': {
+      const failure = toFailure(result.failure, result.response, secrets)
+      return { outcome: 'failed', failure: result.remoteId ? { ...failure, remoteId: result.remoteId } : failure, warnings: result.warnings }
+    }
+    case 'throttled':
+      return { outcome: 'rate_limited', failure: toFailure(result.failure, undefined, secrets), until: now + options.throttleMs }
+    case 'hold':
+      return { outcome: 'held', failure: toFailure(result.failure, undefined, secrets) }
+    case 'retry':
+      return { outcome: 'retrying', failure: toFailure(result.failure, undefined, secrets) }
+    case 'unknown':
+      return { outcome: 'unknown', failure: toFailure(result.failure, undefined, secrets), lookUpAt: now + Math.max(options.firstLookUpMs, result.failure.retryAfterMs ?? 0) }
+    case 'reconcile_later':
+      return { outcome: 'reconciling', at: result.at }
+    case 'expired':
+      return { outcome: 'expired' }
+  }
+}

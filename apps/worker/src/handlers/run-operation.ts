@@ -1,0 +1,181 @@
+import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
+import type { HttpClient } from '@muster/contracts/http-client'
+import type { RemoteCall, Warning } from '@muster/contracts/operation'
+import type { StoredResult } from '@muster/contracts/response-format'
+import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
+import { attemptCreate, type AttemptResult } from '@muster/providers/attempt'
+import { connect, isSuccess, type Connection } from '@muster/providers/connection'
+import { RemoteFailureError, type CreateInput, type LookUp, type Provider } from '@muster/providers/provider'
+import { providerOf } from '@muster/providers/registry'
+import type { AccountRecord } from '@muster/store/accounts'
+import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
+import { dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
+import { StaleVersionError } from '@muster/store/operations'
+import type { Store } from '@muster/store/store'
+import { createTokenStore } from '@muster/store/token-store'
+import type { Logger } from '@muster/telemetry/logger'
+import type { WorkerMetrics } from '../metrics.ts'
+import { toAttemptEnd } from './attempt-end.ts'
+import { LaneMoods } from './lane-mood.ts'
+import { LookUpCache } from './look-up-cache.ts'
+
+export interface RunOperationDependencies {
+  store: Store
+  http: HttpClient
+  allowedHosts: AllowedHosts
+  policy: RetryPolicy
+  log: Logger
+  metrics: WorkerMetrics
+}
+
+/** Timers fire a little early and clocks differ a little; not worth a round through the queue. */
+const EARLY_MS = 10
+
+/** One job of a lane: one attempt of its operation, and the record of what came of it. */
+export function createRunOperation(dependencies: RunOperationDependencies): RunJob {
+  const { store, policy, metrics } = dependencies
+  const moods = new LaneMoods()
+  const lookUps = new LookUpCache()
+
+  return async (accountId, jobId, context) => {
+    const log = dependencies.log.child({ account_id: accountId, operation_id: operationIdOf(jobId) })
+    const record = await store.operations.read(accountId, operationIdOf(jobId))
+    if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId) return { kind: 'done' }
+    const due = dueAt(record.state)
+    if (due > Date.now() + EARLY_MS) return { kind: 'again', at: due }
+    try {
+      if (isExpired(record.state, Date.now())) {
+        await store.operations.save(record, expire(record.state, Date.now()))
+        metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
+        return { kind: 'done' }
+      }
+      const account = await store.accounts.read(accountId)
+      if (!account || account.status !== 'active') return { kind: 'hold' }
+      const started = await store.operations.save(record, startAttempt(record.state, Date.now()))
+      if (record.state.startedAt === null) metrics.wait.observe({ provider: account.provider }, (Date.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000)
+      return await runAttempt(started, account, context, log)
+    } catch (error) {
+      if (!(error instanceof StaleVersionError)) throw error
+      // Canceled just now, or taken over by another worker: the record's latest version decides.
+      metrics.fenced.inc()
+      log.warn('the operation was written by another process meanwhile')
+      return { kind: 'again', at: Date.now() + 1_000 }
+    }
+  }
+
+  async function runAttempt(started: OperationRecord, account: AccountRecord, context: RunContext, log: Logger): Promise<Verdict> {
+    const provider = providerOf(account.provider)
+    const calls: RemoteCall[] = []
+    let record = started
+    let isSent = false
+
+    const opened = await store.operations.readRequest(account.id, record.head.id)
+    const credentials = await store.accounts.readCredentials(account.id)
+    if (!opened || !credentials) throw new Error('the request or the credentials are gone from the store')
+    const input: CreateInput = opened.request
+    const secrets = [...secretStrings(opened.secrets), ...secretStrings({ ...credentials, type: '' })]
+    const accountContext = { config: account.config, credentialType: credentials.type }
+    const connection = connect({
+      provider,
+      account: accountContext,
+      credentials,
+      http: dependencies.http,
+      allowedHosts: dependencies.allowedHosts,
+      tokens: createTokenStore(store, account),
+      waitForSlot: context.waitForSlot,
+      signal: context.signal,
+      onCall(call) {
+        calls.push(call)
+        metrics.calls.observe({ provider: provider.id, purpose: call.purpose, class: call.status === null ? 'none' : `${Math.floor(call.status / 100)}xx` }, call.duration_ms / 1000)
+      },
+    })
+
+    const finish = async (end: AttemptEnd, result?: StoredResult): Promise<OperationState> => {
+      const state = finishAttempt(record.state, end, calls, policy, Date.now())
+      record = await store.operations.save(record, state, result)
+      metrics.attempts.inc({ provider: provider.id, outcome: end.outcome })
+      if (isFinished(state)) metrics.finished.inc({ provider: provider.id, status: state.status, error_code: state.error?.code ?? '' })
+      log.info({ provider: provider.id, request_id: record.head.requestId, attempt: state.attemptCount, outcome: end.outcome, status: state.status, error_code: state.error?.code ?? ('failure' in end ? end.failure.code : undefined) }, 'attempt ended')
+      return state
+    }
+
+    let result: AttemptResult
+    try {
+      result = await attemptCreate({
+        provider,
+        account: accountContext,
+        input,
+        connection,
+        onConflict: record.head.onConflict,
+        unknown: record.state.unknown,
+        expiresAt: record.state.expiresAt,
+        lookUp: (lookUp) => lookUps.get(account.id, lookUp, () => runLookUp(provider, connection, lookUp)),
+        recordIntent: async (warnings: Warning[]) => {
+          context.signal.throwIfAborted()
+          record = await store.operations.save(record, recordIntent(record.state, warnings, Date.now()))
+          isSent = true
+        },
+      })
+    } catch (error) {
+      if (error instanceof StaleVersionError) throw error
+      if (context.signal.aborted) {
+        // Only waiting for a slot ends this way; a call that was cut off is an unknown outcome of its own.
+        await finish({ outcome: 'interrupted' })
+        return { kind: 'again', at: Date.now() }
+      }
+      log.error({ err: error }, 'an attempt ended in an error of our own')
+      const failure = { code: 'internal' as const, message: 'An error inside Muster; see its log.', origin: 'muster' as const }
+      return toVerdict(await finish(isSent ? { outcome: 'unknown', failure, lookUpAt: Date.now() + 1_000 } : { outcome: 'retrying', failure }))
+    }
+
+    if (result.kind === 'succeeded') {
+      moods.answered(account.id)
+      const { stored, warning } = toStoredResult(provider, result.remoteId, result.body, input, accountContext, secrets)
+      await finish({ outcome: 'succeeded', how: result.outcome, remoteId: result.remoteId, warnings: warning ? [...result.warnings, warning] : result.warnings }, stored)
+      return { kind: 'done' }
+    }
+
+    const throttleMs = result.kind === 'throttled' ? moods.throttled(account.id, result.failure.retryAfterMs) : 0
+    const restMs = result.kind === 'retry' || result.kind === 'unknown' ? Math.max(moods.failed(account.id), result.failure.retryAfterMs ?? 0) : 0
+    if (result.kind === 'failed' || result.kind === 'hold') moods.answered(account.id)
+    if (result.kind === 'failed' && result.failure.code === 'provider_not_found') lookUps.forget(account.id)
+
+    const now = Date.now()
+    const end = toAttemptEnd(result, { secrets, now, firstLookUpMs: provider.lookUpAfterMs[0] ?? 0, throttleMs })
+    if (result.kind === 'hold') {
+      const reason = String(blotOut(result.failure.message, secrets))
+      const held = await store.accounts.hold(account.id, result.status, reason, account.credentialsVersion, now)
+      await finish(end)
+      if (held?.status === 'active') return { kind: 'again', at: now + 1_000 }
+      metrics.held.inc({ provider: provider.id, status: result.status })
+      log.warn({ provider: provider.id, status: result.status }, 'the account went on hold')
+      return { kind: 'hold' }
+    }
+    const state = await finish(end)
+    if (result.kind === 'throttled') return { kind: 'pause', forMs: throttleMs }
+    const verdict = toVerdict(state)
+    return verdict.kind === 'again' && restMs > 0 ? { ...verdict, pauseMs: restMs } : verdict
+  }
+}
+
+function toVerdict(state: OperationState): Verdict {
+  return isFinished(state) ? { kind: 'done' } : { kind: 'again', at: state.nextAttemptAt ?? Date.now() }
+}
+
+async function runLookUp(provider: Provider, connection: Connection, lookUp: LookUp): Promise<unknown> {
+  const response = await connection.read('look_up', lookUp.request)
+  if (!isSuccess(response) && !provider.isAbsent(response)) throw new RemoteFailureError(provider.classifyFailure(response), response)
+  return lookUp.parse(response)
+}
+
+/** The user was created, whatever its record looks like: a mapping that fails leaves the id and the raw body. */
+function toStoredResult(provider: Provider, remoteId: string, body: unknown, input: CreateInput, account: { config: AccountRecord['config']; credentialType: AccountRecord['credentialType'] }, secrets: readonly string[]): { stored: StoredResult; warning?: Warning } {
+  const remoteData = blotOut(body ?? null, secrets)
+  if (body === undefined) return { stored: { user: { id: remoteId }, remoteData } }
+  try {
+    return { stored: { user: provider.toUser(body, input, account), remoteData } }
+  } catch {
+    return { stored: { user: { id: remoteId }, remoteData }, warning: { code: 'unreadable', pointer: null, detail: `${provider.name} answered with a record that could not be mapped: only its id is given.` } }
+  }
+}

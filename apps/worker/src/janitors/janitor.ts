@@ -1,0 +1,54 @@
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import { keys } from '@muster/store/keys'
+import type { Redis } from '@muster/store/redis'
+import type { Store } from '@muster/store/store'
+import { expireOperations } from './expire-operations.ts'
+
+const EVERY_MS = 5_000
+/** Indexes only grow by what is accepted: once an hour is enough. */
+const TRIM_EVERY_MS = 3_600_000
+
+export interface JanitorOptions {
+  store: Store
+  redis: Redis
+  schedule: LaneSchedule
+  workerId: string
+  onError(error: Error): void
+}
+
+/** What must happen although nobody asks: expiry, work that a crash left unannounced, indexes of operations that have left. One process at a time. */
+export function startJanitor({ store, redis, schedule, workerId, onError }: JanitorOptions): { stop(): Promise<void> } {
+  let trimmedAt = Date.now()
+  let running: Promise<void> | null = null
+
+  async function sweep(): Promise<void> {
+    const isMine = (await redis.set(keys.janitorLease, workerId, 'PX', EVERY_MS * 3, 'NX')) === 'OK' || (await redis.get(keys.janitorLease)) === workerId
+    if (!isMine) return
+    await redis.pexpire(keys.janitorLease, EVERY_MS * 3)
+    const now = Date.now()
+    const isTrimming = now - trimmedAt > TRIM_EVERY_MS
+    for (const accountId of await store.accounts.listIds()) {
+      await expireOperations(store, accountId, now)
+      // The process that accepted it died before it woke the lane.
+      if ((await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
+      if (isTrimming) while ((await store.operations.trimIndex({ accountId }, now)) > 0);
+    }
+    if (!isTrimming) return
+    for (const tenantId of await store.tenants.listIds()) while ((await store.operations.trimIndex({ tenantId }, now)) > 0);
+    trimmedAt = now
+  }
+
+  const timer = setInterval(() => {
+    running ??= sweep()
+      .catch((error: unknown) => onError(error as Error))
+      .finally(() => {
+        running = null
+      })
+  }, EVERY_MS)
+  return {
+    async stop() {
+      clearInterval(timer)
+      await running
+    },
+  }
+}

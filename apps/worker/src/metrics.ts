@@ -1,0 +1,38 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Labels are few and bounded: provider, outcome, code. Never a tenant, a login or an address. */
+export function createWorkerMetrics(openLanes: () => number) {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  new Gauge({
+    name: 'muster_lanes_open',
+    help: 'Lanes that this worker owns.',
+    registers,
+    collect() {
+      this.set(openLanes())
+    },
+  })
+  return {
+    registry,
+    attempts: new Counter({ name: 'muster_attempts_total', help: 'Attempts by how they ended.', labelNames: ['provider', 'outcome'], registers }),
+    finished: new Counter({ name: 'muster_operations_finished_total', help: 'Operations that came to an end.', labelNames: ['provider', 'status', 'error_code'], registers }),
+    wait: new Histogram({
+      name: 'muster_operation_wait_seconds',
+      help: 'From acceptance (or not_before) to the start of the first attempt.',
+      labelNames: ['provider'],
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 21600],
+      registers,
+    }),
+    calls: new Histogram({
+      name: 'muster_provider_call_seconds',
+      help: 'Calls to providers by purpose and class of answer; class is none when no answer came.',
+      labelNames: ['provider', 'purpose', 'class'],
+      buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+      registers,
+    }),
+    fenced: new Counter({ name: 'muster_writes_fenced_total', help: 'Writes refused because another worker had taken the operation over.', registers }),
+    held: new Counter({ name: 'muster_accounts_held_total', help: 'Accounts put on hold.', labelNames: ['provider', 'status'], registers }),
+  }
+}
+export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>

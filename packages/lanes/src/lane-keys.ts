@@ -1,0 +1,11 @@
+/** BullMQ's keys of a lane lie under `muster:{account}:lane:`, in the account's slot of a Redis Cluster. */
+export const lanePrefix = (accountId: string): string => `muster:{${accountId}}`
+export const LANE_QUEUE = 'lane'
+export const leaseKey = (accountId: string): string => `muster:{${accountId}}:lane-lease`
+
+/** Zset of every lane that has something to do, by the time at which it needs an owner. */
+export const SCHEDULE_KEY = 'muster:lane-schedule'
+/** Pub/sub channel: the account whose lane has just been given something. */
+export const WAKE_CHANNEL = 'muster:lane-wake'
+/** Pub/sub channel: the account whose pace or status has changed, so that its lane must be opened anew. */
+export const RELOAD_CHANNEL = 'muster:lane-reload'

@@ -1,0 +1,20 @@
+import type { Redis } from 'ioredis'
+import { leaseKey } from './lane-keys.ts'
+
+/** Takeover takes this long at most after an owner died without a word. */
+export const LEASE_MS = 10_000
+
+const RENEW = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0`
+const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
+
+/** One owner a lane. The time runs on Redis' clock, so skewed workers cannot both hold it. */
+export function createLaneLeases(redis: Redis, ownerId: string) {
+  return {
+    take: async (accountId: string): Promise<boolean> => (await redis.set(leaseKey(accountId), ownerId, 'PX', LEASE_MS, 'NX')) === 'OK',
+    renew: async (accountId: string): Promise<boolean> => (await redis.eval(RENEW, 1, leaseKey(accountId), ownerId, LEASE_MS)) === 1,
+    release: async (accountId: string): Promise<void> => {
+      await redis.eval(RELEASE, 1, leaseKey(accountId), ownerId)
+    },
+  }
+}
+export type LaneLeases = ReturnType<typeof createLaneLeases>

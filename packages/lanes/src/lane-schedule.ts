@@ -1,0 +1,26 @@
+import type { Redis } from 'ioredis'
+import { RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
+
+/** Which lanes need an owner, and when. All that the API needs of lanes. */
+export function createLaneSchedule(redis: Redis) {
+  return {
+    /** Called before the work is written, so that a crash cannot leave work in a lane that nobody opens, and again after it, which wakes an owner at once. */
+    async wake(accountId: string, at: number = Date.now()): Promise<void> {
+      await redis.multi().zadd(SCHEDULE_KEY, 'LT', at, accountId).publish(WAKE_CHANNEL, accountId).exec()
+    },
+    /** The account's pace or status has changed: whoever owns the lane closes it, and it is opened anew if it may. */
+    async reload(accountId: string): Promise<void> {
+      await redis.multi().zadd(SCHEDULE_KEY, 'LT', Date.now(), accountId).publish(RELOAD_CHANNEL, accountId).publish(WAKE_CHANNEL, accountId).exec()
+    },
+    /** Those that need an owner now. */
+    due: (now: number, limit: number): Promise<string[]> => redis.zrangebyscore(SCHEDULE_KEY, '-inf', now, 'LIMIT', 0, limit),
+    /** Looked after until then: other processes need not try. */
+    async defer(accountId: string, until: number): Promise<void> {
+      await redis.zadd(SCHEDULE_KEY, until, accountId)
+    },
+    async remove(accountId: string): Promise<void> {
+      await redis.zrem(SCHEDULE_KEY, accountId)
+    },
+  }
+}
+export type LaneSchedule = ReturnType<typeof createLaneSchedule>
