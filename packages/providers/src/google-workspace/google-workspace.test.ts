@@ -248,6 +248,23 @@ describe('Google Workspace answers', () => {
     expect(read({ ...created, emails: { address: 'x' }, phones: 'none', languages: [1] })).toMatchObject({ emails: [{ is_primary: true }], phones: [], languages: [] })
   })
 
+  test('what the thin answer of an insert leaves out is told as it was sent, and what a get leaves out is not there', () => {
+    const input = having({
+      status: 'inactive',
+      emails: [{ email: 'ada.lovelace@example.com' }, { email: 'ada@home.example', type: 'home' }],
+      phones: [{ number: '1', extension: '2', type: 'mobile' }],
+      languages: ['he'],
+    })
+    expect(read(created, input)).toMatchObject({
+      status: 'inactive',
+      emails: [{ email: 'ada.lovelace@example.com', is_primary: true }, { email: 'ada@home.example', type: 'home', is_primary: false }],
+      phones: [{ number: '1 x2', type: 'mobile' }],
+      languages: ['he'],
+    })
+    const { phones: _phones, languages: _languages, ...bare } = found
+    expect(read(bare, input)).toMatchObject({ status: 'active', phones: [], languages: [] })
+  })
+
   test.each([200, 201])('a create answered %i is a create', (status) => {
     expect(googleWorkspace.parseCreated(json(status, created), minimal)).toEqual({ remoteId: '107930582025231265723', body: created })
   })

@@ -1,9 +1,9 @@
 import { isJsonObject } from '@muster/contracts/json'
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import type { CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
+import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
 import { toBcp47 } from './languages.ts'
-import { toNaturalKey } from './request.ts'
+import { toCreateRequest, toNaturalKey } from './request.ts'
 
 const typed = { type: z.string().nullish(), customType: z.string().nullish() }
 
@@ -95,8 +95,18 @@ function toLanguages(user: GoogleUser): string[] {
   })
 }
 
-export function toUser(body: unknown, input: CreateInput): UnifiedUser {
-  const user = userSchema.parse(body)
+/**
+ * An insert that succeeded stored what was sent, but its answer leaves out most of it: read alone, a suspended user would seem active and
+ * without a phone. A get always tells `suspended`, and what it leaves out is not there.
+ */
+function withSent(body: unknown, input: CreateInput, account: AccountContext): unknown {
+  if (!isJsonObject(body) || body.suspended !== undefined) return body
+  const { suspended, archived, emails, phones, languages } = toCreateRequest(input, account).request.body ?? {}
+  return { suspended, archived, emails, phones, languages, ...body }
+}
+
+export function toUser(body: unknown, input: CreateInput, account: AccountContext): UnifiedUser {
+  const user = userSchema.parse(withSent(body, input, account))
   const names = [user.name?.givenName, user.name?.familyName].filter(Boolean).join(' ')
   return {
     id: user.id ?? user.primaryEmail ?? toNaturalKey(input).value,
