@@ -7,6 +7,10 @@ export const demoAccounts = {
     credentials: { type: 'api_token', api_token: 'SimulatorDemoKey-activecampaign' },
     config: (simulatorUrl) => ({ base_url: simulatorUrl }),
   },
+  cisco_meraki: {
+    credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-meraki' },
+    config: (simulatorUrl) => ({ base_url: simulatorUrl, organization_id: '549236', workspace_id: 'N_24329156' }),
+  },
   okta: {
     credentials: { type: 'api_token', api_token: '00SimulatorDemoToken-okta' },
     config: (simulatorUrl) => ({ base_url: simulatorUrl }),

@@ -1,8 +1,12 @@
 import { activecampaign } from './activecampaign/simulator.ts'
+import { googleWorkspace } from './google-workspace/simulator.ts'
+import { meraki } from './meraki/simulator.ts'
 import { okta } from './okta/simulator.ts'
 import type { Vendor } from './vendor.ts'
 
 export const vendors: readonly Vendor[] = [
   activecampaign,
+  googleWorkspace,
+  meraki,
   okta,
 ]
