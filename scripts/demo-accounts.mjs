@@ -11,6 +11,16 @@ export const demoAccounts = {
     credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-meraki' },
     config: (simulatorUrl) => ({ base_url: simulatorUrl, organization_id: '549236', workspace_id: 'N_24329156' }),
   },
+  google_workspace: {
+    credentials: {
+      type: 'refresh_token',
+      client_id: '000000000000-simulator.apps.googleusercontent.com',
+      client_secret: 'GOCSPX-SimulatorDemoSecret',
+      refresh_token: '1//0SimulatorDemoRefreshToken-google',
+    },
+    // Google gives tokens at an address of its own; the simulator does so at its own.
+    config: (simulatorUrl) => ({ base_url: simulatorUrl, token_url: `${simulatorUrl}/token` }),
+  },
   okta: {
     credentials: { type: 'api_token', api_token: '00SimulatorDemoToken-okta' },
     config: (simulatorUrl) => ({ base_url: simulatorUrl }),
