@@ -11,6 +11,10 @@ export const demoAccounts = {
     credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-meraki' },
     config: (simulatorUrl) => ({ base_url: simulatorUrl, organization_id: '549236', workspace_id: 'N_24329156' }),
   },
+  files_com: {
+    credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' },
+    config: (simulatorUrl) => ({ base_url: simulatorUrl }),
+  },
   google_workspace: {
     credentials: {
       type: 'refresh_token',

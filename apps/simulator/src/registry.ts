@@ -1,4 +1,5 @@
 import { activecampaign } from './activecampaign/simulator.ts'
+import { filesCom } from './files-com/simulator.ts'
 import { googleWorkspace } from './google-workspace/simulator.ts'
 import { meraki } from './meraki/simulator.ts'
 import { okta } from './okta/simulator.ts'
@@ -6,6 +7,7 @@ import type { Vendor } from './vendor.ts'
 
 export const vendors: readonly Vendor[] = [
   activecampaign,
+  filesCom,
   googleWorkspace,
   meraki,
   okta,
