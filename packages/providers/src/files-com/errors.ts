@@ -29,7 +29,8 @@ const MAX_MESSAGE = 1_000
 function messageOf({ error, title, errors }: FilesComError): string | undefined {
   const details = (errors ?? []).filter((entry): entry is string => typeof entry === 'string' && !error?.includes(entry))
   const plain = [error ?? title, ...details].filter(Boolean).join(' — ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim()
-  return plain === '' ? undefined : plain.slice(0, MAX_MESSAGE)
+  if (plain === '') return undefined
+  return /[.!?]$/.test(plain) || plain.length > MAX_MESSAGE ? plain.slice(0, MAX_MESSAGE) : `${plain}.`
 }
 
 /** The vendor's fields, and the unified field each is made from. */
@@ -112,7 +113,8 @@ export function toRedirect(response: RemoteResponse): string | undefined {
   const error = parseError(response.body)
   if (error.type !== REGION_MISMATCH) return undefined
   const host = error.data?.host ?? response.headers['x-files-host']
-  if (!host) return undefined
+  // Nothing but a host, so that no path or user name comes along; whether it may be called is checked where it is called.
+  if (!host || host.length > 253 || !/^(https?:\/\/)?[a-z0-9.-]+(:\d+)?$/i.test(host)) return undefined
   return host.includes('://') ? host : `https://${host}`
 }
 

@@ -384,9 +384,9 @@ describe('Files.com failures', () => {
 
   test('the words are the vendor’s, each once and without markup', () => {
     expect(filesCom.classifyFailure(json(422, modelSaveError)).message).toBe(
-      'Error saving model. — Username must not contain multiple spaces together — Username must not begin or end with a space',
+      'Error saving model. — Username must not contain multiple spaces together — Username must not begin or end with a space.',
     )
-    expect(filesCom.classifyFailure(failed(422, 'bad-request', { error: 'No <b>such</b> zone', errors: ['such'] })).message).toBe('No such zone')
+    expect(filesCom.classifyFailure(failed(422, 'bad-request', { error: 'No <b>such</b> zone', errors: ['such'] })).message).toBe('No such zone.')
   })
 
   test('Retry-After is kept, in seconds and as a date', () => {
@@ -405,6 +405,7 @@ describe('Files.com failures', () => {
     expect(filesCom.toRedirect?.(mismatch({ data: { host: 'acme.files.com' } }))).toBe('https://acme.files.com')
     expect(filesCom.toRedirect?.(mismatch({}, { 'x-files-host': 'acme.files.com' }))).toBe('https://acme.files.com')
     expect(filesCom.toRedirect?.(mismatch({}))).toBeUndefined()
+    expect(filesCom.toRedirect?.(mismatch({ data: { host: 'me@acme.files.com/path' } }))).toBeUndefined()
     expect(filesCom.toRedirect?.(failed(403, 'not-authorized/site-admin-required', { data: { host: 'acme.files.com' } }))).toBeUndefined()
     expect(filesCom.classifyFailure(mismatch({ data: { host: 'acme.files.com' } })).message).toContain('https://acme.files.com')
   })
