@@ -3,6 +3,7 @@ import { filesCom } from './files-com/simulator.ts'
 import { googleWorkspace } from './google-workspace/simulator.ts'
 import { meraki } from './meraki/simulator.ts'
 import { okta } from './okta/simulator.ts'
+import { salesforce } from './salesforce/simulator.ts'
 import type { Vendor } from './vendor.ts'
 
 export const vendors: readonly Vendor[] = [
@@ -11,4 +12,5 @@ export const vendors: readonly Vendor[] = [
   googleWorkspace,
   meraki,
   okta,
+  salesforce,
 ]
