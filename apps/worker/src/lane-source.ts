@@ -1,5 +1,6 @@
 import type { LaneSource } from '@muster/lanes/lane-owner'
 import type { RunJob } from '@muster/lanes/lane'
+import { limitsOf } from '@muster/providers/limits'
 import { providerOf } from '@muster/providers/registry'
 import { operationIdOf } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'
@@ -10,13 +11,8 @@ export function createLaneSource(store: Store, run: RunJob): LaneSource {
     async pace(accountId) {
       const account = await store.accounts.read(accountId)
       if (!account || account.status !== 'active') return undefined
-      const { limits, callsPerCreate } = providerOf(account.provider)
-      return {
-        requests: account.limits.requests ?? limits.requests,
-        perSeconds: account.limits.requests === undefined ? limits.perSeconds : (account.limits.per_seconds ?? 1),
-        concurrency: account.limits.concurrency ?? limits.concurrency,
-        callsPerJob: callsPerCreate,
-      }
+      const { callsPerCreate, ...limits } = limitsOf(providerOf(account.provider), account.limits)
+      return { ...limits, callsPerJob: callsPerCreate }
     },
     readOutbox: (accountId, limit) => store.operations.readOutbox(accountId, limit),
     clearOutbox: (accountId, entries) => store.operations.clearOutbox(accountId, entries),

@@ -3,8 +3,8 @@ import { TransportError, type HttpClient } from '@muster/contracts/http-client'
 import { Agent, buildConnector, request as undiciRequest } from 'undici'
 import { guardedLookup, refusePrivateLiteral } from './address-guard.ts'
 
-/** Enough for any user object; a provider that answers more is broken or hostile. */
-const MAX_RESPONSE_BYTES = 1024 * 1024
+/** Enough for the longest list that is read (all admins of a Meraki organization); more is broken or hostile. */
+const MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 const CONNECT_TIMEOUT_MS = 5_000
 
 /** Errors that can only come up before the first byte of a request is written. Everything else counts as sent. */
@@ -29,7 +29,7 @@ export interface HttpClientOptions {
 
 /**
  * The only way out to addresses that tenants choose. Every connection is checked twice: the literal, and each resolved address.
- * Redirects are not followed and answers are cut off at 1 MiB; nothing is retried here.
+ * Redirects are not followed and answers are cut off at 10 MiB; nothing is retried here.
  */
 export function createHttpClient({ allowedHosts }: HttpClientOptions): { http: HttpClient; close(): Promise<void> } {
   const open = buildConnector({ timeout: CONNECT_TIMEOUT_MS })

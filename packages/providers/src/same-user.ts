@@ -6,6 +6,8 @@ const fold = (text: string): string => text.normalize('NFC').trim().replace(/\s+
 
 /** Whether a user that a look-up found carries the names and the address that were sent. What either side does not tell is not held against it. */
 export function isSameUser(input: CreateInput, found: UnifiedUser): boolean {
+  // remote_data wins over mapped fields, names included, and only the provider knows how: then the login and the time must do.
+  if (Object.keys(input.user.remote_data ?? {}).length > 0) return true
   const pairs: [string | undefined, string | null | undefined][] = [
     [input.user.first_name, found.first_name],
     [input.user.last_name, found.last_name],

@@ -15,7 +15,8 @@ export const okta: Provider = {
     scopes: z.string().optional().meta({ description: 'Scopes asked for with private_key_jwt; default okta.users.manage.' }),
   }),
   defaultBaseUrl: null,
-  hosts: { patterns: [/^[a-z0-9-]+\.(okta|oktapreview|okta-emea|okta-gov|trex-govcloud)\.com$/, /^[a-z0-9-]+\.okta\.mil$/], allowsCustomDomain: true },
+  // The admin console's host (acme-admin.okta.com) answers every API call with an empty 403.
+  hosts: { patterns: [/^(?![a-z0-9-]*-admin\.)[a-z0-9-]+\.(okta|oktapreview|okta-emea|okta-gov|trex-govcloud)\.com$/, /^[a-z0-9-]+\.okta\.mil$/], allowsCustomDomain: true },
   limits: {
     requests: 300,
     perSeconds: 60,

@@ -1,0 +1,28 @@
+import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
+import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/contracts/settings'
+import { Keyring } from '@muster/store/keyring'
+import { z } from 'zod'
+
+const storeSettings = {
+  REDIS_URL: redisUrlSchema.default('redis://127.0.0.1:6379'),
+  MUSTER_ENCRYPTION_KEYS: parsedBy((text) => Keyring.parse(text)),
+}
+
+export const apiSettingsSchema = z.object({
+  ...storeSettings,
+  MUSTER_HOST: z.string().default('127.0.0.1'),
+  MUSTER_PORT: portSchema.default(8080),
+  MUSTER_ALLOWED_HOSTS: z.string().default('').pipe(parsedBy(parseAllowedHosts)),
+  MUSTER_RETENTION_DAYS: z.coerce.number().positive().max(365).default(7),
+  MUSTER_DEFAULT_EXPIRY_HOURS: z.coerce.number().positive().max(24 * 30).default(72),
+  MUSTER_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(20),
+  MUSTER_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
+  MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
+  LOG_LEVEL: logLevelSchema.default('info'),
+})
+export type ApiConfig = z.infer<typeof apiSettingsSchema>
+
+export const bootstrapSettingsSchema = z.object(storeSettings)
+
+export const readConfig = (): ApiConfig => readSettings(apiSettingsSchema, process.env)
+export const readBootstrapConfig = (): z.infer<typeof bootstrapSettingsSchema> => readSettings(bootstrapSettingsSchema, process.env)

@@ -1,0 +1,74 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { HttpClient } from '@muster/contracts/http-client'
+import { createHttpClient } from '@muster/egress/http-client'
+import { createLaneSchedule, type LaneSchedule } from '@muster/lanes/lane-schedule'
+import { connectRedis, type Redis } from '@muster/store/redis'
+import { openStore, type Store } from '@muster/store/store'
+import { createLogger, type Logger } from '@muster/telemetry/logger'
+import { createApp } from './app.ts'
+import type { ApiConfig } from './config.ts'
+import { watchFinishedOperations, type FinishedOperations } from './finished-operations.ts'
+import { createApiMetrics, type ApiMetrics } from './metrics.ts'
+
+export interface ApiDependencies {
+  config: ApiConfig
+  finished: FinishedOperations
+  http: HttpClient
+  isDraining(): boolean
+  log: Logger
+  metrics: ApiMetrics
+  redis: Redis
+  schedule: LaneSchedule
+  store: Store
+}
+
+export interface RunningApi {
+  log: Logger
+  port: number
+  stop(): Promise<void>
+}
+
+/** Everything the API is made of, built in order and closed in reverse. */
+export async function startApi(config: ApiConfig): Promise<RunningApi> {
+  const log = createLogger(config.LOG_LEVEL, 'api')
+  const onError = (error: Error): void => log.warn({ err: error }, 'redis connection')
+  const redis = connectRedis(config.REDIS_URL, 'request', onError)
+  const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
+  const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
+  const store = openStore({ redis, keyring: config.MUSTER_ENCRYPTION_KEYS, retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000, waitReplicas: config.MUSTER_WAIT_REPLICAS })
+  let draining = false
+  const app = createApp({
+    config,
+    finished: watchFinishedOperations(subscriber, onError),
+    http: egress.http,
+    isDraining: () => draining,
+    log,
+    metrics: createApiMetrics(),
+    redis,
+    schedule: createLaneSchedule(redis),
+    store,
+  })
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }, app)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(config.MUSTER_PORT, config.MUSTER_HOST, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  log.info({ port }, 'listening')
+  return {
+    log,
+    port,
+    async stop() {
+      draining = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      const deadline = setTimeout(() => server.closeAllConnections(), config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
+      await closed
+      clearTimeout(deadline)
+      await egress.close()
+      redis.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import type { ProblemCode } from '@muster/contracts/error-codes'
+import type { InputProblem } from '@muster/contracts/problem'
+
+const statuses: Record<ProblemCode, number> = {
+  malformed_json: 400,
+  validation_failed: 422,
+  unsupported_media_type: 415,
+  payload_too_large: 413,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  idempotency_key_reused: 422,
+  operation_in_progress: 409,
+  operation_not_cancelable: 409,
+  operation_not_retryable: 409,
+  conflict: 409,
+  service_unavailable: 503,
+  too_many_requests: 429,
+  internal: 500,
+}
+
+/** The caller can act on it; becomes a problem+json answer. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError'
+  readonly code: ProblemCode
+  readonly status: number
+  readonly errors: InputProblem[] | undefined
+  readonly headers: Record<string, string>
+  readonly extensions: Record<string, unknown>
+  constructor(code: ProblemCode, detail: string, options: { errors?: InputProblem[]; headers?: Record<string, string>; extensions?: Record<string, unknown> } = {}) {
+    super(detail)
+    this.code = code
+    this.status = statuses[code]
+    this.errors = options.errors
+    this.headers = options.headers ?? {}
+    this.extensions = options.extensions ?? {}
+  }
+}
+
+/** One answer for what does not exist and for what is somebody else's. */
+export const notFound = (what: string): RequestError => new RequestError('not_found', `There is no such ${what}.`)
+
+export function invalid(errors: InputProblem[]): RequestError {
+  const [first] = errors
+  const more = errors.length > 1 ? `, and ${errors.length - 1} more` : ''
+  return new RequestError('validation_failed', `${first?.pointer ?? ''}: ${first?.detail ?? 'invalid input'}${more}`, { errors })
+}

@@ -1,0 +1,37 @@
+import { readConfig } from './config.ts'
+import { startApi } from './dependencies.ts'
+
+/** One line on standard error and an exit code: for an operator, not for a log. */
+function refuse(error: unknown): never {
+  const code = (error as { code?: unknown }).code
+  const reason = code === 'EADDRINUSE' ? 'MUSTER_PORT is taken by another process.' : error instanceof RangeError ? error.message : `The API could not start (${String(code ?? (error as Error).name)}).`
+  process.stderr.write(`${reason}\n`)
+  process.exit(1)
+}
+
+try {
+  const api = await startApi(readConfig())
+  let isStopping = false
+  const stop = (signal: string): void => {
+    if (isStopping) return
+    isStopping = true
+    api.log.info({ signal }, 'stopping')
+    api.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        api.log.error({ err: error }, 'stopped with an error')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGINT', () => stop('SIGINT'))
+  const crash = (error: unknown): void => {
+    api.log.fatal({ err: error }, 'uncaught error')
+    process.exit(1)
+  }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+} catch (error) {
+  refuse(error)
+}
