@@ -29,6 +29,15 @@ export const demoAccounts = {
     credentials: { type: 'api_token', api_token: '00SimulatorDemoToken-okta' },
     config: (simulatorUrl) => ({ base_url: simulatorUrl }),
   },
+  salesforce: {
+    credentials: {
+      type: 'refresh_token',
+      client_id: '3MVG9SimulatorDemoApp',
+      client_secret: 'SimulatorDemoSecret-salesforce',
+      refresh_token: '5Aep861SimulatorDemoRefreshToken',
+    },
+    config: (simulatorUrl) => ({ base_url: simulatorUrl }),
+  },
 }
 
 /** The provider of the example that `npm start` prints: its call needs the fewest fields. */
