@@ -1,0 +1,57 @@
+import type { Keyring } from './keyring.ts'
+import { keys } from './keys.ts'
+import { defineScript, type Redis } from './redis.ts'
+
+/** KEYS record. ARGV field, blob read, blob to write. Only over the very blob that was read: an erased secret must not come back. */
+const swapScript = defineScript(`
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+`)
+
+const SCAN_COUNT = 500
+
+export interface ResealProgress {
+  looked: number
+  resealed: number
+}
+
+/**
+ * Seals everything anew that a key other than the newest has sealed, so that older keys can be taken out of the ring.
+ * Runs beside a working system, and again where it was stopped.
+ */
+export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (progress: ResealProgress) => void): Promise<ResealProgress> {
+  const progress: ResealProgress = { looked: 0, resealed: 0 }
+
+  async function resealField(key: string, field: string, bound: string): Promise<void> {
+    const blob = await redis.hgetBuffer(key, field)
+    if (!blob || blob.length === 0) return
+    progress.looked += 1
+    if (!keyring.isOutdated(blob)) return
+    if ((await swapScript(redis, [key], [field, blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1) progress.resealed += 1
+  }
+
+  const hashKey = await redis.getBuffer(keys.hashKey)
+  if (hashKey && keyring.isOutdated(hashKey)) {
+    await redis.set(keys.hashKey, keyring.seal(keyring.open(hashKey, 'hash-key'), 'hash-key'))
+    progress.resealed += 1
+  }
+  for (const accountId of await redis.smembers(keys.accounts)) {
+    await resealField(keys.account(accountId), 'credentials', `account:${accountId}:credentials`)
+    // An access token is a cache: the next call asks for a new one.
+    const token = await redis.getBuffer(keys.accessToken(accountId))
+    if (token && keyring.isOutdated(token)) await redis.del(keys.accessToken(accountId))
+    let cursor = '0'
+    do {
+      const [next, rows] = await redis.zscan(keys.operations(accountId), cursor, 'COUNT', SCAN_COUNT)
+      cursor = next
+      for (let index = 0; index < rows.length; index += 2) {
+        const operationId = rows[index] ?? ''
+        for (const field of ['request', 'secrets', 'result']) await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
+      }
+      onProgress(progress)
+    } while (cursor !== '0')
+  }
+  onProgress(progress)
+  return progress
+}
