@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { Redis } from 'ioredis'
 import { demoAccounts } from '../scripts/demo-accounts.mjs'
 import { startRedis, type StartedRedis } from '../scripts/redis.mjs'
+import { startFaultProxy, type FaultProxy } from './chaos/fault-proxy.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const START_TIMEOUT_MS = 20_000
@@ -136,26 +138,42 @@ export interface MusterOptions {
   durable?: boolean
   environment?: Record<string, string>
   nodeOptions?: string[]
+  /** Puts a fault proxy before Redis, for the API and the workers; the harness itself goes past it. */
+  proxyRedis?: boolean
+  /** Puts a fault proxy before these simulators, for the workers; control calls go past it. */
+  proxyProviders?: readonly ProviderName[]
+  /** More arguments for redis-server's configuration, set once it runs. */
+  redisSettings?: Record<string, string>
 }
 
 export type Muster = Awaited<ReturnType<typeof startMuster>>
 
 /** A whole Muster of its own: private Redis, simulators, API, workers, as separate processes on free ports. Close it when done. */
-export async function startMuster({ workers: workerCount = 1, durable = false, environment = {}, nodeOptions = [] }: MusterOptions = {}) {
+export async function startMuster({ workers: workerCount = 1, durable = false, environment = {}, nodeOptions = [], proxyRedis = false, proxyProviders = [], redisSettings = {} }: MusterOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'muster-test-'))
   const redisOptions = { dir: directory, ...(durable ? { appendonly: 'everysec' as const } : {}) }
   let redis: StartedRedis = await startRedis(redisOptions)
   const simulator = await startProgram('apps/simulator/dist/main.js', { MUSTER_SIMULATOR_PORT: '0' })
   const urls = simulator.listening.simulators as Record<ProviderName, string>
   const simulators = Object.fromEntries(Object.entries(urls).map(([id, url]) => [id, controlOf(url)])) as Record<ProviderName, SimulatorControl>
+  const redisProxy = proxyRedis ? await startFaultProxy({ host: '127.0.0.1', port: redis.port }) : undefined
+  const providerProxies: Partial<Record<ProviderName, FaultProxy>> = {}
+  for (const provider of proxyProviders) {
+    const proxy = await startFaultProxy({ host: '127.0.0.1', port: Number(new URL(urls[provider]).port) })
+    providerProxies[provider] = proxy
+    urls[provider] = `http://127.0.0.1:${proxy.port}`
+  }
+  await setRedis(redis.url, redisSettings)
   const shared: Record<string, string> = {
-    REDIS_URL: redis.url,
+    REDIS_URL: redisProxy ? `redis://127.0.0.1:${redisProxy.port}` : redis.url,
     MUSTER_ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,
     MUSTER_ALLOWED_HOSTS: Object.values(urls).map((url) => new URL(url).host).join(','),
     ...environment,
   }
-  const startApi = (): Promise<Program> => startProgram('apps/api/dist/main.js', { ...shared, MUSTER_PORT: '0' }, nodeOptions)
-  const startWorker = (more: Record<string, string> = {}): Promise<Program> => startProgram('apps/worker/dist/main.js', { ...shared, MUSTER_WORKER_PORT: '0', ...more }, nodeOptions)
+  const startApi = (more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<Program> => startProgram('apps/api/dist/main.js', { ...shared, MUSTER_PORT: '0', ...more }, [...nodeOptions, ...moreNodeOptions])
+  const startWorker = (more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<Program> =>
+    startProgram('apps/worker/dist/main.js', { ...shared, MUSTER_WORKER_PORT: '0', ...more }, [...nodeOptions, ...moreNodeOptions])
+  const gone: Program[] = []
   let api = await startApi()
   const workers: Program[] = []
   for (let count = 0; count < workerCount; count += 1) workers.push(await startWorker())
@@ -193,6 +211,19 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
     bootstrap,
     request,
     startWorker,
+    redisProxy,
+    providerProxies,
+    /** Ends one worker and starts another in its place. */
+    async replaceWorker(index: number, signal: NodeJS.Signals = 'SIGKILL'): Promise<Program> {
+      const old = workers[index]
+      if (old) {
+        await old.kill(signal)
+        gone.push(old)
+      }
+      const fresh = await startWorker()
+      workers[index] = fresh
+      return fresh
+    },
     get api(): Program {
       return api
     },
@@ -200,16 +231,18 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
       return redis
     },
     /** The log lines of every process of ours. */
-    logs: (): string[] => [api, ...workers].flatMap((program) => program.output),
+    logs: (): string[] => [api, ...workers, ...gone].flatMap((program) => program.output),
     /** kill -9 of Redis and a new one on the same port and folder. */
     async restartRedis(whileAway: () => Promise<void> = async () => undefined): Promise<void> {
       await redis.stop('SIGKILL')
       await whileAway()
       redis = await startRedis({ ...redisOptions, port: redis.port })
     },
-    async restartApi(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    /** A new API process, on a port of its own: `url()` tells it. */
+    async restartApi(signal: NodeJS.Signals = 'SIGKILL', more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<void> {
       await api.kill(signal)
-      api = await startApi()
+      gone.push(api)
+      api = await startApi(more, moreNodeOptions)
     },
     /** An integrated account on the simulator, with the credentials that it accepts, as the demo has. */
     async connect(provider: ProviderName, more: { config?: Record<string, unknown>; limits?: Record<string, number>; credentials?: Record<string, unknown>; key?: string } = {}): Promise<string> {
@@ -236,10 +269,18 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
       ).body,
     async close(): Promise<void> {
       await Promise.all([api, ...workers, simulator].map((program) => program.kill('SIGKILL')))
+      await Promise.all([redisProxy, ...Object.values(providerProxies)].map((proxy) => proxy?.close()))
       await redis.stop('SIGKILL')
       await rm(directory, { recursive: true, force: true })
     },
   }
+}
+
+async function setRedis(url: string, settings: Record<string, string>): Promise<void> {
+  if (Object.keys(settings).length === 0) return
+  const redis = new Redis(url)
+  for (const [name, value] of Object.entries(settings)) await redis.config('SET', name, value)
+  redis.disconnect()
 }
 
 /** A body that the provider accepts, different at each call. */

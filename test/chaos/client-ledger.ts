@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto'
+import type { Muster, ProviderName } from '../harness.ts'
+import { newUser } from '../harness.ts'
+
+/** What the client knows: every create it asked for, and every one that was acknowledged. Decides together with the simulators' ledgers. */
+export interface ClientEntry {
+  accountId: string
+  provider: ProviderName
+  login: string
+  operationId: string | null
+  /** Answers other than 202, in order. */
+  refusals: number[]
+}
+
+export interface LoadOptions {
+  accounts: readonly { id: string; provider: ProviderName }[]
+  /** Creates in all, spread evenly. */
+  count: number
+  /** Creates that are on the way at once. */
+  parallel: number
+  /** Part of every password and of nothing else. */
+  canary: string
+  /** Gives up on one create after so long. */
+  patienceMs?: number
+}
+
+/** Submits like a careful client: the same Idempotency-Key until there is an answer that ends the matter. */
+export async function submitAll(muster: Muster, { accounts, count, parallel, canary, patienceMs = 60_000 }: LoadOptions): Promise<ClientEntry[]> {
+  const entries: ClientEntry[] = []
+  let next = 0
+  const submitOne = async (index: number): Promise<void> => {
+    const account = accounts[index % accounts.length]
+    if (!account) return
+    const login = `user.${index}.${randomUUID().slice(0, 8)}`
+    const body = { ...newUser(account.provider, login) }
+    if ('password' in body || account.provider === 'okta') body.password = `${canary}-Aa1`
+    const entry: ClientEntry = { accountId: account.id, provider: account.provider, login, operationId: null, refusals: [] }
+    entries.push(entry)
+    const key = randomUUID()
+    const deadline = Date.now() + patienceMs
+    for (let attempt = 0; Date.now() < deadline; attempt += 1) {
+      try {
+        const answer = await muster.create<{ id?: string }>(account.id, body, { headers: { 'idempotency-key': key } })
+        if (answer.status === 202 && answer.body.id) {
+          entry.operationId = answer.body.id
+          return
+        }
+        entry.refusals.push(answer.status)
+        // Anything but "not now" is an answer.
+        if (answer.status !== 503 && answer.status !== 429) return
+      } catch {
+        entry.refusals.push(0)
+      }
+      await new Promise((resolve) => setTimeout(resolve, Math.min(1_000, 50 * 2 ** attempt)))
+    }
+  }
+  await Promise.all(
+    Array.from({ length: parallel }, async () => {
+      while (next < count) {
+        const index = next
+        next += 1
+        await submitOne(index)
+      }
+    }),
+  )
+  return entries
+}

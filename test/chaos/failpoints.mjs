@@ -1,0 +1,55 @@
+// Loaded before a program (node --import): ends it by SIGKILL at a named moment, so that no failpoint lives in the product.
+// MUSTER_FAILPOINT names the moment; MUSTER_FAILPOINT_FILE is made when it strikes, and it never strikes again while that file is there.
+import { existsSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import net from 'node:net'
+
+const point = process.env.MUSTER_FAILPOINT
+const mark = process.env.MUSTER_FAILPOINT_FILE
+
+function strike(name) {
+  if (name !== point || existsSync(mark)) return
+  writeFileSync(mark, `${process.pid} ${new Date().toISOString()}`)
+  process.kill(process.pid, 'SIGKILL')
+  // Nothing more may run in the moment until the signal arrives.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
+}
+
+/** Which write of the operation record a script call is, told by the state that it carries. */
+function writeOf(command) {
+  if (command.name !== 'evalsha' && command.name !== 'eval') return undefined
+  const state = command.args.map(String).find((argument) => argument.startsWith('{"status":'))
+  if (!state) return undefined
+  const { status, attempts } = JSON.parse(state)
+  const latest = attempts.at(-1)
+  if (status === 'queued' && attempts.length === 0) return 'accept'
+  if (status === 'running' && latest?.createSentAt && latest.outcome === null) return 'intent'
+  if (status === 'running') return 'claim'
+  if (status === 'succeeded' || status === 'failed') return 'outcome'
+  return undefined
+}
+
+const require = createRequire(new URL('../../packages/store/package.json', import.meta.url))
+const { Redis } = require('ioredis')
+const sendCommand = Redis.prototype.sendCommand
+Redis.prototype.sendCommand = function intercepted(command, ...rest) {
+  const write = writeOf(command)
+  if (write) strike(`before_${write}`)
+  const sent = sendCommand.call(this, command, ...rest)
+  // The reply settles the command's own promise; this runs before whoever waits for it goes on.
+  if (write) command.promise.then(() => strike(`after_${write}`), () => undefined)
+  // BullMQ's own scripts carry no state of ours: moving a job to completed is the acknowledgement.
+  return sent
+}
+
+const write = net.Socket.prototype.write
+net.Socket.prototype.write = function intercepted(chunk, ...rest) {
+  const text = typeof chunk === 'string' ? chunk : Buffer.isBuffer(chunk) || chunk instanceof Uint8Array ? Buffer.from(chunk).subarray(0, 200).toString('latin1') : ''
+  const isCreate = /^POST \/(api\/v1\/users|api\/3\/users|api\/rest\/v1\/users|admin\/directory|services\/data\/.*sobjects\/User|api\/v1\/organizations)/.test(text)
+  const answer = write.call(this, chunk, ...rest)
+  if (isCreate) {
+    this.once('data', () => strike('after_provider_commit'))
+    strike('after_bytes_sent')
+  }
+  return answer
+}

@@ -1,0 +1,116 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { eventually, type Ledger, type Muster, type ProviderName } from '../harness.ts'
+import type { ClientEntry } from './client-ledger.ts'
+
+export interface Verdict {
+  acknowledged: number
+  /** Acknowledged, and without an end when everything was quiet again. */
+  lost: number
+  /** Logins with more than one user at the provider. */
+  twice: number
+  /** Our state says one thing and the provider's ledger another. */
+  untrue: number
+  /** Places in which the canary was found. */
+  secrets: string[]
+  succeeded: number
+  failed: Record<string, number>
+}
+
+interface EndState {
+  status: string
+  outcome: string | null
+  error: { code: string } | null
+}
+
+/** The key under which a simulator's ledger counts a login. */
+function loginOf(key: string): string {
+  return (key.split('/').at(-1) ?? key).split('@')[0]?.toLowerCase() ?? key
+}
+
+/** Waits until every acknowledged operation has ended, and then lets the ledgers speak. */
+export async function judge(muster: Muster, entries: readonly ClientEntry[], canaries: readonly string[], quietMs = 120_000): Promise<Verdict> {
+  const acknowledged = entries.filter((entry) => entry.operationId !== null)
+  const ends = new Map<string, EndState>()
+  const ask = async (): Promise<number> => {
+    const open = acknowledged.filter((entry) => !ends.has(entry.operationId ?? ''))
+    for (let from = 0; from < open.length; from += 20) {
+      await Promise.all(
+        open.slice(from, from + 20).map(async (entry) => {
+          const answer = await muster.request<EndState>('GET', `/operations/${entry.operationId ?? ''}?truto_ignore_remote_data=true`).catch(() => undefined)
+          if (answer?.status === 200 && ['succeeded', 'failed', 'canceled', 'expired'].includes(answer.body.status)) ends.set(entry.operationId ?? '', answer.body)
+        }),
+      )
+    }
+    return acknowledged.length - ends.size
+  }
+  const lost = await eventually(ask, (left) => left === 0, quietMs).catch(() => acknowledged.length - ends.size)
+
+  const ledgers = new Map<ProviderName, Ledger>()
+  for (const provider of new Set(entries.map((entry) => entry.provider))) ledgers.set(provider, await muster.simulators[provider].ledger())
+  const createdPerLogin = new Map<string, number>()
+  for (const [provider, ledger] of ledgers) for (const { key } of ledger.created) createdPerLogin.set(`${provider} ${loginOf(key)}`, (createdPerLogin.get(`${provider} ${loginOf(key)}`) ?? 0) + 1)
+  const createdOf = (entry: ClientEntry): number => createdPerLogin.get(`${entry.provider} ${entry.login.toLowerCase()}`) ?? 0
+
+  const verdict: Verdict = { acknowledged: acknowledged.length, lost, twice: 0, untrue: 0, secrets: await findSecrets(muster, canaries), succeeded: 0, failed: {} }
+  for (const entry of entries) {
+    const created = createdOf(entry)
+    if (created > 1) verdict.twice += 1
+    const end = entry.operationId === null ? undefined : ends.get(entry.operationId)
+    if (!end) continue
+    if (end.status === 'succeeded') verdict.succeeded += 1
+    else verdict.failed[end.error?.code ?? end.status] = (verdict.failed[end.error?.code ?? end.status] ?? 0) + 1
+    // An unknown outcome is reported as what it is; every other end must agree with what the provider did.
+    const isTrue = end.status === 'succeeded' ? created === 1 : end.error?.code === 'outcome_unknown' || created === 0
+    if (!isTrue) verdict.untrue += 1
+  }
+  return verdict
+}
+
+/** Every key and value of Redis, its files, and every log line. */
+export async function findSecrets(muster: Muster, canaries: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  const look = (place: string, content: string | Buffer): void => {
+    for (const canary of canaries) if (content.includes(canary)) found.push(place)
+  }
+  muster.logs().forEach((line) => look(`log: ${line.slice(0, 80)}`, line))
+  // Through the proxy where there is one: it leads to the Redis that is in use now.
+  const redis = new Redis(muster.redisProxy ? `redis://127.0.0.1:${muster.redisProxy.port}` : muster.redis.url)
+  redis.on('error', () => undefined)
+  try {
+    // DUMP packs longer strings, and what is packed cannot be searched.
+    await redis.config('SET', 'rdbcompression', 'no')
+    let cursor = '0'
+    do {
+      const [next, names] = await redis.scan(cursor, 'COUNT', 500)
+      cursor = next
+      const pipeline = redis.pipeline()
+      for (const name of names) pipeline.dumpBuffer(name)
+      const values = (await pipeline.exec()) ?? []
+      names.forEach((name, index) => {
+        look(`key: ${name}`, name)
+        const value = values[index]?.[1]
+        if (Buffer.isBuffer(value)) look(`value of ${name}`, value)
+      })
+    } while (cursor !== '0')
+  } finally {
+    redis.disconnect()
+  }
+  for (const file of await readdir(muster.directory, { recursive: true, withFileTypes: true })) {
+    if (file.isFile()) look(`file: ${file.name}`, await readFile(join(file.parentPath, file.name)))
+  }
+  return [...new Set(found)]
+}
+
+/** The most calls that a simulator saw within any window of the given width. */
+export function busiestWindow(ledger: Ledger, windowMs: number): number {
+  const times = ledger.requests.map((request) => Date.parse(request.at)).sort((a, b) => a - b)
+  let most = 0
+  let from = 0
+  times.forEach((at, index) => {
+    while (at - (times[from] ?? at) >= windowMs) from += 1
+    most = Math.max(most, index - from + 1)
+  })
+  return most
+}

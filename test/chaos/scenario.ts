@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { startMuster, type Muster, type MusterOptions, type ProviderName } from '../harness.ts'
+import { submitAll, type ClientEntry } from './client-ledger.ts'
+import { judge, type Verdict } from './invariants.ts'
+import type { Random } from './random.ts'
+
+/** short: a part of `npm test`. full: `npm run chaos`. */
+export type Scale = 'short' | 'full'
+
+export interface ScenarioContext {
+  random: Random
+  scale: Scale
+  /** The figure for the scale. */
+  size<T>(short: T, full: T): T
+}
+
+export interface ScenarioResult {
+  verdict: Verdict
+  /** What else was measured, by name with its unit. */
+  figures: Record<string, number | string>
+  /** Promises that did not hold, in words; empty when all did. */
+  broken: string[]
+}
+
+export interface Scenario {
+  name: string
+  promise: string
+  fault: string
+  run(context: ScenarioContext): Promise<ScenarioResult>
+}
+
+export interface Stage {
+  muster: Muster
+  accounts: { id: string; provider: ProviderName }[]
+  /** Part of every password. */
+  canary: string
+  submit(count: number, parallel?: number): Promise<ClientEntry[]>
+  conclude(entries: readonly ClientEntry[], figures?: Record<string, number | string>, broken?: string[], quietMs?: number): Promise<ScenarioResult>
+}
+
+export interface StageOptions extends MusterOptions {
+  providers?: readonly ProviderName[]
+  accountsEach?: number
+  /** Calls a second that each account may make; the simulators are told to allow more. */
+  rate?: number
+  concurrency?: number
+}
+
+/** Providers whose simulator answers at once and tells when a user was created. */
+export const quickProviders: readonly ProviderName[] = ['okta', 'files_com', 'google_workspace']
+
+/** Sets the whole up, lets `play` do its worst, and takes all down again. */
+export async function onStage(options: StageOptions, play: (stage: Stage) => Promise<ScenarioResult>): Promise<ScenarioResult> {
+  const { providers = quickProviders, accountsEach = 1, rate = 100, concurrency = 10, ...musterOptions } = options
+  const muster = await startMuster(musterOptions)
+  try {
+    const canary = `Canary${randomBytes(9).toString('hex')}`
+    const accounts: Stage['accounts'] = []
+    for (const provider of providers) {
+      await muster.simulators[provider].set({ rate_limit: null, ...(provider === 'google_workspace' ? { create_rate_limit: null } : {}) }).catch(() => muster.simulators[provider].set({ rate_limit: null }))
+      for (let count = 0; count < accountsEach; count += 1) accounts.push({ id: await muster.connect(provider, { limits: { requests: rate, per_seconds: 1, concurrency } }), provider })
+    }
+    return await play({
+      muster,
+      accounts,
+      canary,
+      submit: (count, parallel = 8) => submitAll(muster, { accounts, count, parallel, canary }),
+      async conclude(entries, figures = {}, broken = [], quietMs) {
+        const verdict = await judge(muster, entries, [canary], quietMs)
+        const said = [...broken]
+        if (verdict.lost > 0) said.push(`${verdict.lost} acknowledged operations have no end`)
+        if (verdict.twice > 0) said.push(`${verdict.twice} logins were created twice`)
+        if (verdict.untrue > 0) said.push(`${verdict.untrue} states differ from the provider's ledger`)
+        if (verdict.secrets.length > 0) said.push(`the canary was found: ${verdict.secrets.slice(0, 3).join('; ')}`)
+        return { verdict, figures, broken: said }
+      },
+    })
+  } finally {
+    await muster.close()
+  }
+}
+
+export const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10

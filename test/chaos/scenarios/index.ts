@@ -1,0 +1,7 @@
+import type { Scenario } from '../scenario.ts'
+import { apiScenarios } from './api-kills.ts'
+import { providerScenarios } from './provider-faults.ts'
+import { redisScenarios } from './redis-faults.ts'
+import { workerKillScenarios } from './worker-kills.ts'
+
+export const scenarios: readonly Scenario[] = [...workerKillScenarios, ...apiScenarios, ...redisScenarios, ...providerScenarios]

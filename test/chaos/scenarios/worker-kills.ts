@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { eventually, newUser } from '../../harness.ts'
+import { onStage, seconds, type Scenario, type ScenarioResult, type Stage } from '../scenario.ts'
+
+const failpoints = fileURLToPath(new URL('../failpoints.mjs', import.meta.url))
+
+async function countCreated(stage: Stage): Promise<number> {
+  const providers = [...new Set(stage.accounts.map((account) => account.provider))]
+  const ledgers = await Promise.all(providers.map((provider) => stage.muster.simulators[provider].ledger()))
+  return ledgers.reduce((sum, ledger) => sum + ledger.created.length, 0)
+}
+
+/** From the first create to the last, at the providers. */
+async function drainSeconds(stage: Stage): Promise<number> {
+  const providers = [...new Set(stage.accounts.map((account) => account.provider))]
+  const times = (await Promise.all(providers.map((provider) => stage.muster.simulators[provider].ledger()))).flatMap((ledger) => ledger.created.map((entry) => Date.parse(entry.at)))
+  return (Math.max(...times) - Math.min(...times)) / 1000
+}
+
+/** kill -9 of the worker that owns a lane with work: how long until the next create reaches the provider? */
+const killOneWorker: Scenario = {
+  name: 'worker-kill',
+  promise: '1, 2: work resumes after kill -9 of a worker',
+  fault: 'kill -9 of the only worker at work while another stands by',
+  run: ({ size }) =>
+    onStage({ workers: 1, providers: ['okta'], rate: 20 }, async (stage) => {
+      const { muster } = stage
+      const entries = await stage.submit(size(60, 200))
+      await eventually(() => countCreated(stage), (count) => count >= 10)
+      await muster.startWorker().then((standby) => muster.workers.push(standby))
+      await muster.workers[0]?.kill('SIGKILL')
+      const killedAt = Date.now()
+      const before = await countCreated(stage)
+      await eventually(() => countCreated(stage), (count) => count > before, 40_000)
+      const resumedMs = Date.now() - killedAt
+      return stage.conclude(entries, { 'resumed after (s)': seconds(resumedMs) }, resumedMs > 20_000 ? [`work resumed only after ${seconds(resumedMs)} s`] : [])
+    }),
+}
+
+const killLoop: Scenario = {
+  name: 'worker-kill-loop',
+  promise: '1, 2: nothing lost, nobody twice',
+  fault: 'kill -9 of a random one of three workers, again and again; each is replaced',
+  async run({ random, size }) {
+    const count = size(120, 2_400)
+    const everyMs = size(2_500, 30_000)
+    const options = { workers: 3, accountsEach: size(1, 2), rate: size(10, 4), concurrency: 4 }
+    const play = (isKilling: boolean): Promise<ScenarioResult> =>
+      onStage(options, async (stage) => {
+        let isOver = false
+        let kills = 0
+        const killer = (async () => {
+          while (isKilling && !isOver) {
+            const next = Date.now() + everyMs
+            while (!isOver && Date.now() < next) await new Promise((resolve) => setTimeout(resolve, 100))
+            if (isOver) return
+            await stage.muster.replaceWorker(random.between(0, 2))
+            kills += 1
+          }
+        })()
+        const entries = await stage.submit(count)
+        await eventually(() => countCreated(stage), (created) => created >= count, 400_000).catch(() => undefined)
+        isOver = true
+        await killer
+        return stage.conclude(entries, { kills, 'drained in (s)': Math.round(await drainSeconds(stage)) }, [], 180_000)
+      })
+    const killed = await play(true)
+    if (size(true, false)) return killed
+    const calm = await play(false)
+    const share = Number(calm.figures['drained in (s)']) / Number(killed.figures['drained in (s)'])
+    return {
+      ...killed,
+      figures: { ...killed.figures, 'undisturbed (s)': calm.figures['drained in (s)'] ?? '', 'throughput kept (%)': Math.round(share * 100) },
+      broken: [...killed.broken, ...calm.broken, ...(share < 0.9 ? [`only ${Math.round(share * 100)} % of the undisturbed throughput`] : [])],
+    }
+  },
+}
+
+/** Each moment at which a worker can die, by name. */
+const workerPoints = ['before_claim', 'after_claim', 'before_intent', 'after_intent', 'after_bytes_sent', 'after_provider_commit', 'before_outcome', 'after_outcome'] as const
+
+const failpointScenario = (point: (typeof workerPoints)[number]): Scenario => ({
+  name: `failpoint ${point}`,
+  promise: '1, 2: exactly one user, and a state that says so',
+  fault: `SIGKILL of the worker ${point.replaceAll('_', ' ')}`,
+  run: ({ size }) =>
+    onStage({ workers: 0, providers: size(['okta'], ['okta', 'google_workspace', 'files_com', 'salesforce']) }, async (stage) => {
+      const { muster } = stage
+      let struck = 0
+      const entries = []
+      for (let round = 0; round < size(1, 5); round += 1) {
+        const file = join(tmpdir(), `muster-failpoint-${randomUUID()}`)
+        const doomed = await muster.startWorker({ MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, ['--import', failpoints])
+        entries.push(...(await stage.submit(size(4, 8))))
+        await eventually(async () => doomed.child.signalCode, (signal) => signal === 'SIGKILL', 20_000)
+        if (existsSync(file)) struck += 1
+        const heir = await muster.startWorker()
+        for (const { operationId } of entries) if (operationId) await muster.finished(operationId)
+        await heir.kill('SIGTERM')
+        muster.workers.push(doomed, heir)
+      }
+      return stage.conclude(entries, { 'times struck': struck }, struck === 0 ? ['the failpoint never struck'] : [])
+    }),
+})
+
+const rollingRestart: Scenario = {
+  name: 'rolling-restart',
+  promise: '9: a deploy loses nothing',
+  fault: 'SIGTERM of the workers and the API in turn, under load',
+  run: ({ size }) =>
+    onStage({ workers: 2, rate: 20, accountsEach: 1 }, async (stage) => {
+      const { muster } = stage
+      const exits: (number | null)[] = []
+      const load = stage.submit(size(90, 600))
+      for (let round = 0; round < size(2, 10); round += 1) {
+        const before = muster.workers[round % 2]
+        await muster.replaceWorker(round % 2, 'SIGTERM')
+        exits.push(before?.child.exitCode ?? null)
+        if (round % 2 === 1) await muster.restartApi('SIGTERM')
+      }
+      const entries = await load
+      const bad = exits.filter((code) => code !== 0).length
+      return stage.conclude(entries, { restarts: exits.length }, bad > 0 ? [`${bad} workers did not exit with 0`] : [])
+    }),
+}
+
+const crossAccounts: Scenario = {
+  name: 'one-login-in-parallel',
+  promise: 'two live operations for one login never run side by side',
+  fault: '50 parallel submits of one login, and 50 of one idempotency key',
+  run: () =>
+    onStage({ workers: 1, providers: ['okta'] }, async (stage) => {
+      const { muster, accounts } = stage
+      const accountId = accounts[0]?.id ?? ''
+      const login = `same.${randomUUID().slice(0, 8)}`
+      const body = newUser('okta', login)
+      const answers = await Promise.all(Array.from({ length: 50 }, () => muster.create<{ id: string }>(accountId, body)))
+      const keyed = newUser('okta')
+      const repeats = await Promise.all(Array.from({ length: 50 }, () => muster.create<{ id: string }>(accountId, keyed, { headers: { 'idempotency-key': 'one-and-the-same' } })))
+      const ids = new Set(repeats.map((answer) => answer.body.id))
+      const accepted = answers.filter((answer) => answer.status === 202)
+      const broken = [
+        ...(ids.size === 1 ? [] : [`one idempotency key made ${ids.size} operations`]),
+        ...(answers.every((answer) => answer.status === 202 || answer.status === 409) ? [] : ['a parallel submit was answered with neither 202 nor 409']),
+      ]
+      const entries = accepted.map((answer) => ({ accountId, provider: 'okta' as const, login, operationId: answer.body.id, refusals: [] }))
+      // Later ones may be accepted once an earlier one has ended: they find the user there.
+      const result = await stage.conclude(entries, { accepted: accepted.length, 'refused with 409': answers.length - accepted.length }, broken)
+      return { ...result, verdict: { ...result.verdict, untrue: 0 }, broken: result.broken.filter((text) => !text.includes('differ')) }
+    }),
+}
+
+export const workerKillScenarios: Scenario[] = [killOneWorker, killLoop, ...workerPoints.map(failpointScenario), rollingRestart, crossAccounts]
