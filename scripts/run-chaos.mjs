@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { buildSources, installDependencies, toolEnvironment, toolPath } from './install.mjs'
 import { root } from './paths.mjs'
+import { Refusal } from './refusal.mjs'
 import { createStack } from './stack.mjs'
 import { onStopSignal } from './stop-signals.mjs'
 
@@ -29,7 +30,11 @@ export async function runChaos(args) {
   const say = (line) => console.log(line)
   const stack = createStack()
   const stopped = new Promise((resolve) => onStopSignal({ first: resolve, again: stack.kill }))
-  const end = await Promise.race([stopped, runScenarios(stack, seed, options, say)])
+  const end = await Promise.race([stopped, runScenarios(stack, seed, options, say)]).catch((error) => {
+    if (!(error instanceof Refusal)) throw error
+    console.error(error.message)
+    return { code: 1 }
+  })
   if (typeof end === 'string') {
     say(`\n${end}: stopping…`)
     await stack.stop({ graceMs: 15_000 })
