@@ -1,20 +1,20 @@
 import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
 import type { Warning } from '@muster/contracts/operation'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import type { CreateInput, NaturalKey } from '@muster/providers/provider'
+import type { CreateInput } from '@muster/providers/provider'
+import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { priorities, type OperationHead, type OperationRecord, type OperationState } from '@muster/store/operation-record'
 import type { Acceptance } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
 import { v7 as uuidv7 } from 'uuid'
-import { canonicalJson } from './create-input.ts'
+import { canonicalJson, toAccountContext } from './create-input.ts'
 
 export interface AcceptOptions {
   account: AccountRecord
   input: CreateInput
   query: CreateUserQuery
   warnings: Warning[]
-  naturalKey: NaturalKey
   idempotencyKey: string | null
   requestId: string
   now: number
@@ -25,6 +25,7 @@ export interface AcceptOptions {
 export async function acceptOperation(store: Store, schedule: LaneSchedule, options: AcceptOptions): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
   const { account, input, query, now } = options
   const hash = await store.hasher()
+  const naturalKey = providerOf(account.provider).toNaturalKey(input, toAccountContext(account))
   const head: OperationHead = {
     id: uuidv7({ msecs: now }),
     tenantId: account.tenantId,
@@ -35,7 +36,7 @@ export async function acceptOperation(store: Store, schedule: LaneSchedule, opti
     requestId: options.requestId,
     createdAt: now,
     priority: priorities.single,
-    naturalKeyHash: hash('natural-key', account.id, options.naturalKey.field, options.naturalKey.value),
+    naturalKeyHash: hash('natural-key', account.id, naturalKey.field, naturalKey.value),
     idempotencyHash: options.idempotencyKey === null ? null : hash('idempotency-key', account.tenantId, account.id, options.idempotencyKey),
     onConflict: query.on_conflict ?? 'fail',
     view: { format: query.truto_response_format ?? 'unified', ignoreRemoteData: query.truto_ignore_remote_data ?? false, excludeFields: query.truto_exclude_fields ?? [] },

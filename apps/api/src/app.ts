@@ -1,16 +1,19 @@
-import type { Route } from '@muster/contracts/routes'
+import type { Route } from '@muster/contracts/route'
 import express, { type Express } from 'express'
 import helmet from 'helmet'
 import type { ApiDependencies } from './dependencies.ts'
+import { answerErrors, assignRequestId } from './http/answer-errors.ts'
 import type { Endpoint } from './http/endpoint.ts'
+import { refuseOtherMethods } from './http/refuse-other-methods.ts'
 import { RequestError } from './http/request-error.ts'
-import { answerErrors, assignRequestId, serveEndpoint } from './http/serve-endpoint.ts'
+import { serveEndpoint } from './http/serve-endpoint.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
 import { createUser } from './routes/create-user.ts'
 import { describeCreate } from './routes/describe-create.ts'
 import { integratedAccountRoutes } from './routes/integrated-accounts.ts'
 import { operationRoutes } from './routes/operations.ts'
-import { systemRoutes } from './routes/system.ts'
+import { serveDocs } from './routes/docs.ts'
+import { serveSystem } from './routes/system.ts'
 
 const toExpressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
@@ -20,23 +23,18 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.disable('x-powered-by').disable('etag').set('query parser', false)
   app.use(assignRequestId)
   app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"], 'img-src': ["'self'", 'data:'], 'upgrade-insecure-requests': null } } }))
-  app.use(systemRoutes(dependencies))
 
   const endpoints: Endpoint[] = [createUser(dependencies), describeCreate(dependencies), ...operationRoutes(dependencies), ...integratedAccountRoutes(dependencies), ...apiKeyRoutes(dependencies)]
-  const methods = new Map<string, string[]>()
   for (const endpoint of endpoints) {
     const { method, path }: Route = endpoint.route
     app[method](toExpressPath(path), serveEndpoint(dependencies, endpoint))
-    methods.set(path, [...(methods.get(path) ?? []), method.toUpperCase()])
   }
-  for (const [path, allowed] of methods) {
-    app.all(toExpressPath(path), () => {
-      throw new RequestError('method_not_allowed', `This path takes ${allowed.join(', ')}.`, { headers: { allow: allowed.join(', ') } })
-    })
-  }
+  serveSystem(app, dependencies)
+  serveDocs(app)
+  refuseOtherMethods(app, toExpressPath)
   app.use(() => {
     throw new RequestError('not_found', 'There is no such path; /openapi.json lists those that are.')
   })
-  app.use(answerErrors(dependencies.log))
+  app.use(answerErrors(dependencies))
   return app
 }

@@ -9,6 +9,7 @@ import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { createApp } from './app.ts'
 import type { ApiConfig } from './config.ts'
 import { watchFinishedOperations, type FinishedOperations } from './finished-operations.ts'
+import { answerClientError } from './http/client-error.ts'
 import { createApiMetrics, type ApiMetrics } from './metrics.ts'
 
 export interface ApiDependencies {
@@ -38,9 +39,10 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
   const store = openStore({ redis, keyring: config.MUSTER_ENCRYPTION_KEYS, retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000, waitReplicas: config.MUSTER_WAIT_REPLICAS })
   let draining = false
+  const finished = watchFinishedOperations(subscriber, onError)
   const app = createApp({
     config,
-    finished: watchFinishedOperations(subscriber, onError),
+    finished,
     http: egress.http,
     isDraining: () => draining,
     log,
@@ -50,6 +52,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     store,
   })
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }, app)
+  server.on('clientError', answerClientError)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(config.MUSTER_PORT, config.MUSTER_HOST, resolve)
@@ -61,10 +64,13 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     port,
     async stop() {
       draining = true
+      finished.release()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
       const deadline = setTimeout(() => server.closeAllConnections(), config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
+      // Each answer closes its connection from now on; this is for those whose answer was on its way already.
+      const idle = setInterval(() => server.closeIdleConnections(), 100)
       await closed
+      clearInterval(idle)
       clearTimeout(deadline)
       await egress.close()
       redis.disconnect()

@@ -9,13 +9,14 @@ export type FinishedOperations = ReturnType<typeof watchFinishedOperations>
 /** Wakes those who wait for the end of an operation. One subscription for the whole process. */
 export function watchFinishedOperations(subscriber: Redis, onError: (error: Error) => void) {
   const waiters = new Map<string, Set<() => void>>()
+  let isReleased = false
   subscriber.on('message', (channel: string, operationId: string) => {
     if (channel === FINISHED_CHANNEL) waiters.get(operationId)?.forEach((wake) => wake())
   })
   subscriber.subscribe(FINISHED_CHANNEL).catch(onError)
 
   return {
-    /** Asks `isDone` now, at every nudge and once a second, until it says so, the time is up or the client is gone. */
+    /** Asks `isDone` now, at every nudge and once a second, until it says so, the time is up, the client is gone, or the process stops. */
     async wait(operationId: string, waitMs: number, signal: AbortSignal, isDone: () => Promise<boolean>): Promise<void> {
       const deadline = Date.now() + waitMs
       let nudged = false
@@ -32,7 +33,7 @@ export function watchFinishedOperations(subscriber: Redis, onError: (error: Erro
           nudged = false
           if (await isDone()) return
           const left = deadline - Date.now()
-          if (left <= 0) return
+          if (left <= 0 || isReleased) return
           if (nudged) continue
           await new Promise<void>((resolve) => {
             const timer = setTimeout(resolve, Math.min(left, POLL_MS))
@@ -47,6 +48,12 @@ export function watchFinishedOperations(subscriber: Redis, onError: (error: Erro
         set.delete(nudge)
         if (set.size === 0) waiters.delete(operationId)
       }
+    },
+
+    /** From now on nobody waits: a process that stops answers with what is known. */
+    release(): void {
+      isReleased = true
+      for (const set of waiters.values()) set.forEach((wake) => wake())
     },
   }
 }

@@ -1,5 +1,7 @@
 import { problemSchema } from '@muster/contracts/problem'
-import { routes, type Route } from '@muster/contracts/routes'
+import type { Route } from '@muster/contracts/route'
+import { routes } from '@muster/contracts/routes'
+import { systemRoutes } from '@muster/contracts/system-routes'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 
 const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
@@ -13,9 +15,9 @@ function toOperation(route: Route): ZodOpenApiOperationObject {
     requestParams: { ...(route.params ? { path: route.params } : {}), ...(route.query ? { query: route.query } : {}), ...(route.headers ? { header: route.headers } : {}) },
     ...(route.body ? { requestBody: { required: !route.isBodyOptional, content: { 'application/json': { schema: route.body } } } } : {}),
     responses: Object.fromEntries(
-      Object.entries(route.responses).map(([status, { description, schema }]) => [
+      Object.entries(route.responses).map(([status, { description, schema, contentType = 'application/json' }]) => [
         status,
-        { description, ...(Number(status) >= 400 ? { content: PROBLEM } : schema ? { content: { 'application/json': { schema } } } : {}) },
+        { description, ...(schema ? { content: { [contentType]: { schema } } } : Number(status) >= 400 ? { content: PROBLEM } : {}) },
       ]),
     ),
   }
@@ -24,7 +26,7 @@ function toOperation(route: Route): ZodOpenApiOperationObject {
 /** OpenAPI 3.1, made from the schemas that validate. */
 export function createOpenApiDocument(): Record<string, unknown> {
   const paths: ZodOpenApiPathsObject = {}
-  for (const route of Object.values(routes)) paths[route.path] = { ...paths[route.path], [route.method]: toOperation(route) }
+  for (const route of Object.values<Route>({ ...routes, ...systemRoutes })) paths[route.path] = { ...paths[route.path], [route.method]: toOperation(route) }
   return createDocument({
     openapi: '3.1.1',
     info: {

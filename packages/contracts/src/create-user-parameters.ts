@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { idSchema } from './id.ts'
 import { jsonObjectSchema } from './json.ts'
 import { responseFormats } from './response-format.ts'
 
@@ -7,7 +8,9 @@ const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 
 
 /** `a[]=x&a[]=y`, `a[0]=x`, repeated and comma-separated alike. */
 const list = z
-  .union([z.string(), z.array(z.string()), z.record(z.string().regex(/^\d+$/), z.string()).transform((indexed) => Object.values(indexed))])
+  .union([z.string(), z.array(z.string()), z.record(z.string().regex(/^\d+$/), z.string()).transform((indexed) => Object.values(indexed))], {
+    error: 'must be a list: name[]=a, name[0]=a, the name repeated, or values with commas between them',
+  })
   .transform((value) => (Array.isArray(value) ? value : [value]).flatMap((entry) => entry.split(',')).map((entry) => entry.trim()).filter(Boolean))
   .pipe(z.array(z.string().max(100)).max(100))
   .meta({ type: 'array', items: { type: 'string' } })
@@ -23,7 +26,7 @@ export const responseViewParameters = {
 }
 
 export const createUserQuerySchema = z.strictObject({
-  integrated_account_id: z.uuid().meta({ description: 'The connection to create the user through.' }),
+  integrated_account_id: idSchema.meta({ description: 'The connection to create the user through.' }),
   ...responseViewParameters,
   remote_query: jsonObjectSchema.optional().meta({ description: "Passed on as the query of the provider's create call: remote_query[activate]=false." }),
   organization_id: identifier.optional().meta({ description: 'Cisco Meraki: the organization. Needed there, unless the account is configured with one.' }),

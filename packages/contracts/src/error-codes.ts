@@ -61,10 +61,13 @@ export const operationErrorHints: Record<OperationErrorCode, string> = {
 
 /** Codes of problem+json answers that are about the caller's own request, never about the provider. */
 export const problemCodes = [
+  'malformed_request',
   'malformed_json',
   'validation_failed',
   'unsupported_media_type',
   'payload_too_large',
+  'headers_too_large',
+  'request_timeout',
   'unauthorized',
   'forbidden',
   'not_found',

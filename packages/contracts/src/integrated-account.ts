@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { jsonObjectSchema } from './json.ts'
+import { remoteCallSchema } from './operation.ts'
 import { providerIdSchema } from './provider-ids.ts'
 
 export const accountStatuses = ['active', 'needs_reauth', 'permission_denied', 'paused'] as const
@@ -70,3 +71,13 @@ export const integratedAccountSchema = z
   })
   .meta({ id: 'IntegratedAccount' })
 export type IntegratedAccountResource = z.infer<typeof integratedAccountSchema>
+
+export const accountTestSchema = z
+  .object({
+    ok: z.boolean(),
+    status: z.enum(['active', 'needs_reauth', 'permission_denied', 'unreachable']).meta({ description: 'What the account would be after this answer; unreachable when it tells nothing of the credentials.' }),
+    message: z.string(),
+    calls: z.array(remoteCallSchema),
+  })
+  .meta({ id: 'IntegratedAccountTest' })
+export type AccountTest = z.infer<typeof accountTestSchema>

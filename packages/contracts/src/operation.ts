@@ -109,3 +109,7 @@ export const retryInputSchema = z
   })
   .meta({ id: 'RetryInput' })
 export type RetryInput = z.infer<typeof retryInputSchema>
+
+export const operationSummarySchema = operationSchema.omit({ attempts: true, result: true, warnings: true }).meta({ id: 'OperationSummary', description: 'An operation without its attempts and result.' })
+
+export const operationPageSchema = z.object({ result: z.array(operationSummarySchema), next_cursor: z.string().nullable() }).meta({ id: 'OperationPage' })

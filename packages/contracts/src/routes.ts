@@ -1,93 +1,30 @@
 import { z } from 'zod'
-import { apiKeyInputSchema, apiKeySchema, createdApiKeySchema, type Scope } from './api-key.ts'
+import { apiKeyInputSchema, apiKeySchema, createdApiKeySchema } from './api-key.ts'
+import { createMetadataSchema, dryRunSchema } from './create-metadata.ts'
 import { createUserQuerySchema, responseViewParameters } from './create-user-parameters.ts'
-import { integratedAccountInputSchema, integratedAccountPatchSchema, integratedAccountSchema } from './integrated-account.ts'
-import { operationSchema, operationStatusSchema, remoteCallSchema, retryInputSchema, warningSchema } from './operation.ts'
+import { idSchema } from './id.ts'
+import { accountTestSchema, integratedAccountInputSchema, integratedAccountPatchSchema, integratedAccountSchema } from './integrated-account.ts'
+import { jsonObjectSchema } from './json.ts'
+import { operationPageSchema, operationSchema, operationStatusSchema, retryInputSchema } from './operation.ts'
 import { providerIdSchema } from './provider-ids.ts'
+import { bodyRefusals, notFound, refusals, route, type Route } from './route.ts'
 import { unifiedUserInputSchema, unifiedUserSchema } from './unified-user.ts'
 
-/** One operation of the HTTP API, as data: the API validates by it, the OpenAPI document and the SDK are made from it. */
-export interface Route {
-  id: string
-  method: 'get' | 'post' | 'patch' | 'delete'
-  /** With `{name}` parameters. */
-  path: string
-  tag: string
-  summary: string
-  /** null: open to everybody. */
-  scope: Scope | null
-  params?: z.ZodObject
-  query?: z.ZodObject
-  headers?: z.ZodObject
-  body?: z.ZodType
-  /** True when a request without a body is fine. */
-  isBodyOptional?: boolean
-  responses: Record<number, { description: string; schema?: z.ZodType }>
-}
-
-const idParams = z.strictObject({ id: z.uuid() })
+const idParams = z.strictObject({ id: idSchema })
 const instant = z.iso.datetime({ offset: true })
-const pageSize = z.coerce.number().int().min(1).max(100).default(20).meta({ type: 'integer' })
-
-export const operationSummarySchema = operationSchema.omit({ attempts: true, result: true, warnings: true }).meta({ id: 'OperationSummary', description: 'An operation without its attempts and result.' })
-
-export const dryRunSchema = z
-  .object({
-    dry_run: z.literal(true),
-    provider: providerIdSchema,
-    requests: z.array(
-      z.object({
-        purpose: z.string().meta({ description: 'token, look_up, create or read; answers of earlier ones stand as <placeholders> in later ones.' }),
-        method: z.string(),
-        url: z.string(),
-        headers: z.record(z.string(), z.string()),
-        body: z.unknown(),
-      }),
-    ),
-    warnings: z.array(warningSchema),
-    estimated_wait_seconds: z.number().nullable().meta({ description: 'null while the account is on hold.' }),
-    account_status: z.string(),
-  })
-  .meta({ id: 'DryRun' })
-
-export const accountTestSchema = z
-  .object({
-    ok: z.boolean(),
-    status: z.string().meta({ description: 'What the account would be after this answer: active, needs_reauth or permission_denied; unreachable when nobody answered.' }),
-    message: z.string(),
-    calls: z.array(remoteCallSchema),
-  })
-  .meta({ id: 'IntegratedAccountTest' })
-
-export const createMetadataSchema = z
-  .object({
-    provider: providerIdSchema,
-    name: z.string(),
-    documentation_url: z.string(),
-    query_schema: z.unknown().meta({ description: 'JSON Schema of the query.' }),
-    body_schema: z.unknown().meta({ description: 'JSON Schema of the body.' }),
-    fields: z.record(z.string(), z.enum(['required', 'supported', 'extension'])),
-    response_fields: z.array(z.string()),
-    quirks: z.array(z.string()),
-    credential_types: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema of each type of credentials.' }),
-    config_schema: z.unknown(),
-    base_url: z.object({ default: z.string().nullable(), hosts: z.array(z.string()), custom_domain: z.boolean() }),
-    limits: z.object({ requests: z.number(), per_seconds: z.number(), concurrency: z.number(), calls_per_create: z.number(), source: z.string() }),
-    retry: z.object({ max_attempts: z.number(), backoff: z.string(), look_up_after_ms: z.array(z.number()), timeout_ms: z.number() }),
-  })
-  .meta({ id: 'CreateMetadata' })
-
-export const operationPageSchema = z.object({ result: z.array(operationSummarySchema), next_cursor: z.string().nullable() }).meta({ id: 'OperationPage' })
+const pageSize = z.string().regex(/^([1-9]\d?|100)$/, 'must be a number from 1 to 100').transform(Number).default(20).meta({ type: 'integer', minimum: 1, maximum: 100, default: 20 })
 
 /** Sent with every create and every wait. RFC 7240. */
 const preferHeader = z.object({ prefer: z.string().optional().meta({ description: '`wait=N` holds the answer up to N (60 at most) seconds; `respond-async` does not; `handling=strict` refuses what the provider has no field for.' }) })
 
-const problems = { 401: { description: 'No API key, or not a valid one.' }, 403: { description: 'The key lacks the scope.' } }
-const notFound = { 404: { description: 'No such thing, or not yours.' } }
-const invalid = { 400: { description: 'Not JSON.' }, 413: { description: 'Too large.' }, 415: { description: 'Not application/json.' }, 422: { description: 'Everything that is wrong with the input, at once.' } }
-const unavailable = { 503: { description: 'Redis is away; nothing was accepted. Retry-After says when to try again.' } }
+const idempotencyKey = z
+  .string()
+  .regex(/^("[\x20\x21\x23-\x7e]{1,255}"|[\x21\x23-\x7e]{1,255})$/, 'must be 1 to 255 visible ASCII characters')
+  .transform((key) => key.replace(/^"(.*)"$/, '$1'))
+  .meta({ description: 'Quoted or bare (draft-ietf-httpapi-idempotency-key-header-07). The same key with the same request is the same operation.' })
 
-const route = <R extends Route>(definition: R): R => definition
+/** What a synchronous create answers, by its response format. */
+const createdUserSchema = z.union([unifiedUserSchema, jsonObjectSchema.meta({ description: 'With truto_response_format=raw: the body of the provider as it came.' })])
 
 export const routes = {
   createUser: route({
@@ -98,19 +35,19 @@ export const routes = {
     summary: 'Create a user through an integrated account',
     scope: 'provision',
     query: createUserQuerySchema,
-    headers: preferHeader.extend({ 'idempotency-key': z.string().optional().meta({ description: 'Quoted or bare. The same key with the same request is the same operation.' }) }),
+    headers: preferHeader.extend({ 'idempotency-key': idempotencyKey.optional() }),
     body: unifiedUserInputSchema,
     responses: {
-      200: { description: 'With dry_run: what would be sent. With Prefer: wait and on_conflict=adopt: the existing user.', schema: z.union([dryRunSchema, unifiedUserSchema]) },
-      201: { description: 'With Prefer: wait: the user, created.', schema: unifiedUserSchema },
+      200: { description: 'With dry_run: what would be sent. With Prefer: wait and on_conflict=adopt: the existing user.', schema: z.union([dryRunSchema, createdUserSchema]) },
+      201: { description: 'With Prefer: wait: the user, created.', schema: createdUserSchema },
       202: { description: 'Accepted; Location names the operation.', schema: operationSchema },
       409: { description: 'An unfinished operation is creating this login (operation_in_progress), or with Prefer: wait the user exists.' },
-      424: { description: 'With Prefer: wait: the provider rejects the credentials of the account.' },
+      424: { description: 'With Prefer: wait: the provider rejects the credentials of the account, or does not let it create users.' },
+      500: { description: 'With Prefer: wait: the operation failed for a reason inside Muster.' },
       504: { description: 'With Prefer: wait: the outcome could not be established.' },
-      ...problems,
+      ...refusals,
       ...notFound,
-      ...invalid,
-      ...unavailable,
+      ...bodyRefusals,
     },
   }),
   describeCreate: route({
@@ -120,8 +57,8 @@ export const routes = {
     tag: 'Users',
     summary: 'What a provider, or one account, needs and takes',
     scope: 'read',
-    query: z.strictObject({ provider: providerIdSchema.optional(), integrated_account_id: z.uuid().optional() }),
-    responses: { 200: { description: 'Schemas, quirks, limits and retry policy; all providers when none is named.', schema: z.union([createMetadataSchema, z.object({ result: z.array(createMetadataSchema) })]) }, ...problems, ...notFound, 422: invalid[422], ...unavailable },
+    query: z.strictObject({ provider: providerIdSchema.optional(), integrated_account_id: idSchema.optional() }),
+    responses: { 200: { description: 'Schemas, quirks, limits and retry policy; all providers when none is named.', schema: z.union([createMetadataSchema, z.object({ result: z.array(createMetadataSchema) })]) }, ...refusals, ...notFound },
   }),
   listOperations: route({
     id: 'listOperations',
@@ -131,16 +68,16 @@ export const routes = {
     summary: 'List operations, newest first',
     scope: 'read',
     query: z.strictObject({
-      integrated_account_id: z.uuid().optional(),
+      integrated_account_id: idSchema.optional(),
       status: operationStatusSchema.optional(),
       provider: providerIdSchema.optional(),
       reference: z.string().min(1).max(200).optional(),
-      created_after: instant.optional(),
-      created_before: instant.optional(),
+      created_after: instant.optional().meta({ description: 'Created then or later.' }),
+      created_before: instant.optional().meta({ description: 'Created then or earlier.' }),
       limit: pageSize,
-      cursor: z.uuid().optional(),
+      cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
     }),
-    responses: { 200: { description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.', schema: operationPageSchema }, ...problems, ...notFound, 422: invalid[422], ...unavailable },
+    responses: { 200: { description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.', schema: operationPageSchema }, ...refusals, ...notFound },
   }),
   readOperation: route({
     id: 'readOperation',
@@ -152,7 +89,7 @@ export const routes = {
     params: idParams,
     query: z.strictObject(responseViewParameters),
     headers: preferHeader.extend({ 'if-none-match': z.string().optional() }),
-    responses: { 200: { description: 'As it is now.', schema: operationSchema }, 304: { description: 'Unchanged since the ETag.' }, ...problems, ...notFound, 422: invalid[422], ...unavailable },
+    responses: { 200: { description: 'As it is now.', schema: operationSchema }, 304: { description: 'Unchanged since the ETag.' }, ...refusals, ...notFound },
   }),
   cancelOperation: route({
     id: 'cancelOperation',
@@ -162,7 +99,7 @@ export const routes = {
     summary: 'Cancel what has not been sent',
     scope: 'provision',
     params: idParams,
-    responses: { 200: { description: 'Canceled.', schema: operationSchema }, 409: { description: 'It has ended, runs, or may have reached the provider.' }, ...problems, ...notFound, ...unavailable },
+    responses: { 200: { description: 'Canceled.', schema: operationSchema }, 409: { description: 'It has ended, runs, or may have reached the provider.' }, ...refusals, ...notFound },
   }),
   retryOperation: route({
     id: 'retryOperation',
@@ -174,7 +111,7 @@ export const routes = {
     params: idParams,
     body: retryInputSchema,
     isBodyOptional: true,
-    responses: { 202: { description: 'Queued again.', schema: operationSchema }, 409: { description: 'It has not failed, or another operation is creating this login.' }, ...problems, ...notFound, ...invalid, ...unavailable },
+    responses: { 202: { description: 'Queued again.', schema: operationSchema }, 409: { description: 'It has not failed, or another operation is creating this login.' }, ...refusals, ...notFound, ...bodyRefusals },
   }),
   createIntegratedAccount: route({
     id: 'createIntegratedAccount',
@@ -184,7 +121,7 @@ export const routes = {
     summary: 'Connect a customer to a provider',
     scope: 'admin',
     body: integratedAccountInputSchema,
-    responses: { 201: { description: 'Connected; the credentials are never returned.', schema: integratedAccountSchema }, ...problems, ...invalid, ...unavailable },
+    responses: { 201: { description: 'Connected; the credentials are never returned.', schema: integratedAccountSchema }, ...refusals, ...bodyRefusals },
   }),
   listIntegratedAccounts: route({
     id: 'listIntegratedAccounts',
@@ -194,7 +131,7 @@ export const routes = {
     summary: 'List the accounts',
     scope: 'read',
     query: z.strictObject({ provider: providerIdSchema.optional() }),
-    responses: { 200: { description: 'All of them.', schema: z.object({ result: z.array(integratedAccountSchema) }) }, ...problems, 422: invalid[422], ...unavailable },
+    responses: { 200: { description: 'All of them.', schema: z.object({ result: z.array(integratedAccountSchema) }) }, ...refusals },
   }),
   readIntegratedAccount: route({
     id: 'readIntegratedAccount',
@@ -204,7 +141,7 @@ export const routes = {
     summary: 'Read an account',
     scope: 'read',
     params: idParams,
-    responses: { 200: { description: 'The account.', schema: integratedAccountSchema }, ...problems, ...notFound, ...unavailable },
+    responses: { 200: { description: 'The account.', schema: integratedAccountSchema }, ...refusals, ...notFound },
   }),
   updateIntegratedAccount: route({
     id: 'updateIntegratedAccount',
@@ -215,7 +152,7 @@ export const routes = {
     scope: 'admin',
     params: idParams,
     body: integratedAccountPatchSchema,
-    responses: { 200: { description: 'Changed.', schema: integratedAccountSchema }, ...problems, ...notFound, ...invalid, ...unavailable },
+    responses: { 200: { description: 'Changed.', schema: integratedAccountSchema }, ...refusals, ...notFound, ...bodyRefusals },
   }),
   deleteIntegratedAccount: route({
     id: 'deleteIntegratedAccount',
@@ -225,7 +162,7 @@ export const routes = {
     summary: 'Disconnect an account that has no unfinished operation',
     scope: 'admin',
     params: idParams,
-    responses: { 204: { description: 'Gone, its credentials with it.' }, 409: { description: 'It has unfinished operations.' }, ...problems, ...notFound, ...unavailable },
+    responses: { 204: { description: 'Gone, its credentials with it.' }, 409: { description: 'It has unfinished operations.' }, ...refusals, ...notFound },
   }),
   testIntegratedAccount: route({
     id: 'testIntegratedAccount',
@@ -235,7 +172,7 @@ export const routes = {
     summary: 'Call the provider with the credentials, without effect',
     scope: 'admin',
     params: idParams,
-    responses: { 200: { description: 'What the provider said.', schema: accountTestSchema }, ...problems, ...notFound, ...unavailable },
+    responses: { 200: { description: 'What the provider said.', schema: accountTestSchema }, ...refusals, ...notFound },
   }),
   pauseIntegratedAccount: route({
     id: 'pauseIntegratedAccount',
@@ -245,7 +182,7 @@ export const routes = {
     summary: 'Hold every operation of the account',
     scope: 'admin',
     params: idParams,
-    responses: { 200: { description: 'On hold.', schema: integratedAccountSchema }, ...problems, ...notFound, ...unavailable },
+    responses: { 200: { description: 'On hold.', schema: integratedAccountSchema }, ...refusals, ...notFound },
   }),
   resumeIntegratedAccount: route({
     id: 'resumeIntegratedAccount',
@@ -255,7 +192,7 @@ export const routes = {
     summary: 'Take the account off hold',
     scope: 'admin',
     params: idParams,
-    responses: { 200: { description: 'Active.', schema: integratedAccountSchema }, ...problems, ...notFound, ...unavailable },
+    responses: { 200: { description: 'Active.', schema: integratedAccountSchema }, ...refusals, ...notFound },
   }),
   createApiKey: route({
     id: 'createApiKey',
@@ -265,7 +202,7 @@ export const routes = {
     summary: 'Make an API key',
     scope: 'admin',
     body: apiKeyInputSchema,
-    responses: { 201: { description: 'The key, shown this once.', schema: createdApiKeySchema }, ...problems, ...invalid, ...unavailable },
+    responses: { 201: { description: 'The key, shown this once.', schema: createdApiKeySchema }, ...refusals, ...bodyRefusals },
   }),
   listApiKeys: route({
     id: 'listApiKeys',
@@ -274,7 +211,7 @@ export const routes = {
     tag: 'API keys',
     summary: 'List the API keys',
     scope: 'admin',
-    responses: { 200: { description: 'All of them, without the keys themselves.', schema: z.object({ result: z.array(apiKeySchema) }) }, ...problems, ...unavailable },
+    responses: { 200: { description: 'All of them, without the keys themselves.', schema: z.object({ result: z.array(apiKeySchema) }) }, ...refusals },
   }),
   revokeApiKey: route({
     id: 'revokeApiKey',
@@ -284,7 +221,7 @@ export const routes = {
     summary: 'Revoke an API key',
     scope: 'admin',
     params: idParams,
-    responses: { 204: { description: 'It opens nothing any more.' }, ...problems, ...notFound, ...unavailable },
+    responses: { 204: { description: 'It opens nothing any more.' }, ...refusals, ...notFound },
   }),
 } as const satisfies Record<string, Route>
 

@@ -1,5 +1,5 @@
 import type { InputProblem } from '@muster/contracts/problem'
-import type { Route } from '@muster/contracts/routes'
+import type { Route } from '@muster/contracts/route'
 import type { z } from 'zod'
 import type { Preferences } from './prefer.ts'
 
@@ -11,8 +11,8 @@ export interface ApiRequest<R extends Route> {
   tenantId: string
   params: Output<R['params']>
   query: Output<R['query']>
+  headers: Output<R['headers']>
   body: Output<R['body']>
-  header(name: string): string | undefined
   prefer: Preferences
   /** Aborted when the client goes away. */
   signal: AbortSignal
@@ -24,13 +24,20 @@ export interface ApiResponse {
   body?: unknown
 }
 
+/** A request that schemas refused. `raw` is what was sent; undefined where it was not safe to look at. */
+export interface RefusedRequest {
+  tenantId: string
+  raw: { query: Record<string, unknown>; body: unknown }
+  problems: readonly InputProblem[]
+}
+
 export interface Endpoint<R extends Route = Route> {
   route: R
   handle(request: ApiRequest<R>): Promise<ApiResponse>
-  /** Called when schemas found problems, to add those that they cannot see, so that everything is reported at once. */
-  addProblems?(raw: { tenantId: string; query: Record<string, unknown>; body: unknown; problems: readonly InputProblem[] }): Promise<InputProblem[]>
+  /** The problems that schemas cannot see, so that everything is reported at once. */
+  findMoreProblems?(refused: RefusedRequest): Promise<InputProblem[]>
 }
 
-export function defineEndpoint<const R extends Route>(route: R, handle: Endpoint<R>['handle'], addProblems?: Endpoint<R>['addProblems']): Endpoint {
-  return { route, handle, ...(addProblems ? { addProblems } : {}) } as unknown as Endpoint
+export function defineEndpoint<const R extends Route>(route: R, handle: Endpoint<R>['handle'], findMoreProblems?: Endpoint<R>['findMoreProblems']): Endpoint {
+  return { route, handle, ...(findMoreProblems ? { findMoreProblems } : {}) } as unknown as Endpoint
 }

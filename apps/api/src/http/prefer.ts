@@ -8,12 +8,14 @@ export interface Preferences {
   applied: string | undefined
 }
 
-/** RFC 7240. `respond-async` beats `wait`; what is not understood is ignored, as the RFC has it. */
+/** RFC 7240: the first of equal preferences counts, what is not understood is ignored. `respond-async` beats `wait`. */
 export function parsePrefer(header: string | undefined): Preferences {
-  const wishes = new Map((header ?? '').split(/[,;]/).map((part) => {
-    const [name = '', value = ''] = part.split('=').map((text) => text.trim().toLowerCase().replace(/^"|"$/g, ''))
-    return [name, value] as const
-  }))
+  const wishes = new Map<string, string>()
+  for (const part of (header ?? '').split(',')) {
+    // Parameters follow a semicolon; no preference known here has any.
+    const [name = '', value = ''] = (part.split(';')[0] ?? '').split('=').map((text) => text.trim().toLowerCase().replace(/^"|"$/g, ''))
+    if (name && !wishes.has(name)) wishes.set(name, value)
+  }
   const isAsync = wishes.has('respond-async')
   const asked = wishes.get('wait')
   const seconds = !isAsync && asked !== undefined && /^\d+$/.test(asked) ? Math.min(Number(asked), MAX_WAIT_SECONDS) : 0

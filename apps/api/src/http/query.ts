@@ -1,35 +1,47 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import { parse } from 'qs'
+import { isSoundText, UNSOUND_TEXT } from './sound-text.ts'
 
 const MAX_DEPTH = 5
 const MAX_PARAMETERS = 200
+const MAX_ITEMS = 100
 const FORBIDDEN = /(^|[[.])(__proto__|constructor|prototype|hasOwnProperty)([\].]|$)/
 
 /**
- * Brackets, repeated names and indexes as objects and arrays. Too deep, too many and names that could reach a prototype are problems:
- * left to itself, qs cuts off and drops in silence, and a create with half of its parameters makes the wrong user.
+ * Brackets, repeated names and indexes as objects and arrays. Too deep, too many, names that could reach a prototype and bytes that are
+ * no text are problems: left to itself, qs cuts off, drops or keeps them in silence, and a create with half of its parameters makes the wrong user.
  */
 export function parseQuery(text: string): { value: Record<string, unknown>; problems: InputProblem[] } {
-  const problems: InputProblem[] = []
-  const names = text.split('&').filter(Boolean).map((pair) => decode(pair.split('=')[0] ?? ''))
-  for (const name of names) {
-    if (FORBIDDEN.test(name)) problems.push({ pointer: `?${name}`, code: 'forbidden_name', detail: 'This name is not allowed.' })
-  }
+  const pairs = text.split('&').filter(Boolean)
+  const problems = pairs.length > MAX_PARAMETERS ? [tooMuch(`has more than ${MAX_PARAMETERS} parameters`)] : pairs.flatMap(checkPair)
   if (problems.length > 0) return { value: {}, problems }
   try {
-    const value = parse(text, { depth: MAX_DEPTH, strictDepth: true, parameterLimit: MAX_PARAMETERS, throwOnLimitExceeded: true, arrayLimit: 100, plainObjects: true, allowPrototypes: false, duplicates: 'combine' })
+    const value = parse(text, { depth: MAX_DEPTH, strictDepth: true, parameterLimit: MAX_PARAMETERS, throwOnLimitExceeded: true, arrayLimit: MAX_ITEMS, plainObjects: true, allowPrototypes: false, duplicates: 'combine' })
     return { value: toPlain(value) as Record<string, unknown>, problems }
   } catch (error) {
-    const detail = error instanceof RangeError ? error.message : 'cannot be read'
-    return { value: {}, problems: [{ pointer: '?', code: 'too_much', detail: `The query ${/depth/i.test(detail) ? `nests deeper than ${MAX_DEPTH} levels` : `has more than ${MAX_PARAMETERS} parameters, or more than 100 of one name`}.` }] }
+    const isDepth = error instanceof RangeError && /depth/i.test(error.message)
+    return { value: {}, problems: [tooMuch(isDepth ? `nests deeper than ${MAX_DEPTH} levels` : `has more than ${MAX_ITEMS} values of one name`)] }
   }
 }
 
-function decode(text: string): string {
+const tooMuch = (detail: string): InputProblem => ({ pointer: '?', code: 'too_much', detail: `The query ${detail}.` })
+
+function checkPair(pair: string): InputProblem[] {
+  const end = pair.indexOf('=')
+  const written = end < 0 ? pair : pair.slice(0, end)
+  const name = decode(written)
+  const value = decode(end < 0 ? '' : pair.slice(end + 1))
+  const pointer = `?${name ?? written}`
+  if (name === undefined || value === undefined) return [{ pointer, code: 'malformed_encoding', detail: 'The percent-encoding is not that of UTF-8 text.' }]
+  if (FORBIDDEN.test(name)) return [{ pointer, code: 'forbidden_name', detail: 'This name is not allowed.' }]
+  return isSoundText(name + value) ? [] : [{ pointer, ...UNSOUND_TEXT }]
+}
+
+function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    return text
+    return undefined
   }
 }
 

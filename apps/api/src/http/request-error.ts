@@ -2,10 +2,13 @@ import type { ProblemCode } from '@muster/contracts/error-codes'
 import type { InputProblem } from '@muster/contracts/problem'
 
 const statuses: Record<ProblemCode, number> = {
+  malformed_request: 400,
   malformed_json: 400,
   validation_failed: 422,
   unsupported_media_type: 415,
   payload_too_large: 413,
+  headers_too_large: 431,
+  request_timeout: 408,
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
@@ -36,6 +39,10 @@ export class RequestError extends Error {
     this.headers = options.headers ?? {}
     this.extensions = options.extensions ?? {}
   }
+
+  with(errors: InputProblem[]): RequestError {
+    return new RequestError(this.code, this.message, { errors: bounded(errors), headers: this.headers, extensions: this.extensions })
+  }
 }
 
 /** One answer for what does not exist and for what is somebody else's. */
@@ -44,5 +51,14 @@ export const notFound = (what: string): RequestError => new RequestError('not_fo
 export function invalid(errors: InputProblem[]): RequestError {
   const [first] = errors
   const more = errors.length > 1 ? `, and ${errors.length - 1} more` : ''
-  return new RequestError('validation_failed', `${first?.pointer ?? ''}: ${first?.detail ?? 'invalid input'}${more}`, { errors })
+  const [shown] = bounded(first ? [first] : [])
+  return new RequestError('validation_failed', `${shown?.pointer || 'The body'}: ${shown?.detail ?? 'invalid input'}${more}`, { errors: bounded(errors) })
+}
+
+const MAX_ERRORS = 100
+const MAX_POINTER = 200
+
+/** A megabyte of wrong names must not be answered with two. */
+function bounded(errors: InputProblem[]): InputProblem[] {
+  return errors.slice(0, MAX_ERRORS).map((problem) => ({ ...problem, pointer: problem.pointer.slice(0, MAX_POINTER) }))
 }

@@ -6,13 +6,14 @@ import { toAccountContext } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { notFound } from '../http/request-error.ts'
+import { readOwnAccount } from '../own-records.ts'
 
 export function describeCreate({ store, config }: ApiDependencies) {
   const retry = { maxAttempts: config.MUSTER_MAX_ATTEMPTS }
   return defineEndpoint(routes.describeCreate, async ({ tenantId, query }) => {
     if (query.integrated_account_id !== undefined) {
-      const account = await store.accounts.read(query.integrated_account_id)
-      if (!account || account.tenantId !== tenantId || (query.provider !== undefined && query.provider !== account.provider)) throw notFound('integrated account')
+      const account = await readOwnAccount(store, tenantId, query.integrated_account_id)
+      if (query.provider !== undefined && query.provider !== account.provider) throw notFound('integrated account')
       return { status: 200, body: describe(providerOf(account.provider), retry, { ...toAccountContext(account), limits: account.limits }) }
     }
     if (query.provider !== undefined) return { status: 200, body: describe(providerOf(query.provider), retry) }

@@ -1,19 +1,15 @@
 import type { IntegratedAccountResource } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
-import type { RemoteCall } from '@muster/contracts/operation'
 import { routes } from '@muster/contracts/routes'
-import { blotOut, secretStrings } from '@muster/contracts/secrets'
 import { checkAccount } from '@muster/providers/account-config'
-import { connect, isSuccess } from '@muster/providers/connection'
-import { RemoteFailureError, type RemoteFailure } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
-import { createTokenStore } from '@muster/store/token-store'
 import { v4 as uuidv4 } from 'uuid'
-import { toAccountContext } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
+import { readOwnAccount } from '../own-records.ts'
+import { testAccount } from '../test-account.ts'
 
 const time = (at: number): string => new Date(at).toISOString()
 
@@ -37,14 +33,8 @@ const patchConfig = (config: JsonObject, patch: JsonObject | undefined): JsonObj
 export function integratedAccountRoutes({ store, schedule, http, config }: ApiDependencies) {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
 
-  async function own(tenantId: string, accountId: string): Promise<AccountRecord> {
-    const account = await store.accounts.read(accountId)
-    if (!account || account.tenantId !== tenantId) throw notFound('integrated account')
-    return account
-  }
-
   async function setStatus(tenantId: string, accountId: string, status: 'active' | 'paused', reason: string | null) {
-    await own(tenantId, accountId)
+    await readOwnAccount(store, tenantId, accountId)
     const now = Date.now()
     const written = await store.accounts.update(accountId, (record) => (record.status === status ? undefined : { ...record, status, statusReason: reason, statusSince: now, updatedAt: now }))
     if (!written) throw notFound('integrated account')
@@ -76,7 +66,7 @@ export function integratedAccountRoutes({ store, schedule, http, config }: ApiDe
   })
 
   const update = defineEndpoint(routes.updateIntegratedAccount, async ({ tenantId, params, body }) => {
-    const account = await own(tenantId, params.id)
+    const account = await readOwnAccount(store, tenantId, params.id)
     const problems = checkAccount(providerOf(account.provider), patchConfig(account.config, body.config), body.credentials, allowedHosts)
     if (problems.length > 0) throw invalid(problems)
     const now = Date.now()
@@ -94,46 +84,17 @@ export function integratedAccountRoutes({ store, schedule, http, config }: ApiDe
   })
 
   const remove = defineEndpoint(routes.deleteIntegratedAccount, async ({ tenantId, params }) => {
-    const account = await own(tenantId, params.id)
+    const account = await readOwnAccount(store, tenantId, params.id)
     const open = await store.operations.countOpen(account.id)
     if (open > 0) throw new RequestError('conflict', `The account has ${open} unfinished operations: cancel them, or wait for them.`)
     await store.accounts.remove(account)
     return { status: 204 }
   })
 
-  const test = defineEndpoint(routes.testIntegratedAccount, async ({ tenantId, params, signal }) => {
-    const account = await own(tenantId, params.id)
-    const provider = providerOf(account.provider)
-    const credentials = await store.accounts.readCredentials(account.id)
-    if (!credentials) throw notFound('integrated account')
-    const calls: RemoteCall[] = []
-    const connection = connect({
-      provider,
-      account: toAccountContext(account),
-      credentials,
-      http,
-      allowedHosts,
-      tokens: createTokenStore(store, account),
-      // One call outside the lane's pace: it may wait for nobody, and the provider's 429 is an answer too.
-      waitForSlot: async () => undefined,
-      onCall: (call) => calls.push(call),
-      signal,
-    })
-    const describe = (failure: RemoteFailure) => ({
-      ok: false,
-      status: failure.disposition === 'unauthorized' ? 'needs_reauth' : failure.disposition === 'forbidden' || failure.code === 'permission_denied' ? 'permission_denied' : 'unreachable',
-      message: String(blotOut(failure.message, secretStrings({ ...credentials, type: '' }))),
-      calls,
-    })
-    try {
-      const response = await connection.read('check', provider.toCheckRequest(toAccountContext(account)))
-      const body = isSuccess(response) ? { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls } : describe(provider.classifyFailure(response))
-      return { status: 200, body }
-    } catch (error) {
-      if (error instanceof RemoteFailureError) return { status: 200, body: describe(error.failure) }
-      throw error
-    }
-  })
+  const test = defineEndpoint(routes.testIntegratedAccount, async ({ tenantId, params, signal }) => ({
+    status: 200,
+    body: await testAccount({ store, http, allowedHosts }, await readOwnAccount(store, tenantId, params.id), signal),
+  }))
 
   return [
     create,
@@ -141,7 +102,7 @@ export function integratedAccountRoutes({ store, schedule, http, config }: ApiDe
       const accounts = await store.accounts.list(tenantId)
       return { status: 200, body: { result: accounts.filter((account) => query.provider === undefined || account.provider === query.provider).map(toResource) } }
     }),
-    defineEndpoint(routes.readIntegratedAccount, async ({ tenantId, params }) => ({ status: 200, body: toResource(await own(tenantId, params.id)) })),
+    defineEndpoint(routes.readIntegratedAccount, async ({ tenantId, params }) => ({ status: 200, body: toResource(await readOwnAccount(store, tenantId, params.id)) })),
     update,
     remove,
     test,

@@ -1,0 +1,66 @@
+import { routes } from '@muster/contracts/routes'
+import type { AccountRecord } from '@muster/store/accounts'
+import type { OperationRecord } from '@muster/store/operation-record'
+import type { Store } from '@muster/store/store'
+import type { z } from 'zod'
+import { notFound } from './http/request-error.ts'
+import { shownStatus, toSummary, type OperationSummary } from './operation-resource.ts'
+
+type Filter = z.output<typeof routes.listOperations.query>
+
+/** Rare matches must not make one request read everything: a page looks at so many and then says where to go on. */
+const LOOK_AT = 500
+const LOOK_AT_MOST = 2_000
+
+export interface OperationPage {
+  result: OperationSummary[]
+  next_cursor: string | null
+}
+
+/** Newest first. The indexes know tenant, account, reference and time; status and provider are looked at record by record. */
+export async function findOperations(store: Store, tenantId: string, filter: Filter): Promise<OperationPage> {
+  const accounts = new Map((await store.accounts.list(tenantId)).map((account) => [account.id, account]))
+  const accountId = filter.integrated_account_id
+  if (accountId !== undefined && !accounts.has(accountId)) throw notFound('integrated account')
+  const index = { tenantId, ...(accountId ? { accountId } : {}), ...(filter.reference ? { reference: filter.reference } : {}) }
+  const from = filter.created_after ? Date.parse(filter.created_after) : null
+  const to = filter.created_before ? Date.parse(filter.created_before) : null
+  const isIndexed = filter.status === undefined && filter.provider === undefined && !(accountId && filter.reference)
+  // One more than asked for tells whether there is a next page.
+  const count = isIndexed ? filter.limit + 1 : LOOK_AT
+
+  const found: { record: OperationRecord; account: AccountRecord | undefined }[] = []
+  let before = filter.cursor ?? null
+  for (let looked = 0; looked < LOOK_AT_MOST; looked += count) {
+    const ids = await store.operations.listIds(index, { before, from, to, count })
+    for (const record of await readAll(store, ids, index.reference ? undefined : accountId)) {
+      const account = accounts.get(record.head.accountId)
+      if (!isMatch(record, account, tenantId, filter)) continue
+      if (found.length === filter.limit) return toPage(found, found.at(-1)?.record.head.id ?? null)
+      found.push({ record, account })
+    }
+    before = ids.at(-1) ?? null
+    if (ids.length < count) return toPage(found, null)
+  }
+  return toPage(found, before)
+}
+
+const toPage = (found: { record: OperationRecord; account: AccountRecord | undefined }[], nextCursor: string | null): OperationPage => ({
+  result: found.map(({ record, account }) => toSummary(record, account)),
+  next_cursor: nextCursor,
+})
+
+async function readAll(store: Store, ids: string[], accountId: string | undefined): Promise<OperationRecord[]> {
+  const locations = accountId === undefined ? await store.operations.locate(ids) : ids.map(() => accountId)
+  return store.operations.readMany(ids.flatMap((operationId, position) => (locations[position] ? [{ accountId: locations[position], operationId }] : [])))
+}
+
+function isMatch(record: OperationRecord, account: AccountRecord | undefined, tenantId: string, filter: Filter): boolean {
+  const { head } = record
+  return (
+    head.tenantId === tenantId &&
+    (filter.integrated_account_id === undefined || head.accountId === filter.integrated_account_id) &&
+    (filter.provider === undefined || head.provider === filter.provider) &&
+    (filter.status === undefined || shownStatus(record, account).status === filter.status)
+  )
+}

@@ -1,0 +1,29 @@
+import { randomUUID } from 'node:crypto'
+import type { Logger } from '@muster/telemetry/logger'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { PROBLEM_TYPE, toProblem, toRequestError } from './problem.ts'
+
+/** The client's own id where it is harmless, else a new one; on every answer, whatever happens after. */
+export const assignRequestId: RequestHandler = (request, response, next) => {
+  const given = request.get('x-request-id')
+  response.setHeader('x-request-id', given && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID())
+  next()
+}
+
+export const requestIdOf = (response: Response): string => String(response.getHeader('x-request-id'))
+
+/** Last in line. Nothing of an error but an allow-list reaches the log, and nothing but a problem the client. */
+export function answerErrors({ log, isDraining }: { log: Logger; isDraining(): boolean }) {
+  return (thrown: unknown, request: Request, response: Response, _next: NextFunction): void => {
+    // Whoever left broke off his own request: nothing went wrong, and nobody reads the answer.
+    if (request.socket.destroyed) return
+    const { error, isOurs } = toRequestError(thrown)
+    const requestId = requestIdOf(response)
+    if (isOurs) log[error.status === 503 ? 'warn' : 'error']({ err: thrown, request_id: requestId, method: request.method, path: request.path }, 'request failed')
+    if (response.headersSent) return void response.destroy()
+    if (isDraining()) response.setHeader('connection', 'close')
+    for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value)
+    response.status(error.status).setHeader('content-type', PROBLEM_TYPE)
+    response.end(JSON.stringify(toProblem(error, requestId)))
+  }
+}

@@ -1,0 +1,47 @@
+import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
+import type { HttpClient } from '@muster/contracts/http-client'
+import type { AccountTest } from '@muster/contracts/integrated-account'
+import type { RemoteCall } from '@muster/contracts/operation'
+import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import { connect, isSuccess } from '@muster/providers/connection'
+import { RemoteFailureError, type RemoteFailure } from '@muster/providers/provider'
+import { providerOf } from '@muster/providers/registry'
+import type { AccountRecord } from '@muster/store/accounts'
+import type { Store } from '@muster/store/store'
+import { createTokenStore } from '@muster/store/token-store'
+import { toAccountContext } from './create-input.ts'
+import { notFound } from './http/request-error.ts'
+
+/** One harmless call with the account's credentials. What it says changes nothing: only work puts an account on hold. */
+export async function testAccount({ store, http, allowedHosts }: { store: Store; http: HttpClient; allowedHosts: AllowedHosts }, account: AccountRecord, signal: AbortSignal): Promise<AccountTest> {
+  const provider = providerOf(account.provider)
+  const credentials = await store.accounts.readCredentials(account.id)
+  if (!credentials) throw notFound('integrated account')
+  const calls: RemoteCall[] = []
+  const connection = connect({
+    provider,
+    account: toAccountContext(account),
+    credentials,
+    http,
+    allowedHosts,
+    tokens: createTokenStore(store, account),
+    // One call outside the lane's pace: it may wait for nobody, and the provider's 429 is an answer too.
+    waitForSlot: async () => undefined,
+    onCall: (call) => calls.push(call),
+    signal,
+  })
+  const secrets = secretStrings({ ...credentials, type: '' })
+  const failed = (failure: RemoteFailure): AccountTest => ({ ok: false, status: statusAfter(failure), message: String(blotOut(failure.message, secrets)), calls })
+  try {
+    const response = await connection.read('check', provider.toCheckRequest(toAccountContext(account)))
+    return isSuccess(response) ? { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls } : failed(provider.classifyFailure(response))
+  } catch (error) {
+    if (error instanceof RemoteFailureError) return failed(error.failure)
+    throw error
+  }
+}
+
+function statusAfter(failure: RemoteFailure): AccountTest['status'] {
+  if (failure.disposition === 'unauthorized') return 'needs_reauth'
+  return failure.disposition === 'forbidden' || failure.code === 'permission_denied' ? 'permission_denied' : 'unreachable'
+}

@@ -1,0 +1,21 @@
+import type { OperationRecord } from '@muster/store/operation-record'
+import { isFinished } from '@muster/store/operation-state'
+import { isRedisUnavailable } from '@muster/store/redis'
+import type { Store } from '@muster/store/store'
+import type { FinishedOperations } from './finished-operations.ts'
+
+/** The record as it is when the operation has ended or the wait is over. */
+export async function waitForEnd({ store, finished }: { store: Store; finished: FinishedOperations }, record: OperationRecord, waitMs: number, signal: AbortSignal): Promise<OperationRecord> {
+  let latest = record
+  if (waitMs === 0 || isFinished(record.state)) return latest
+  await finished.wait(record.head.id, waitMs, signal, async () => {
+    try {
+      latest = (await store.operations.read(record.head.accountId, record.head.id)) ?? latest
+    } catch (error) {
+      // What was accepted stays so while Redis is away: the answer must not be a refusal.
+      if (!isRedisUnavailable(error)) throw error
+    }
+    return isFinished(latest.state)
+  })
+  return latest
+}

@@ -1,0 +1,35 @@
+import type { z } from 'zod'
+import type { Scope } from './api-key.ts'
+
+/** One operation of the HTTP API, as data: the API validates by it, the OpenAPI document and the SDK are made from it. */
+export interface Route {
+  id: string
+  method: 'get' | 'post' | 'patch' | 'delete'
+  /** With `{name}` parameters. */
+  path: string
+  tag: string
+  summary: string
+  /** null: open to everybody. */
+  scope: Scope | null
+  params?: z.ZodObject
+  query?: z.ZodObject
+  headers?: z.ZodObject
+  body?: z.ZodType
+  /** True when a request without a body is fine. */
+  isBodyOptional?: boolean
+  /** Every status it can answer with; from 400 on without a schema: a problem. */
+  responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>
+}
+
+export const route = <R extends Route>(definition: R): R => definition
+
+/** What any route that asks for a key can answer. */
+export const refusals = {
+  401: { description: 'No API key, or not a valid one.' },
+  403: { description: 'The key lacks the scope.' },
+  422: { description: 'Everything that is wrong with the input, at once.' },
+  503: { description: 'Redis is away. Retry-After says when to try again; with the same Idempotency-Key, nothing can happen twice.' },
+}
+export const notFound = { 404: { description: 'No such thing, or not yours.' } }
+/** What a route with a body can answer besides. */
+export const bodyRefusals = { 400: { description: 'Not JSON in UTF-8.' }, 413: { description: 'Too large.' }, 415: { description: 'Not application/json.' } }
