@@ -1,10 +1,12 @@
 import type { Warning } from '@muster/contracts/operation'
+import { unreadableAnswer } from './classify.ts'
 import type { Connection } from './connection.ts'
 import { isSuccess } from './connection.ts'
 import {
   RemoteFailureError,
   UnresolvedInputError,
   type AccountContext,
+  type CreatedUser,
   type CreateInput,
   type CreatePlan,
   type FoundUser,
@@ -22,7 +24,8 @@ export interface UnknownOutcome {
 }
 
 export type AttemptResult =
-  | { kind: 'succeeded'; outcome: 'created' | 'adopted'; remoteId: string; body: unknown; warnings: Warning[] }
+  /** `status` is the unified one, where the answer told it otherwise than in the body. */
+  | { kind: 'succeeded'; outcome: 'created' | 'adopted'; remoteId: string; body: unknown; status?: string; warnings: Warning[] }
   /** Final. `remoteId` names the user that stands in the way, where the look-up found one. */
   | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse; remoteId?: string; warnings: Warning[] }
   /** Nothing was created and the lane must wait; uses up no attempt. */
@@ -86,20 +89,28 @@ export async function attemptCreate(options: AttemptOptions): Promise<AttemptRes
   }
   const created = isSuccess(response) ? provider.parseCreated(response, input) : undefined
   if (created) return finish(options, created, plan.warnings)
-  const failure = provider.classifyFailure(response, input)
+  const failure = provider.classifyFailure(response, input, { purpose: 'create', account })
   if (failure.code === 'user_exists') return existing(options, failure, response, plan.warnings)
   return toResult(failure, response, plan.warnings)
 }
 
-async function finish({ provider, account, connection }: AttemptOptions, created: { remoteId: string; body?: unknown }, warnings: Warning[]): Promise<AttemptResult> {
-  const succeeded = (body: unknown, added: Warning[] = []): AttemptResult => ({ kind: 'succeeded', outcome: 'created', remoteId: created.remoteId, body, warnings: [...warnings, ...added] })
+async function finish({ provider, account, connection }: AttemptOptions, created: CreatedUser, warnings: Warning[]): Promise<AttemptResult> {
+  const { remoteId, status } = created
+  const succeeded = (body: unknown, added: Warning[] = []): AttemptResult => ({
+    kind: 'succeeded',
+    outcome: 'created',
+    remoteId,
+    body,
+    ...(status === undefined ? {} : { status }),
+    warnings: [...warnings, ...added],
+  })
   if (created.body !== undefined || !provider.toReadRequest) return succeeded(created.body)
   // The user exists from here on: whatever the read does, the create is not repeated.
   const unread: Warning = { code: 'read_failed', pointer: null, detail: `The user was created, but ${provider.name} did not let it be read: only the id is known.` }
   try {
-    const response = await connection.read('read', provider.toReadRequest(created.remoteId, account))
-    if (!isSuccess(response)) return succeeded(undefined, [unread])
-    return succeeded(response.body)
+    const response = await connection.read('read', provider.toReadRequest(remoteId, account))
+    const body = !isSuccess(response) ? undefined : provider.parseRead ? provider.parseRead(response) : response.body
+    return body === undefined ? succeeded(undefined, [unread]) : succeeded(body)
   } catch (error) {
     if (error instanceof RemoteFailureError) return succeeded(undefined, [unread])
     throw error
@@ -112,8 +123,9 @@ async function find({ provider, account, input, connection }: AttemptOptions): P
   try {
     const response = await connection.read('find', provider.toFindRequest(input, account))
     if (provider.isAbsent(response)) return { kind: 'absent' }
-    if (!isSuccess(response)) return { kind: 'failed', failure: withoutDoubt(provider.classifyFailure(response, input)), response }
+    if (!isSuccess(response)) return { kind: 'failed', failure: withoutDoubt(provider.classifyFailure(response, input, { purpose: 'find', account })), response }
     const user = provider.parseFound(response, input, account)
+    if (user === 'unreadable') throw unreadableAnswer(response)
     return user ? { kind: 'found', user } : { kind: 'absent' }
   } catch (error) {
     if (error instanceof RemoteFailureError) return { kind: 'failed', failure: withoutDoubt(error.failure), ...(error.response ? { response: error.response } : {}) }

@@ -1,4 +1,4 @@
-import type { RemoteFailure, RemoteResponse } from './provider.ts'
+import { RemoteFailureError, type RemoteFailure, type RemoteResponse } from './provider.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
 /**
@@ -19,4 +19,9 @@ export function classifyByStatus(response: RemoteResponse, message = `The provid
     return { code: 'provider_not_found', disposition: 'rejected', message: `The provider answered with a redirect to another address (${status}): check the account's base_url.` }
   }
   return { code: 'outcome_unknown', disposition: 'unknown', message: 'The provider answered with success, but with a body that is not its own.' }
+}
+
+/** For a look-up that was answered with success in a form that is not the provider's own: it may be asked again, and nothing follows from it. */
+export function unreadableAnswer(response: RemoteResponse): RemoteFailureError {
+  return new RemoteFailureError({ code: 'provider_unavailable', disposition: 'unavailable', message: "A look-up was answered with success, but in a form that is not the provider's own." }, response)
 }

@@ -14,6 +14,8 @@ const TOKEN_TIMEOUT_MS = 15_000
 /** A token that ends sooner is renewed first, so that it does not end on the way. */
 const TOKEN_MARGIN_MS = 90_000
 const MAX_REDIRECTS = 3
+/** It is kept with every call, and a provider chooses it. */
+const MAX_REQUEST_ID_LENGTH = 200
 const USER_AGENT = 'Muster/0.1 Muster'
 
 /** Where access tokens live between calls. `renew` runs its function alone among all processes that serve the account. */
@@ -54,13 +56,13 @@ export function connect(options: ConnectionOptions): Connection {
   /** Meraki's shard or Files.com's region, once the provider has named it. */
   let redirectedBaseUrl: string | undefined
 
-  async function exchange(purpose: string, method: string, url: string, headers: Record<string, string>, body: string | undefined, timeoutMs: number): Promise<HttpResponse> {
+  async function exchange(purpose: string, method: string, url: string, headers: Record<string, string>, body: string | undefined, timeoutMs: number): Promise<RemoteResponse> {
     const startedAt = Date.now()
     const call: RemoteCall = { purpose, method, url: withoutQuery(url), status: null, duration_ms: 0, provider_request_id: null, error: null }
     try {
-      const response = await http({ method, url, headers, timeoutMs, ...(body === undefined ? {} : { body }), ...(options.signal ? { signal: options.signal } : {}) })
+      const response = toRemoteResponse(await http({ method, url, headers, timeoutMs, ...(body === undefined ? {} : { body }), ...(options.signal ? { signal: options.signal } : {}) }))
       call.status = response.status
-      call.provider_request_id = response.headers['x-okta-request-id'] ?? response.headers['x-request-id'] ?? null
+      call.provider_request_id = (provider.toProviderRequestId?.(response) ?? response.headers['x-request-id'])?.slice(0, MAX_REQUEST_ID_LENGTH) ?? null
       const receivedAt = Date.now()
       if (response.headers.date) clockOffset = serverTime(response.headers, receivedAt) - receivedAt
       return response
@@ -82,7 +84,7 @@ export function connect(options: ConnectionOptions): Connection {
     }
     const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', 'user-agent': USER_AGENT, ...request.headers }
     await options.waitForSlot(options.signal)
-    const answer = toRemoteResponse(await exchange('token', 'POST', request.url, headers, new URLSearchParams(request.form).toString(), TOKEN_TIMEOUT_MS).catch(neverExecuted))
+    const answer = await exchange('token', 'POST', request.url, headers, new URLSearchParams(request.form).toString(), TOKEN_TIMEOUT_MS).catch(neverExecuted)
     if (answer.status < 200 || answer.status > 299) throw new RemoteFailureError(classifyTokenFailure(answer), answer)
     const token = authentication.parseToken(answer.body, Date.now())
     if (token.baseUrl && !isAllowedOrigin(provider, toOrigin(token.baseUrl) ?? 'http://invalid', account.config, options.allowedHosts)) {
@@ -108,9 +110,8 @@ export function connect(options: ConnectionOptions): Connection {
       const { headers, token } = await authorize(rejected)
       const url = toUrl(redirectedBaseUrl ?? token?.baseUrl ?? baseUrlOf(provider, account.config), request)
       await options.waitForSlot(options.signal)
-      const response = toRemoteResponse(
-        await exchange(purpose, request.method, url, { accept: 'application/json', 'user-agent': USER_AGENT, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers, ...request.headers }, body, provider.timeoutMs),
-      )
+      const requestHeaders = { accept: 'application/json', 'user-agent': USER_AGENT, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers, ...request.headers }
+      const response = await exchange(purpose, request.method, url, requestHeaders, body, provider.timeoutMs)
       const elsewhere = provider.toRedirect?.(response)
       if (elsewhere !== undefined && redirects < MAX_REDIRECTS) {
         const origin = toOrigin(elsewhere)

@@ -2,7 +2,7 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { UnifiedUserInputField } from '@muster/contracts/unified-user'
-import type { AccountContext, CreateInput, Provider } from './provider.ts'
+import type { AccountContext, CreateInput, FieldSupport, Provider } from './provider.ts'
 
 const parameterNames = { organization_id: 'organizationId', workspace_id: 'workspaceId' } as const
 
@@ -14,11 +14,11 @@ export function checkInput(provider: Provider, input: CreateInput, account: Acco
     if (input.user[field] === undefined || provider.fields[field]) continue
     warnings.push({ code: 'field_not_supported', pointer: `/${field}`, detail: `${provider.name} has no field for ${field}: it was not sent.` })
   }
-  for (const [field, support] of Object.entries(provider.fields)) {
-    const value = input.user[field as UnifiedUserInputField]
-    if (support === 'required' && (value === undefined || (Array.isArray(value) && value.length === 0))) {
-      problems.push({ pointer: `/${field}`, code: 'required', detail: `${provider.name} needs ${field}.` })
-    }
+  for (const [field, support] of Object.entries(provider.fields) as [UnifiedUserInputField, FieldSupport][]) {
+    const value = input.user[field]
+    const isMissing = value === undefined || (Array.isArray(value) && value.length === 0)
+    if (support !== 'required' || !isMissing || provider.isGivenElsewhere?.(field, input, account)) continue
+    problems.push({ pointer: `/${field}`, code: 'required', detail: `${provider.name} needs ${field}.` })
   }
   for (const [name, key] of Object.entries(parameterNames) as [keyof typeof parameterNames, 'organizationId' | 'workspaceId'][]) {
     const support = provider.parameters[name]

@@ -2,8 +2,9 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { UnifiedUser, UnifiedUserInput } from '@muster/contracts/unified-user'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { isSuccess } from '../src/connection.ts'
 import { checkInput } from '../src/field-support.ts'
-import type { AccountContext, CreateInput, Provider, RemoteResponse } from '../src/provider.ts'
+import { RemoteFailureError, type AccountContext, type CreateInput, type Provider, type RemoteResponse } from '../src/provider.ts'
 
 export interface ConformanceSample {
   account: AccountContext
@@ -15,12 +16,14 @@ export interface ConformanceSample {
   found?: Record<string, unknown>
   /** A true answer of the create call, from the vendor's facts. */
   created: RemoteResponse
-  /** The record as `toUser` reads it, where the create call answers an id only. */
-  record?: unknown
+  /** The answer of the read call, where the create call answers an id only. */
+  readResponse?: RemoteResponse
   /** What `toUser` makes of it. */
   user: UnifiedUser
   /** The answer of the find call that holds the user of `minimal`. */
   foundResponse: RemoteResponse
+  /** Every answer by which the provider says that nobody has the natural key. */
+  absent: readonly RemoteResponse[]
 }
 
 export const json = (status: number, body: unknown, headers: Record<string, string> = {}): RemoteResponse => ({ status, headers, body, isJson: true })
@@ -31,11 +34,30 @@ function freeze<T>(value: T): T {
   return value
 }
 
+/** Success in a form that is no provider's: of a gateway, a portal, another product. */
+const foreignBodies: readonly unknown[] = ['', 'nonsense', null, 7, true, {}, { ok: true }, { error: 'maintenance' }, { unexpected: [] }, [7], [{}], [{ unexpected: 'shape' }], { user: 'ada' }, { user: {} }, { records: {} }, { records: [{}] }]
+
+type Path = readonly string[]
+
+/** Where each value of a record stands; lists and objects are gone into. */
+function leavesOf(value: unknown, path: Path = []): { path: Path; leaf: unknown }[] {
+  if (typeof value !== 'object' || value === null) return [{ path, leaf: value }]
+  return Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
+}
+
+function withOddValue(record: unknown, path: Path): unknown {
+  const copy = structuredClone(record)
+  const parent = path.slice(0, -1).reduce((inner, key) => (inner as Record<string, unknown>)[key], copy) as Record<string, unknown>
+  parent[path.at(-1) ?? ''] = { odd: [1] }
+  return copy
+}
+
 /** What every adapter owes, whatever its provider. Each provider's folder runs it with a sample of its own. */
 export function describeProvider(provider: Provider, sample: ConformanceSample): void {
   const account = freeze(sample.account)
   const { minimal, full } = freeze({ minimal: sample.minimal, full: sample.full })
   const found = sample.found ?? {}
+  const readRecord = () => (sample.readResponse && provider.parseRead ? provider.parseRead(sample.readResponse) : sample.readResponse?.body)
 
   describe(`${provider.name} keeps the adapter's contract`, () => {
     test('accepts its own minimal and full input without a problem', () => {
@@ -82,26 +104,56 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       expect(provider.toNaturalKey(minimal, account).value).not.toBe('')
     })
 
-    test('reads the answer of a create into the unified user', () => {
+    test('reads the answer of a create into the unified user, and keeps it as the provider wrote it', () => {
       const created = provider.parseCreated(sample.created, minimal)
       expect(created?.remoteId).toBe(sample.user.id)
       expect(created?.body === undefined).toBe(provider.toReadRequest !== undefined)
-      const user = provider.toUser(created?.body ?? sample.record, minimal, account)
+      if (created?.body !== undefined) expect(created.body).toEqual(sample.created.body)
+      const user = provider.toUser(created?.body ?? readRecord(), minimal, account)
       expect(user).toEqual(sample.user)
       for (const [field, value] of Object.entries(user)) if (value !== undefined) expect(provider.responseFields).toContain(field)
     })
 
-    test('finds a user by its natural key, and tells nobody from somebody else', () => {
+    test('a field of an unexpected type costs that field alone: the user was created all the same', () => {
+      const body = sample.readResponse ? readRecord() : sample.created.body
+      for (const { path, leaf } of leavesOf(body)) {
+        if (String(leaf) === sample.user.id) continue
+        const odd = withOddValue(body, path)
+        const created = sample.readResponse ? { remoteId: sample.user.id, body: odd } : provider.parseCreated({ ...sample.created, body: odd }, minimal)
+        expect([path.join('.'), created?.remoteId]).toEqual([path.join('.'), sample.user.id])
+        expect(provider.toUser(created?.body, minimal, account).id).toBe(sample.user.id)
+      }
+    })
+
+    test('a read without a record in it gives none', () => {
+      for (const body of provider.parseRead ? foreignBodies : []) expect([body, provider.parseRead?.(json(200, body))]).toEqual([body, undefined])
+    })
+
+    test('finds a user by its natural key, in the shape that a created one has, and tells nobody from somebody else', () => {
       const user = provider.parseFound(sample.foundResponse, minimal, account)
-      expect(user).toBeDefined()
-      expect(provider.toUser(user?.body, minimal, account).id).toBe(user?.remoteId)
+      if (typeof user !== 'object') throw new Error(`found: ${user}`)
+      expect(provider.toUser(user.body, minimal, account).id).toBe(user.remoteId)
       const other: CreateInput = { ...minimal, user: { ...minimal.user, username: 'somebody.else@example.org', emails: [{ email: 'somebody.else@example.org' }] } }
       expect(provider.parseFound(sample.foundResponse, other, account)).toBeUndefined()
-      for (const body of ['', 'nonsense', null, 7, [], {}, { user: null }, [{}]]) expect(provider.parseFound(json(200, body), minimal, account)).toBeUndefined()
+    })
+
+    test("takes for absence the provider's own word alone, since a create follows it", () => {
+      const isAbsent = (response: RemoteResponse) => provider.isAbsent(response) || (isSuccess(response) && provider.parseFound(response, minimal, account) === undefined)
+      for (const response of sample.absent) expect([response, isAbsent(response)]).toEqual([response, true])
+      for (const body of foreignBodies) expect([body, provider.parseFound(json(200, body), minimal, account)]).toEqual([body, 'unreadable'])
+      for (const status of [200, 404, 410, 400, 403]) expect([status, isAbsent(text(status, '<html>not found</html>'))]).toEqual([status, false])
+      for (const body of foreignBodies.filter((each) => each !== '')) expect([body, provider.isAbsent(json(404, body))]).toEqual([body, false])
+      expect(provider.isAbsent(sample.foundResponse)).toBe(false)
+    })
+
+    test('takes a look-up of another form for no answer, never for "no such name"', () => {
+      for (const lookUp of provider.lookUps?.(full, account) ?? []) {
+        for (const body of foreignBodies) expect(() => lookUp.parse(json(200, body)), JSON.stringify(body)).toThrow(RemoteFailureError)
+      }
     })
 
     test('takes no success without a user in it for a create', () => {
-      for (const body of ['', null, 7, [], {}, { user: null }, [{}]]) expect(provider.parseCreated(json(200, body), minimal)).toBeUndefined()
+      for (const body of [...foreignBodies, [], { user: null }]) expect(provider.parseCreated(json(200, body), minimal)).toBeUndefined()
     })
 
     test('knows the statuses that mean the same everywhere', () => {

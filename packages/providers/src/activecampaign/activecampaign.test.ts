@@ -27,6 +27,7 @@ describeProvider(activecampaign, {
   full: withUser({ first_name: 'John', last_name: 'Doe', remote_data: { phone: '+1 555 0100' } }),
   created: json(201, created),
   foundResponse: json(200, { user: { ...found.user, username: 'jdoe' } }),
+  absent: [json(404, { message: 'No Result found for User with username jdoe' }), json(403, { message: 'No Result found for User with username jdoe' }), text(404, ''), json(200, { user: null })],
   user: {
     id: '3',
     first_name: 'John',
@@ -125,13 +126,21 @@ describe('ActiveCampaign requests', () => {
   })
 })
 
+describe('ActiveCampaign input', () => {
+  test('what remote_data gives need not be given twice, and a name may come in two parts', () => {
+    const remote_data = { email: 'johndoe@example.com', username: 'jdoe', password: 'myPa$$w0rd', group: '4' }
+    expect(checkInput(activecampaign, { user: { first_name: 'John', last_name: 'Doe', remote_data }, remoteQuery: {} }, account).problems).toEqual([])
+    expect(checkInput(activecampaign, { user: { remote_data: { user: { ...remote_data, firstName: 'John', group: '' } } }, remoteQuery: {} }, account).problems).toMatchObject([{ pointer: '/group' }])
+  })
+})
+
 describe('ActiveCampaign answers', () => {
   const find = (user: JsonObject) => activecampaign.parseFound(json(200, { user: { ...found.user, username: 'jdoe', ...user } }), minimal, account)
 
   test('a found user has no creation time, unless the answer holds one with its offset', () => {
-    expect(find({})?.createdAt).toBeNull()
-    expect(find({ cdate: '2022-02-02T16:01:44-06:00' })?.createdAt).toBe('2022-02-02T16:01:44-06:00')
-    expect(find({ cdate: '2022-02-02 16:01:44' })?.createdAt).toBeNull()
+    expect(find({})).toMatchObject({ createdAt: null })
+    expect(find({ cdate: '2022-02-02T16:01:44-06:00' })).toMatchObject({ createdAt: '2022-02-02T16:01:44-06:00' })
+    expect(find({ cdate: '2022-02-02 16:01:44' })).toMatchObject({ createdAt: null })
   })
 
   test('a phone number comes with a read, and an empty one is none', () => {
@@ -146,6 +155,7 @@ describe('ActiveCampaign answers', () => {
   test.each([
     ['404 in JSON', json(404, { message: 'No Result found for User with id jdoe' }), true],
     ['an empty 404', text(404, ''), true],
+    ['404 in the JSON of something else', json(404, { message: 'no Route matched with those values' }), false],
     ["a gateway's 404 page", text(404, '<html>not found</html>'), false],
     ['403 that found nothing', json(403, { message: 'No Result found for User with id jdoe' }), true],
     ['400 that found nothing', json(400, { message: 'No Result found for User with id jdoe' }), true],

@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import { classifyByStatus } from '../classify.ts'
+import { primaryEmailPointer } from '../emails.ts'
+import { looseText } from '../loose-schema.ts'
+import { toPlainText } from '../plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 
-export interface VendorError {
+interface VendorError {
   text: string
   code?: string
   /** The last part of the error's pointer, such as `email` of `/data/attributes/email`. */
@@ -10,18 +13,12 @@ export interface VendorError {
 }
 
 const errorSchema = z.looseObject({
-  title: z.string().nullish().catch(null),
-  detail: z.string().nullish().catch(null),
-  code: z.string().nullish().catch(null),
+  title: looseText,
+  detail: looseText,
+  code: looseText,
   // The specification has both: {"pointer": "/data/…"} and {"type": "pointer", "value": "/data/…"}.
   source: z.union([z.looseObject({ pointer: z.string() }), z.looseObject({ value: z.string() }).transform(({ value }) => ({ pointer: value }))]).nullish().catch(null),
 })
-
-/** Pages and messages for browsers; long ones are cut. */
-function toPlainText(text: string): string {
-  const plain = text.replace(/<(style|script|head)\b[^]*?<\/\1>/gi, ' ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim()
-  return plain.length > 500 ? `${plain.slice(0, 499)}…` : plain
-}
 
 function readError(error: unknown): VendorError | undefined {
   if (typeof error === 'string') return { text: toPlainText(error) }
@@ -33,7 +30,7 @@ function readError(error: unknown): VendorError | undefined {
 }
 
 /** The four shapes of the vendor's specification: `errors` as objects, as strings, as one string; or `message` alone. */
-export function readErrors(body: unknown): VendorError[] {
+function readErrors(body: unknown): VendorError[] {
   if (typeof body === 'string') return body.trim() ? [{ text: toPlainText(body) }] : []
   const parsed = z.looseObject({ errors: z.unknown(), message: z.unknown() }).partial().safeParse(body)
   if (!parsed.success) return []
@@ -43,7 +40,7 @@ export function readErrors(body: unknown): VendorError[] {
 }
 
 /** The vendor's attribute, in lower case, and the unified field it is made from. */
-const fields: Record<string, 'username' | 'emails' | 'password' | 'group' | 'first_name' | 'last_name'> = {
+const fields: Readonly<Record<string, 'username' | 'emails' | 'password' | 'group' | 'first_name' | 'last_name'>> = {
   username: 'username',
   email: 'emails',
   password: 'password',
@@ -53,8 +50,8 @@ const fields: Record<string, 'username' | 'emails' | 'password' | 'group' | 'fir
 }
 
 function pointerOf(attribute: string, input: CreateInput | undefined): string | undefined {
-  const field = fields[attribute]
-  if (field === 'emails') return `/emails/${Math.max(input?.user.emails?.findIndex((entry) => entry.is_primary) ?? 0, 0)}/email`
+  const field = Object.hasOwn(fields, attribute) ? fields[attribute] : undefined
+  if (field === 'emails') return primaryEmailPointer(input)
   if (field === 'first_name' || field === 'last_name') return input?.user[field] ? `/${field}` : '/name'
   return field && `/${field}`
 }
@@ -76,7 +73,16 @@ const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bther
 /** Nor is what a full account says. Either way the request is refused: these words only choose the code. */
 const NO_SEAT = /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
 
-export const saysNotFound = (text: string): boolean => /^no result found/i.test(text)
+const saysNotFound = (text: string): boolean => /^no result found/i.test(text)
+
+/**
+ * For users no status is declared. Elsewhere the vendor says "No Result found for …" with 404, 403, 400 or 422.
+ * A 404 page of some gateway says nothing about a user, and must not lead to a second create.
+ */
+export function isAbsent({ status, body, isJson }: RemoteResponse): boolean {
+  if (status === 404 && body === '') return true
+  return isJson && status >= 400 && status < 500 && readErrors(body).some(({ text }) => saysNotFound(text))
+}
 
 /**
  * 403 has many meanings. Not found is told before; here come: the key's user may not ("You do not have permission …"), and a bad key, which gets a bare

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { activecampaignAuthentications } from './authentication.ts'
-import { classifyFailure } from './errors.ts'
-import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
-import { isAbsent, parseCreated, parseFound, toUser } from './response.ts'
+import { classifyFailure, isAbsent } from './errors.ts'
+import { toNaturalKey } from './identity.ts'
+import { toCreateRequest, toFindRequest } from './request.ts'
+import { parseCreated, parseFound, toUser } from './response.ts'
+import { isGivenElsewhere, validate } from './validate.ts'
 
 export const activecampaign: Provider = {
   id: 'activecampaign',
@@ -48,6 +50,7 @@ export const activecampaign: Provider = {
     'remote_data is merged into the user object of the request; a whole body, {"user": {…}}, is taken too.',
     'The limit of 5 calls a second is shared with every other integration of the account.',
   ],
+  isGivenElsewhere,
   validate,
   toNaturalKey,
   toCreateRequest,

@@ -1,20 +1,23 @@
 import { z } from 'zod'
 import { classifyByStatus } from '../classify.ts'
+import { primaryEmailPointer } from '../emails.ts'
+import { looseList, looseText } from '../loose-schema.ts'
+import { toPlainText } from '../plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { parseRetryAfter } from '../retry-after.ts'
 
-const text = z.string().nullish().catch(null)
-
 const errorSchema = z.looseObject({
-  type: text,
-  error: text,
-  title: text,
+  type: looseText,
+  error: looseText,
+  title: looseText,
+  /** A failure's own id. */
+  instance: looseText,
   /** A string in some answers. */
   'http-code': z.coerce.number().nullish().catch(null),
-  errors: z.array(z.unknown()).nullish().catch(null),
+  errors: looseList(z.unknown()),
   model_errors: z.record(z.string(), z.unknown()).nullish().catch(null),
   model_error_keys: z.record(z.string(), z.unknown()).nullish().catch(null),
-  data: z.looseObject({ host: text }).nullish().catch(null),
+  data: z.looseObject({ host: looseText }).nullish().catch(null),
 })
 type FilesComError = z.infer<typeof errorSchema>
 
@@ -24,13 +27,18 @@ function parseError(body: unknown): FilesComError {
   return parsed.success ? parsed.data : {}
 }
 
-const MAX_MESSAGE = 1_000
+/** The look-up is a list. Its 404 means missing rights, by the vendor's own words, and never that there is no such user. */
+export const isAbsent = (): boolean => false
+
+export function toProviderRequestId({ body }: RemoteResponse): string | undefined {
+  return parseError(body).instance ?? undefined
+}
 
 function messageOf({ error, title, errors }: FilesComError): string | undefined {
   const details = (errors ?? []).filter((entry): entry is string => typeof entry === 'string' && !error?.includes(entry))
-  const plain = [error ?? title, ...details].filter(Boolean).join(' — ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim()
+  const plain = toPlainText([error ?? title, ...details].filter(Boolean).join(' — '))
   if (plain === '') return undefined
-  return /[.!?]$/.test(plain) || plain.length > MAX_MESSAGE ? plain.slice(0, MAX_MESSAGE) : `${plain}.`
+  return /[.!?…]$/.test(plain) ? plain : `${plain}.`
 }
 
 /** The vendor's fields, and the unified field each is made from. */
@@ -56,7 +64,7 @@ const pointers: Readonly<Record<string, string>> = {
 
 function pointerOf(field: string, input: CreateInput | undefined): { pointer?: string } {
   if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field)) return { pointer: `/remote_data/${field}` }
-  if (field === 'email') return { pointer: `/emails/${Math.max(input?.user.emails?.findIndex((entry) => entry.is_primary) ?? 0, 0)}/email` }
+  if (field === 'email') return { pointer: primaryEmailPointer(input) }
   return Object.hasOwn(pointers, field) ? { pointer: pointers[field] } : {}
 }
 
@@ -106,7 +114,7 @@ const accountFailures: Readonly<Record<string, RemoteFailure['code']>> = {
 /** Throttled logins need time and no more tries; how long is not documented, so this is our choice. */
 const LOGIN_PAUSE_MS = 15 * 60_000
 
-export const REGION_MISMATCH = 'not-authenticated/lockout-region-mismatch'
+const REGION_MISMATCH = 'not-authenticated/lockout-region-mismatch'
 
 /** The host that a site pinned to other security settings asks for, in the body and in a header. */
 export function toRedirect(response: RemoteResponse): string | undefined {

@@ -42,6 +42,7 @@ describeProvider(filesCom, {
   found: { 'group:owners': [{ id: '2', name: 'owners' }] },
   created: json(201, created),
   foundResponse: json(200, [created]),
+  absent: [json(200, [])],
   user: {
     id: '1',
     name: 'John Doe',
@@ -222,7 +223,6 @@ describe('Files.com groups', () => {
   test.each([
     ['unknown', [], /no group named "owners"/],
     ['ambiguous', [{ id: 3, name: 'owners' }, { id: 4, name: 'owners' }], /several groups named "owners" \(3, 4\)/],
-    ['unreadable', { nonsense: true }, /no group named "owners"/],
   ])('an %s name is the input’s fault', (_, body, message) => {
     const create = () => filesCom.toCreateRequest(named, account, { 'group:owners': parse(body) })
     expect(create).toThrow(UnresolvedInputError)
@@ -316,6 +316,7 @@ describe('Files.com answers', () => {
     const response = json(200, [{ id: 1, username: 'ada2' }, { id: 2, username: 'ADA', created_at: '2026-11-23T10:00:00Z' }])
     expect(filesCom.parseFound(response, inputOf(ada), account)).toMatchObject({ remoteId: '2', createdAt: '2026-11-23T10:00:00Z' })
     expect(filesCom.parseFound(json(200, [{ id: 1, username: 'ada2' }]), inputOf(ada), account)).toBeUndefined()
+    expect(filesCom.parseFound(json(200, [{ id: 1, username: 'ada2' }], { 'x-files-cursor': 'MQ' }), inputOf(ada), account)).toBe('unreadable')
   })
 
   test('a 404 of the look-up is no proof that the user is absent', () => {
@@ -412,6 +413,12 @@ describe('Files.com failures', () => {
 })
 
 describe('Files.com credentials and hosts', () => {
+  test('a failure is reported by its instance', () => {
+    expect(filesCom.toProviderRequestId?.(json(422, { type: 'processing-failure/model-save-error', instance: '508503b0-2423-4edc-a46f-77d77ac4a7e3' }))).toBe('508503b0-2423-4edc-a46f-77d77ac4a7e3')
+    expect(filesCom.toProviderRequestId?.(json(200, [created]))).toBeUndefined()
+  })
+
+
   const { api_key: authentication } = filesCom.authentications
   const headersOf = (api_key: string) => (authentication?.kind === 'static' ? authentication.toHeaders({ type: 'api_key', api_key }) : undefined)
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { unreadableAnswer } from '../classify.ts'
 import { UnresolvedInputError, type CreateInput, type LookUp, type RemoteResponse } from '../provider.ts'
 import { remoteDataOf } from './identity.ts'
 
@@ -11,7 +12,8 @@ const groupsOf = (input: CreateInput) => (remoteDataOf(input).group_ids === unde
 
 function parseGroups(response: RemoteResponse): { id: string; name: string }[] {
   const groups = groupsSchema.safeParse(response.body)
-  return groups.success ? groups.data.map(({ id, name }) => ({ id: String(id), name })) : []
+  if (!groups.success) throw unreadableAnswer(response)
+  return groups.data.map(({ id, name }) => ({ id: String(id), name }))
 }
 
 /** One look-up for each name without an id. */

@@ -1,17 +1,23 @@
 import type { JsonObject } from '@muster/contracts/json'
 import { primaryEmail } from '@muster/contracts/unified-user'
-import type { AccountContext, CreateInput } from '../provider.ts'
-
-export function textOf(...candidates: unknown[]): string | undefined {
-  return candidates.find((value): value is string => typeof value === 'string' && value !== '')
-}
+import { firstText } from '../first-text.ts'
+import type { AccountContext, CreateInput, NaturalKey } from '../provider.ts'
 
 export const remoteDataOf = (input: CreateInput): JsonObject => input.user.remote_data ?? {}
 
 /** What is sent, wherever it comes from; `remote_data` wins, as it does in the merged body. */
-export const usernameOf = (input: CreateInput): string | undefined => textOf(remoteDataOf(input).username, input.user.username, primaryEmail(input.user))
-export const emailOf = (input: CreateInput): string | undefined => textOf(remoteDataOf(input).email, primaryEmail(input.user))
-export const passwordOf = (input: CreateInput): string | undefined => textOf(remoteDataOf(input).password, input.user.password)
+export const usernameOf = (input: CreateInput): string | undefined => firstText(remoteDataOf(input).username, input.user.username, primaryEmail(input.user))
+export const emailOf = (input: CreateInput): string | undefined => firstText(remoteDataOf(input).email, primaryEmail(input.user))
+export const passwordOf = (input: CreateInput): string | undefined => firstText(remoteDataOf(input).password, input.user.password)
+
+/** Usernames are unique over all customers of Files.com. Whether case counts is not documented; folding only ever finds more. */
+export function toNaturalKey(input: CreateInput): NaturalKey {
+  return { field: 'username', value: foldUsername(usernameOf(input) ?? '') }
+}
+
+export function foldUsername(username: string): string {
+  return username.normalize('NFC').toLowerCase()
+}
 
 /** Needed with `sso`: which of the site's identity providers. */
 export function ssoStrategyOf(input: CreateInput, account: AccountContext): number | undefined {
@@ -25,11 +31,11 @@ export function ssoStrategyOf(input: CreateInput, account: AccountContext): numb
  */
 export function authenticationMethodOf(input: CreateInput, account: AccountContext): string {
   const remote = remoteDataOf(input)
-  const given = textOf(remote.authentication_method)
+  const given = firstText(remote.authentication_method)
   if (given !== undefined) return given
   if (input.user.status === 'invited') return 'email_signup'
   if (passwordOf(input) !== undefined) return 'password'
-  if (textOf(remote.imported_password_hash) !== undefined) return 'password_with_imported_hash'
+  if (firstText(remote.imported_password_hash) !== undefined) return 'password_with_imported_hash'
   if (typeof remote.sso_strategy_id === 'number') return 'sso'
-  return textOf(account.config.authentication_method) ?? (emailOf(input) === undefined ? 'none' : 'email_signup')
+  return firstText(account.config.authentication_method) ?? (emailOf(input) === undefined ? 'none' : 'email_signup')
 }

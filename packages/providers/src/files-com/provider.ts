@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { filesComAuthentications } from './authentication.ts'
-import { classifyFailure, toRedirect } from './errors.ts'
+import { classifyFailure, isAbsent, toProviderRequestId, toRedirect } from './errors.ts'
 import { lookUps } from './groups.ts'
-import { toCreateRequest, toFindRequest, toNaturalKey } from './request.ts'
-import { isAbsent, parseCreated, parseFound, toUser } from './response.ts'
+import { toNaturalKey } from './identity.ts'
+import { toCreateRequest, toFindRequest } from './request.ts'
+import { parseCreated, parseFound, toUser } from './response.ts'
 import { validate } from './validate.ts'
 
 export const filesCom: Provider = {
@@ -72,4 +73,5 @@ export const filesCom: Provider = {
   toCheckRequest: () => ({ method: 'GET', path: '/api/rest/v1/users', query: { per_page: 1 } }),
   classifyFailure,
   toRedirect,
+  toProviderRequestId,
 }

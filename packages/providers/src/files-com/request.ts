@@ -1,18 +1,15 @@
 import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import { primaryEmail } from '@muster/contracts/unified-user'
-import type { AccountContext, CreateInput, CreatePlan, NaturalKey, RemoteRequest } from '../provider.ts'
+import { warnOfFurtherEmails } from '../emails.ts'
+import { firstText } from '../first-text.ts'
+import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
 import { toGroupIds } from './groups.ts'
-import { authenticationMethodOf, emailOf, passwordOf, remoteDataOf, ssoStrategyOf, textOf, usernameOf } from './identity.ts'
+import { authenticationMethodOf, emailOf, passwordOf, remoteDataOf, ssoStrategyOf, usernameOf } from './identity.ts'
 import { toRoleFlag } from './roles.ts'
 import { toRailsTimeZone } from './time-zones.ts'
 
 const USERS = '/api/rest/v1/users'
-
-/** Usernames are unique over all customers of Files.com. Whether case counts is not documented; folding only ever finds more. */
-export function toNaturalKey(input: CreateInput): NaturalKey {
-  return { field: 'username', value: (usernameOf(input) ?? '').normalize('NFC').toLowerCase() }
-}
 
 /** The vendor's filter compares the whole value. */
 export function toFindRequest(input: CreateInput): RemoteRequest {
@@ -63,16 +60,12 @@ function warningsOf(input: CreateInput, method: string): Warning[] {
   const derived = (pointer: string, detail: string) => warnings.push({ code: 'derived', pointer, detail })
   const notSent = (pointer: string, detail: string) => warnings.push({ code: 'not_sent', pointer, detail })
 
-  if (user.username === undefined && textOf(remoteDataOf(input).username) === undefined) derived('/username', 'username was taken from the primary e-mail.')
+  if (user.username === undefined && firstText(remoteDataOf(input).username) === undefined) derived('/username', 'username was taken from the primary e-mail.')
   if (method === 'none' && passwordOf(input) === undefined && emailOf(input) === undefined) {
     derived('/password', 'With neither a password nor an e-mail address, the user is created without a way to log in (authentication_method none).')
   }
 
-  const emails = user.emails ?? []
-  const primary = emails.find((entry) => entry.is_primary) ?? emails[0]
-  emails.forEach((entry, index) => {
-    if (entry !== primary) notSent(`/emails/${index}`, 'Files.com keeps one e-mail address; this one was left out.')
-  })
+  warnings.push(...warnOfFurtherEmails(user, 'Files.com'))
 
   user.roles?.forEach((role, index) => {
     if (role.group !== undefined) notSent(`/roles/${index}/group`, 'This role of Files.com is not held in a group.')

@@ -1,13 +1,12 @@
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import type { CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
-import { toNaturalKey } from './request.ts'
+import { toEmailList } from '../emails.ts'
+import { looseFlag, looseText } from '../loose-schema.ts'
+import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
+import { foldUsername, toNaturalKey } from './identity.ts'
 import { toRoles } from './roles.ts'
 import { toIanaTimeZone } from './time-zones.ts'
 
-/** One field of an unexpected type must not make a created user look like none, so only the id and the username are insisted on. */
-const text = z.string().nullish().catch(null)
-const flag = z.boolean().nullish().catch(null)
 const id = z.union([z.number(), z.string().min(1)])
 
 /** Comma-separated by the documentation, an array in answers of earlier years. What is no number (the documentation's "example") is no id. */
@@ -18,28 +17,28 @@ const ids = z.unknown().optional().transform((value): string[] => {
 
 const userSchema = z.looseObject({
   id,
-  username: z.string().min(1),
-  name: text,
-  email: text,
-  avatar_url: text,
-  authentication_method: text,
-  disabled: flag,
-  disabled_expired_or_inactive: flag,
-  active_2fa: flag,
-  site_admin: flag,
-  readonly_site_admin: flag,
-  workspace_admin: flag,
-  partner_admin: flag,
-  billing_permission: flag,
+  username: looseText,
+  name: looseText,
+  email: looseText,
+  avatar_url: looseText,
+  authentication_method: looseText,
+  disabled: looseFlag,
+  disabled_expired_or_inactive: looseFlag,
+  active_2fa: looseFlag,
+  site_admin: looseFlag,
+  readonly_site_admin: looseFlag,
+  workspace_admin: looseFlag,
+  partner_admin: looseFlag,
+  billing_permission: looseFlag,
   workspace_id: id.nullish().catch(null),
   admin_group_ids: ids,
   group_ids: ids,
-  language: text,
-  time_zone: text,
-  created_at: text,
-  first_login_at: text,
-  last_login_at: text,
-  last_active_at: text,
+  language: looseText,
+  time_zone: looseText,
+  created_at: looseText,
+  first_login_at: looseText,
+  last_login_at: looseText,
+  last_active_at: looseText,
 })
 type FilesComUser = z.infer<typeof userSchema>
 
@@ -48,21 +47,15 @@ export function parseCreated(response: RemoteResponse): CreatedUser | undefined 
   return user.success ? { remoteId: String(user.data.id), body: response.body } : undefined
 }
 
-/** The look-up is a list. Its 404 means missing rights, by the vendor's own words, and never that there is no such user. */
-export function isAbsent(): boolean {
-  return false
-}
-
-export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | undefined {
-  const entries: unknown[] = Array.isArray(response.body) ? response.body : []
+export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
+  if (!Array.isArray(response.body)) return 'unreadable'
   const wanted = toNaturalKey(input).value
-  for (const body of entries) {
-    const user = userSchema.safeParse(body)
-    if (!user.success) continue
-    const found = toNaturalKey({ user: { username: user.data.username }, remoteQuery: {} })
-    if (found.value === wanted) return { remoteId: String(user.data.id), createdAt: user.data.created_at ?? null, body }
-  }
-  return undefined
+  const entries = (response.body as unknown[]).map((body) => ({ body, user: userSchema.safeParse(body).data }))
+  const found = entries.find(({ user }) => user?.username && foldUsername(user.username) === wanted)
+  if (found?.user) return { remoteId: String(found.user.id), createdAt: found.user.created_at ?? null, body: found.body }
+  // More pages of answers to one whole username: the filter was not applied, and the rest is unknown.
+  const isWhole = !response.headers['x-files-cursor']
+  return isWhole && entries.every(({ user }) => user?.username) ? undefined : 'unreadable'
 }
 
 /** `email_signup` lasts until the person has chosen a password; then the vendor changes it to `password`. */
@@ -77,8 +70,8 @@ export function toUser(body: unknown): UnifiedUser {
   return {
     id: String(user.id),
     name: user.name ?? null,
-    username: user.username,
-    emails: user.email ? [{ email: user.email, is_primary: true }] : [],
+    username: user.username ?? null,
+    emails: toEmailList(user.email),
     status: toStatus(user),
     is_2fa_enabled: user.active_2fa ?? null,
     roles: toRoles(user),

@@ -1,6 +1,7 @@
 import type { InputProblem } from '@muster/contracts/problem'
+import { firstText } from '../first-text.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
-import { authenticationMethodOf, emailOf, remoteDataOf, ssoStrategyOf, textOf, usernameOf } from './identity.ts'
+import { authenticationMethodOf, emailOf, remoteDataOf, ssoStrategyOf, usernameOf } from './identity.ts'
 import { GROUP_ADMIN, roleIds, roleKey, toRoleFlag } from './roles.ts'
 
 /** files.com/docs, user accounts. A username in remote_data is not measured, so it can get past this should the vendor allow more one day. */
@@ -16,7 +17,7 @@ function validateUsername(input: CreateInput): InputProblem[] {
   const pointer = '/username'
   const username = usernameOf(input)
   if (username === undefined) return [{ pointer, code: 'required', detail: 'Files.com needs a username: give username, or emails to take it from.' }]
-  if (textOf(remoteDataOf(input).username) !== undefined) return []
+  if (firstText(remoteDataOf(input).username) !== undefined) return []
   if (username !== username.trim() || /\s{2}/.test(username)) {
     return [{ pointer, code: 'invalid', detail: 'Files.com takes no username that begins or ends with a space, or has two together.' }]
   }

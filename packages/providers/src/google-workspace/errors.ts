@@ -1,20 +1,13 @@
 import { z } from 'zod'
 import { classifyByStatus } from '../classify.ts'
-import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
+import { looseList, looseText } from '../loose-schema.ts'
+import { toPlainText } from '../plain-text.ts'
+import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { parseRetryAfter } from '../retry-after.ts'
-import { findAddress } from './address.ts'
-import { isConflictResolution } from './response.ts'
+import { findAddress, isConflictResolution } from './identity.ts'
 
-const errorSchema = z.looseObject({
-  error: z.looseObject({
-    message: z.string().nullish(),
-    status: z.string().nullish(),
-    errors: z.array(z.looseObject({ reason: z.string().nullish(), message: z.string().nullish() })).nullish(),
-    details: z.array(z.looseObject({ reason: z.string().nullish() })).nullish(),
-  }),
-})
-
-const MAX_MESSAGE_LENGTH = 1000
+const reasonsSchema = looseList(z.looseObject({ reason: looseText, message: looseText }))
+const errorSchema = z.looseObject({ error: z.looseObject({ message: looseText, status: looseText, errors: reasonsSchema, details: reasonsSchema }) })
 
 /** Refused for its rate, whether as 403 or 429; Google sends no Retry-After. */
 const quotaReasons = ['userRateLimitExceeded', 'rateLimitExceeded', 'quotaExceeded', 'RATE_LIMIT_EXCEEDED']
@@ -45,10 +38,6 @@ const reasonSubjects: Readonly<Record<string, readonly [pointer: Pointer, code: 
   schemaInvalid: ['/remote_data/customSchemas', 'provider_validation_failed'],
 }
 
-function withoutMarkup(text: string): string {
-  return text.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim().slice(0, MAX_MESSAGE_LENGTH)
-}
-
 /** A pointer must lead to something in the request: an organizational unit can come from the account's config instead. */
 function toPointer(subject: Pointer, input: CreateInput | undefined): { pointer?: string } {
   if (subject === 'address') return { pointer: (input && findAddress(input)?.pointer) ?? '/emails' }
@@ -57,8 +46,18 @@ function toPointer(subject: Pointer, input: CreateInput | undefined): { pointer?
   return { pointer: subject }
 }
 
+type GoogleError = z.infer<typeof errorSchema>['error']
+
+const reasonsOf = (error: GoogleError) => [...(error.errors ?? []), ...(error.details ?? [])].map((entry) => entry.reason)
+
+/** A page of HTML with status 404 is not the directory's word, and 403 `forbidden` also comes for users who are seconds old (terraform-provider-googleworkspace#213). */
+export function isAbsent({ status, body }: RemoteResponse): boolean {
+  const error = errorSchema.safeParse(body).data?.error
+  return status === 404 && error !== undefined && (reasonsOf(error).includes('notFound') || error.status === 'NOT_FOUND')
+}
+
 /** By status, `errors[].reason` and `details[].reason`; by words only where those say nothing. */
-export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
+export function classifyFailure(response: RemoteResponse, input?: CreateInput, context?: CallContext): RemoteFailure {
   const { status } = response
   // 202 with an empty body. To send it again would be to invite again.
   if (status === 202 && input && isConflictResolution(input) && response.body === '') {
@@ -68,8 +67,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const parsed = errorSchema.safeParse(response.body)
   if (!parsed.success || status < 400) return classifyByStatus(response)
   const { error } = parsed.data
-  const reasons = [...(error.errors ?? []), ...(error.details ?? [])].map((entry) => entry.reason)
-  const message = withoutMarkup(error.message || error.errors?.[0]?.message || '') || `Google answered ${status}.`
+  const reasons = reasonsOf(error)
+  const message = toPlainText(error.message || error.errors?.[0]?.message || '') || `Google answered ${status}.`
   const has = (wanted: readonly string[]) => reasons.some((reason) => reason && wanted.includes(reason))
 
   if (has(quotaReasons) || error.status === 'RESOURCE_EXHAUSTED') {
@@ -85,6 +84,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 403:
       if (has(accountReasons)) return { code: 'permission_denied', disposition: 'forbidden', message }
       if (!has(['forbidden'])) return classifyByStatus(response, message)
+      // Said for some seconds of a user who was just created: it neither shows the user nor disproves one.
+      if (context?.purpose === 'find') return { code: 'provider_unavailable', disposition: 'unavailable', message }
       return {
         code: 'permission_denied',
         disposition: 'rejected',

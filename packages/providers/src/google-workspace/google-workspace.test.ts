@@ -42,6 +42,7 @@ describeProvider(googleWorkspace, {
   },
   created: json(200, created),
   foundResponse: json(200, found),
+  absent: [json(404, { error: { code: 404, message: 'Resource Not Found: userKey', errors: [{ domain: 'global', reason: 'notFound', message: 'Resource Not Found: userKey' }] } })],
   user: {
     id: '107930582025231265723',
     first_name: 'Ada',
@@ -193,6 +194,13 @@ describe('Google Workspace input', () => {
 })
 
 describe('Google Workspace answers', () => {
+  test('names and a password of remote_data need not be given twice', () => {
+    const user = { emails: [{ email: 'ada.lovelace@example.com' }], remote_data: { password: 'Correct-Horse-9', name: { givenName: 'Ada', familyName: 'Lovelace' } } }
+    expect(checkInput(googleWorkspace, { user, remoteQuery: {} }, account).problems).toEqual([])
+    expect(checkInput(googleWorkspace, { user: { ...user, remote_data: { name: { givenName: 'Ada' } } }, remoteQuery: {} }, account).problems.map(({ pointer }) => pointer)).toEqual(['/password', '/last_name'])
+  })
+
+
   const read = (body: unknown, input = minimal) => googleWorkspace.toUser(body, input, account)
 
   test('the answer of a get has more than that of an insert', () => {
@@ -273,8 +281,8 @@ describe('Google Workspace answers', () => {
     const asked = having({}, { resolveConflictAccount: 'true' })
     for (const [body, id] of [[created, created.id], [{ primaryEmail: 'ada.lovelace@example.com' }, 'ada.lovelace@example.com'], [{}, 'ada.lovelace@example.com']] as const) {
       const invited = googleWorkspace.parseCreated(json(202, body), asked)
-      expect(invited?.remoteId).toBe(id)
-      expect(read(invited?.body, asked)).toMatchObject({ id, status: 'invited' })
+      expect(invited).toEqual({ remoteId: id, body, status: 'invited' })
+      expect(read(invited?.body, asked).id).toBe(id)
     }
     expect(googleWorkspace.classifyFailure(text(202, ''), asked)).toMatchObject({ code: 'user_exists', disposition: 'rejected', pointer: '/emails/0/email' })
     expect(googleWorkspace.classifyFailure(text(202, ''), minimal).disposition).toBe('unknown')
@@ -282,7 +290,7 @@ describe('Google Workspace answers', () => {
 
   test('a user found through an alias is somebody else', () => {
     expect(googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'other@example.com' }), minimal, account)).toBeUndefined()
-    expect(googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'Ada.Lovelace@Example.com' }), minimal, account)?.createdAt).toBe('2026-02-10T18:02:56.000Z')
+    expect(googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'Ada.Lovelace@Example.com' }), minimal, account)).toMatchObject({ createdAt: '2026-02-10T18:02:56.000Z' })
   })
 
   test('absent is 404 from the API, and nothing else', () => {
@@ -331,6 +339,12 @@ describe('Google Workspace failures', () => {
     const failure = googleWorkspace.classifyFailure(response, minimal)
     expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({ code, disposition, pointer })
     expect(failure).not.toHaveProperty('retryAfterMs')
+  })
+
+  test('403 `forbidden` is no answer to a look-up: it is said of users who are seconds old', () => {
+    const forbidden = error(403, 'forbidden', 'Not Authorized to access this resource/api')
+    expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose: 'find', account })).toMatchObject({ code: 'provider_unavailable', disposition: 'unavailable' })
+    for (const purpose of ['create', 'check'] as const) expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose, account })).toMatchObject({ code: 'permission_denied', disposition: 'rejected' })
   })
 
   test('points at what the request gave', () => {

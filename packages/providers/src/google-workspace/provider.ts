@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { googleWorkspaceAuthentications } from './authentication.ts'
-import { classifyFailure } from './errors.ts'
-import { toCreateRequest, toFindRequest, toNaturalKey, USERS } from './request.ts'
-import { isAbsent, parseCreated, parseFound, toUser } from './response.ts'
-import { validate } from './validate.ts'
+import { classifyFailure, isAbsent } from './errors.ts'
+import { toNaturalKey } from './identity.ts'
+import { toCreateRequest, toFindRequest, USERS } from './request.ts'
+import { parseCreated, parseFound, toUser } from './response.ts'
+import { isGivenElsewhere, validate } from './validate.ts'
 
 export const googleWorkspace: Provider = {
   id: 'google_workspace',
@@ -50,6 +51,7 @@ export const googleWorkspace: Provider = {
     'Nobody gets a mail about a new user, and isAdmin is ignored on create.',
     'With remote_data.hashFunction the password must be the digest, not the password itself.',
   ],
+  isGivenElsewhere,
   validate,
   toNaturalKey,
   toCreateRequest,

@@ -1,8 +1,8 @@
 import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
-import type { AccountContext, CreateInput, CreatePlan, NaturalKey, RemoteRequest } from '../provider.ts'
-import { findAddress } from './address.ts'
+import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
+import { findAddress, toNaturalKey } from './identity.ts'
 import { toGoogleLanguage } from './languages.ts'
 
 export const USERS = '/admin/directory/v1/users'
@@ -35,10 +35,6 @@ function toLanguages(languages: readonly string[]): JsonObject[] {
 
 function toSecondaryEmails(user: UnifiedUserInput, address: string | undefined): JsonObject[] {
   return (user.emails ?? []).filter((entry) => entry.email.toLowerCase() !== address).map((entry) => ({ address: entry.email, ...toType(entry.type, emailTypes) }))
-}
-
-export function toNaturalKey(input: CreateInput): NaturalKey {
-  return { field: 'primaryEmail', value: findAddress(input)?.value.toLowerCase() ?? '' }
 }
 
 function toWarnings(input: CreateInput): Warning[] {

@@ -1,70 +1,58 @@
 import { isJsonObject } from '@muster/contracts/json'
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
+import { looseFlag, looseList, looseText } from '../loose-schema.ts'
+import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
+import { isConflictResolution, toNaturalKey } from './identity.ts'
 import { toBcp47 } from './languages.ts'
-import { toCreateRequest, toNaturalKey } from './request.ts'
+import { toCreateRequest } from './request.ts'
 
-const typed = { type: z.string().nullish(), customType: z.string().nullish() }
+const typed = { type: looseText, customType: looseText }
 
 /**
  * The answer of an insert holds far less than that of a get: no fullName, no emails, no suspended. The discovery document types the lists
- * as `any`, so one that cannot be read counts as absent.
+ * as `any`.
  */
 const userSchema = z.looseObject({
-  id: z.string().nullish(),
-  primaryEmail: z.string().nullish(),
-  name: z.looseObject({ givenName: z.string().nullish(), familyName: z.string().nullish(), fullName: z.string().nullish() }).nullish(),
-  emails: z.array(z.looseObject({ ...typed, address: z.string().nullish(), primary: z.boolean().nullish() })).nullish().catch(null),
-  phones: z.array(z.looseObject({ ...typed, value: z.string().nullish() })).nullish().catch(null),
-  languages: z
-    .array(z.looseObject({ languageCode: z.string().nullish(), customLanguage: z.string().nullish(), preference: z.string().nullish() }))
-    .nullish()
-    .catch(null),
-  nonEditableAliases: z.array(z.string()).nullish().catch(null),
-  suspended: z.boolean().nullish(),
-  archived: z.boolean().nullish(),
-  deletionTime: z.string().nullish(),
-  isEnrolledIn2Sv: z.boolean().nullish(),
-  thumbnailPhotoUrl: z.string().nullish(),
-  creationTime: z.string().nullish(),
-  lastLoginTime: z.string().nullish(),
-  /** Not Google's: see parseCreated. */
-  muster_http_status: z.number().nullish(),
+  id: looseText,
+  primaryEmail: looseText,
+  name: z.looseObject({ givenName: looseText, familyName: looseText, fullName: looseText }).nullish().catch(null),
+  emails: looseList(z.looseObject({ ...typed, address: looseText, primary: looseFlag })),
+  phones: looseList(z.looseObject({ ...typed, value: looseText })),
+  languages: looseList(z.looseObject({ languageCode: looseText, customLanguage: looseText, preference: looseText })),
+  nonEditableAliases: looseList(z.string()),
+  suspended: looseFlag,
+  archived: looseFlag,
+  deletionTime: looseText,
+  isEnrolledIn2Sv: looseFlag,
+  thumbnailPhotoUrl: looseText,
+  creationTime: looseText,
+  lastLoginTime: looseText,
 })
 type GoogleUser = z.infer<typeof userSchema>
 
 /** Google writes "never" as the epoch. */
 const NEVER = Date.UTC(1970, 0, 1)
 
-export function isConflictResolution({ remoteQuery }: CreateInput): boolean {
-  return String(remoteQuery.resolveConflictAccount) === 'true'
-}
-
 /**
  * With resolveConflictAccount, 202 says that nobody was created: the owner of an unmanaged account of this address was invited. What its
- * body holds is not published, and `toUser` sees bodies only, so the status is written into it.
+ * body holds is not published.
  */
 export function parseCreated(response: RemoteResponse, input: CreateInput): CreatedUser | undefined {
   const user = userSchema.safeParse(response.body)
-  if (!user.success || !isJsonObject(response.body)) return undefined
+  if (!user.success) return undefined
   const { id, primaryEmail } = user.data
   if (response.status === 202 && isConflictResolution(input)) {
-    return { remoteId: id ?? primaryEmail ?? toNaturalKey(input).value, body: { ...response.body, muster_http_status: 202 } }
+    return { remoteId: id || primaryEmail || toNaturalKey(input).value, body: response.body, status: 'invited' }
   }
   return id ? { remoteId: id, body: response.body } : undefined
 }
 
-/** A page of HTML with status 404 is not the directory's word, and 403 `forbidden` also comes for users who are seconds old (terraform-provider-googleworkspace#213). */
-export function isAbsent(response: RemoteResponse): boolean {
-  return response.status === 404 && response.isJson
-}
-
-export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | undefined {
+export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
   const user = userSchema.safeParse(response.body)
-  if (!user.success || !user.data.id) return undefined
+  if (!user.success || !user.data.id || !user.data.primaryEmail) return 'unreadable'
   // Found through an alias: another person's.
-  if (user.data.primaryEmail?.toLowerCase() !== toNaturalKey(input).value) return undefined
+  if (user.data.primaryEmail.toLowerCase() !== toNaturalKey(input).value) return undefined
   return { remoteId: user.data.id, createdAt: user.data.creationTime ?? null, body: response.body }
 }
 
@@ -81,7 +69,6 @@ function toEmails(user: GoogleUser): UnifiedUser['emails'] {
 }
 
 function toStatus(user: GoogleUser): string {
-  if (user.muster_http_status === 202) return 'invited'
   if (user.deletionTime) return 'deleted'
   return user.suspended || user.archived ? 'inactive' : 'active'
 }
@@ -109,7 +96,7 @@ export function toUser(body: unknown, input: CreateInput, account: AccountContex
   const user = userSchema.parse(withSent(body, input, account))
   const names = [user.name?.givenName, user.name?.familyName].filter(Boolean).join(' ')
   return {
-    id: user.id ?? user.primaryEmail ?? toNaturalKey(input).value,
+    id: user.id || user.primaryEmail || toNaturalKey(input).value,
     first_name: user.name?.givenName ?? null,
     last_name: user.name?.familyName ?? null,
     name: user.name?.fullName ?? (names || null),

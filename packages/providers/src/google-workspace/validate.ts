@@ -1,6 +1,9 @@
+import { isJsonObject } from '@muster/contracts/json'
 import type { InputProblem } from '@muster/contracts/problem'
+import type { UnifiedUserInputField } from '@muster/contracts/unified-user'
+import { firstText } from '../first-text.ts'
 import type { CreateInput } from '../provider.ts'
-import { findAddress } from './address.ts'
+import { findAddress } from './identity.ts'
 
 /** Discovery document, UserName. The limits page says 40: what lies between is left to Google. */
 const MAX_NAME_LENGTH = 60
@@ -44,6 +47,14 @@ function checkAddress(input: CreateInput): InputProblem | undefined {
   const localPart = address.value.slice(0, address.value.lastIndexOf('@'))
   if (LOCAL_PART.test(localPart)) return undefined
   return { pointer: address.pointer, code: 'invalid', detail: "Before the @, Google Workspace takes letters, digits, - _ ' and single periods." }
+}
+
+/** The names and the password, by remote_data; the address is checked by `validate`, which knows a third place for it. */
+export function isGivenElsewhere(field: UnifiedUserInputField, { user }: CreateInput): boolean {
+  const { name, password } = user.remote_data ?? {}
+  const { givenName, familyName } = isJsonObject(name) ? name : {}
+  const given: Partial<Record<UnifiedUserInputField, unknown>> = { password, first_name: givenName, last_name: familyName }
+  return firstText(given[field]) !== undefined
 }
 
 export function validate(input: CreateInput): InputProblem[] {

@@ -1,13 +1,12 @@
-import { primaryEmail } from '@muster/contracts/unified-user'
 import { z } from 'zod'
 import { classifyByStatus } from '../classify.ts'
-import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
-import { userTypeOf } from './target.ts'
+import { primaryEmailPointer } from '../emails.ts'
+import { toPlainText } from '../plain-text.ts'
+import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
+import { isPlaceOfAccount, userTypeOf } from './target.ts'
 
 /** The only shape that the vendor documents: a list of sentences, without a code. */
 const errorSchema = z.looseObject({ errors: z.array(z.string()).min(1) })
-
-const MAX_MESSAGE_LENGTH = 1_000
 
 /** What the vendor's SDK waits when action batches are in the way. */
 const BATCH_WAIT_MS = 60_000
@@ -26,28 +25,23 @@ const attributes: [RegExp, string][] = [
   [/\bname\b/i, '/name'],
 ]
 
-export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
+export function classifyFailure(response: RemoteResponse, input?: CreateInput, context?: CallContext): RemoteFailure {
   const { status } = response
   const message = messageOf(response)
   const failure = classifyByStatus(response, message)
-  if (status === 403) return { ...failure, disposition: isOfRequest(input) ? 'rejected' : 'forbidden' }
+  if (status === 403) return { ...failure, disposition: isPlaceOfAccount(input, context?.account) ? 'forbidden' : 'rejected' }
   if (status === 404) return notFound(failure, message, input)
   if (message === undefined || failure.code !== 'provider_validation_failed') return failure
 
   if (/executing batches/i.test(message)) return { code: 'provider_unavailable', disposition: 'unavailable', message, retryAfterMs: BATCH_WAIT_MS }
-  if (duplicate.test(message)) return { code: 'user_exists', disposition: 'rejected', message, pointer: emailPointer(input) }
+  if (duplicate.test(message)) return { code: 'user_exists', disposition: 'rejected', message, pointer: primaryEmailPointer(input) }
   const pointer = attributes.find(([pattern]) => pattern.test(message))?.[1]
   if (pointer === '/remote_data/password') return { ...failure, code: 'password_rejected', pointer }
-  return { ...failure, ...(pointer && { pointer: pointer === '/emails' ? emailPointer(input) : pointer }) }
+  return { ...failure, ...(pointer && { pointer: pointer === '/emails' ? primaryEmailPointer(input) : pointer }) }
 }
 
-/**
- * A key's rights differ from organization to organization: where the request itself named the place, a refusal is about that place, and must not stop the others.
- * Where the account's config did, all of the account is refused.
- */
-function isOfRequest(input: CreateInput | undefined): boolean {
-  return input !== undefined && (userTypeOf(input) === 'network' ? input.workspaceId : input.organizationId) !== undefined
-}
+/** 404 says that the organization or network is not there for these credentials, and so nothing of the user: the list of a real one is empty at worst. */
+export const isAbsent = (): boolean => false
 
 /** The body is empty or a page, mostly; the same answer means "not there" and "not for you". */
 function notFound(failure: RemoteFailure, message: string | undefined, input: CreateInput | undefined): RemoteFailure {
@@ -57,14 +51,8 @@ function notFound(failure: RemoteFailure, message: string | undefined, input: Cr
   return { ...failure, message: detail, ...(input && { pointer: isNetwork ? '?workspace_id' : '?organization_id' }) }
 }
 
-function emailPointer(input: CreateInput | undefined): string {
-  const index = input?.user.emails?.findIndex((entry) => entry.email === primaryEmail(input.user)) ?? 0
-  return `/emails/${Math.max(index, 0)}/email`
-}
-
 function messageOf(response: RemoteResponse): string | undefined {
   const error = errorSchema.safeParse(response.body)
   if (!error.success) return undefined
-  const message = error.data.errors.join('; ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim()
-  return message.slice(0, MAX_MESSAGE_LENGTH) || undefined
+  return toPlainText(error.data.errors.join('; ')) || undefined
 }

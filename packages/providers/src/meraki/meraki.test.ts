@@ -29,6 +29,7 @@ describeProvider(meraki, {
   }),
   created: json(201, admin),
   foundResponse: json(200, [{ id: '1', name: 'No Address', orgAccess: 'full' }, { ...admin, email: 'Miles@Meraki.com' }]),
+  absent: [json(200, []), json(200, [{ id: '1', name: 'No Address', orgAccess: 'full' }])],
   user: {
     id: '212406',
     name: 'Miles Meraki',
@@ -196,12 +197,13 @@ describe('Meraki answers', () => {
     const odd = { id: '7', name: 7, networks: 'all', tags: [null], lastActive: 1, camera: [{}] }
     expect(meraki.parseCreated(json(201, odd), minimal)?.remoteId).toBe('7')
     expect(meraki.toUser(odd, minimal, account)).toMatchObject({ id: '7', name: null, roles: [], workspaces: [] })
-    for (const garbage of [null, 7, '', [], 'x']) expect(() => meraki.toUser(garbage, minimal, account)).not.toThrow()
   })
 
   test('a look-up that finds no organization says nothing about the user', () => {
     expect(meraki.isAbsent(text(404, ''))).toBe(false)
     expect(meraki.parseFound(json(200, []), minimal, account)).toBeUndefined()
+    expect(meraki.parseFound(json(200, [], { link: '<https://api.meraki.com/api/v1/organizations/549236/admins?startingAfter=1>; rel=next' }), minimal, account)).toBe('unreadable')
+    expect(meraki.parseFound(json(200, [{ id: '1', email: { odd: true } }]), minimal, account)).toBe('unreadable')
   })
 })
 
@@ -228,6 +230,21 @@ describe('Meraki failures', () => {
   ])('%s', (_, response, input, code, disposition, pointer) => {
     const failure = meraki.classifyFailure(response, input)
     expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({ code, disposition, pointer })
+  })
+
+  test.each<[string, CreateInput, AccountContext['config'], string]>([
+    ['an organization of the request', minimal, {}, 'rejected'],
+    ['an organization of the request, beside another one of the account', minimal, { organization_id: '1' }, 'rejected'],
+    ['the organization of the account', { user: minimal.user, remoteQuery: {} }, { organization_id: '549236' }, 'forbidden'],
+    ['the organization of the account, named by the request again', minimal, { organization_id: '549236' }, 'forbidden'],
+    ['a network of the request', guest, { organization_id: '549236' }, 'rejected'],
+    ['the network of the account', guest, { workspace_id: 'N_24329156' }, 'forbidden'],
+  ])('403 is about %s', (_, input, config, disposition) => {
+    for (const purpose of ['create', 'find'] as const) expect(meraki.classifyFailure(text(403, ''), input, { purpose, account: { ...account, config } }).disposition).toBe(disposition)
+  })
+
+  test('403 to a test of the connection is about the account', () => {
+    expect(meraki.classifyFailure(text(403, ''), undefined, { purpose: 'check', account }).disposition).toBe('forbidden')
   })
 
   test('Retry-After is obeyed, and its absence leaves the wait to the lane', () => {

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { merakiAuthentications } from './authentication.ts'
-import { classifyFailure } from './errors.ts'
+import { classifyFailure, isAbsent } from './errors.ts'
 import { merakiHosts, toRedirect } from './hosts.ts'
-import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
-import { isAbsent, parseCreated, parseFound, toUser } from './response.ts'
+import { toNaturalKey } from './identity.ts'
+import { toCreateRequest, toFindRequest } from './request.ts'
+import { parseCreated, parseFound, toUser } from './response.ts'
+import { validate } from './validate.ts'
 
 export const meraki: Provider = {
   id: 'cisco_meraki',

@@ -1,40 +1,38 @@
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
-import { isAddressOf } from './request.ts'
+import { toEmailList } from '../emails.ts'
+import { looseFlag, looseList, looseText } from '../loose-schema.ts'
+import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
+import { isAddressOf } from './identity.ts'
 import { networkIdOf, organizationIdOf } from './target.ts'
 
 /** An id makes a user of an answer. Whatever else is odd about it must not turn a create that happened into an unknown one. */
 const identifiedSchema = z.looseObject({ id: z.string().min(1) })
 
-const text = z.string().nullish().catch(null)
-const flag = z.boolean().nullish().catch(null)
-const list = <T extends z.ZodType>(item: T) => z.array(item).nullish().catch(null)
-
 const adminSchema = z.looseObject({
-  name: text,
+  name: looseText,
   // Admins without an address exist (meraki/automation-scripts#5).
-  email: text,
-  orgAccess: text,
-  accountStatus: text,
-  twoFactorAuthEnabled: flag,
-  lastActive: text,
-  tags: list(z.looseObject({ tag: z.string(), access: z.string().nullish() })),
-  networks: list(z.looseObject({ id: z.string(), access: z.string().nullish() })),
+  email: looseText,
+  orgAccess: looseText,
+  accountStatus: looseText,
+  twoFactorAuthEnabled: looseFlag,
+  lastActive: looseText,
+  tags: looseList(z.looseObject({ tag: z.string(), access: z.string().nullish() })),
+  networks: looseList(z.looseObject({ id: z.string(), access: z.string().nullish() })),
 })
 
 const networkUserSchema = z.looseObject({
-  name: text,
-  email: text,
-  createdAt: text,
-  accountType: text,
-  isAdmin: flag,
-  authorizations: list(z.looseObject({ expiresAt: text })),
+  name: looseText,
+  email: looseText,
+  createdAt: looseText,
+  accountType: looseText,
+  isAdmin: looseFlag,
+  authorizations: looseList(z.looseObject({ expiresAt: looseText })),
 })
 
 /** An invited admin cannot enter the organization before confirming. A status that Meraki adds later stays raw. */
-const statuses: Record<string, string> = { ok: 'active', pending: 'invited', unverified: 'invited', locked: 'inactive' }
-const verified: Record<string, boolean> = { ok: true, locked: true, pending: false, unverified: false }
+const statuses: Readonly<Record<string, string>> = { ok: 'active', pending: 'invited', unverified: 'invited', locked: 'inactive' }
+const verified: Readonly<Record<string, boolean>> = { ok: true, locked: true, pending: false, unverified: false }
 
 /** Answered with 201 by both resources. */
 export function parseCreated(response: RemoteResponse): CreatedUser | undefined {
@@ -42,18 +40,17 @@ export function parseCreated(response: RemoteResponse): CreatedUser | undefined 
   return user.success ? { remoteId: user.data.id, body: response.body } : undefined
 }
 
-/** 404 says that the organization or network is not there for these credentials, and so nothing of the user: the list of a real one is empty at worst. */
-export function isAbsent(): boolean {
-  return false
-}
+/** Admins without an address exist; one whose address cannot be read may be the one asked for. */
+const entrySchema = identifiedSchema.extend({ email: z.string().nullish(), createdAt: looseText })
 
-export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | undefined {
-  if (!Array.isArray(response.body)) return undefined
-  for (const body of response.body as unknown[]) {
-    const user = identifiedSchema.extend({ email: text, createdAt: text }).safeParse(body)
-    if (user.success && user.data.email && isAddressOf(input, user.data.email)) return { remoteId: user.data.id, createdAt: user.data.createdAt ?? null, body }
-  }
-  return undefined
+export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
+  if (!Array.isArray(response.body)) return 'unreadable'
+  const entries = (response.body as unknown[]).map((body) => ({ body, user: entrySchema.safeParse(body).data }))
+  const found = entries.find(({ user }) => user?.email && isAddressOf(input, user.email))
+  if (found?.user) return { remoteId: found.user.id, createdAt: found.user.createdAt ?? null, body: found.body }
+  // Neither list has pages as documented; a part of one would prove nothing.
+  const isWhole = !/\brel="?next\b/.test(response.headers.link ?? '')
+  return isWhole && entries.every(({ user }) => user !== undefined) ? undefined : 'unreadable'
 }
 
 export function toUser(body: unknown, input: CreateInput, account: AccountContext): UnifiedUser {
@@ -61,7 +58,7 @@ export function toUser(body: unknown, input: CreateInput, account: AccountContex
   // By the record, not by the input: authorizations are on every network user, and on no admin.
   const isNetworkUser = z.looseObject({ authorizations: z.unknown().refine((value) => value !== undefined) }).safeParse(body).success
   return {
-    id: identifiedSchema.safeParse(body).data?.id ?? '',
+    id: identifiedSchema.parse(body).id,
     ...(isNetworkUser ? toNetworkUser(body, networkIdOf(input, account)) : toAdmin(body, organizationId)),
     organizations: organizationId === undefined ? [] : [{ id: organizationId }],
     // Neither record holds licences: Meraki licenses organizations and devices.
@@ -69,14 +66,12 @@ export function toUser(body: unknown, input: CreateInput, account: AccountContex
   }
 }
 
-const toEmails = (email: string | null | undefined) => (email ? [{ email, is_primary: true }] : [])
-
 function toAdmin(body: unknown, organizationId: string | undefined): Omit<UnifiedUser, 'id'> {
   const admin = adminSchema.safeParse(body).data ?? {}
   const { accountStatus, orgAccess } = admin
   return {
     name: admin.name ?? null,
-    emails: toEmails(admin.email),
+    emails: toEmailList(admin.email),
     status: accountStatus ? (statuses[accountStatus] ?? accountStatus) : null,
     is_email_verified: accountStatus ? (verified[accountStatus] ?? null) : null,
     is_2fa_enabled: admin.twoFactorAuthEnabled ?? null,
@@ -99,7 +94,7 @@ function toNetworkUser(body: unknown, networkId: string | undefined): Omit<Unifi
   const isExpired = authorizations.length > 0 && authorizations.every(({ expiresAt }) => Date.parse(expiresAt ?? '') < Date.now())
   return {
     name: user.name ?? null,
-    emails: toEmails(user.email),
+    emails: toEmailList(user.email),
     status: isExpired ? 'inactive' : 'active',
     roles: [...(user.isAdmin ? ['admin'] : []), ...(user.accountType ? [user.accountType] : [])].map((name) => ({ id: name, name, ...(networkId && { workspace: networkId }) })),
     workspaces: networkId === undefined ? [] : [{ id: networkId }],

@@ -1,3 +1,4 @@
+import { firstText } from '../first-text.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
 
 /** Chooses the kind of user where `remote_data` leaves it open; read by Muster and never passed on. */
@@ -15,12 +16,12 @@ export function userTypeOf(input: CreateInput): UserType {
 }
 
 export function organizationIdOf(input: CreateInput, account: AccountContext): string | undefined {
-  return input.organizationId ?? configured(account, 'organization_id')
+  return input.organizationId ?? firstText(account.config.organization_id)
 }
 
 /** A workspace is a Meraki network. */
 export function networkIdOf(input: CreateInput, account: AccountContext): string | undefined {
-  return input.workspaceId ?? configured(account, 'workspace_id')
+  return input.workspaceId ?? firstText(account.config.workspace_id)
 }
 
 /** Created by POST and listed by GET. */
@@ -30,7 +31,12 @@ export function collectionPath(input: CreateInput, account: AccountContext): str
     : `/api/v1/organizations/${encodeURIComponent(organizationIdOf(input, account) ?? '')}/admins`
 }
 
-function configured(account: AccountContext, name: 'organization_id' | 'workspace_id'): string | undefined {
-  const value = account.config[name]
-  return typeof value === 'string' && value !== '' ? value : undefined
+/**
+ * Whether a refusal of the place is one of the whole account: its config names the place. A key's rights differ from organization to organization, so one
+ * that only the request names must not stop the others.
+ */
+export function isPlaceOfAccount(input: CreateInput | undefined, account: AccountContext | undefined): boolean {
+  if (input === undefined) return true
+  const [asked, own] = userTypeOf(input) === 'network' ? [input.workspaceId, account?.config.workspace_id] : [input.organizationId, account?.config.organization_id]
+  return asked === undefined || asked === own
 }

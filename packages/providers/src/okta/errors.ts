@@ -1,22 +1,38 @@
+import { isJsonObject } from '@muster/contracts/json'
 import { z } from 'zod'
 import { classifyByStatus } from '../classify.ts'
-import type { RemoteFailure, RemoteResponse } from '../provider.ts'
+import { primaryEmailPointer } from '../emails.ts'
+import { looseList, looseText } from '../loose-schema.ts'
+import { toPlainText } from '../plain-text.ts'
+import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { parseRetryAfter, serverTime } from '../retry-after.ts'
 
 const errorSchema = z.looseObject({
   errorCode: z.string(),
-  errorSummary: z.string().nullish(),
-  errorCauses: z.array(z.looseObject({ errorSummary: z.string() })).nullish(),
+  errorSummary: looseText,
+  errorId: looseText,
+  errorCauses: looseList(z.looseObject({ errorSummary: z.string() })),
 })
+
+/** "Resource not found": a 404 without this code is not Okta's word. */
+const NOT_FOUND = 'E0000007'
+
+export function isAbsent({ status, body }: RemoteResponse): boolean {
+  return status === 404 && errorSchema.safeParse(body).data?.errorCode === NOT_FOUND
+}
+
+/** Every answer has the header; a failure names itself, too. */
+export function toProviderRequestId({ headers, body }: RemoteResponse): string | undefined {
+  return headers['x-okta-request-id'] ?? errorSchema.safeParse(body).data?.errorId ?? undefined
+}
 
 /** The bucket is a minute wide, so nothing longer is believed. */
 const MAX_RESET_MS = 65_000
 
 /** Profile attributes as they begin a cause ("login: …"), and the unified field each is made from. */
-const pointers: Record<string, string> = {
+const pointers: Readonly<Record<string, string>> = {
   login: '/username',
-  email: '/emails/0/email',
-  secondEmail: '/emails/1/email',
+  secondEmail: '/emails',
   firstName: '/first_name',
   lastName: '/last_name',
   mobilePhone: '/phones',
@@ -26,7 +42,15 @@ const pointers: Record<string, string> = {
   preferredLanguage: '/languages/0',
 }
 
-export function classifyFailure(response: RemoteResponse): RemoteFailure {
+function pointerOf(attribute: string | undefined, input: CreateInput | undefined): { pointer?: string } {
+  if (attribute === undefined) return {}
+  const given = input?.user.remote_data?.profile
+  if (isJsonObject(given) && Object.hasOwn(given, attribute)) return { pointer: `/remote_data/profile/${attribute}` }
+  if (attribute === 'email') return { pointer: primaryEmailPointer(input) }
+  return Object.hasOwn(pointers, attribute) ? { pointer: pointers[attribute] } : {}
+}
+
+export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
   const { status, headers } = response
   const challenge = headers['www-authenticate'] ?? ''
   // A missing scope comes with an empty body: the header is all there is.
@@ -36,10 +60,10 @@ export function classifyFailure(response: RemoteResponse): RemoteFailure {
   const error = errorSchema.safeParse(response.body)
   if (!error.success) return { ...classifyByStatus(response), ...(status === 429 ? throttled(response) : {}) }
   const causes = error.data.errorCauses?.map((cause) => cause.errorSummary) ?? []
-  const message = [error.data.errorSummary, ...causes].filter(Boolean).join(' — ')
-  const attribute = /^(?:Api validation failed: )?(\w+)(?::|$)/
-  const named = causes.map((cause) => attribute.exec(cause)?.[1]).find((name) => name && pointers[name]) ?? attribute.exec(error.data.errorSummary ?? '')?.[1]
-  const pointer = named && pointers[named] ? { pointer: pointers[named] } : {}
+  const message = toPlainText([error.data.errorSummary, ...causes].filter(Boolean).join(' — ') || error.data.errorCode) || `Okta answered ${status}.`
+  const attributes = [...causes, error.data.errorSummary ?? ''].map((text) => /^(?:Api validation failed: )?(\w+)(?::|$)/.exec(text)?.[1])
+  const named = attributes.find((attribute) => pointerOf(attribute, input).pointer !== undefined)
+  const pointer = pointerOf(named, input)
 
   switch (error.data.errorCode) {
     case 'E0000047':

@@ -32,6 +32,7 @@ describeProvider(okta, {
   },
   created: json(200, created),
   foundResponse: json(200, created),
+  absent: [error(404, 'E0000007', 'Not found: Resource not found: ada.lovelace@example.com (User)')],
   user: {
     id: '00u14y6xs81Lh9wJV698',
     first_name: 'Ada',
@@ -107,6 +108,19 @@ describe('Okta answers', () => {
 })
 
 describe('Okta failures', () => {
+  test('is reported by the id that support asks for, of the answer or else of the failure', () => {
+    expect(okta.toProviderRequestId?.(json(200, created, { 'x-okta-request-id': '3e3d0a2fd47e' }))).toBe('3e3d0a2fd47e')
+    expect(okta.toProviderRequestId?.(error(400, 'E0000001', 'Api validation failed: login'))).toBe('oae1')
+    expect(okta.toProviderRequestId?.(text(502, '<html>'))).toBeUndefined()
+  })
+
+  test('a refused value is looked for where the request gave it', () => {
+    const refusal = error(400, 'E0000001', 'Api validation failed: email', ['email: Does not match required pattern'])
+    const emails = [{ email: 'a@x.example' }, { email: 'b@x.example', is_primary: true }]
+    expect(okta.classifyFailure(refusal, { ...minimal, user: { ...minimal.user, emails } }).pointer).toBe('/emails/1/email')
+    expect(okta.classifyFailure(refusal, { ...minimal, user: { ...minimal.user, remote_data: { profile: { email: 'x' } } } }).pointer).toBe('/remote_data/profile/email')
+  })
+
   test.each([
     ['a duplicate login', error(400, 'E0000001', 'Api validation failed: login', ['login: An object with this field already exists in the current organization']), 'user_exists', 'rejected', '/username'],
     ['an unknown attribute', error(400, 'E0000001', 'Api validation failed: newUser', ["Property name 'notValid' is not defined in profile"]), 'provider_validation_failed', 'rejected', undefined],

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { oktaAuthentications } from './authentication.ts'
-import { classifyFailure } from './errors.ts'
-import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
-import { isAbsent, parseCreated, parseFound, toUser } from './response.ts'
+import { classifyFailure, isAbsent, toProviderRequestId } from './errors.ts'
+import { toNaturalKey } from './identity.ts'
+import { toCreateRequest, toFindRequest } from './request.ts'
+import { parseCreated, parseFound, toUser } from './response.ts'
+import { validate } from './validate.ts'
 
 export const okta: Provider = {
   id: 'okta',
@@ -58,4 +60,5 @@ export const okta: Provider = {
   isAbsent,
   toCheckRequest: () => ({ method: 'GET', path: '/api/v1/users', query: { limit: 1 } }),
   classifyFailure,
+  toProviderRequestId,
 }

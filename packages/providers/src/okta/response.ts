@@ -1,28 +1,29 @@
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import type { CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
-import { toNaturalKey } from './request.ts'
+import { looseText } from '../loose-schema.ts'
+import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
+import { foldLogin, toNaturalKey } from './identity.ts'
 
 const userSchema = z.looseObject({
-  id: z.string(),
-  status: z.string().nullish(),
-  created: z.string().nullish(),
-  activated: z.string().nullish(),
-  statusChanged: z.string().nullish(),
-  lastLogin: z.string().nullish(),
-  lastUpdated: z.string().nullish(),
+  id: z.string().min(1),
+  status: looseText,
+  created: looseText,
+  activated: looseText,
+  statusChanged: looseText,
+  lastLogin: looseText,
+  lastUpdated: looseText,
   profile: z.looseObject({
-    login: z.string().nullish(),
-    email: z.string().nullish(),
-    secondEmail: z.string().nullish(),
-    firstName: z.string().nullish(),
-    lastName: z.string().nullish(),
-    displayName: z.string().nullish(),
-    mobilePhone: z.string().nullish(),
-    primaryPhone: z.string().nullish(),
-    timezone: z.string().nullish(),
-    preferredLanguage: z.string().nullish(),
-    locale: z.string().nullish(),
+    login: looseText,
+    email: looseText,
+    secondEmail: looseText,
+    firstName: looseText,
+    lastName: looseText,
+    displayName: looseText,
+    mobilePhone: looseText,
+    primaryPhone: looseText,
+    timezone: looseText,
+    preferredLanguage: looseText,
+    locale: looseText,
   }),
 })
 
@@ -46,16 +47,12 @@ export function parseCreated(response: RemoteResponse): CreatedUser | undefined 
   return user.success ? { remoteId: user.data.id, body: response.body } : undefined
 }
 
-export function isAbsent(response: RemoteResponse): boolean {
-  return response.status === 404
-}
-
-export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | undefined {
+export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
   const user = userSchema.safeParse(response.body)
-  if (!user.success) return undefined
-  const found = toNaturalKey({ user: { username: user.data.profile.login ?? '' }, remoteQuery: {} })
+  const login = user.data?.profile.login
+  if (!user.success || !login) return 'unreadable'
   // The path also matches an id and the part before the @ of another login.
-  if (found.value !== toNaturalKey(input).value) return undefined
+  if (foldLogin(login) !== toNaturalKey(input).value) return undefined
   return { remoteId: user.data.id, createdAt: user.data.created ?? null, body: response.body }
 }
 

@@ -1,17 +1,19 @@
 import { z } from 'zod'
 import { classifyByStatus } from '../classify.ts'
+import { primaryEmailPointer } from '../emails.ts'
+import { looseList, looseText } from '../loose-schema.ts'
+import { toPlainText } from '../plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 
 /** The REST API answers failures as a list; `fields` comes with those of a record only. */
 const errorsSchema = z
-  .array(z.looseObject({ errorCode: z.string(), message: z.string().nullish(), fields: z.array(z.string()).nullish() }))
+  .array(z.looseObject({ errorCode: z.string(), message: looseText, fields: looseList(z.string()) }))
   .min(1)
 
 /** The daily allocation is a rolling 24 hours, so calls come back little by little; Salesforce sends no Retry-After. */
 const DAILY_LIMIT_WAIT_MS = 60 * 60 * 1000
 /** Long requests must end first. */
 const CONCURRENCY_WAIT_MS = 5_000
-const MAX_MESSAGE_LENGTH = 1_000
 
 /** Fields of User, and the unified field each is made from. */
 const pointers = new Map(Object.entries({
@@ -38,20 +40,16 @@ const codePointers = new Map(Object.entries({
   JSON_PARSER_ERROR: '/remote_data',
 }))
 
-/** Texts hold HTML, mostly line breaks. */
-const toPlainText = (html: string): string =>
-  html
-    .replace(/<[^<>]*>/g, ' ')
-    .replace(/\s+/g, ' ')
-    .trim()
+/** No status stands for nobody: the look-up is a query, and answers without rows. */
+export const isAbsent = (): boolean => false
 
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
   const errors = errorsSchema.safeParse(response.body)
   const [error] = errors.success ? errors.data : []
   // A 2xx that cannot be read, and pages of gateways and of maintenance.
   if (!error || !errors.success || response.status < 300) return classifyByStatus(response)
-  const said = errors.data.map((each) => toPlainText(each.message ?? '')).filter(Boolean)
-  const message = (said.length > 0 ? said.join(' — ') : error.errorCode || `The provider answered ${response.status}.`).slice(0, MAX_MESSAGE_LENGTH)
+  const said = errors.data.map((each) => each.message).filter(Boolean).join(' — ')
+  const message = toPlainText(said || error.errorCode) || `Salesforce answered ${response.status}.`
   const found = toPointer(error.errorCode, error.fields ?? [], message, input)
   const pointer = found ? { pointer: found } : {}
   const invalid: RemoteFailure = { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
@@ -96,16 +94,10 @@ function toPointer(errorCode: string, fields: readonly string[], message: string
   const column = errorCode === 'INVALID_FIELD' ? /'(\w+)'/.exec(message)?.[1] : undefined
   for (const field of [...fields, ...(column ? [column] : [])]) {
     if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field)) return `/remote_data/${field}`
-    const pointer = field === 'Email' ? emailPointer(input) : pointers.get(field)
+    const pointer = field === 'Email' ? primaryEmailPointer(input) : pointers.get(field)
     if (pointer) return pointer
   }
-  return errorCode === 'INVALID_EMAIL_ADDRESS' ? emailPointer(input) : codePointers.get(errorCode)
-}
-
-/** Only the primary address was sent. */
-function emailPointer(input: CreateInput | undefined): string {
-  const primary = input?.user.emails?.findIndex((entry) => entry.is_primary) ?? 0
-  return `/emails/${Math.max(0, primary)}/email`
+  return errorCode === 'INVALID_EMAIL_ADDRESS' ? primaryEmailPointer(input) : codePointers.get(errorCode)
 }
 
 /** The profile decides the licence; a feature licence is asked for by a UserPermissions… flag, and both have the same error. */

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { salesforceAuthentications } from './authentication.ts'
-import { classifyFailure } from './errors.ts'
-import { lookUps, toCreateRequest, toFindRequest, toNaturalKey, toReadRequest, validate } from './request.ts'
-import { isAbsent, parseCreated, parseFound, toUser } from './response.ts'
+import { classifyFailure, isAbsent } from './errors.ts'
+import { toNaturalKey } from './identity.ts'
+import { lookUps, toCreateRequest, toFindRequest, toReadRequest } from './request.ts'
+import { parseCreated, parseFound, parseRead, toUser } from './response.ts'
 import { DEFAULT_API_VERSION, toQuery } from './soql.ts'
+import { isGivenElsewhere, validate } from './validate.ts'
 
 export const salesforce: Provider = {
   id: 'salesforce',
@@ -70,19 +72,21 @@ export const salesforce: Provider = {
     'id', 'first_name', 'last_name', 'name', 'title', 'username', 'emails', 'phones', 'status', 'roles', 'avatar', 'timezone', 'languages', 'bio', 'created_at', 'updated_at', 'last_login_at',
   ],
   quirks: [
-    'roles[] must name a profile (id 00e…, or its name) and may name a role (id 00E…, or its name): the ids differ by the case of one letter.',
+    'roles[] must name a profile (id 00e…, or its name) unless the account\'s config or remote_data.ProfileId does, and may name a role (id 00E…, or its name): the ids differ by the case of one letter.',
     'Usernames are unique over all Salesforce orgs and are never freed; without one the primary e-mail is taken, with the account\'s username_suffix after it.',
     'Salesforce takes no password on create and sends no welcome mail: the user logs in by single sign-on, or after an administrator has reset the password.',
     'timezone must be one of the zones that the org lists; older spellings are translated both ways.',
     'Alias, locale, language and e-mail encoding are derived, and can be set in remote_data (Alias, LocaleSidKey, LanguageLocaleKey, EmailEncodingKey).',
     'Every active user takes a licence of the profile\'s kind; status inactive creates without one.',
   ],
+  isGivenElsewhere,
   validate,
   toNaturalKey,
   lookUps,
   toCreateRequest,
   parseCreated,
   toReadRequest,
+  parseRead,
   toUser,
   toFindRequest,
   parseFound,

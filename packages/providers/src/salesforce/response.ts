@@ -1,42 +1,43 @@
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse } from '../provider.ts'
+import { toEmailList } from '../emails.ts'
+import { looseFlag, looseText } from '../loose-schema.ts'
+import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
+import { toNaturalKey } from './identity.ts'
 import { toLanguageTag } from './languages.ts'
-import { toNaturalKey } from './request.ts'
 import { toRecords } from './soql.ts'
 import { toIanaTimeZone } from './time-zones.ts'
 
-const text = z.string().nullish()
-const named = z.looseObject({ Name: text }).nullish()
+const named = z.looseObject({ Name: looseText }).nullish().catch(null)
 
 /** Which fields come depends on the org's features and on what its integration user may read. */
 const userSchema = z.looseObject({
   Id: z.string().min(1),
-  Username: text,
-  FirstName: text,
-  LastName: text,
-  Name: text,
-  Title: text,
-  Email: text,
-  Phone: text,
-  MobilePhone: text,
-  Fax: text,
-  Extension: text,
-  IsActive: z.boolean().nullish(),
-  TimeZoneSidKey: text,
-  LanguageLocaleKey: text,
-  AboutMe: text,
-  FullPhotoUrl: text,
-  MediumPhotoUrl: text,
-  SmallPhotoUrl: text,
-  ProfileId: text,
+  Username: looseText,
+  FirstName: looseText,
+  LastName: looseText,
+  Name: looseText,
+  Title: looseText,
+  Email: looseText,
+  Phone: looseText,
+  MobilePhone: looseText,
+  Fax: looseText,
+  Extension: looseText,
+  IsActive: looseFlag,
+  TimeZoneSidKey: looseText,
+  LanguageLocaleKey: looseText,
+  AboutMe: looseText,
+  FullPhotoUrl: looseText,
+  MediumPhotoUrl: looseText,
+  SmallPhotoUrl: looseText,
+  ProfileId: looseText,
   Profile: named,
-  UserRoleId: text,
+  UserRoleId: looseText,
   UserRole: named,
-  LastLoginDate: text,
-  CreatedDate: text,
-  LastModifiedDate: text,
-  SystemModstamp: text,
+  LastLoginDate: looseText,
+  CreatedDate: looseText,
+  LastModifiedDate: looseText,
+  SystemModstamp: looseText,
 })
 
 const createdSchema = z.looseObject({ id: z.string().min(1), success: z.literal(true) })
@@ -53,22 +54,23 @@ function toTimestamp(value: string | null | undefined): string | null {
   return Number.isNaN(at) ? null : new Date(at).toISOString()
 }
 
-export function parseFound(response: RemoteResponse, input: CreateInput, account: AccountContext): FoundUser | undefined {
-  const wanted = toNaturalKey(input, account).value
-  for (const record of toRecords(response.body)) {
-    const { data } = userSchema.safeParse(record)
-    if (data?.Username?.toLowerCase() === wanted) return { remoteId: data.Id, createdAt: toTimestamp(data.CreatedDate), body: record }
-  }
-  return undefined
+/** The record alone, in the shape that a look-up gives, too. */
+export function parseRead(response: RemoteResponse): unknown {
+  return toRecords(response.body)?.find((record) => userSchema.safeParse(record).success)
 }
 
 /** A query that finds nobody answers 200 without rows. */
-export const isAbsent = (): boolean => false
+export function parseFound(response: RemoteResponse, input: CreateInput, account: AccountContext): FoundUser | Unreadable | undefined {
+  const rows = toRecords(response.body)?.map((body) => ({ body, user: userSchema.safeParse(body).data }))
+  if (!rows) return 'unreadable'
+  const wanted = toNaturalKey(input, account).value
+  const found = rows.find(({ user }) => user?.Username?.toLowerCase() === wanted)
+  if (found?.user) return { remoteId: found.user.Id, createdAt: toTimestamp(found.user.CreatedDate), body: found.body }
+  return rows.every(({ user }) => user?.Username) ? undefined : 'unreadable'
+}
 
-/** Reads the record, alone or in the query answer that it came in. Of a body without one, nothing is known. */
 export function toUser(body: unknown): UnifiedUser {
-  const { data: user } = userSchema.safeParse(toRecords(body)[0] ?? body)
-  if (!user) return { id: '' }
+  const user = userSchema.parse(body)
   const names = [user.FirstName, user.LastName].filter(Boolean).join(' ')
   return {
     id: user.Id,
@@ -77,7 +79,7 @@ export function toUser(body: unknown): UnifiedUser {
     name: user.Name ?? (names || null),
     title: user.Title ?? null,
     username: user.Username ?? null,
-    emails: user.Email ? [{ email: user.Email, is_primary: true }] : [],
+    emails: toEmailList(user.Email),
     phones: [
       ...(user.Phone ? [{ number: user.Phone, ...(user.Extension && { extension: user.Extension }), type: 'work' }] : []),
       ...(user.MobilePhone ? [{ number: user.MobilePhone, type: 'mobile' }] : []),

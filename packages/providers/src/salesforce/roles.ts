@@ -1,6 +1,9 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import { z } from 'zod'
-import { UnresolvedInputError, type AccountContext, type CreateInput, type LookUp } from '../provider.ts'
+import { unreadableAnswer } from '../classify.ts'
+import { firstText } from '../first-text.ts'
+import { UnresolvedInputError, type AccountContext, type CreateInput, type LookUp, type RemoteResponse } from '../provider.ts'
+import { remoteText } from './identity.ts'
 import { quote, toQuery, toRecords } from './soql.ts'
 
 /**
@@ -21,19 +24,14 @@ interface GivenRoles {
   fallback?: string
 }
 
-function textAt(input: CreateInput, key: string): string | undefined {
-  const value = input.user.remote_data?.[key]
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
 /** remote_data names ids only, and wins. */
 function readRoles(input: CreateInput, account: AccountContext): GivenRoles {
   const roles = (input.user.roles ?? []).map((role, index) => ({ role, pointer: `/roles/${index}` }))
   const idOf = (kind: Kind) => roles.find(({ role }) => role.id !== undefined && kindOf(role.id) === kind)?.role.id
-  const profileId = textAt(input, 'ProfileId') ?? idOf('profile')
-  const roleId = textAt(input, 'UserRoleId') ?? idOf('role')
+  const profileId = remoteText(input, 'ProfileId') ?? idOf('profile')
+  const roleId = remoteText(input, 'UserRoleId') ?? idOf('role')
   const names = roles.flatMap(({ role, pointer }) => (!role.id && role.name ? [{ name: role.name, pointer: `${pointer}/name` }] : []))
-  const fallback = typeof account.config.profile === 'string' && account.config.profile !== '' ? account.config.profile : undefined
+  const fallback = firstText(account.config.profile)
   return { ...(profileId && { profileId }), ...(roleId && { roleId }), names, ...(fallback && !profileId && { fallback }) }
 }
 
@@ -89,14 +87,20 @@ const profileSchema = z.looseObject({
 })
 const roleSchema = z.looseObject({ Id: z.string(), Name: z.string(), DeveloperName: z.string().nullish() })
 
-const toProfileRow = (record: unknown): Row[] => {
+function toProfileRow(record: unknown): Row | undefined {
   const { data } = profileSchema.safeParse(record)
-  return data ? [{ id: data.Id, names: [data.Name], label: `profile ${data.Id} "${data.Name}"${data.UserLicense?.Name ? ` (licence ${data.UserLicense.Name})` : ''}` }] : []
+  return data && { id: data.Id, names: [data.Name], label: `profile ${data.Id} "${data.Name}"${data.UserLicense?.Name ? ` (licence ${data.UserLicense.Name})` : ''}` }
 }
-const toRoleRow = (record: unknown): Row[] => {
+
+function toRoleRow(record: unknown): Row | undefined {
   const { data } = roleSchema.safeParse(record)
-  if (!data) return []
-  return [{ id: data.Id, names: [data.Name, ...(data.DeveloperName ? [data.DeveloperName] : [])], label: `role ${data.Id} "${data.Name}"${data.DeveloperName ? ` (${data.DeveloperName})` : ''}` }]
+  return data && { id: data.Id, names: [data.Name, ...(data.DeveloperName ? [data.DeveloperName] : [])], label: `role ${data.Id} "${data.Name}"${data.DeveloperName ? ` (${data.DeveloperName})` : ''}` }
+}
+
+function readRows(response: RemoteResponse, toRow: (record: unknown) => Row | undefined): Row[] {
+  const rows = toRecords(response.body)?.map(toRow)
+  if (!rows?.every((row) => row !== undefined)) throw unreadableAnswer(response)
+  return rows
 }
 
 export function roleLookUps(input: CreateInput, account: AccountContext): LookUp[] {
@@ -111,7 +115,7 @@ export function roleLookUps(input: CreateInput, account: AccountContext): LookUp
             key: profileKey(profiles),
             request: toQuery(account, `SELECT Id,Name,UserType,UserLicense.Name FROM Profile WHERE Name IN ${list(profiles)}`),
             placeholder: assume('profile', assumedProfiles),
-            parse: ({ body }) => toRecords(body).flatMap(toProfileRow),
+            parse: (response) => readRows(response, toProfileRow),
           } satisfies LookUp,
         ]),
     ...(roles.length === 0
@@ -121,7 +125,7 @@ export function roleLookUps(input: CreateInput, account: AccountContext): LookUp
             key: roleKey(roles),
             request: toQuery(account, `SELECT Id,DeveloperName,Name FROM UserRole WHERE DeveloperName IN ${list(roles)} OR Name IN ${list(roles)}`),
             placeholder: assume('role', roles),
-            parse: ({ body }) => toRecords(body).flatMap(toRoleRow),
+            parse: (response) => readRows(response, toRoleRow),
           } satisfies LookUp,
         ]),
   ]

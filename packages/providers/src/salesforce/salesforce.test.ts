@@ -34,16 +34,23 @@ describeProvider(salesforce, {
     user: {
       ...minimal.user,
       phones: [{ number: '+44 20 0000 0000', extension: '7', type: 'work' }, { number: '+44 7000 000000', type: 'mobile' }],
-      roles: [{ id: PROFILE }, { id: ROLE }],
+      roles: [{ name: 'Standard User' }, { name: 'CEO' }],
+      timezone: 'UTC',
       languages: ['en-GB'],
       status: 'active',
       remote_data: { FederationIdentifier: 'ada' },
     },
     remoteQuery: {},
   },
+  found: {
+    'profiles ["Standard User","CEO"]': [{ id: PROFILE, names: ['Standard User'], label: 'profile' }],
+    'roles ["Standard User","CEO"]': [{ id: ROLE, names: ['CEO', 'CEO'], label: 'role' }],
+    'time zones': ['GMT'],
+  },
   created: json(201, created),
-  record: queried,
+  readResponse: json(200, queried),
   foundResponse: json(200, queried),
+  absent: [json(200, { totalSize: 0, done: true, records: [] })],
   user: {
     id: '005dM00000awSFJQA2',
     first_name: 'Ada',
@@ -167,6 +174,15 @@ describe('Salesforce problems', () => {
     ['an entry without id and name', { roles: [{ id: PROFILE }, { group: 'x' }] }, ['required /roles/1']],
   ])('%s', (_, user, problems) => {
     expect(problemsOf(user)).toEqual(problems)
+  })
+
+  test('what the account or remote_data gives need not be given twice', () => {
+    const user = { username: 'ada@acme.example', remote_data: { Email: 'ada@example.com', FirstName: 'Ada', LastName: 'Lovelace', TimeZoneSidKey: 'GMT' } }
+    const pointersOf = (given: CreateInput['user'], config: JsonObject = {}) => checkInput(salesforce, { user: given, remoteQuery: {} }, withConfig(config)).problems.map(({ pointer }) => pointer)
+    expect(pointersOf(user)).toEqual(['/roles'])
+    expect(pointersOf(user, { profile: 'Standard User' })).toEqual([])
+    expect(pointersOf({ ...user, remote_data: { ...user.remote_data, ProfileId: PROFILE } })).toEqual([])
+    expect(salesforce.toNaturalKey({ user: { remote_data: user.remote_data }, remoteQuery: {} }, account).value).toBe('ada@example.com')
   })
 
   test('a role alone will do where the account or remote_data has the profile', () => {
@@ -352,8 +368,9 @@ describe('Salesforce answers', () => {
     expect(salesforce.parseFound(json(200, queried), minimal, account)).toEqual({ remoteId: '005dM00000awSFJQA2', createdAt: '2026-05-01T07:25:37.000Z', body: record })
   })
 
-  test('a read that shows nobody is not an error', () => {
-    expect(salesforce.toUser({ totalSize: 0, done: true, records: [] }, minimal, account)).toEqual({ id: '' })
+  test('a read gives the bare record, as a look-up does', () => {
+    expect(salesforce.parseRead?.(json(200, queried))).toEqual(record)
+    expect(salesforce.parseRead?.(json(200, { totalSize: 0, done: true, records: [] }))).toBeUndefined()
   })
 })
 

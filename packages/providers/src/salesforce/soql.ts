@@ -16,8 +16,7 @@ export const toQuery = (account: AccountContext, soql: string): RemoteRequest =>
 
 const resultSchema = z.looseObject({ records: z.array(z.unknown()) })
 
-/** The rows of a query's answer; none when it is no such answer. */
-export function toRecords(body: unknown): unknown[] {
-  const result = resultSchema.safeParse(body)
-  return result.success ? result.data.records : []
+/** The rows of a query's answer; undefined when it is no such answer. */
+export function toRecords(body: unknown): unknown[] | undefined {
+  return resultSchema.safeParse(body).data?.records
 }
