@@ -34,7 +34,7 @@ export async function testAccount({ store, http, allowedHosts }: { store: Store;
   const failed = (failure: RemoteFailure): AccountTest => ({ ok: false, status: statusAfter(failure), message: String(blotOut(failure.message, secrets)), calls })
   try {
     const response = await connection.read('check', provider.toCheckRequest(toAccountContext(account)))
-    return isSuccess(response) ? { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls } : failed(provider.classifyFailure(response))
+    return isSuccess(response) ? { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls } : failed(provider.classifyFailure(response, undefined, { purpose: 'check', account: toAccountContext(account) }))
   } catch (error) {
     if (error instanceof RemoteFailureError) return failed(error.failure)
     throw error

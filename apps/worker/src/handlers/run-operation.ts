@@ -6,7 +6,7 @@ import { blotOut, secretStrings } from '@muster/contracts/secrets'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import { attemptCreate, type AttemptResult } from '@muster/providers/attempt'
 import { connect, isSuccess, type Connection } from '@muster/providers/connection'
-import { RemoteFailureError, type CreateInput, type LookUp, type Provider } from '@muster/providers/provider'
+import { RemoteFailureError, type AccountContext, type CreateInput, type LookUp, type Provider } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
@@ -110,7 +110,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         onConflict: record.head.onConflict,
         unknown: record.state.unknown,
         expiresAt: record.state.expiresAt,
-        lookUp: (lookUp) => lookUps.get(account.id, lookUp, () => runLookUp(provider, connection, lookUp)),
+        lookUp: (lookUp) => lookUps.get(account.id, lookUp, () => runLookUp(provider, accountContext, connection, lookUp)),
         recordIntent: async (warnings: Warning[]) => {
           context.signal.throwIfAborted()
           record = await store.operations.save(record, recordIntent(record.state, warnings, Date.now()))
@@ -131,7 +131,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
     if (result.kind === 'succeeded') {
       moods.answered(account.id)
-      const { stored, warning } = toStoredResult(provider, result.remoteId, result.body, input, accountContext, secrets)
+      const { stored, warning } = toStoredResult(provider, result, input, accountContext, secrets)
       await finish({ outcome: 'succeeded', how: result.outcome, remoteId: result.remoteId, warnings: warning ? [...result.warnings, warning] : result.warnings }, stored)
       return { kind: 'done' }
     }
@@ -163,19 +163,21 @@ function toVerdict(state: OperationState): Verdict {
   return isFinished(state) ? { kind: 'done' } : { kind: 'again', at: state.nextAttemptAt ?? Date.now() }
 }
 
-async function runLookUp(provider: Provider, connection: Connection, lookUp: LookUp): Promise<unknown> {
+async function runLookUp(provider: Provider, account: AccountContext, connection: Connection, lookUp: LookUp): Promise<unknown> {
   const response = await connection.read('look_up', lookUp.request)
-  if (!isSuccess(response) && !provider.isAbsent(response)) throw new RemoteFailureError(provider.classifyFailure(response), response)
+  if (!isSuccess(response) && !provider.isAbsent(response)) throw new RemoteFailureError(provider.classifyFailure(response, undefined, { purpose: 'look_up', account }), response)
   return lookUp.parse(response)
 }
 
 /** The user was created, whatever its record looks like: a mapping that fails leaves the id and the raw body. */
-function toStoredResult(provider: Provider, remoteId: string, body: unknown, input: CreateInput, account: { config: AccountRecord['config']; credentialType: AccountRecord['credentialType'] }, secrets: readonly string[]): { stored: StoredResult; warning?: Warning } {
+function toStoredResult(provider: Provider, result: AttemptResult & { kind: 'succeeded' }, input: CreateInput, account: AccountContext, secrets: readonly string[]): { stored: StoredResult; warning?: Warning } {
+  const { remoteId, body } = result
   const remoteData = blotOut(body ?? null, secrets)
-  if (body === undefined) return { stored: { user: { id: remoteId }, remoteData } }
+  const status = result.status === undefined ? {} : { status: result.status }
+  if (body === undefined) return { stored: { user: { id: remoteId, ...status }, remoteData } }
   try {
-    return { stored: { user: provider.toUser(body, input, account), remoteData } }
+    return { stored: { user: { ...provider.toUser(body, input, account), ...status }, remoteData } }
   } catch {
-    return { stored: { user: { id: remoteId }, remoteData }, warning: { code: 'unreadable', pointer: null, detail: `${provider.name} answered with a record that could not be mapped: only its id is given.` } }
+    return { stored: { user: { id: remoteId, ...status }, remoteData }, warning: { code: 'unreadable', pointer: null, detail: `${provider.name} answered with a record that could not be mapped: only its id is given.` } }
   }
 }
