@@ -72,6 +72,7 @@ export function normalizeUser(user: UnifiedUser): Record<string, unknown> {
   full.groups = user.groups?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null, organization: entry.organization ?? null })) ?? []
   full.licenses = user.licenses?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null, organization: entry.organization ?? null, last_active_at: toUtc(entry.last_active_at ?? null) })) ?? []
   for (const key of ['organizations', 'workspaces'] as const) full[key] = user[key]?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null })) ?? []
+  full.urls = user.urls?.map((entry) => ({ url: entry.url, type: entry.type ?? null })) ?? []
   full.languages = user.languages?.map(toLanguageTag) ?? []
   full.timezone = user.timezone ? toTimeZone(user.timezone) : null
   return full
@@ -79,12 +80,16 @@ export function normalizeUser(user: UnifiedUser): Record<string, unknown> {
 
 function lowerDomain(email: string): string {
   const at = email.lastIndexOf('@')
+  if (at === -1) return email
   return email.slice(0, at) + email.slice(at).toLowerCase()
 }
 
+/** A date, or a moment with its offset. Date.parse alone takes "never 1" for a day in 2001, and reads a time without offset in this machine's zone. */
+const ISO_8601 = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?(?:Z|[+-]\d{2}:?\d{2}))?$/i
+
 /** Salesforce writes offsets without a colon, ActiveCampaign in local time with an offset. */
 export function toUtc(value: unknown): unknown {
-  if (typeof value !== 'string') return value
+  if (typeof value !== 'string' || !ISO_8601.test(value)) return value
   const at = Date.parse(value.replace(/([+-]\d{2})(\d{2})$/, '$1:$2'))
   return Number.isNaN(at) ? value : new Date(at).toISOString()
 }
@@ -97,11 +102,34 @@ export function toLanguageTag(value: string): string {
   }
 }
 
+/** Names that IANA gave up and ICU, which Node answers with, keeps for stability (CLDR, supplemental/timezone: the aliases that are the other way round). */
+const renamedZones: Record<string, string> = {
+  'Africa/Asmera': 'Africa/Asmara',
+  'America/Buenos_Aires': 'America/Argentina/Buenos_Aires',
+  'America/Catamarca': 'America/Argentina/Catamarca',
+  'America/Coral_Harbour': 'America/Atikokan',
+  'America/Cordoba': 'America/Argentina/Cordoba',
+  'America/Godthab': 'America/Nuuk',
+  'America/Indianapolis': 'America/Indiana/Indianapolis',
+  'America/Jujuy': 'America/Argentina/Jujuy',
+  'America/Louisville': 'America/Kentucky/Louisville',
+  'America/Mendoza': 'America/Argentina/Mendoza',
+  'Asia/Calcutta': 'Asia/Kolkata',
+  'Asia/Katmandu': 'Asia/Kathmandu',
+  'Asia/Rangoon': 'Asia/Yangon',
+  'Asia/Saigon': 'Asia/Ho_Chi_Minh',
+  'Atlantic/Faeroe': 'Atlantic/Faroe',
+  'Europe/Kiev': 'Europe/Kyiv',
+  'Pacific/Enderbury': 'Pacific/Kanton',
+  'Pacific/Ponape': 'Pacific/Pohnpei',
+  'Pacific/Truk': 'Pacific/Chuuk',
+}
+
 export function toTimeZone(value: string): string {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone
+    const zone = new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone
+    return renamedZones[zone] ?? zone
   } catch {
     return value
   }
 }
-

@@ -19,7 +19,7 @@ export const redisUrlSchema = z.string().regex(/^rediss?:\/\//, 'must begin with
 /** @throws RangeError with one line that names every bad setting and no value. */
 export function readSettings<S extends z.ZodType>(schema: S, environment: Record<string, string | undefined>): z.output<S> {
   // An empty setting is an absent one: compose files write `NAME=`.
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''))
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   throw new RangeError(`Bad settings: ${parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ')}.`)
