@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { z } from 'zod'
 import { apiSettingsSchema } from '../apps/api/src/config.ts'
 import { RequestError } from '../apps/api/src/http/request-error.ts'
 import { workerSettingsSchema } from '../apps/worker/src/config.ts'
@@ -70,7 +69,7 @@ describe('links and names in the documents', () => {
 })
 
 describe('docs/operating.md', () => {
-  const settingsOf = { api: apiSettingsSchema.shape as Record<string, z.ZodType>, worker: workerSettingsSchema.shape as Record<string, z.ZodType> }
+  const settingsOf: Record<'api' | 'worker', Record<string, { safeParse(value: unknown): { success: boolean; data?: unknown } }>> = { api: apiSettingsSchema.shape, worker: workerSettingsSchema.shape }
   const documented = new Map(tableRows('docs/operating.md').flatMap(([name = '', readBy = '', byDefault = '']) => (/^`[A-Z][A-Z_]+`$/.test(name) ? [[uncode(name), { readBy, byDefault: uncode(byDefault) }]] : [])))
   const simulatorSettings = [...read('apps/simulator/src/config.ts').matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name)
 
