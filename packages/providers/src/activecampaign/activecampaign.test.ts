@@ -6,6 +6,7 @@ import { describeProvider, json, text } from '../../test/conformance.ts'
 import { baseUrlOf, checkOrigin } from '../base-url.ts'
 import { checkInput } from '../field-support.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
+import { judgeOwnership } from '../same-user.ts'
 import { activecampaign } from './provider.ts'
 
 const account: AccountContext = { config: { base_url: 'https://acme.api-us1.com' }, credentialType: 'api_token' }
@@ -168,6 +169,15 @@ describe('ActiveCampaign answers', () => {
 })
 
 const vendorError = (title: string, code: string, attribute: string) => ({ errors: [{ title, detail: '', code, source: { pointer: `/data/attributes/${attribute}` } }] })
+
+describe('ActiveCampaign users after a lost answer', () => {
+  test('a name of which remote_data changed a part is still ours', () => {
+    const input = withUser({ remote_data: { firstName: 'Jane' } })
+    const ownerOf = (firstName: string) => judgeOwnership(input, activecampaign.toUser({ user: { ...found.user, email: 'johndoe@example.com', firstName, lastName: 'Doe' } }, input, account), null, 0, 0)
+    expect(ownerOf('Jane')).toBe('unclear')
+    expect(ownerOf('Joan')).toBe('theirs')
+  })
+})
 
 describe('ActiveCampaign failures', () => {
   test.each([

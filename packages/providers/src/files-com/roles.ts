@@ -14,7 +14,6 @@ const roles = [
 export type RoleFlag = (typeof roles)[number]['flag']
 
 export const roleIds: readonly string[] = roles.map((role) => role.id)
-export const roleFlags: readonly RoleFlag[] = roles.map((role) => role.flag)
 
 /** What `toRoles` gives for the administrators of one group. Not among `roles`: it takes a call of its own once the user exists. */
 export const GROUP_ADMIN = 'group_admin'

@@ -1,3 +1,5 @@
+import { presentTimeZone } from '../time-zone-names.ts'
+
 /**
  * Files.com names time zones as Rails does ("Pacific Time (US & Canada)" in its own examples). Whether it takes IANA names too is not known.
  * Source of the pairs: ActiveSupport::TimeZone::MAPPING of Ruby on Rails. Each row: the IANA name in its present spelling, the label that is sent,
@@ -155,18 +157,12 @@ const covered: Readonly<Record<string, string>> = {
   'Asia/Ho_Chi_Minh': 'Hanoi',
 }
 
-/** One spelling for all that the tz database links (US/Pacific, Asia/Calcutta, Europe/Kiev, lower case); undefined for what is no IANA name. */
-function toOneSpelling(iana: string): string | undefined {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: iana }).resolvedOptions().timeZone
-  } catch {
-    return undefined
-  }
-}
+/** One for all names of a zone, in whatever case (US/Pacific, Asia/Calcutta, europe/kiev). */
+const keyOf = (iana: string): string => presentTimeZone(iana).toLowerCase()
 
 const ianaByLabel = new Map(zones.flatMap(([iana, ...labels]) => labels.map((label): [string, string] => [label, iana])))
-const labelByIana = new Map(zones.map(([iana, label]): [string | undefined, string] => [toOneSpelling(iana), label]))
-const coveredByIana = new Map(Object.entries(covered).map(([iana, label]): [string | undefined, string] => [toOneSpelling(iana), label]))
+const labelByZone = new Map(zones.map(([iana, label]): [string, string] => [keyOf(iana), label]))
+const coveredByZone = new Map(Object.entries(covered).map(([iana, label]): [string, string] => [keyOf(iana), label]))
 
 export interface RailsTimeZone {
   label: string
@@ -177,10 +173,9 @@ export interface RailsTimeZone {
 /** A Rails label stays what it is. */
 export function toRailsTimeZone(timezone: string): RailsTimeZone {
   if (ianaByLabel.has(timezone)) return { label: timezone, match: 'exact' }
-  const iana = toOneSpelling(timezone)
-  const exact = iana === undefined ? undefined : labelByIana.get(iana)
+  const exact = labelByZone.get(keyOf(timezone))
   if (exact !== undefined) return { label: exact, match: 'exact' }
-  const near = iana === undefined ? undefined : coveredByIana.get(iana)
+  const near = coveredByZone.get(keyOf(timezone))
   return near === undefined ? { label: timezone, match: 'unknown' } : { label: near, match: 'covered' }
 }
 

@@ -1,4 +1,5 @@
 import { bearer, parseTokenBody, signAssertion, toAccessToken } from '../authentication.ts'
+import { firstText } from '../first-text.ts'
 import { RemoteFailureError, type AccessToken, type AccountContext, type Authentications } from '../provider.ts'
 
 /** Covers creating and reading; the `.readonly` variant covers the look-up alone (discovery document, users.insert). */
@@ -8,7 +9,7 @@ const TOKEN_URL = 'https://oauth2.googleapis.com/token'
 
 /** Tokens come from one address for all customers, never from below the account's base_url. */
 function tokenUrlOf(account: AccountContext): string {
-  return typeof account.config.token_url === 'string' ? account.config.token_url : TOKEN_URL
+  return firstText(account.config.token_url) ?? TOKEN_URL
 }
 
 /** A consent can leave boxes unticked: the token then works, and creates nothing. The service account's answer names no scope. */

@@ -1,4 +1,5 @@
 import { bearer, parseTokenBody, toAccessToken } from '../authentication.ts'
+import { firstText } from '../first-text.ts'
 import { RemoteFailureError, type Authentications } from '../provider.ts'
 
 const TOKEN_URL = 'https://as.meraki.com/oauth/token'
@@ -13,7 +14,7 @@ export const merakiAuthentications: Authentications = {
     kind: 'token',
     async toTokenRequest({ client_id, client_secret, refresh_token }, account) {
       return {
-        url: typeof account.config.token_url === 'string' ? account.config.token_url : TOKEN_URL,
+        url: firstText(account.config.token_url) ?? TOKEN_URL,
         form: { grant_type: 'refresh_token', refresh_token },
         headers: { authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString('base64')}` },
       }

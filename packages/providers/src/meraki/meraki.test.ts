@@ -6,6 +6,7 @@ import { describeProvider, json, text } from '../../test/conformance.ts'
 import { isAllowedOrigin } from '../base-url.ts'
 import { checkInput } from '../field-support.ts'
 import { RemoteFailureError, type AccountContext, type CreateInput } from '../provider.ts'
+import { judgeOwnership } from '../same-user.ts'
 import { meraki } from './provider.ts'
 
 const fixture = (name: string) => JSON.parse(readFileSync(new URL(`fixtures/${name}.json`, import.meta.url), 'utf8')) as JsonObject
@@ -191,6 +192,14 @@ describe('Meraki answers', () => {
 
   test('an admin who never came was never active', () => {
     for (const lastActive of ['', null, undefined]) expect(meraki.toUser({ ...admin, lastActive }, minimal, account).last_active_at).toBeNull()
+  })
+
+  test('whoever has the address under another name is not ours, unless remote_data gave that name', () => {
+    const ownerOf = (input: CreateInput, name: string) => judgeOwnership(input, meraki.toUser({ ...admin, name }, input, account), null, 0, 0)
+    const tagged = withUser({ remote_data: { tags: [{ tag: 'west', access: 'full' }] } })
+    expect(ownerOf(tagged, 'Miles Meraki')).toBe('unclear')
+    expect(ownerOf(tagged, 'Mildred Meraki')).toBe('theirs')
+    expect(ownerOf(withUser({ remote_data: { name: 'Mildred Meraki' } }), 'Mildred Meraki')).toBe('unclear')
   })
 
   test('an odd field does not cost the user', () => {

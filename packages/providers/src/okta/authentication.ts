@@ -1,4 +1,5 @@
 import { bearer, parseTokenBody, signAssertion, toAccessToken } from '../authentication.ts'
+import { firstText } from '../first-text.ts'
 import { RemoteFailureError, type Authentications } from '../provider.ts'
 
 /** Enough to create and to read users; reading by okta.users.read alone would not do. */
@@ -10,13 +11,13 @@ export const oktaAuthentications: Authentications = {
     kind: 'token',
     async toTokenRequest({ client_id, private_key, key_id }, account, baseUrl, now) {
       // Only the org's own authorization server issues tokens for the management API, never /oauth2/default.
-      const url = typeof account.config.token_url === 'string' ? account.config.token_url : `${baseUrl}/oauth2/v1/token`
+      const url = firstText(account.config.token_url) ?? `${baseUrl}/oauth2/v1/token`
       const assertion = await signAssertion({ privateKey: private_key, keyId: key_id, claims: { iss: client_id, sub: client_id, aud: url }, lifetime: 300, now })
       return {
         url,
         form: {
           grant_type: 'client_credentials',
-          scope: typeof account.config.scopes === 'string' ? account.config.scopes : DEFAULT_SCOPES,
+          scope: firstText(account.config.scopes) ?? DEFAULT_SCOPES,
           client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
           client_assertion: assertion,
         },

@@ -1,4 +1,5 @@
 import { bearer, parseTokenBody, signAssertion, toAccessToken } from '../authentication.ts'
+import { firstText } from '../first-text.ts'
 import { RemoteFailureError, type AccessToken, type AccountContext, type Authentications } from '../provider.ts'
 
 const PRODUCTION = 'https://login.salesforce.com'
@@ -8,7 +9,7 @@ const SANDBOX = 'https://test.salesforce.com'
 const ASSERTION_SECONDS = 180
 
 const tokenUrl = (account: AccountContext, baseUrl: string): string =>
-  typeof account.config.token_url === 'string' ? account.config.token_url : `${baseUrl}/services/oauth2/token`
+  firstText(account.config.token_url) ?? `${baseUrl}/services/oauth2/token`
 
 /** The login host that the org belongs to; My Domains outside salesforce.com stand for themselves. */
 function audienceOf(account: AccountContext, url: string): string {

@@ -3,10 +3,10 @@ import { z } from 'zod'
 import { toEmailList } from '../emails.ts'
 import { looseFlag, looseText } from '../loose-schema.ts'
 import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
+import { presentTimeZone } from '../time-zone-names.ts'
 import { toNaturalKey } from './identity.ts'
 import { toLanguageTag } from './languages.ts'
 import { toRecords } from './soql.ts'
-import { toIanaTimeZone } from './time-zones.ts'
 
 const named = z.looseObject({ Name: looseText }).nullish().catch(null)
 
@@ -91,7 +91,7 @@ export function toUser(body: unknown): UnifiedUser {
       ...(user.UserRoleId ? [{ id: user.UserRoleId, name: user.UserRole?.Name ?? null }] : []),
     ],
     avatar: user.FullPhotoUrl ?? user.MediumPhotoUrl ?? user.SmallPhotoUrl ?? null,
-    timezone: user.TimeZoneSidKey ? toIanaTimeZone(user.TimeZoneSidKey) : null,
+    timezone: user.TimeZoneSidKey ? presentTimeZone(user.TimeZoneSidKey) : null,
     languages: user.LanguageLocaleKey ? [toLanguageTag(user.LanguageLocaleKey)] : [],
     bio: user.AboutMe ?? null,
     created_at: toTimestamp(user.CreatedDate),

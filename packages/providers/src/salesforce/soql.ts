@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { firstText } from '../first-text.ts'
 import type { AccountContext, RemoteRequest } from '../provider.ts'
 
 /** Seen in recorded traffic of May 2026; versions stay callable for years. */
 export const DEFAULT_API_VERSION = 'v66.0'
 
 export function dataPath(account: AccountContext): string {
-  const version = typeof account.config.api_version === 'string' ? account.config.api_version : DEFAULT_API_VERSION
+  const version = firstText(account.config.api_version) ?? DEFAULT_API_VERSION
   return `/services/data/${version.startsWith('v') ? version : `v${version}`}`
 }
 
