@@ -29,9 +29,10 @@ function filesUnder(folder: string): string[] {
 const files = filesUnder('.')
 const documents = files.filter((path) => path.endsWith('.md'))
 
-/** Cells of every table row of a document, without the rows of dashes. */
-function tableRows(path: string): string[][] {
-  return read(path)
+/** Cells of every table row of a document or one section of it, without the rows of dashes. */
+function tableRows(path: string, heading?: string): string[][] {
+  const text = read(path)
+  return (heading === undefined ? text : (text.split(`# ${heading}\n`)[1]?.split('\n## ')[0] ?? ''))
     .split('\n')
     .filter((line) => line.startsWith('| ') && !/^\|[-| ]+\|$/.test(line))
     .map((line) => line.replace(/^\| | \|$/g, '').split(' | ').map((cell) => cell.trim()))
@@ -81,11 +82,12 @@ describe('docs/operating.md', () => {
     for (const [name, { readBy, byDefault }] of documented) {
       const readers = [name in settingsOf.api ? 'API' : '', name in settingsOf.worker ? 'worker' : '', simulatorSettings.includes(name) ? 'simulator' : ''].filter(Boolean)
       expect(readBy, name).toBe(readers.join(', '))
-      const schema = settingsOf.api[name] ?? settingsOf.worker[name]
-      const value = schema?.safeParse(undefined)
-      if (value === undefined) continue
-      const isPlain = value.success && (typeof value.data === 'string' || typeof value.data === 'number')
-      expect(byDefault, name).toBe(isPlain ? String(value.data) : value.success ? 'none' : 'required')
+      for (const settings of Object.values(settingsOf)) {
+        const value = settings[name]?.safeParse(undefined)
+        if (value === undefined) continue
+        const isPlain = value.success && (typeof value.data === 'string' || typeof value.data === 'number')
+        expect(byDefault, name).toBe(isPlain ? String(value.data) : value.success ? 'none' : 'required')
+      }
     }
   })
 })
@@ -114,8 +116,9 @@ describe('docs/api.md', () => {
 
 describe('the other pages', () => {
   test('docs/operation-states.md explains every state and every outcome of an attempt', () => {
-    const names = tableRows('docs/operation-states.md').map(([name = '']) => uncode(name))
-    expect(names).toEqual(expect.arrayContaining([...operationStatuses, ...attemptOutcomes]))
+    const namesOf = (heading: string): string[] => tableRows('docs/operation-states.md', heading).map(([name = '']) => uncode(name)).slice(1)
+    expect(namesOf('The states of an operation')).toEqual([...operationStatuses])
+    expect(namesOf('Outcomes of an attempt')).toEqual([...attemptOutcomes])
   })
 
   test('docs/dependencies.md has a line for every direct dependency, and for nothing else', () => {
