@@ -10,6 +10,8 @@ export interface ClientEntry {
   operationId: string | null
   /** Answers other than 202, in order. */
   refusals: number[]
+  /** Their bodies, to look for secrets in. */
+  refusalBodies: string[]
 }
 
 export interface LoadOptions {
@@ -34,7 +36,7 @@ export async function submitAll(muster: Muster, { accounts, count, parallel, can
     const login = `user.${index}.${randomUUID().slice(0, 8)}`
     const body = { ...newUser(account.provider, login) }
     if ('password' in body || account.provider === 'okta') body.password = `${canary}-Aa1`
-    const entry: ClientEntry = { accountId: account.id, provider: account.provider, login, operationId: null, refusals: [] }
+    const entry: ClientEntry = { accountId: account.id, provider: account.provider, login, operationId: null, refusals: [], refusalBodies: [] }
     entries.push(entry)
     const key = randomUUID()
     const deadline = Date.now() + patienceMs
@@ -46,6 +48,7 @@ export async function submitAll(muster: Muster, { accounts, count, parallel, can
           return
         }
         entry.refusals.push(answer.status)
+        entry.refusalBodies.push(JSON.stringify(answer.body))
         // Anything but "not now" is an answer.
         if (answer.status !== 503 && answer.status !== 429) return
       } catch {

@@ -68,13 +68,18 @@ export async function judge(muster: Muster, entries: readonly ClientEntry[], can
   return verdict
 }
 
-/** Every key and value of Redis, its files, and every log line. */
+/** Every key and value of Redis, its files, every log line and every metric. */
 export async function findSecrets(muster: Muster, canaries: readonly string[]): Promise<string[]> {
   const found: string[] = []
   const look = (place: string, content: string | Buffer): void => {
     for (const canary of canaries) if (content.includes(canary)) found.push(place)
   }
   muster.logs().forEach((line) => look(`log: ${line.slice(0, 80)}`, line))
+  for (const program of [muster.api, ...muster.workers]) {
+    if (program.child.exitCode !== null || program.child.signalCode !== null) continue
+    const metrics = await fetch(`http://127.0.0.1:${String(program.listening.port)}/metrics`).then((response) => response.text(), () => '')
+    look('metrics', metrics)
+  }
   // Through the proxy where there is one: it leads to the Redis that is in use now.
   const redis = new Redis(muster.redisProxy ? `redis://127.0.0.1:${muster.redisProxy.port}` : muster.redis.url)
   redis.on('error', () => undefined)

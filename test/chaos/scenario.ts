@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { startMuster, type Muster, type MusterOptions, type ProviderName } from '../harness.ts'
 import { submitAll, type ClientEntry } from './client-ledger.ts'
-import { judge, type Verdict } from './invariants.ts'
+import { busiestWindow, judge, type Verdict } from './invariants.ts'
+import { demoAccounts } from '../../scripts/demo-accounts.mjs'
 import type { Random } from './random.ts'
 
 /** short: a part of `npm test`. full: `npm run chaos`. */
@@ -66,8 +67,13 @@ export async function onStage(options: StageOptions, play: (stage: Stage) => Pro
       canary,
       submit: (count, parallel = 8) => submitAll(muster, { accounts, count, parallel, canary }),
       async conclude(entries, figures = {}, broken = [], quietMs) {
-        const verdict = await judge(muster, entries, [canary], quietMs)
+        const verdict = await judge(muster, entries, [canary, ...providers.flatMap(secretsOf)], quietMs)
+        if (entries.some((entry) => entry.refusalBodies.some((body) => body.includes(canary)))) verdict.secrets.push('an answer of the API')
         const said = [...broken]
+        for (const provider of accountsEach === 1 ? providers : []) {
+          const most = busiestWindow(await muster.simulators[provider].ledger(), 1_000)
+          if (most > rate) said.push(`${provider} saw ${most} calls in one second, of ${rate}`)
+        }
         if (verdict.lost > 0) said.push(`${verdict.lost} acknowledged operations have no end`)
         if (verdict.twice > 0) said.push(`${verdict.twice} logins were created twice`)
         if (verdict.untrue > 0) said.push(`${verdict.untrue} states differ from the provider's ledger`)
@@ -78,6 +84,11 @@ export async function onStage(options: StageOptions, play: (stage: Stage) => Pro
   } finally {
     await muster.close()
   }
+}
+
+/** The tokens with which the accounts log in: canaries as good as any. */
+function secretsOf(provider: ProviderName): string[] {
+  return Object.entries(demoAccounts[provider]?.credentials ?? {}).flatMap(([name, value]) => (/token|key|secret/.test(name) ? [value] : []))
 }
 
 export const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10

@@ -147,7 +147,7 @@ const crossAccounts: Scenario = {
         ...(ids.size === 1 ? [] : [`one idempotency key made ${ids.size} operations`]),
         ...(answers.every((answer) => answer.status === 202 || answer.status === 409) ? [] : ['a parallel submit was answered with neither 202 nor 409']),
       ]
-      const entries = accepted.map((answer) => ({ accountId, provider: 'okta' as const, login, operationId: answer.body.id, refusals: [] }))
+      const entries = accepted.map((answer) => ({ accountId, provider: 'okta' as const, login, operationId: answer.body.id, refusals: [], refusalBodies: [] }))
       // Later ones may be accepted once an earlier one has ended: they find the user there.
       const result = await stage.conclude(entries, { accepted: accepted.length, 'refused with 409': answers.length - accepted.length }, broken)
       return { ...result, verdict: { ...result.verdict, untrue: 0 }, broken: result.broken.filter((text) => !text.includes('differ')) }
