@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { integratedAccountInputSchema } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
-import type { UnifiedUser, UnifiedUserInput } from '@muster/contracts/unified-user'
+import { unifiedUserInputSchema, type UnifiedUser, type UnifiedUserInput } from '@muster/contracts/unified-user'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSuccess } from '../src/connection.ts'
+import { checkAccount } from '../src/account-config.ts'
+import { attemptCreate } from '../src/attempt.ts'
+import { isSuccess, type Connection } from '../src/connection.ts'
 import { checkInput } from '../src/field-support.ts'
 import { RemoteFailureError, type AccountContext, type CreateInput, type Provider, type RemoteResponse } from '../src/provider.ts'
 
@@ -36,6 +40,8 @@ function freeze<T>(value: T): T {
 
 /** Success in a form that is no provider's: of a gateway, a portal, another product. */
 const foreignBodies: readonly unknown[] = ['', 'nonsense', null, 7, true, {}, { ok: true }, { error: 'maintenance' }, { unexpected: [] }, [7], [{}], [{ unexpected: 'shape' }], { user: 'ada' }, { user: {} }, { records: {} }, { records: [{}] }]
+
+const pageHeadings = ['What it creates', 'Connect an account', 'Fields', 'What is derived', 'Errors', 'Limits', 'After a lost answer', 'Good to know', 'Not verified']
 
 type Path = readonly string[]
 
@@ -146,10 +152,43 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       expect(provider.isAbsent(sample.foundResponse)).toBe(false)
     })
 
+    test('sends a create again after a lost answer only when the provider says that nobody is there', async () => {
+      const attempt = async (answer: RemoteResponse) => {
+        const sent: string[] = []
+        const connection: Connection = {
+          read: (purpose) => (purpose === 'find' ? Promise.resolve(answer) : Promise.reject(new Error(purpose))),
+          write: (purpose) => {
+            sent.push(purpose)
+            return Promise.resolve(json(500, {}))
+          },
+          clockOffsetMs: () => 0,
+        }
+        const options = { provider, account, input: minimal, connection, onConflict: 'fail', unknown: { firstSentAt: 0, lastSentAt: 0 }, expiresAt: Infinity } as const
+        const result = await attemptCreate({ ...options, lookUp: (lookUp) => Promise.resolve(found[lookUp.key]), recordIntent: () => Promise.resolve() })
+        return [result.kind, ...sent]
+      }
+      for (const response of sample.absent) expect([response, await attempt(response)]).toEqual([response, ['unknown', 'create']])
+      for (const body of foreignBodies) expect([body, await attempt(json(200, body))]).toEqual([body, ['retry']])
+      for (const status of [200, 403, 404, 500]) expect([status, ...(await attempt(text(status, '<html>')))]).not.toContain('create')
+    })
+
     test('takes a look-up of another form for no answer, never for "no such name"', () => {
       for (const lookUp of provider.lookUps?.(full, account) ?? []) {
         for (const body of foreignBodies) expect(() => lookUp.parse(json(200, body)), JSON.stringify(body)).toThrow(RemoteFailureError)
       }
+    })
+
+    test('has a page whose parts stand in one order, that names every field and whose bodies are accepted as they stand', () => {
+      const page = readFileSync(new URL(`../../../docs/providers/${provider.id}.md`, import.meta.url), 'utf8')
+      expect([...page.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)).toEqual(pageHeadings)
+      for (const field of Object.keys(provider.fields)) expect(page).toMatch(new RegExp(`^\\|[^|]*\`${field}\\b`, 'm'))
+      const bodies = [...page.matchAll(/^```json\n([^]*?)^```$/gm)].map(([, body = '']) => JSON.parse(body) as JsonObject)
+      const accounts = bodies.filter((body) => 'provider' in body).map((body) => integratedAccountInputSchema.parse(body))
+      for (const each of accounts) expect([each.provider, checkAccount(provider, each.config ?? {}, each.credentials, new Set())]).toEqual([provider.id, []])
+      expect(accounts.map((each) => each.credentials.type).sort()).toEqual(Object.keys(provider.authentications).sort())
+      const users = bodies.filter((body) => !('provider' in body)).map((body) => unifiedUserInputSchema.parse(body))
+      expect(users).not.toEqual([])
+      for (const user of users) expect(checkInput(provider, { ...minimal, user }, account)).toEqual({ problems: [], warnings: [] })
     })
 
     test('takes no success without a user in it for a create', () => {
