@@ -13,7 +13,7 @@ import { attemptOutcomes, operationStatuses } from '../packages/contracts/src/op
 import { routes } from '../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../packages/contracts/src/system-routes.ts'
 import { keys } from '../packages/store/src/keys.ts'
-import { startMuster, type Muster, type ProviderName } from './harness.ts'
+import { newUser, startMuster, type Muster, type ProviderName } from './harness.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -255,6 +255,15 @@ describe('the commands of the documents, run as they are written', () => {
       const { code, output } = await run(interpreter, [join(root, 'examples', name), 'nobody'])
       expect(code).not.toBe(0)
       expect(output).toContain('must be an e-mail address')
+    })
+
+    test.skipIf(!isThere)('ends badly, and says what to do, when the provider refuses', async () => {
+      const email = `taken.${name}@example.com`
+      const account = (JSON.parse(readFileSync(join(folder, '.muster/demo.json'), 'utf8')) as { integrated_accounts: { okta: string } }).integrated_accounts.okta
+      expect((await muster.create(account, newUser('okta', `taken.${name}`), { headers: { prefer: 'wait=20' } })).status).toBe(201)
+      const { code, output } = await run(interpreter, [join(root, 'examples', name), email])
+      expect(code).not.toBe(0)
+      expect(output).toContain('on_conflict=adopt')
     })
 
     test.skipIf(!isThere)('goes by the environment before that', async () => {
