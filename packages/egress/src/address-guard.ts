@@ -3,9 +3,14 @@ import dns from 'node:dns'
 import net from 'node:net'
 import ipaddr from 'ipaddr.js'
 
+/** All that IANA has given out of IPv6 for global unicast. Outside lie ranges that no list names: ::127.0.0.1, fec0::1, 64:ff9b:1::/48. */
+const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
+
 /** Only globally routable unicast passes: no loopback, private, link-local (metadata), CGNAT, ULA, NAT64, 6to4, Teredo, mapped or documentation ranges. */
 export function isPublicAddress(address: string): boolean {
-  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast'
+  if (!ipaddr.isValid(address)) return false
+  const parsed = ipaddr.process(address)
+  return parsed.range() === 'unicast' && (parsed instanceof ipaddr.IPv4 || parsed.match(GLOBAL_IPV6))
 }
 
 /** A connection was refused by us, before a byte was sent. */

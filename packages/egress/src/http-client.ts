@@ -1,31 +1,18 @@
 import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
 import { TransportError, type HttpClient } from '@muster/contracts/http-client'
 import { Agent, buildConnector, request as undiciRequest } from 'undici'
-import { guardedLookup, refusePrivateLiteral } from './address-guard.ts'
+import { AddressRefusedError, guardedLookup, refusePrivateLiteral } from './address-guard.ts'
 
 /** Enough for the longest list that is read (all admins of a Meraki organization); more is broken or hostile. */
 const MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 const CONNECT_TIMEOUT_MS = 5_000
 
-/** Errors that can only come up before the first byte of a request is written. Everything else counts as sent. */
-const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'UND_ERR_CONNECT_TIMEOUT', 'ADDRESS_REFUSED'])
-
-function isNotSent(code: string): boolean {
-  // OpenSSL's and Node's certificate errors end the handshake, so no request went out.
-  return NOT_SENT.has(code) || code.startsWith('CERT_') || code.startsWith('ERR_TLS_') || code.startsWith('ERR_SSL_') || code.startsWith('UNABLE_TO_') || code.includes('SELF_SIGNED')
-}
-
-function transportError(cause: unknown): TransportError {
-  const error = cause as { name?: string; code?: unknown; errors?: { code?: unknown }[] }
-  if (error?.name === 'TimeoutError' || error?.name === 'AbortError') return new TransportError(error.name === 'TimeoutError' ? 'TIMEOUT' : 'ABORTED', true, { cause })
-  // Happy eyeballs wraps one error per address.
-  const code = String(error?.code ?? error?.errors?.[0]?.code ?? 'UNKNOWN')
-  return new TransportError(code, !isNotSent(code), { cause })
-}
-
 export interface HttpClientOptions {
   allowedHosts: AllowedHosts
 }
+
+/** What undici and the URL parser refuse before anything is opened: a header value with a line break, say. */
+const REFUSED_AT_HOME = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_URL', 'ADDRESS_REFUSED'])
 
 /**
  * The only way out to addresses that tenants choose. Every connection is checked twice: the literal, and each resolved address.
@@ -34,27 +21,47 @@ export interface HttpClientOptions {
 export function createHttpClient({ allowedHosts }: HttpClientOptions): { http: HttpClient; close(): Promise<void> } {
   const open = buildConnector({ timeout: CONNECT_TIMEOUT_MS })
   const guarded = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup })
+  /**
+   * Errors of opening a connection, handshake included: the only ones that prove that nothing was sent. A list of codes cannot tell:
+   * EHOSTUNREACH, ETIMEDOUT and TLS alerts come up on open connections too.
+   */
+  const connectErrors = new WeakSet<Error>()
   const agent = new Agent({
     maxResponseSize: MAX_RESPONSE_BYTES,
     connections: 64,
     keepAliveTimeout: 4_000,
     connect(options, callback) {
+      const report: buildConnector.Callback = (...args) => {
+        if (args[0]) connectErrors.add(args[0])
+        callback(...args)
+      }
       const port = options.port || (options.protocol === 'https:' ? '443' : '80')
-      if (allowedHosts.has(`${options.hostname.toLowerCase()}:${port}`)) return open(options, callback)
+      // undici takes the brackets off.
+      const host = options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname.toLowerCase()
+      if (allowedHosts.has(`${host}:${port}`)) return open(options, report)
       try {
         refusePrivateLiteral(options.hostname)
       } catch (error) {
-        return callback(error as Error, null)
+        return report(error as Error, null)
       }
-      guarded(options, callback)
+      guarded(options, report)
     },
   })
 
+  function toTransportError(cause: unknown): TransportError {
+    const error = cause as { name?: string; code?: unknown; errors?: { code?: unknown }[] }
+    // Happy eyeballs wraps one error per address.
+    const code = String(error?.code ?? error?.errors?.[0]?.code ?? 'UNKNOWN')
+    const isSent = !(cause instanceof Error && connectErrors.has(cause)) && !REFUSED_AT_HOME.has(code)
+    return new TransportError(code, isSent, { cause })
+  }
+
   const http: HttpClient = async ({ method, url, headers, body, timeoutMs, signal }) => {
-    const target = new URL(url)
-    if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target))) throw new TransportError('ADDRESS_REFUSED', false)
+    if (signal?.aborted) throw new TransportError('ABORTED', false)
     const deadline = AbortSignal.timeout(timeoutMs)
     try {
+      const target = new URL(url)
+      if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target))) throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
       const response = await undiciRequest(target, {
         dispatcher: agent,
         method,
@@ -71,7 +78,8 @@ export function createHttpClient({ allowedHosts }: HttpClientOptions): { http: H
       }
       return { status: response.statusCode, headers: flat, body: text }
     } catch (cause) {
-      throw deadline.aborted && !signal?.aborted ? new TransportError('TIMEOUT', true, { cause }) : transportError(cause)
+      if (signal?.aborted) throw new TransportError('ABORTED', true, { cause })
+      throw deadline.aborted ? new TransportError('TIMEOUT', true, { cause }) : toTransportError(cause)
     }
   }
   return { http, close: () => agent.close() }

@@ -1,6 +1,10 @@
-import { pino, type Logger } from 'pino'
+import { pino, stdTimeFunctions, type DestinationStream, type Logger, type LoggerOptions } from 'pino'
 
 export type { Logger } from 'pino'
+
+const MAX_FRAMES = 6
+/** `at run (file:1:2)`, `at file:1:2`, `at Array.map (<anonymous>)`: what V8 writes, and nothing with words in it. */
+const FRAME = /^\s+at (?:.* \()?(?:[^\s()]+:\d+:\d+|<anonymous>|native|index \d+)\)?$/
 
 /**
  * Errors are logged by an allow-list. A serializer that copies every property copies request bodies and tokens too: body-parser and HTTP
@@ -9,10 +13,33 @@ export type { Logger } from 'pino'
 export function safeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
   const code = (error as { code?: unknown }).code
-  const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)).slice(0, 6).map((line) => line.trim())
-  return { type: error.name, ...(typeof code === 'string' ? { code } : {}), stack: frames }
+  // Cut off first: a message has lines of its own, and one of them may be made to look like a frame.
+  const stack = (error.stack ?? '').replace(String(error.message), () => '')
+  const frames = stack.split('\n').filter((line) => FRAME.test(line)).slice(0, MAX_FRAMES).map((line) => line.trim())
+  return { type: String(error.name), ...(typeof code === 'string' ? { code } : {}), stack: frames }
 }
 
-export function createLogger(level: string, name: string): Logger {
-  return pino({ level, base: { name }, serializers: { err: safeError, error: safeError }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } })
+/** @param destination standard output where none is given. */
+export function createLogger(level: string, name: string, destination?: DestinationStream): Logger {
+  const options: LoggerOptions = {
+    level,
+    base: { name },
+    serializers: { err: safeError, error: safeError },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: {
+      level: (label) => ({ level: label }),
+      // Under any other name too; the two above have serializers.
+      log: (entry) => Object.fromEntries(Object.entries(entry).map(([key, value]) => [key, value instanceof Error && key !== 'err' && key !== 'error' ? safeError(value) : value])),
+    },
+    hooks: {
+      // Without words of the caller's own, pino takes the error's message for them.
+      logMethod(values, method) {
+        const [first, second] = values as unknown[]
+        const isWordless = second === undefined && typeof first === 'object' && first !== null && (first instanceof Error || 'err' in first)
+        if (isWordless) method.call(this, first as never, 'error')
+        else method.apply(this, values)
+      },
+    },
+  }
+  return destination ? pino(options, destination) : pino(options)
 }
