@@ -42,8 +42,10 @@ async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
   }
   // The simulators may have moved to other ports, and a simulator that was reset may have turned the account away.
   const change = {}
-  if (Object.entries(wanted).some(([name, value]) => found.config?.[name] !== value)) change.config = wanted
-  if (found.status === 'needs_reauth' || found.status === 'permission_denied') change.credentials = credentials
+  const hasMoved = Object.entries(wanted).some(([name, value]) => found.config?.[name] !== value)
+  if (hasMoved) change.config = wanted
+  // Credentials go with an address: a new one asks for them again.
+  if (hasMoved || found.status === 'needs_reauth' || found.status === 'permission_denied') change.credentials = credentials
   if (Object.keys(change).length > 0) await call(demo.url, demo.admin_api_key, 'PATCH', `/integrated-accounts/${keptId}`, change)
   return keptId
 }
