@@ -9,7 +9,7 @@ import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import type { Store } from '@muster/store/store'
 import { toAccountContext, toCreateInput } from './create-input.ts'
-import type { RefusedRequest } from './http/endpoint.ts'
+import { notYetKnown, type RefusedRequest } from './http/endpoint.ts'
 
 const DAY_MS = 86_400_000
 /** What the provider would not get. With `handling=strict` each is a reason to refuse. */
@@ -64,9 +64,7 @@ export async function findProviderProblems(store: Store, { tenantId, raw, proble
   if (typeof raw.body !== 'object' || raw.body === null || Array.isArray(raw.body)) return []
   const query = createUserQuerySchema.pick({ organization_id: true, workspace_id: true })
   const input = toCreateInput(wellFormed(query.shape, raw.query), wellFormed(unifiedUserInputSchema.shape, raw.body as Record<string, unknown>) as UnifiedUserInput)
-  const known = problems.map((problem) => problem.pointer)
-  // A field that is there and malformed is not missing.
-  return checkInput(providerOf(account.provider), input, toAccountContext(account)).problems.filter(({ pointer }) => !known.some((other) => other === pointer || other.startsWith(`${pointer}/`)))
+  return notYetKnown(checkInput(providerOf(account.provider), input, toAccountContext(account)).problems, problems)
 }
 
 function wellFormed(shape: Record<string, { safeParse(value: unknown): { success: boolean; data?: unknown } }>, given: Record<string, unknown>): Record<string, never> {

@@ -3,19 +3,29 @@ import { isFinished } from '@muster/store/operation-state'
 import { isRedisUnavailable } from '@muster/store/redis'
 import type { Store } from '@muster/store/store'
 import type { FinishedOperations } from './finished-operations.ts'
+import { shownStatus } from './operation-resource.ts'
+
+interface Wait {
+  waitMs: number
+  signal: AbortSignal
+  /** Stops at a hold too: it ends when somebody mends the account, and not within a request. */
+  untilHeld?: boolean
+}
 
 /** The record as it is when the operation has ended or the wait is over. */
-export async function waitForEnd({ store, finished }: { store: Store; finished: FinishedOperations }, record: OperationRecord, waitMs: number, signal: AbortSignal): Promise<OperationRecord> {
+export async function waitForEnd({ store, finished }: { store: Store; finished: FinishedOperations }, record: OperationRecord, { waitMs, signal, untilHeld = false }: Wait): Promise<OperationRecord> {
   let latest = record
   if (waitMs === 0 || isFinished(record.state)) return latest
   await finished.wait(record.head.id, waitMs, signal, async () => {
     try {
       latest = (await store.operations.read(record.head.accountId, record.head.id)) ?? latest
+      if (isFinished(latest.state)) return true
+      return untilHeld && shownStatus(latest, await store.accounts.read(record.head.accountId)).status === 'held'
     } catch (error) {
       // What was accepted stays so while Redis is away: the answer must not be a refusal.
-      if (!isRedisUnavailable(error)) throw error
+      if (isRedisUnavailable(error)) return false
+      throw error
     }
-    return isFinished(latest.state)
   })
   return latest
 }

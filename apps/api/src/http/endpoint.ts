@@ -27,6 +27,7 @@ export interface ApiResponse {
 /** A request that schemas refused. `raw` is what was sent; undefined where it was not safe to look at. */
 export interface RefusedRequest {
   tenantId: string
+  params: Record<string, string>
   raw: { query: Record<string, unknown>; body: unknown }
   problems: readonly InputProblem[]
 }
@@ -40,4 +41,9 @@ export interface Endpoint<R extends Route = Route> {
 
 export function defineEndpoint<const R extends Route>(route: R, handle: Endpoint<R>['handle'], findMoreProblems?: Endpoint<R>['findMoreProblems']): Endpoint {
   return { route, handle, ...(findMoreProblems ? { findMoreProblems } : {}) } as unknown as Endpoint
+}
+
+/** Of `found`, what is not said already: a field that is there and malformed is not missing too. */
+export function notYetKnown(found: InputProblem[], known: readonly InputProblem[]): InputProblem[] {
+  return found.filter(({ pointer }) => !known.some((other) => other.pointer === pointer || other.pointer.startsWith(`${pointer}/`)))
 }

@@ -29,7 +29,7 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
     if (params.problems.length > 0) throw notFound(nounOf(route))
 
     const { input, raw, problems } = await readInput(route, request, response)
-    if (problems.length > 0) throw invalid([...problems, ...((await endpoint.findMoreProblems?.({ tenantId, raw, problems })) ?? [])])
+    if (problems.length > 0) throw invalid([...problems, ...((await endpoint.findMoreProblems?.({ tenantId, params: (params.value ?? {}) as Record<string, string>, raw, problems })) ?? [])])
 
     const left = new AbortController()
     response.once('close', () => left.abort())

@@ -43,7 +43,7 @@ export function createUser({ store, schedule, finished, metrics, config }: ApiDe
       if (acceptance.kind === 'accepted') metrics.accepted.inc({ provider: account.provider })
 
       const record = acceptance.kind === 'accepted' ? acceptance.record : await readOwnOperation(store, tenantId, acceptance.operationId)
-      const latest = await waitForEnd({ store, finished }, record, prefer.waitMs, signal)
+      const latest = await waitForEnd({ store, finished }, record, { waitMs: prefer.waitMs, signal, untilHeld: true })
       return prefer.waitMs > 0 && isFinished(latest.state) ? answerSynchronously(store, latest, requestId) : answerAccepted(store, latest, account)
     },
     (refused) => findProviderProblems(store, refused),

@@ -1,10 +1,10 @@
 import type { IntegratedAccountResource } from '@muster/contracts/integrated-account'
-import type { JsonObject } from '@muster/contracts/json'
 import { routes } from '@muster/contracts/routes'
 import { checkAccount } from '@muster/providers/account-config'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { v4 as uuidv4 } from 'uuid'
+import { checkPatch, findNewAccountProblems, findPatchProblems, patchConfig } from '../check-account.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
@@ -27,9 +27,6 @@ const toResource = (record: AccountRecord): IntegratedAccountResource => ({
   updated_at: time(record.updatedAt),
 })
 
-/** null removes a key. */
-const patchConfig = (config: JsonObject, patch: JsonObject | undefined): JsonObject => Object.fromEntries(Object.entries({ ...config, ...patch }).filter(([, value]) => value !== null))
-
 export function integratedAccountRoutes({ store, schedule, http, config }: ApiDependencies) {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
 
@@ -42,46 +39,54 @@ export function integratedAccountRoutes({ store, schedule, http, config }: ApiDe
     return { status: 200, body: toResource(written) }
   }
 
-  const create = defineEndpoint(routes.createIntegratedAccount, async ({ tenantId, body }) => {
-    const problems = checkAccount(providerOf(body.provider), body.config ?? {}, body.credentials, allowedHosts)
-    if (problems.length > 0) throw invalid(problems)
-    const now = Date.now()
-    const record: AccountRecord = {
-      id: uuidv4(),
-      tenantId,
-      provider: body.provider,
-      name: body.name,
-      status: 'active',
-      statusReason: null,
-      statusSince: now,
-      credentialType: body.credentials.type,
-      credentialsVersion: 1,
-      config: body.config ?? {},
-      limits: body.limits ?? {},
-      createdAt: now,
-      updatedAt: now,
-    }
-    await store.accounts.create(record, body.credentials)
-    return { status: 201, headers: { location: `/integrated-accounts/${record.id}` }, body: toResource(record) }
-  })
+  const create = defineEndpoint(
+    routes.createIntegratedAccount,
+    async ({ tenantId, body }) => {
+      const problems = checkAccount(providerOf(body.provider), body.config ?? {}, body.credentials, allowedHosts)
+      if (problems.length > 0) throw invalid(problems)
+      const now = Date.now()
+      const record: AccountRecord = {
+        id: uuidv4(),
+        tenantId,
+        provider: body.provider,
+        name: body.name,
+        status: 'active',
+        statusReason: null,
+        statusSince: now,
+        credentialType: body.credentials.type,
+        credentialsVersion: 1,
+        config: body.config ?? {},
+        limits: body.limits ?? {},
+        createdAt: now,
+        updatedAt: now,
+      }
+      await store.accounts.create(record, body.credentials)
+      return { status: 201, headers: { location: `/integrated-accounts/${record.id}` }, body: toResource(record) }
+    },
+    async (refused) => findNewAccountProblems(refused, allowedHosts),
+  )
 
-  const update = defineEndpoint(routes.updateIntegratedAccount, async ({ tenantId, params, body }) => {
-    const account = await readOwnAccount(store, tenantId, params.id)
-    const problems = checkAccount(providerOf(account.provider), patchConfig(account.config, body.config), body.credentials, allowedHosts)
-    if (problems.length > 0) throw invalid(problems)
-    const now = Date.now()
-    const change = (record: AccountRecord): AccountRecord => ({
-      ...record,
-      name: body.name ?? record.name,
-      config: patchConfig(record.config, body.config),
-      limits: body.limits ?? record.limits,
-      updatedAt: now,
-    })
-    const written = body.credentials ? await store.accounts.replaceCredentials(params.id, body.credentials, change, now) : await store.accounts.update(params.id, change)
-    if (!written) throw notFound('integrated account')
-    await schedule.reload(params.id)
-    return { status: 200, body: toResource(written) }
-  })
+  const update = defineEndpoint(
+    routes.updateIntegratedAccount,
+    async ({ tenantId, params, body }) => {
+      const account = await readOwnAccount(store, tenantId, params.id)
+      const problems = checkPatch(account, body.config, body.credentials, allowedHosts)
+      if (problems.length > 0) throw invalid(problems)
+      const now = Date.now()
+      const change = (record: AccountRecord): AccountRecord => ({
+        ...record,
+        name: body.name ?? record.name,
+        config: patchConfig(record.config, body.config),
+        limits: body.limits ?? record.limits,
+        updatedAt: now,
+      })
+      const written = body.credentials ? await store.accounts.replaceCredentials(params.id, body.credentials, change, now) : await store.accounts.update(params.id, change)
+      if (!written) throw notFound('integrated account')
+      await schedule.reload(params.id)
+      return { status: 200, body: toResource(written) }
+    },
+    async (refused) => findPatchProblems(await readOwnAccount(store, refused.tenantId, refused.params.id ?? ''), refused, allowedHosts),
+  )
 
   const remove = defineEndpoint(routes.deleteIntegratedAccount, async ({ tenantId, params }) => {
     const account = await readOwnAccount(store, tenantId, params.id)

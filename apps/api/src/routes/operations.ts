@@ -22,7 +22,7 @@ const refusals: Record<Refusal, string> = {
 
 export function operationRoutes({ store, schedule, finished, config }: ApiDependencies) {
   const read = defineEndpoint(routes.readOperation, async ({ tenantId, params, query, headers, prefer, signal }) => {
-    const record = await waitForEnd({ store, finished }, await readOwnOperation(store, tenantId, params.id), prefer.waitMs, signal)
+    const record = await waitForEnd({ store, finished }, await readOwnOperation(store, tenantId, params.id), { waitMs: prefer.waitMs, signal })
     const body = await toResource(store, record, await store.accounts.read(record.head.accountId), toView(query))
     const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
     const answer = { etag, 'cache-control': 'private, no-cache', ...(isFinished(record.state) ? {} : { 'retry-after': '1' }) }
