@@ -47,6 +47,7 @@ export const activecampaign: Provider = {
     'A username cannot be changed later.',
     'group is the number of one permission group; the groups of the unified model are another thing and not taken.',
     'Plans have few seats (one to five users on the published ones); a full account refuses the next user.',
+    'What remote_data gives (email, username, password, group, firstName, lastName) need not be given twice, and first_name or last_name stands in for name.',
     'remote_data is merged into the user object of the request; a whole body, {"user": {…}}, is taken too.',
     'The limit of 5 calls a second is shared with every other integration of the account.',
   ],

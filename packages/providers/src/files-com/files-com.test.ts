@@ -235,8 +235,8 @@ describe('Files.com input', () => {
   test.each<[string, UnifiedUserInput, string[][]]>([
     ['nothing at all', {}, [['/username', 'required']]],
     ['a username in remote_data is one', { remote_data: { username: 'ada' } }, []],
-    ['a space before the username', { username: ' ada' }, [['/username', 'invalid']]],
-    ['two spaces in the username', { username: 'ada  lovelace' }, [['/username', 'invalid']]],
+    ['a space before the username', { username: ' ada' }, [['/username', 'invalid_value']]],
+    ['two spaces in the username', { username: 'ada  lovelace' }, [['/username', 'invalid_value']]],
     ['51 characters', { username: 'a'.repeat(51) }, [['/username', 'too_long']]],
     ['50 characters', { username: 'a'.repeat(50) }, []],
     ['a username in remote_data is not measured', { remote_data: { username: 'a'.repeat(51) } }, []],
@@ -246,13 +246,13 @@ describe('Files.com input', () => {
     ['invited with a password', { ...ada, status: 'invited', password: 'p' }, [['/status', 'conflict']]],
     ['single sign-on without a strategy', { ...ada, remote_data: { authentication_method: 'sso' } }, [['/remote_data/sso_strategy_id', 'required']]],
     ['roles by id, name and with a workspace', { ...ada, roles: [{ id: 'site_admin' }, { name: 'Read-only Site Admin' }, { id: 'workspace_admin', workspace: '1' }, { name: 'partner admin' }] }, []],
-    ['an unknown role', { ...ada, roles: [{ name: 'Captain' }] }, [['/roles/0', 'unknown']]],
+    ['an unknown role', { ...ada, roles: [{ name: 'Captain' }] }, [['/roles/0', 'invalid_value']]],
     ['an empty role', { ...ada, roles: [{ workspace: '1' }] }, [['/roles/0', 'required']]],
     ['the administrator of a group', { ...ada, roles: [{ id: 'group_admin', group: '1' }] }, [['/roles/0', 'not_supported']]],
-    ['a workspace by name', { ...ada, roles: [{ id: 'workspace_admin', workspace: 'EU' }] }, [['/roles/0/workspace', 'invalid']]],
+    ['a workspace by name', { ...ada, roles: [{ id: 'workspace_admin', workspace: 'EU' }] }, [['/roles/0/workspace', 'invalid_value']]],
     ['two workspaces', { ...ada, roles: [{ id: 'workspace_admin', workspace: '1' }, { id: 'workspace_admin', workspace: '2' }] }, [['/roles/1/workspace', 'ambiguous']]],
     ['a group without id and name', { ...ada, groups: [{}] }, [['/groups/0', 'required']]],
-    ['a name in the place of an id', { ...ada, groups: [{ id: 'owners' }] }, [['/groups/0/id', 'invalid']]],
+    ['a name in the place of an id', { ...ada, groups: [{ id: 'owners' }] }, [['/groups/0/id', 'invalid_value']]],
   ])('%s', (_, user, problems) => {
     expect(problemsOf(user)).toEqual(problems)
   })

@@ -19,7 +19,7 @@ function validateUsername(input: CreateInput): InputProblem[] {
   if (username === undefined) return [{ pointer, code: 'required', detail: 'Files.com needs a username: give username, or emails to take it from.' }]
   if (firstText(remoteDataOf(input).username) !== undefined) return []
   if (username !== username.trim() || /\s{2}/.test(username)) {
-    return [{ pointer, code: 'invalid', detail: 'Files.com takes no username that begins or ends with a space, or has two together.' }]
+    return [{ pointer, code: 'invalid_value', detail: 'Files.com takes no username that begins or ends with a space, or has two together.' }]
   }
   if (username.length > MAX_USERNAME) {
     const way = input.user.username === undefined ? ' It was taken from the primary e-mail: give a shorter one.' : ''
@@ -54,10 +54,10 @@ function validateRoles(input: CreateInput): InputProblem[] {
     if (roleKey(role) === '') problems.push({ pointer, code: 'required', detail: `Give the id or the name of a role: ${roleIds.join(', ')}.` })
     else if (roleKey(role) === GROUP_ADMIN) {
       problems.push({ pointer, code: 'not_supported', detail: 'Files.com makes the administrator of a group by a call of its own once the user exists (POST /group_users).' })
-    } else if (flag === undefined) problems.push({ pointer, code: 'unknown', detail: `Files.com has no such role; it has: ${roleIds.join(', ')}.` })
+    } else if (flag === undefined) problems.push({ pointer, code: 'invalid_value', detail: `Files.com has no such role; it has: ${roleIds.join(', ')}.` })
     if (flag !== 'workspace_admin' || role.workspace === undefined) return
     workspaces.add(role.workspace)
-    if (!isId(role.workspace)) problems.push({ pointer: `${pointer}/workspace`, code: 'invalid', detail: 'Files.com knows workspaces by number.' })
+    if (!isId(role.workspace)) problems.push({ pointer: `${pointer}/workspace`, code: 'invalid_value', detail: 'Files.com knows workspaces by number.' })
     else if (workspaces.size > 1) problems.push({ pointer: `${pointer}/workspace`, code: 'ambiguous', detail: 'A user of Files.com belongs to one workspace.' })
   })
   return problems
@@ -66,7 +66,7 @@ function validateRoles(input: CreateInput): InputProblem[] {
 function validateGroups(input: CreateInput): InputProblem[] {
   return (input.user.groups ?? []).flatMap(({ id, name }, index): InputProblem[] => {
     if (id === undefined && name === undefined) return [{ pointer: `/groups/${index}`, code: 'required', detail: 'Give the id or the name of a group.' }]
-    if (id !== undefined && !isId(id)) return [{ pointer: `/groups/${index}/id`, code: 'invalid', detail: 'Files.com knows groups by number; give the name as name.' }]
+    if (id !== undefined && !isId(id)) return [{ pointer: `/groups/${index}/id`, code: 'invalid_value', detail: 'Files.com knows groups by number; give the name as name.' }]
     return []
   })
 }

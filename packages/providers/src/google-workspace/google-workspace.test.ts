@@ -162,23 +162,23 @@ describe('Google Workspace input', () => {
   })
 
   test.each([
-    ['a password of seven characters', { password: 'Short-7' }, '/password', 'invalid'],
-    ['a password of 101 characters', { password: 'x'.repeat(101) }, '/password', 'invalid'],
-    ['a password that is not ASCII', { password: 'Pässwörter' }, '/password', 'invalid'],
-    ['a short password in remote_data', { remote_data: { password: 'short' } }, '/remote_data/password', 'invalid'],
-    ['a plain password as a digest', { remote_data: { hashFunction: 'SHA-1' } }, '/password', 'invalid'],
-    ['an unknown hash function', { remote_data: { hashFunction: 'bcrypt' } }, '/remote_data/hashFunction', 'invalid'],
-    ['too many rounds', { password: '$6$rounds=10001$salt$digest', remote_data: { hashFunction: 'crypt' } }, '/password', 'invalid'],
+    ['a password of seven characters', { password: 'Short-7' }, '/password', 'invalid_value'],
+    ['a password of 101 characters', { password: 'x'.repeat(101) }, '/password', 'invalid_value'],
+    ['a password that is not ASCII', { password: 'Pässwörter' }, '/password', 'invalid_value'],
+    ['a short password in remote_data', { remote_data: { password: 'short' } }, '/remote_data/password', 'invalid_value'],
+    ['a plain password as a digest', { remote_data: { hashFunction: 'SHA-1' } }, '/password', 'invalid_value'],
+    ['an unknown hash function', { remote_data: { hashFunction: 'bcrypt' } }, '/remote_data/hashFunction', 'invalid_value'],
+    ['too many rounds', { password: '$6$rounds=10001$salt$digest', remote_data: { hashFunction: 'crypt' } }, '/password', 'invalid_value'],
     ['a long first name', { first_name: 'x'.repeat(61) }, '/first_name', 'too_long'],
     ['a long last name', { last_name: 'x'.repeat(61) }, '/last_name', 'too_long'],
-    ['two periods in a row', { emails: [{ email: 'b@example.com' }, { email: 'a..b@example.com', is_primary: true }] }, '/emails/1/email', 'invalid'],
-    ['a plus in the address', { emails: [{ email: 'ada+1@example.com' }] }, '/emails/0/email', 'invalid'],
-    ['a bad address as username', { emails: [], username: 'a<b@example.com' }, '/username', 'invalid'],
-    ['an address in remote_data that is none', { remote_data: { primaryEmail: 'ada' } }, '/remote_data/primaryEmail', 'invalid'],
+    ['two periods in a row', { emails: [{ email: 'b@example.com' }, { email: 'a..b@example.com', is_primary: true }] }, '/emails/1/email', 'invalid_value'],
+    ['a plus in the address', { emails: [{ email: 'ada+1@example.com' }] }, '/emails/0/email', 'invalid_value'],
+    ['a bad address as username', { emails: [], username: 'a<b@example.com' }, '/username', 'invalid_value'],
+    ['an address in remote_data that is none', { remote_data: { primaryEmail: 'ada' } }, '/remote_data/primaryEmail', 'invalid_value'],
     ['a user created as deleted', { status: 'deleted' as const }, '/status', 'not_supported'],
     ['a user created as invited', { status: 'invited' as const }, '/status', 'not_supported'],
-    ['a relative organizational unit', { remote_data: { orgUnitPath: 'Engineering' } }, '/remote_data/orgUnitPath', 'invalid'],
-    ['a recovery phone without +', { remote_data: { recoveryPhone: '555-0100' } }, '/remote_data/recoveryPhone', 'invalid'],
+    ['a relative organizational unit', { remote_data: { orgUnitPath: 'Engineering' } }, '/remote_data/orgUnitPath', 'invalid_value'],
+    ['a recovery phone without +', { remote_data: { recoveryPhone: '555-0100' } }, '/remote_data/recoveryPhone', 'invalid_value'],
   ])('%s is refused', (_, user, pointer, code) => {
     expect(problemsOf(having(user))).toEqual([[pointer, code]])
   })

@@ -28,25 +28,25 @@ function checkPassword(input: CreateInput): InputProblem | undefined {
   if (value === undefined) return undefined
   const hashFunction = user.remote_data?.hashFunction
   if (typeof hashFunction !== 'string') {
-    return PASSWORD.test(value) ? undefined : { pointer, code: 'invalid', detail: 'Google Workspace takes passwords of 8 to 100 ASCII characters.' }
+    return PASSWORD.test(value) ? undefined : { pointer, code: 'invalid_value', detail: 'Google Workspace takes passwords of 8 to 100 ASCII characters.' }
   }
   const digest = digests[hashFunction.toUpperCase()]
-  if (!digest) return { pointer: '/remote_data/hashFunction', code: 'invalid', detail: 'Google Workspace knows MD5, SHA-1 and crypt.' }
+  if (!digest) return { pointer: '/remote_data/hashFunction', code: 'invalid_value', detail: 'Google Workspace knows MD5, SHA-1 and crypt.' }
   // Google would store a plain password as if it were a digest, without a word, and nobody could sign in.
-  if (!digest.test(value)) return { pointer, code: 'invalid', detail: `With hashFunction ${hashFunction} the password must be its digest.` }
+  if (!digest.test(value)) return { pointer, code: 'invalid_value', detail: `With hashFunction ${hashFunction} the password must be its digest.` }
   const rounds = /^\$[56]\$rounds=(\d+)\$/.exec(value)?.[1]
-  if (rounds !== undefined && Number(rounds) > MAX_CRYPT_ROUNDS) return { pointer, code: 'invalid', detail: `Google Workspace takes at most ${MAX_CRYPT_ROUNDS} rounds.` }
+  if (rounds !== undefined && Number(rounds) > MAX_CRYPT_ROUNDS) return { pointer, code: 'invalid_value', detail: `Google Workspace takes at most ${MAX_CRYPT_ROUNDS} rounds.` }
   return undefined
 }
 
 function checkAddress(input: CreateInput): InputProblem | undefined {
   const own = input.user.remote_data?.primaryEmail
-  if (own !== undefined && (typeof own !== 'string' || !own.includes('@'))) return { pointer: '/remote_data/primaryEmail', code: 'invalid', detail: 'primaryEmail must be an address.' }
+  if (own !== undefined && (typeof own !== 'string' || !own.includes('@'))) return { pointer: '/remote_data/primaryEmail', code: 'invalid_value', detail: 'primaryEmail must be an address.' }
   const address = findAddress(input)
   if (!address) return { pointer: '/emails', code: 'required', detail: 'Google Workspace needs an e-mail address: give emails, or a username that is one.' }
   const localPart = address.value.slice(0, address.value.lastIndexOf('@'))
   if (LOCAL_PART.test(localPart)) return undefined
-  return { pointer: address.pointer, code: 'invalid', detail: "Before the @, Google Workspace takes letters, digits, - _ ' and single periods." }
+  return { pointer: address.pointer, code: 'invalid_value', detail: "Before the @, Google Workspace takes letters, digits, - _ ' and single periods." }
 }
 
 /** The names and the password, by remote_data; the address is checked by `validate`, which knows a third place for it. */
@@ -69,10 +69,10 @@ export function validate(input: CreateInput): InputProblem[] {
   if (user.status === 'deleted') problems.push({ pointer: '/status', code: 'not_supported', detail: 'A user cannot be created as deleted.' })
   if (user.status === 'invited') problems.push({ pointer: '/status', code: 'not_supported', detail: 'Google Workspace invites only owners of an unmanaged account: give remote_query[resolveConflictAccount]=true.' })
   if (remote.orgUnitPath !== undefined && !(typeof remote.orgUnitPath === 'string' && remote.orgUnitPath.startsWith('/'))) {
-    problems.push({ pointer: '/remote_data/orgUnitPath', code: 'invalid', detail: 'An orgUnitPath begins with /.' })
+    problems.push({ pointer: '/remote_data/orgUnitPath', code: 'invalid_value', detail: 'An orgUnitPath begins with /.' })
   }
   if (remote.recoveryPhone !== undefined && !(typeof remote.recoveryPhone === 'string' && remote.recoveryPhone.startsWith('+'))) {
-    problems.push({ pointer: '/remote_data/recoveryPhone', code: 'invalid', detail: 'A recoveryPhone has the E.164 form and begins with +.' })
+    problems.push({ pointer: '/remote_data/recoveryPhone', code: 'invalid_value', detail: 'A recoveryPhone has the E.164 form and begins with +.' })
   }
   return problems.filter((problem) => problem !== undefined)
 }

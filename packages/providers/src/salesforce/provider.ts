@@ -72,9 +72,10 @@ export const salesforce: Provider = {
     'id', 'first_name', 'last_name', 'name', 'title', 'username', 'emails', 'phones', 'status', 'roles', 'avatar', 'timezone', 'languages', 'bio', 'created_at', 'updated_at', 'last_login_at',
   ],
   quirks: [
-    'roles[] must name a profile (id 00e…, or its name) unless the account\'s config or remote_data.ProfileId does, and may name a role (id 00E…, or its name): the ids differ by the case of one letter.',
+    'roles[] must name a profile (id 00e…, or its name) and may name a role (id 00E…, or its name): the ids differ by the case of one letter.',
     'Usernames are unique over all Salesforce orgs and are never freed; without one the primary e-mail is taken, with the account\'s username_suffix after it.',
     'Salesforce takes no password on create and sends no welcome mail: the user logs in by single sign-on, or after an administrator has reset the password.',
+    'remote_data (Email, FirstName, LastName, TimeZoneSidKey, ProfileId) stands in for the required fields, and the account\'s profile for roles.',
     'timezone must be one of the zones that the org lists; older spellings are translated both ways.',
     'Alias, locale, language and e-mail encoding are derived, and can be set in remote_data (Alias, LocaleSidKey, LanguageLocaleKey, EmailEncodingKey).',
     'Every active user takes a licence of the profile\'s kind; status inactive creates without one.',

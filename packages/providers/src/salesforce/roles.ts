@@ -45,7 +45,7 @@ export function validateRoles(input: CreateInput, account: AccountContext): Inpu
       continue
     }
     const kind = kindOf(role.id)
-    if (!kind) problems.push({ pointer: `${pointer}/id`, code: 'invalid', detail: 'The id is neither of a profile (00e…) nor of a role (00E…).' })
+    if (!kind) problems.push({ pointer: `${pointer}/id`, code: 'invalid_value', detail: 'The id is neither of a profile (00e…) nor of a role (00E…).' })
     else if (seen.has(kind)) problems.push({ pointer: `${pointer}/id`, code: 'too_many', detail: `A Salesforce user has one ${kind}.` })
     else seen.add(kind)
   }

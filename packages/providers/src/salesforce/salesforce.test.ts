@@ -155,19 +155,19 @@ describe('Salesforce problems', () => {
   const long = 'x'.repeat(41)
 
   test.each<[string, Partial<CreateInput['user']>, string[]]>([
-    ['a username that is no address', { username: 'ada' }, ['invalid /username']],
+    ['a username that is no address', { username: 'ada' }, ['invalid_value /username']],
     ['a username that is too long', { username: `${'x'.repeat(70)}@example.com` }, ['too_long /username']],
     ['a first name that is too long', { first_name: long }, ['too_long /first_name']],
     ['a last name that is too long', { last_name: long + long }, ['too_long /last_name']],
     ['a number that is too long', { phones: [{ number: '1' }, { number: long, type: 'mobile' }] }, ['too_long /phones/1/number']],
     ['a primary address that is too long', { emails: [{ email: 'a@b.example' }, { email: `${'x'.repeat(128)}@b.example`, is_primary: true }] }, ['too_long /emails/1/email']],
     ['an alias of more than eight characters', { remote_data: { Alias: 'lovelace9' } }, ['too_long /remote_data/Alias']],
-    ['a language that is none', { languages: ['!'] }, ['invalid /languages/0']],
+    ['a language that is none', { languages: ['!'] }, ['invalid_value /languages/0']],
     ['a deleted user', { status: 'deleted' }, ['not_supported /status']],
     ['no roles at all', { roles: [] }, ['required /roles']],
     ['a role without a profile', { roles: [{ id: ROLE }] }, ['required /roles']],
-    ['an id of something else', { roles: [{ id: PROFILE }, { id: '005dM00000awSFJQA2' }] }, ['invalid /roles/1/id']],
-    ['an id that is cut off', { roles: [{ id: '00edM' }] }, ['invalid /roles/0/id', 'required /roles']],
+    ['an id of something else', { roles: [{ id: PROFILE }, { id: '005dM00000awSFJQA2' }] }, ['invalid_value /roles/1/id']],
+    ['an id that is cut off', { roles: [{ id: '00edM' }] }, ['invalid_value /roles/0/id', 'required /roles']],
     ['two profiles', { roles: [{ id: PROFILE }, { id: PROFILE }] }, ['too_many /roles/1/id']],
     ['a role too many', { roles: [{ name: 'Standard User' }, { name: 'CEO' }, { name: 'CFO' }] }, ['too_many /roles/2/name']],
     ['a name beside both ids', { roles: [{ id: PROFILE }, { id: ROLE }, { name: 'CFO' }] }, ['too_many /roles/2/name']],

@@ -30,7 +30,7 @@ export function validate(input: CreateInput, account: AccountContext): InputProb
   const username = usernameOf(input, account)
   const usernamePointer = remoteText(input, 'Username') ? '/remote_data/Username' : '/username'
   if (username !== undefined && !/^[^\s@]+@[^\s@]+$/.test(username)) {
-    problems.push({ pointer: usernamePointer, code: 'invalid', detail: 'A Salesforce username has the form of an e-mail address, such as ada@example.com.acme.' })
+    problems.push({ pointer: usernamePointer, code: 'invalid_value', detail: 'A Salesforce username has the form of an e-mail address, such as ada@example.com.acme.' })
   }
   tooLong('Username', username, usernamePointer)
   tooLong('Email', primaryEmail(user), primaryEmailPointer(input))
@@ -41,7 +41,7 @@ export function validate(input: CreateInput, account: AccountContext): InputProb
   for (const entry of [mobile, fax, phone]) if (entry) tooLong('Phone', entry.number, `/phones/${entry.index}/number`)
   const language = user.languages?.[0]
   if (language !== undefined && !remoteText(input, 'LanguageLocaleKey') && toLanguageLocaleKey(language) === undefined) {
-    problems.push({ pointer: '/languages/0', code: 'invalid', detail: 'Not a BCP 47 language tag.' })
+    problems.push({ pointer: '/languages/0', code: 'invalid_value', detail: 'Not a BCP 47 language tag.' })
   }
   if (user.status === 'deleted' || user.status === 'invited') problems.push({ pointer: '/status', code: 'not_supported', detail: 'A Salesforce user is created active or inactive.' })
   return problems
