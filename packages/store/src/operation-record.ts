@@ -62,7 +62,7 @@ export interface OperationState {
   outcome: 'created' | 'adopted' | null
   remoteId: string | null
   error: OperationError | null
-  /** Creates without an answer. */
+  /** Creates without an answer: the intent of the first, and when the last was given up. */
   unknown: { firstSentAt: number; lastSentAt: number } | null
 }
 

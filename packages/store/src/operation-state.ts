@@ -91,14 +91,17 @@ function interruptAttempt(state: OperationState, now: number): OperationState {
   return {
     ...state,
     // Having been sent off is enough: whether the bytes left the machine, nobody can tell any more.
-    unknown: latest.createSentAt === null ? state.unknown : addUnknown(state, latest.createSentAt),
-    usedAttempts: state.usedAttempts + 1,
+    unknown: latest.createSentAt === null ? state.unknown : addUnknown(state, latest.createSentAt, now),
     attempts: [...state.attempts.slice(0, -1), { ...latest, finishedAt: now, outcome: 'interrupted' }],
   }
 }
 
-function addUnknown(state: OperationState, sentAt: number): NonNullable<OperationState['unknown']> {
-  return { firstSentAt: Math.min(state.unknown?.firstSentAt ?? sentAt, sentAt), lastSentAt: Math.max(state.unknown?.lastSentAt ?? sentAt, sentAt) }
+/**
+ * Whose the user is counts from the intent; when it must have turned up counts from `lostAt`, when the answer was given up: between the two
+ * the create waited for its slot and for the provider, and may have been executed at any moment.
+ */
+function addUnknown(state: OperationState, intendedAt: number, lostAt: number): NonNullable<OperationState['unknown']> {
+  return { firstSentAt: Math.min(state.unknown?.firstSentAt ?? intendedAt, intendedAt), lastSentAt: Math.max(state.unknown?.lastSentAt ?? lostAt, lostAt) }
 }
 
 /** Written before the create is sent; the reason that a crash cannot make a second user. */
@@ -142,7 +145,7 @@ export function finishAttempt(state: OperationState, end: AttemptEnd, calls: Rem
     case 'retrying':
     case 'unknown': {
       const isUnknown = end.outcome === 'unknown'
-      const unknown = isUnknown && latest.createSentAt !== null ? addUnknown(state, latest.createSentAt) : state.unknown
+      const unknown = isUnknown && latest.createSentAt !== null ? addUnknown(state, latest.createSentAt, now) : state.unknown
       const used = state.usedAttempts + 1
       if (used >= policy.maxAttempts) {
         const code = unknown === null ? end.failure.code : 'outcome_unknown'

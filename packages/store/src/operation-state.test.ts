@@ -1,0 +1,218 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { OperationState } from './operation-record.ts'
+import { backoff, cancel, defaultRetryPolicy, dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, RefusedTransitionError, requeue, startAttempt, type AttemptEnd, type Failure } from './operation-state.ts'
+
+const policy = { maxAttempts: 4, baseDelayMs: 1_000, maxDelayMs: 60_000 }
+const T0 = 1_750_000_000_000
+const failure: Failure = { code: 'provider_unavailable', message: 'It failed.', origin: 'provider' }
+const queued: OperationState = {
+  status: 'queued', statusReason: null, updatedAt: T0, startedAt: null, finishedAt: null, notBefore: null, expiresAt: T0 + 600_000, nextAttemptAt: null,
+  run: 0, attemptCount: 0, usedAttempts: 0, attempts: [], warnings: [], outcome: null, remoteId: null, error: null, unknown: null,
+}
+const ends: Record<AttemptEnd['outcome'], (now: number) => AttemptEnd> = {
+  succeeded: () => ({ outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }),
+  failed: () => ({ outcome: 'failed', failure: { ...failure, code: 'user_exists' }, warnings: [] }),
+  retrying: () => ({ outcome: 'retrying', failure }),
+  unknown: (now) => ({ outcome: 'unknown', failure: { ...failure, code: 'timeout' }, lookUpAt: now + 500 }),
+  reconciling: (now) => ({ outcome: 'reconciling', at: now + 2_000 }),
+  rate_limited: (now) => ({ outcome: 'rate_limited', failure: { ...failure, code: 'rate_limited' }, until: now + 7_000 }),
+  held: () => ({ outcome: 'held', failure: { ...failure, code: 'credentials_rejected' } }),
+  interrupted: () => ({ outcome: 'interrupted' }),
+  expired: () => ({ outcome: 'expired' }),
+}
+const outcomes = Object.keys(ends) as AttemptEnd['outcome'][]
+
+type Step = { do: 'start' | 'intent' | 'crash' | 'cancel' | 'expire' | 'requeue' } | { do: 'end'; outcome: AttemptEnd['outcome'] } | { do: 'wait'; ms: number }
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom<Step>({ do: 'start' }, { do: 'intent' }) },
+  { weight: 4, arbitrary: fc.constantFrom(...outcomes).map((outcome): Step => ({ do: 'end', outcome })) },
+  { weight: 2, arbitrary: fc.constantFrom<Step>({ do: 'crash' }, { do: 'cancel' }, { do: 'expire' }, { do: 'requeue' }) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 400_000 }).map((ms): Step => ({ do: 'wait', ms })) },
+)
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freeze)
+  return value
+}
+
+/** Undefined when the state machine refuses; any other error is a bug. */
+function attempt(change: () => OperationState): OperationState | undefined {
+  try {
+    return freeze(change())
+  } catch (error) {
+    if (error instanceof RefusedTransitionError) return undefined
+    throw error
+  }
+}
+
+/** What an onlooker knows, who sees only what is done to the operation. */
+interface Onlooker {
+  isRunning: boolean
+  isIntended: boolean
+  intendedAt: number
+  /** When the first create that was never answered was intended. */
+  lostSince: number | null
+  used: number
+  isTerminal: boolean
+}
+
+function apply(state: OperationState, does: Step, now: number): OperationState | undefined {
+  switch (does.do) {
+    case 'wait':
+      return state
+    case 'start':
+      return state.status === 'running' ? undefined : attempt(() => startAttempt(state, now))
+    case 'crash':
+      // The next owner of the lane starts it again, over an attempt that never ended.
+      return state.status === 'running' ? attempt(() => startAttempt(state, now)) : undefined
+    case 'intent':
+      return attempt(() => recordIntent(state, [{ code: 'derived', pointer: null, detail: 'd' }], now))
+    case 'end':
+      return attempt(() => finishAttempt(state, ends[does.outcome](now), [], policy, now))
+    case 'cancel':
+      return attempt(() => cancel(state, now))
+    case 'expire':
+      return isExpired(state, now) ? freeze(expire(state, now)) : undefined
+    case 'requeue':
+      return attempt(() => requeue(state, now + 600_000, now))
+  }
+}
+
+function watch(seen: Onlooker, does: Step, now: number): Onlooker {
+  switch (does.do) {
+    case 'wait':
+      return seen
+    case 'intent':
+      return { ...seen, isIntended: true, intendedAt: now }
+    case 'start':
+    case 'crash': {
+      const isLost = does.do === 'crash' && seen.isIntended
+      return { ...seen, isRunning: true, isIntended: false, lostSince: isLost ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince }
+    }
+    case 'end': {
+      const { outcome } = does
+      const used = seen.used + (outcome === 'retrying' || outcome === 'unknown' ? 1 : 0)
+      const isLost = outcome === 'unknown' && seen.isIntended
+      const lostSince = outcome === 'succeeded' ? null : isLost ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
+      return { ...seen, isRunning: false, isIntended: false, used, lostSince, isTerminal: ['succeeded', 'failed', 'expired'].includes(outcome) || used >= policy.maxAttempts }
+    }
+    case 'cancel':
+    case 'expire':
+      return { ...seen, isTerminal: true }
+    case 'requeue':
+      return { ...seen, isTerminal: false, used: 0 }
+  }
+}
+
+describe('the life of an operation, in any order of events', () => {
+  test('keeps its promises', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let now = T0
+        let state = freeze(queued)
+        let seen: Onlooker = { isRunning: false, isIntended: false, intendedAt: 0, lostSince: null, used: 0, isTerminal: false }
+        for (const does of steps) {
+          now += does.do === 'wait' ? does.ms : 10
+          const next = apply(state, does, now)
+          if (seen.isTerminal && does.do !== 'requeue' && does.do !== 'wait') expect(next, 'an end is the end').toBeUndefined()
+          if (does.do === 'cancel' && (seen.isRunning || seen.lostSince !== null)) expect(next, 'nothing that may have been sent is canceled').toBeUndefined()
+          if (does.do === 'expire' && (seen.isRunning || seen.lostSince !== null)) expect(next, 'nothing that may have been sent expires unseen').toBeUndefined()
+          if (!next) continue
+          const before = state
+          seen = watch(seen, does, now)
+          state = next
+
+          expect(isFinished(state)).toBe(seen.isTerminal)
+          expect(state.status === 'running').toBe(seen.isRunning)
+          expect(state.unknown === null, 'unknown while a create has no answer').toBe(seen.lostSince === null)
+          if (state.unknown) {
+            expect(state.unknown.firstSentAt).toBe(seen.lostSince)
+            expect(state.unknown.lastSentAt).toBeGreaterThanOrEqual(state.unknown.firstSentAt)
+            expect(state.unknown.lastSentAt).toBeLessThanOrEqual(now)
+          }
+          expect(state.usedAttempts).toBe(seen.used)
+          expect(state.usedAttempts).toBeLessThanOrEqual(policy.maxAttempts)
+          expect(state.nextAttemptAt !== null).toBe(state.status === 'retrying')
+          expect(state.finishedAt !== null).toBe(isFinished(state))
+          expect(state.error !== null).toBe(['failed', 'canceled', 'expired'].includes(state.status))
+          expect(state.outcome !== null && state.remoteId !== null).toBe(state.status === 'succeeded')
+          if (state.status === 'failed' && state.usedAttempts === policy.maxAttempts && seen.lostSince !== null && does.do === 'end' && does.outcome !== 'failed') expect(state.error?.code).toBe('outcome_unknown')
+          if (does.do === 'end' && state.status === 'retrying') expectWait(before, state, does.outcome, now)
+          expectAttempts(state)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  function expectWait(before: OperationState, state: OperationState, outcome: AttemptEnd['outcome'], now: number): void {
+    const wait = (state.nextAttemptAt ?? 0) - now
+    const fixed: Partial<Record<AttemptEnd['outcome'], number>> = { reconciling: 2_000, rate_limited: 7_000, held: 0, interrupted: 0, ...(before.unknown === null ? { unknown: 500 } : {}) }
+    if (fixed[outcome] !== undefined) expect(wait).toBe(fixed[outcome])
+    else {
+      expect(wait).toBeGreaterThanOrEqual(50)
+      expect(wait).toBeLessThanOrEqual(policy.maxDelayMs + 50)
+    }
+    expect(dueAt(state)).toBe(state.nextAttemptAt)
+  }
+
+  function expectAttempts(state: OperationState): void {
+    const numbers = state.attempts.map((entry) => entry.number)
+    expect(numbers.length).toBeLessThanOrEqual(20)
+    expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
+    if (state.attemptCount > 0) expect([numbers[0], numbers.at(-1)]).toEqual([1, state.attemptCount])
+    for (const entry of state.attempts) expect(entry.outcome === null).toBe(state.status === 'running' && entry.number === state.attemptCount)
+    expect(state.warnings.length).toBeLessThanOrEqual(1)
+  }
+
+  test('the first attempt and the latest are kept, the count goes on, and calls are bounded', () => {
+    let state = queued
+    const call = { purpose: 'create', method: 'POST', url: 'https://x', status: 429, duration_ms: 1, provider_request_id: null, error: null }
+    for (let number = 1; number <= 1_000; number += 1) state = finishAttempt(startAttempt(state, T0), ends.rate_limited(T0), Array.from({ length: 50 }, () => call), policy, T0)
+    expect(state.attempts.map((entry) => entry.number)).toEqual([1, ...Array.from({ length: 19 }, (_, index) => 982 + index)])
+    expect(state).toMatchObject({ attemptCount: 1_000, usedAttempts: 0, status: 'retrying' })
+    expect(JSON.stringify(state).length).toBeLessThan(60_000)
+  })
+
+  test('a lost create settles from when it was given up, and is ours from its intent', () => {
+    const running = recordIntent(startAttempt(queued, T0), [], T0 + 10)
+    expect(finishAttempt(running, ends.unknown(T0 + 90_000), [], policy, T0 + 90_000).unknown).toEqual({ firstSentAt: T0 + 10, lastSentAt: T0 + 90_000 })
+    expect(startAttempt(running, T0 + 60_000).unknown).toEqual({ firstSentAt: T0 + 10, lastSentAt: T0 + 60_000 })
+  })
+
+  test('a crash before the intent leaves nothing unknown, and no crash uses up an attempt', () => {
+    let state = startAttempt(queued, T0)
+    for (let crash = 1; crash <= 30; crash += 1) state = startAttempt(state, T0 + crash)
+    expect(state).toMatchObject({ unknown: null, usedAttempts: 0, attemptCount: 31 })
+    expect(state.attempts.slice(0, -1).every((entry) => entry.outcome === 'interrupted')).toBe(true)
+  })
+
+  test('what expired says what it had been waiting for', () => {
+    const waiting = finishAttempt(startAttempt(queued, T0), ends.rate_limited(T0), [], policy, T0)
+    expect(isExpired(waiting, queued.expiresAt - 1)).toBe(false)
+    expect(isExpired(waiting, queued.expiresAt)).toBe(true)
+    expect(expire(waiting, T0).error?.message).toContain('It failed.')
+  })
+
+  test('nothing is due before not_before, nor before next_attempt_at', () => {
+    expect(dueAt({ ...queued, notBefore: T0 + 5 })).toBe(T0 + 5)
+    expect(dueAt({ ...queued, status: 'retrying', notBefore: T0 + 5, nextAttemptAt: T0 + 9 })).toBe(T0 + 9)
+    expect(dueAt(queued)).toBe(0)
+  })
+})
+
+describe('backoff', () => {
+  test('is full jitter under a capped exponential, never at once and never beyond the cap', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 2_000 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (used, random) => {
+        const delay = backoff(defaultRetryPolicy, used, random)
+        expect(Number.isInteger(delay)).toBe(true)
+        expect(delay).toBeGreaterThanOrEqual(50)
+        expect(delay).toBeLessThanOrEqual(Math.min(defaultRetryPolicy.maxDelayMs, defaultRetryPolicy.baseDelayMs * 2 ** used) + 50)
+      }),
+    )
+    expect(backoff(policy, 3, 0)).toBe(50)
+    expect(backoff(policy, 3, 0.5)).toBe(4_050)
+  })
+})
