@@ -1,14 +1,16 @@
 import { importPKCS8, SignJWT } from 'jose'
 import { z } from 'zod'
+import { looseText } from './loose-schema.ts'
+import { toPlainText } from './plain-text.ts'
 import { RemoteFailureError, type AccessToken, type RemoteFailure, type RemoteResponse } from './provider.ts'
 
-/** RFC 6749 section 5.1, read loosely. `expires_in` comes as a string from some servers. */
+/** RFC 6749 section 5.1. `expires_in` comes as a string from some servers; one that cannot be read must not cost a refresh token that was rotated just now. */
 const tokenSchema = z.looseObject({
   access_token: z.string().min(1),
-  expires_in: z.coerce.number().positive().nullish(),
-  refresh_token: z.string().min(1).nullish(),
-  scope: z.string().nullish(),
-  instance_url: z.string().nullish(),
+  expires_in: z.coerce.number().positive().nullish().catch(null),
+  refresh_token: looseText,
+  scope: looseText,
+  instance_url: looseText,
 })
 export type TokenBody = z.infer<typeof tokenSchema>
 
@@ -32,8 +34,8 @@ export const bearer = (token: AccessToken): Record<string, string> => ({ authori
 
 /** RFC 6749 section 5.2. Asking for a token creates nothing, so whatever is not a clear refusal may be asked again. */
 export function classifyTokenFailure(response: RemoteResponse): RemoteFailure {
-  const body = z.looseObject({ error: z.string(), error_description: z.string().nullish() }).safeParse(response.body)
-  const said = body.success ? [body.data.error, body.data.error_description].filter(Boolean).join(': ') : `status ${response.status}`
+  const body = z.looseObject({ error: z.string(), error_description: looseText }).safeParse(response.body)
+  const said = body.success ? toPlainText([body.data.error, body.data.error_description].filter(Boolean).join(': ')) : `status ${response.status}`
   const message = `The token endpoint refused the credentials (${said}).`
   if (response.status === 429) return { code: 'rate_limited', disposition: 'throttled', message: `The token endpoint is throttling (${said}).` }
   if (response.status >= 500 || response.status === 408) return { code: 'provider_unavailable', disposition: 'unavailable', message: `The token endpoint failed (${said}).` }

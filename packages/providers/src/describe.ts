@@ -1,12 +1,11 @@
-import { credentialsSchema } from '@muster/contracts/integrated-account'
 import { createUserQuerySchema } from '@muster/contracts/create-user-parameters'
+import { credentialsSchema, type AccountLimits } from '@muster/contracts/integrated-account'
 import { unifiedUserInputSchema } from '@muster/contracts/unified-user'
 import { z } from 'zod'
 import { configSchemaOf } from './account-config.ts'
 import { baseUrlOf } from './base-url.ts'
-import type { AccountContext, Provider } from './provider.ts'
 import { limitsOf } from './limits.ts'
-import type { AccountLimits } from '@muster/contracts/integrated-account'
+import type { AccountContext, Provider } from './provider.ts'
 
 const toJsonSchema = (schema: z.ZodType): Record<string, unknown> => z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>
 

@@ -8,7 +8,7 @@ import type { Provider } from './provider.ts'
 import { salesforce } from './salesforce/provider.ts'
 
 /** One line a provider. */
-const providers: Partial<Record<ProviderId, Provider>> = {
+const providers: Record<ProviderId, Provider> = {
   activecampaign,
   cisco_meraki: meraki,
   files_com: filesCom,
@@ -18,7 +18,5 @@ const providers: Partial<Record<ProviderId, Provider>> = {
 }
 
 export function providerOf(id: ProviderId): Provider {
-  const provider = providers[id]
-  if (!provider) throw new Error(`no adapter for ${id}`)
-  return provider
+  return providers[id]
 }
