@@ -274,6 +274,20 @@ describe('the commands of the documents, run as they are written', () => {
     })
   })
 
+  test('README.md names what each provider needs, as a dry run with nothing in it tells', async () => {
+    const rows = new Map(tableRows('README.md', 'Providers').map(([, id = '', needs = '']) => [uncode(id), needs]))
+    for (const provider of providers) {
+      const account = await muster.connect(provider)
+      // Meraki's demo account is configured with what requests would have to name.
+      if (provider === 'cisco_meraki') await muster.request('PATCH', `/integrated-accounts/${account}`, { body: { config: { organization_id: null, workspace_id: null } } })
+      const { body } = await muster.create<{ errors: { pointer: string }[] }>(account, {}, { query: 'dry_run=true' })
+      const asked = body.errors.map(({ pointer }) => pointer.slice(1)).sort()
+      // Of "a or b" one is asked for.
+      const said = (rows.get(provider) ?? '').split(', ').map((name) => uncode(name.split(' or ')[0] ?? '')).sort()
+      expect(asked, provider).toEqual(said)
+    }
+  })
+
   test('docs/operating.md lists every metric of ours that API and worker show, and no other', async () => {
     const [worker] = muster.workers
     const shown = await Promise.all([`${muster.url()}/metrics`, `http://127.0.0.1:${String(worker?.listening.port)}/metrics`].map(async (url) => (await fetch(url)).text()))
