@@ -5,7 +5,7 @@ import { isSoundText, UNSOUND_TEXT } from './sound-text.ts'
 const MAX_DEPTH = 5
 const MAX_PARAMETERS = 200
 const MAX_ITEMS = 100
-const FORBIDDEN = /(^|[[.])(__proto__|constructor|prototype|hasOwnProperty)([\].]|$)/
+const FORBIDDEN = /(^|[[.])(__proto__|constructor|prototype|hasOwnProperty)([[\].]|$)/
 
 /**
  * Brackets, repeated names and indexes as objects and arrays. Too deep, too many, names that could reach a prototype and bytes that are
