@@ -41,6 +41,13 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
     return record && version ? { record: JSON.parse(record) as AccountRecord, version } : undefined
   }
 
+  /** Both of one moment: a refresh token that the provider has just rotated must be saved over the credentials that it was rotated for. */
+  async function readVersionedCredentials(accountId: string): Promise<{ credentials: Credentials; credentialsVersion: number } | undefined> {
+    const [record, sealed] = await redis.hmgetBuffer(keys.account(accountId), 'record', 'credentials')
+    if (!record || !sealed) return undefined
+    return { credentials: keyring.open(sealed, boundTo(accountId)) as Credentials, credentialsVersion: (JSON.parse(record.toString()) as AccountRecord).credentialsVersion }
+  }
+
   async function update(accountId: string, change: (record: AccountRecord) => AccountRecord | undefined, credentials?: Credentials): Promise<AccountRecord | undefined> {
     for (;;) {
       const present = await readVersioned(accountId)
@@ -63,9 +70,10 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
     },
 
     async readCredentials(accountId: string): Promise<Credentials | undefined> {
-      const sealed = await redis.hgetBuffer(keys.account(accountId), 'credentials')
-      return sealed ? (keyring.open(sealed, boundTo(accountId)) as Credentials) : undefined
+      return (await readVersionedCredentials(accountId))?.credentials
     },
+
+    readVersionedCredentials,
 
     async list(tenantId: string): Promise<AccountRecord[]> {
       const ids = (await redis.smembers(keys.tenantAccounts(tenantId))).sort()

@@ -31,7 +31,8 @@ function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
  * Envelope encryption: each blob has a data key of its own, wrapped by the newest key of the ring; its id is written in front.
  * Both layers are bound to the record and field they belong to, so a blob copied to another place does not open.
  *
- * Layout: version, length of key id, key id, wrapped data key (iv, key, tag), 1 when deflated, iv, ciphertext, tag.
+ * Layout: version, length of key id, key id, wrapped data key (iv, key, tag), 1 when deflated and else 0, iv, ciphertext, tag.
+ * Whether it is deflated is bound in too, so that no byte can be changed.
  */
 export class Keyring {
   readonly #keys: Map<string, KeyEncryptionKey>
@@ -44,15 +45,16 @@ export class Keyring {
     this.#keys = new Map(keys.map((entry) => [entry.id, entry]))
   }
 
-  /** `id:base64,id:base64`; the first seals, all open. Throws a `RangeError` that never quotes a key. */
+  /** `id:base64,id:base64`; the first seals, all open. Throws a `RangeError` that quotes nothing, since what stands in the id's place may be the key. */
   static parse(text: string): Keyring {
     const seen = new Set<string>()
     const keys = text.split(',').map((entry, index) => {
-      const [id = '', encoded = ''] = entry.trim().split(':')
+      const [, id, encoded] = /^([\w.-]{1,64}):(.*)$/.exec(entry.trim()) ?? []
+      if (id === undefined || encoded === undefined) throw new RangeError(`entry ${index + 1} does not begin with an id and a colon`)
       const key = Buffer.from(encoded, 'base64')
-      if (!/^[\w.-]{1,64}$/.test(id)) throw new RangeError(`entry ${index + 1} does not begin with an id and a colon`)
-      if (key.length !== KEY) throw new RangeError(`key "${id}" is not 32 bytes in base64`)
-      if (seen.has(id)) throw new RangeError(`key id "${id}" stands twice`)
+      // Node decodes what it can and drops the rest: a key with a slip in it would be another key.
+      if (key.length !== KEY || key.toString('base64').replace('=', '') !== encoded.replaceAll('-', '+').replaceAll('_', '/').replace(/=$/, '')) throw new RangeError(`the key of entry ${index + 1} is not 32 bytes in base64`)
+      if (seen.has(id)) throw new RangeError(`the id of entry ${index + 1} stands twice`)
       seen.add(id)
       return { id, key }
     })
@@ -70,7 +72,7 @@ export class Keyring {
       Buffer.from(id),
       encrypt(key, dataKey, `key|${bound}`),
       Buffer.from([isDeflated ? 1 : 0]),
-      encrypt(dataKey, isDeflated ? deflateRawSync(plaintext) : plaintext, bound),
+      encrypt(dataKey, isDeflated ? deflateRawSync(plaintext) : plaintext, isDeflated ? `deflated|${bound}` : bound),
     ])
   }
 
@@ -78,7 +80,7 @@ export class Keyring {
     const { id, wrapped, isDeflated, sealed } = split(blob)
     const entry = this.#keys.get(id)
     if (!entry) throw new Error(`sealed with key "${id}", which is not in MUSTER_ENCRYPTION_KEYS`)
-    const plaintext = decrypt(decrypt(entry.key, wrapped, `key|${bound}`), sealed, bound)
+    const plaintext = decrypt(decrypt(entry.key, wrapped, `key|${bound}`), sealed, isDeflated ? `deflated|${bound}` : bound)
     return JSON.parse((isDeflated ? inflateRawSync(plaintext) : plaintext).toString()) as unknown
   }
 
@@ -92,11 +94,12 @@ function split(blob: Buffer): { id: string; wrapped: Buffer; isDeflated: boolean
   const idLength = blob[1] ?? 0
   const wrappedAt = 2 + idLength
   const flagAt = wrappedAt + IV + KEY + TAG
-  if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG) throw new Error('not a sealed blob')
+  const flag = blob[flagAt]
+  if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG || (flag !== 0 && flag !== 1)) throw new Error('not a sealed blob')
   return {
     id: blob.subarray(2, wrappedAt).toString(),
     wrapped: blob.subarray(wrappedAt, flagAt),
-    isDeflated: blob[flagAt] === 1,
+    isDeflated: flag === 1,
     sealed: blob.subarray(flagAt + 1),
   }
 }

@@ -1,0 +1,41 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import { afterAll, beforeAll, inject } from 'vitest'
+import type { AccountRecord } from '../src/accounts.ts'
+import { Keyring } from '../src/keyring.ts'
+import type { OperationHead, OperationRequest, OperationState } from '../src/operation-record.ts'
+import { connectRedis, type Redis, type RedisRole } from '../src/redis.ts'
+
+export const newKeyring = (id = 'test'): Keyring => Keyring.parse(`${id}:${randomBytes(32).toString('base64')}`)
+
+/**
+ * A database of its own for each test file: the installation's hash key and the lists of tenants and accounts are one for a whole database.
+ * Connections are closed when the file is done.
+ */
+export function useRedis(database: number): (role?: RedisRole) => Redis {
+  const open: Redis[] = []
+  const connect = (role: RedisRole = 'worker'): Redis => {
+    const redis = connectRedis(`${inject('redisUrl')}/${database}`, role, () => undefined)
+    open.push(redis)
+    return redis
+  }
+  beforeAll(async () => void (await connect().flushdb()))
+  afterAll(() => open.forEach((redis) => redis.disconnect()))
+  return connect
+}
+
+export function newAccount(more: Partial<AccountRecord> = {}): AccountRecord {
+  const now = Date.now()
+  return { id: randomUUID(), tenantId: randomUUID(), provider: 'okta', name: 'Acme', status: 'active', statusReason: null, statusSince: now, credentialType: 'api_token', credentialsVersion: 1, config: {}, limits: {}, createdAt: now, updatedAt: now, ...more }
+}
+
+export function newHead(more: Partial<OperationHead> & Pick<OperationHead, 'accountId' | 'tenantId'>): OperationHead {
+  return { id: uuidv7(), provider: 'okta', batchId: null, reference: null, requestId: 'r', createdAt: Date.now(), priority: 0, naturalKeyHash: randomUUID(), idempotencyHash: null, onConflict: 'fail', view: { format: 'unified', ignoreRemoteData: false, excludeFields: [] }, ...more }
+}
+
+export function newState(more: Partial<OperationState> = {}): OperationState {
+  const now = Date.now()
+  return { status: 'queued', statusReason: null, updatedAt: now, startedAt: null, finishedAt: null, notBefore: null, expiresAt: now + 86_400_000, nextAttemptAt: null, run: 0, attemptCount: 0, usedAttempts: 0, attempts: [], warnings: [], outcome: null, remoteId: null, error: null, unknown: null, ...more }
+}
+
+export const newRequest = (): OperationRequest => ({ user: { username: 'ada', password: 'Correct-Horse-9', remote_data: { profile: { pin_token: 'canary-token', city: 'London' } } }, remoteQuery: { activate: 'true', api_key: 'canary-key' } })
