@@ -14,8 +14,8 @@ const RETRY_LATER_SECONDS = 60
 
 /** 202 with the operation. It is safe already: an estimate that cannot be had must not look like a refusal. */
 export async function answerAccepted(store: Store, record: OperationRecord, account: AccountRecord): Promise<ApiResponse> {
-  const latest = (await store.accounts.read(account.id).catch(() => undefined)) ?? account
-  const seconds = await store.operations.countOpen(account.id).then((open) => estimateWaitSeconds(latest, open), () => null)
+  const [latest = account, open] = await Promise.all([store.accounts.read(account.id).catch(() => undefined), store.operations.countOpen(account.id).catch(() => null)])
+  const seconds = open === null ? null : estimateWaitSeconds(latest, open)
   return {
     status: 202,
     headers: { location: `/operations/${record.head.id}`, 'retry-after': String(Math.min(seconds ?? MAX_POLL_SECONDS, MAX_POLL_SECONDS)) },

@@ -22,7 +22,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false)
   app.use(assignRequestId)
-  app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"], 'img-src': ["'self'", 'data:'], 'upgrade-insecure-requests': null } } }))
+  app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"], 'font-src': ["'self'", 'data:'], 'img-src': ["'self'", 'data:'], 'upgrade-insecure-requests': null } } }))
 
   const endpoints: Endpoint[] = [createUser(dependencies), describeCreate(dependencies), ...operationRoutes(dependencies), ...integratedAccountRoutes(dependencies), ...apiKeyRoutes(dependencies)]
   for (const endpoint of endpoints) {
