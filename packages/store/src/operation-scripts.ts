@@ -73,3 +73,9 @@ redis.call('ZADD', open, expiresAt, id)
 redis.call('ZADD', outbox, priority * 1e14 + expiresAt, '+' .. job)
 return {'accepted', id}
 `)
+
+/** KEYS index of a reference. ARGV id, lifetime. A later operation with less time must not take an earlier one out of the list; PEXPIRE GT is of Redis 7. */
+export const referenceScript = defineScript(`
+redis.call('ZADD', KEYS[1], 0, ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+`)

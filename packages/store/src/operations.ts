@@ -4,7 +4,7 @@ import { splitSecrets } from '@muster/contracts/secrets'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import type { Keyring } from './keyring.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
-import { acceptScript, requeueScript, saveScript } from './operation-scripts.ts'
+import { acceptScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
 import { isFinished } from './operation-state.ts'
 import { jobIdOf, type OperationHead, type OperationRecord, type OperationRequest, type OperationState } from './operation-record.ts'
 import type { Redis } from './redis.ts'
@@ -71,11 +71,8 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       // The entries outside the account's slot come first: without the operation they lead nowhere, and expire.
       const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
       const before = redis.multi().set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs).zadd(keys.tenantOperations(head.tenantId), 0, head.id)
-      if (head.reference !== null) {
-        const reference = keys.tenantReference(head.tenantId, head.reference)
-        before.zadd(reference, 0, head.id).pexpire(reference, lifetimeMs)
-      }
       await before.exec()
+      if (head.reference !== null) await referenceScript(redis, [keys.tenantReference(head.tenantId, head.reference)], [head.id, lifetimeMs])
       const answer = (await acceptScript(
         redis,
         [
@@ -155,6 +152,8 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         [head.id, record.version, JSON.stringify(state), result ? keyring.seal(result, boundTo(head.id, 'result')) : '', finished ? 1 : 0, retentionMs, jobIdOf(head.id, state.run), state.status === 'canceled' || state.status === 'expired' ? 1 : 0, FINISHED_CHANNEL],
       )
       if (version === null) throw new StaleVersionError(head.id)
+      // It may have waited far beyond its expires_at, for an account on hold: an end must be found for as long as it is kept.
+      if (finished) await redis.set(keys.locator(head.id), head.accountId, 'PX', retentionMs + DAY_MS)
       return { head, state, version: Number(version) }
     },
 
