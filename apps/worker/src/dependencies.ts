@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { HttpClient } from '@muster/contracts/http-client'
 import { createHttpClient } from '@muster/egress/http-client'
 import { createLaneOwner } from '@muster/lanes/lane-owner'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
@@ -31,7 +32,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const metrics = createWorkerMetrics(() => owner.openLanes())
   const run = createRunOperation({
     store,
-    http: egress.http,
+    http: capTimeouts(egress.http, config.MUSTER_PROVIDER_TIMEOUT_MS),
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
     policy: { ...defaultRetryPolicy, maxAttempts: config.MUSTER_MAX_ATTEMPTS },
     log,
@@ -47,7 +48,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     log,
     async stop() {
       health.drain()
-      await janitor.stop()
+      janitor.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
       await health.close()
       await egress.close()
@@ -56,3 +57,5 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     },
   }
 }
+
+const capTimeouts = (http: HttpClient, capMs = Infinity): HttpClient => (request) => http({ ...request, timeoutMs: Math.min(request.timeoutMs, capMs) })

@@ -1,44 +1,74 @@
+/** The lane rests for longer than a job should wait for: hand it back, unsent. */
+export class LaneRestsError extends Error {
+  override readonly name = 'LaneRestsError'
+  /** Unix milliseconds. */
+  readonly until: number
+  constructor(until: number) {
+    super('the lane rests')
+    this.until = until
+  }
+}
+
+/** A rest up to this is sat out: handing jobs back and taking them up again costs more. */
+const WORTH_WAITING_MS = 2_000
+
 interface Waiter {
   pass(): void
-  signal: AbortSignal | undefined
+  refuse(reason: unknown): void
 }
 
 /**
  * Spaces the calls of one account evenly. It lives in the memory of the lane's one owner, so it is exact and costs nothing.
- * Calls are let through in the order in which they asked.
+ * Calls are let through in the order in which they asked. Runs on the monotonic clock, which nobody can set.
  */
 export class CallPacer {
   readonly #intervalMs: number
   readonly #waiters = new Set<Waiter>()
   #nextAt: number
+  #restsUntil = 0
   #timer: NodeJS.Timeout | undefined
 
   /** The first call waits one interval: the owner before this one may have made a call just now. */
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs
-    this.#nextAt = Date.now() + intervalMs
+    this.#nextAt = performance.now() + intervalMs
   }
 
-  /** Nothing leaves for so long, not even what waits already. */
-  pause(forMs: number): void {
-    this.#nextAt = Math.max(this.#nextAt, Date.now() + forMs)
+  /** Nothing leaves for so long. Whoever waits for a slot is refused with a `LaneRestsError` where that is long; Infinity: whoever ever asks. */
+  rest(forMs: number): void {
+    const until = performance.now() + forMs
+    this.#restsUntil = Math.max(this.#restsUntil, until)
+    if (Number.isFinite(until)) this.#nextAt = Math.max(this.#nextAt, until)
+    const refusal = this.#refusal()
+    if (!refusal) return
+    for (const waiter of this.#waiters) waiter.refuse(refusal)
   }
 
-  /** Resolves when a call may leave; rejects with the signal's reason. */
+  #refusal(): LaneRestsError | undefined {
+    const restMs = this.#restsUntil - performance.now()
+    return restMs > WORTH_WAITING_MS ? new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now()) : undefined
+  }
+
+  /** Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. */
   wait(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error)
-      const onAbort = (): void => {
+      const refusal = this.#refusal()
+      if (signal?.aborted || refusal) return reject((refusal ?? signal?.reason) as Error)
+      const leave = (): void => {
         this.#waiters.delete(waiter)
-        reject(signal?.reason as Error)
+        signal?.removeEventListener('abort', onAbort)
       }
       const waiter: Waiter = {
-        signal,
         pass: () => {
-          signal?.removeEventListener('abort', onAbort)
+          leave()
           resolve()
         },
+        refuse: (reason) => {
+          leave()
+          reject(reason as Error)
+        },
       }
+      const onAbort = (): void => waiter.refuse(signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#waiters.add(waiter)
       this.#release()
@@ -47,7 +77,7 @@ export class CallPacer {
 
   #release(): void {
     if (this.#timer) return
-    const now = Date.now()
+    const now = performance.now()
     const [first] = this.#waiters
     if (!first) return
     if (now < this.#nextAt) {
@@ -59,7 +89,6 @@ export class CallPacer {
     }
     // Timers come a little late: the schedule is kept, so that this costs no throughput; after a real gap it begins anew.
     this.#nextAt = now - this.#nextAt < this.#intervalMs ? this.#nextAt + this.#intervalMs : now + this.#intervalMs
-    this.#waiters.delete(first)
     first.pass()
     this.#release()
   }

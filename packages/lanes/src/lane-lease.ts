@@ -10,7 +10,11 @@ const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call
 /** One owner a lane. The time runs on Redis' clock, so skewed workers cannot both hold it. */
 export function createLaneLeases(redis: Redis, ownerId: string) {
   return {
-    take: async (accountId: string): Promise<boolean> => (await redis.set(leaseKey(accountId), ownerId, 'PX', LEASE_MS, 'NX')) === 'OK',
+    /** Resolves with 0 when the lease is ours, else with the milliseconds after which it may be free. */
+    async take(accountId: string): Promise<number> {
+      if ((await redis.set(leaseKey(accountId), ownerId, 'PX', LEASE_MS, 'NX')) === 'OK') return 0
+      return Math.max(1, await redis.pttl(leaseKey(accountId)))
+    },
     renew: async (accountId: string): Promise<boolean> => (await redis.eval(RENEW, 1, leaseKey(accountId), ownerId, LEASE_MS)) === 1,
     release: async (accountId: string): Promise<void> => {
       await redis.eval(RELEASE, 1, leaseKey(accountId), ownerId)

@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis'
 import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
 import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
-import { openLane, type Lane, type RunJob } from './lane.ts'
+import { openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
+import { onceAtATime } from './once-at-a-time.ts'
 import type { Pace } from './pace.ts'
 
 const RENEW_EVERY_MS = 3_000
@@ -11,6 +12,7 @@ const LOOK_EVERY_MS = 500
 const IDLE_CLOSE_MS = 15_000
 const OUTBOX_CHUNK = 1_000
 const LOOK_AT_MOST = 200
+const OPEN_AT_ONCE = 16
 /** What operations cut off at the end of the grace time get to write their state. */
 const CUT_OFF_MS = 3_000
 
@@ -33,170 +35,219 @@ export interface LaneOwnerOptions {
   maxLanes: number
   source: LaneSource
   onError(error: Error, accountId?: string): void
+  /** Milliseconds; shorter in tests. */
+  idleCloseMs?: number
+}
+
+interface Lease {
+  /** Monotonic milliseconds: it lasts at least LEASE_MS longer. */
+  renewedAt: number
+  isLost: boolean
 }
 
 interface OpenLane {
   lane: Lane
-  idleSince: number | null
-  draining: Promise<void> | null
-  drainAgain: boolean
-  closing: boolean
-  renewedAt: number
+  lease: Lease
+  isClosing: boolean
+  closed: Promise<void> | null
+  drain(): Promise<void>
+  tend(): Promise<void>
 }
 
 export type LaneOwner = ReturnType<typeof createLaneOwner>
 
 /** Takes leases on lanes that have work, opens them, and gives them back when they are idle, on hold, or when the process stops. */
-export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, onError }: LaneOwnerOptions) {
+export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, onError, idleCloseMs = IDLE_CLOSE_MS }: LaneOwnerOptions) {
   const leases = createLaneLeases(redis, ownerId)
   const schedule = createLaneSchedule(redis)
   const lanes = new Map<string, OpenLane>()
-  const opening = new Set<string>()
-  let isStopping = false
-  let looking = false
+  const openings = new Map<string, { run(): Promise<void>; done: Promise<void> }>()
   const timers: NodeJS.Timeout[] = []
+  let isStopping = false
 
-  const guard = (work: Promise<unknown>, accountId?: string): void => {
-    work.catch((error: unknown) => onError(error instanceof Error ? error : new Error(String(error)), accountId))
+  const guard = (work: Promise<unknown>, accountId?: string): Promise<void> =>
+    work.then(
+      () => undefined,
+      (error: unknown) => onError(error instanceof Error ? error : new Error(String(error)), accountId),
+    )
+
+  /** A lane of ours is looked at; any other is opened, if it is nobody's. */
+  async function attend(accountId: string): Promise<void> {
+    const open = lanes.get(accountId)
+    if (open) return open.drain()
+    const opening = openings.get(accountId)
+    if (opening) return opening.run()
+    if (isStopping || lanes.size + openings.size >= maxLanes) return
+    const run = onceAtATime(() => tryOpen(accountId))
+    const done = guard(run(), accountId).finally(() => openings.delete(accountId))
+    openings.set(accountId, { run, done })
+    await done
   }
 
   async function tryOpen(accountId: string): Promise<void> {
-    if (isStopping || lanes.has(accountId) || opening.has(accountId) || lanes.size >= maxLanes) return
-    opening.add(accountId)
-    try {
-      if (!(await leases.take(accountId))) return await schedule.defer(accountId, Date.now() + LEASE_MS / 2)
-      const pace = await source.pace(accountId)
-      if (!pace || isStopping) {
-        // On hold: whoever resumes the account wakes the lane.
-        if (!pace) await schedule.remove(accountId)
-        return await leases.release(accountId)
-      }
-      const lane = await openLane({ redis, accountId, pace, run: source.run, onHold: () => guard(close(accountId, 'hold'), accountId), onError: (error) => onError(error, accountId) })
-      lanes.set(accountId, { lane, idleSince: null, draining: null, drainAgain: false, closing: false, renewedAt: Date.now() })
+    if (isStopping || lanes.has(accountId)) return
+    const lease: Lease = { renewedAt: performance.now(), isLost: false }
+    const takenForMs = await leases.take(accountId)
+    if (takenForMs > 0) return schedule.defer(accountId, Date.now() + takenForMs)
+    const pace = isStopping ? undefined : await source.pace(accountId)
+    if (!pace) return letGo(accountId, null)
+    const lane = await openLane({
+      redis,
+      accountId,
+      pace,
+      run: source.run,
+      isOurs: () => !lease.isLost && performance.now() - lease.renewedAt < LEASE_MS,
+      onHold: () => beginClose(accountId),
+      onError: (error) => onError(error, accountId),
+    }).catch(async (error: unknown) => {
+      await leases.release(accountId)
+      throw error
+    })
+    const open: OpenLane = { lane, lease, isClosing: false, closed: null, drain: onceAtATime(() => drain(accountId, open)), tend: onceAtATime(createTending(accountId, pace, () => open)) }
+    lanes.set(accountId, open)
+    // Not waited for: a long outbox must not keep other lanes from being opened.
+    void guard(open.tend(), accountId)
+  }
+
+  /** Renews the lease and looks whether the lane is still as it should be. Never waits for the lane to close, since the lease is needed until then. */
+  function createTending(accountId: string, pace: Pace, self: () => OpenLane): () => Promise<void> {
+    let idleSince: number | null = null
+    return async () => {
+      const open = self()
+      const askedAt = performance.now()
+      if (!(await leases.renew(accountId))) return lose(accountId, open)
+      open.lease.renewedAt = askedAt
+      if (open.isClosing) return
       await schedule.defer(accountId, Date.now() + LEASE_MS)
-      await drain(accountId)
-    } finally {
-      opening.delete(accountId)
+      const present = await source.pace(accountId)
+      // On hold, or with other limits: closed, and opened anew if it may.
+      if (!present || !isSamePace(present, pace)) return beginClose(accountId)
+      await open.drain()
+      const { ready, active, nextAt } = await open.lane.backlog()
+      const isIdle = ready === 0 && active === 0 && (nextAt === null || nextAt - Date.now() > idleCloseMs)
+      if (!isIdle) idleSince = null
+      else if (idleSince === null) idleSince = performance.now()
+      else if (performance.now() - idleSince >= idleCloseMs) beginClose(accountId)
     }
   }
 
   /** Outbox → BullMQ. An entry goes only once its job is there; a crash between leaves it, and adding twice is adding once. */
-  function drain(accountId: string): Promise<void> {
-    const open = lanes.get(accountId)
-    if (!open || open.closing) return Promise.resolve()
-    if (open.draining) {
-      open.drainAgain = true
-      return open.draining
+  async function drain(accountId: string, open: OpenLane): Promise<void> {
+    // One that is closing looks for work once more at its end.
+    while (!open.isClosing) {
+      const entries = await source.readOutbox(accountId, OUTBOX_CHUNK)
+      if (entries.length === 0) return
+      const added = entries.filter((entry) => entry.startsWith('+')).map((entry) => entry.slice(1))
+      const removed = entries.filter((entry) => entry.startsWith('-')).map((entry) => entry.slice(1))
+      const priorities = await source.priorityOf(accountId, added)
+      await open.lane.add(added.map((jobId, index) => ({ jobId, priority: priorities[index] ?? 0 })))
+      await open.lane.remove(removed)
+      await source.clearOutbox(accountId, entries)
     }
-    const work = async (): Promise<void> => {
-      do {
-        open.drainAgain = false
-        const entries = await source.readOutbox(accountId, OUTBOX_CHUNK)
-        if (entries.length === 0) continue
-        const added = entries.filter((entry) => entry.startsWith('+')).map((entry) => entry.slice(1))
-        const removed = entries.filter((entry) => entry.startsWith('-')).map((entry) => entry.slice(1))
-        const priorities = await source.priorityOf(accountId, added)
-        await open.lane.add(added.map((jobId, index) => ({ jobId, priority: priorities[index] ?? 0 })))
-        await open.lane.remove(removed)
-        await source.clearOutbox(accountId, entries)
-        open.idleSince = null
-        open.drainAgain = true
-      } while (open.drainAgain && !open.closing)
-    }
-    open.draining = work().finally(() => {
-      open.draining = null
-    })
-    return open.draining
   }
 
-  async function close(accountId: string, reason: 'hold' | 'idle' | 'lost' | 'reload' | 'stop', nextAt: number | null = null): Promise<void> {
+  function beginClose(accountId: string): void {
     const open = lanes.get(accountId)
-    if (!open || open.closing) return
-    open.closing = true
-    await open.draining?.catch(() => undefined)
-    await open.lane.close(reason === 'lost').catch((error: unknown) => onError(error as Error, accountId))
-    lanes.delete(accountId)
-    if (reason === 'lost') return
-    if (reason === 'stop') await schedule.wake(accountId)
-    else if (nextAt === null) await schedule.remove(accountId)
-    else await schedule.defer(accountId, nextAt)
+    if (open) void guard(close(accountId, open), accountId)
+  }
+
+  function close(accountId: string, open: OpenLane): Promise<void> {
+    open.isClosing = true
+    open.closed ??= (async () => {
+      try {
+        // A drain that waits for an absent Redis must not keep a lost lane from being cut off.
+        if (!open.lease.isLost) await open.drain().catch(() => undefined)
+        const left = await open.lane.close(open.lease.isLost)
+        if (!open.lease.isLost) await letGo(accountId, left)
+      } finally {
+        lanes.delete(accountId)
+      }
+    })()
+    return open.closed
+  }
+
+  /** Somebody else may own the lane by now: nothing more is sent, and nothing of it is touched. */
+  function lose(accountId: string, open: OpenLane): void {
+    open.lease.isLost = true
+    open.lane.abandon()
+    beginClose(accountId)
+  }
+
+  /** The next owner finds the lane free before it hears of it, and on the schedule if there is anything to do. @param left null: not known. */
+  async function letGo(accountId: string, left: Backlog | null): Promise<void> {
+    await schedule.remove(accountId)
     await leases.release(accountId)
-    if (reason === 'stop') return
-    // Work or a resumption that came in between has been taken off the schedule just now.
-    const [pending, pace] = await Promise.all([source.readOutbox(accountId, 1), source.pace(accountId)])
-    if (pace && (pending.length > 0 || reason === 'hold' || reason === 'reload')) await schedule.wake(accountId)
+    lanes.delete(accountId)
+    // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later puts itself there.
+    const [pace, pending] = await Promise.all([source.pace(accountId), source.readOutbox(accountId, 1)])
+    if (!pace) return
+    if (left === null || pending.length > 0 || left.ready > 0 || left.active > 0) await schedule.wake(accountId)
+    else if (left.nextAt !== null) await schedule.expect(accountId, left.nextAt)
   }
 
-  async function tend(accountId: string, open: OpenLane): Promise<void> {
-    const askedAt = Date.now()
-    const isOurs = await leases.renew(accountId)
-    if (!isOurs) return close(accountId, 'lost')
-    open.renewedAt = askedAt
-    await schedule.defer(accountId, askedAt + LEASE_MS)
-    await drain(accountId)
-    const backlog = await open.lane.backlog()
-    const now = Date.now()
-    const isIdle = backlog.ready === 0 && backlog.active === 0 && (backlog.nextAt === null || backlog.nextAt - now > IDLE_CLOSE_MS)
-    if (!isIdle) open.idleSince = null
-    else if (open.idleSince === null) open.idleSince = now
-    else if (now - open.idleSince >= IDLE_CLOSE_MS) await close(accountId, 'idle', backlog.nextAt)
-  }
-
+  /** Messages get lost while a connection is away; the schedule does not. */
   async function look(): Promise<void> {
-    if (looking || isStopping) return
-    looking = true
-    try {
-      for (const accountId of await schedule.due(Date.now(), LOOK_AT_MOST)) await tryOpen(accountId)
-    } finally {
-      looking = false
+    if (isStopping) return
+    const due = await schedule.due(Date.now(), LOOK_AT_MOST)
+    for (let from = 0; from < due.length; from += OPEN_AT_ONCE) {
+      await Promise.all(due.slice(from, from + OPEN_AT_ONCE).map((accountId) => guard(attend(accountId), accountId)))
     }
+  }
+
+  function hear(channel: string, accountId: string): void {
+    if (isStopping) return
+    const open = lanes.get(accountId)
+    if (channel === RELOAD_CHANNEL && open) void guard(open.tend(), accountId)
+    // The least busy process gets there first.
+    else if (channel === WAKE_CHANNEL) setTimeout(() => void guard(attend(accountId), accountId), open ? 0 : Math.min(lanes.size, 100))
   }
 
   return {
     async start(): Promise<void> {
-      subscriber.on('message', (channel: string, accountId: string) => {
-        if (isStopping) return
-        if (channel === RELOAD_CHANNEL) return guard(close(accountId, 'reload'), accountId)
-        if (channel !== WAKE_CHANNEL) return
-        if (lanes.has(accountId)) return guard(drain(accountId), accountId)
-        // The least busy process gets there first.
-        setTimeout(() => guard(tryOpen(accountId), accountId), Math.min(lanes.size, 100))
-      })
-      guard(subscriber.subscribe(WAKE_CHANNEL, RELOAD_CHANNEL))
-      timers.push(setInterval(() => guard(look()), LOOK_EVERY_MS))
+      subscriber.on('message', hear)
+      void guard(subscriber.subscribe(WAKE_CHANNEL, RELOAD_CHANNEL))
+      const lookOnce = onceAtATime(look)
+      timers.push(setInterval(() => void guard(lookOnce()), LOOK_EVERY_MS))
       timers.push(
         setInterval(() => {
-          for (const [accountId, open] of lanes) if (!open.closing) guard(tend(accountId, open), accountId)
+          for (const [accountId, open] of lanes) void guard(open.tend(), accountId)
         }, RENEW_EVERY_MS),
       )
       timers.push(
         setInterval(() => {
-          // Redis could not be asked for too long: somebody else may own the lane, so nothing more is sent.
-          for (const [accountId, open] of lanes) if (!open.closing && Date.now() - open.renewedAt > LEASE_MS) guard(close(accountId, 'lost'), accountId)
+          // Redis could not be asked for too long.
+          for (const [accountId, open] of lanes) if (!open.lease.isLost && performance.now() - open.lease.renewedAt > LEASE_MS) lose(accountId, open)
         }, 1_000),
       )
-      guard(look())
+      void guard(lookOnce())
     },
     openLanes: (): number => lanes.size,
-    /** Gives every lane back. Operations under way get `graceMs`; what is not done by then is left to the next owner. */
+    /** Gives every lane back. Operations under way get `graceMs`; what is not done by then is cut off and left to the next owner. */
     async stop(graceMs: number): Promise<void> {
       isStopping = true
-      timers.forEach(clearInterval)
-      const renewing = setInterval(() => {
-        for (const accountId of lanes.keys()) guard(leases.renew(accountId), accountId)
-      }, RENEW_EVERY_MS)
-      const graceful = Promise.all([...lanes.keys()].map((accountId) => close(accountId, 'stop')))
-      let timer: NodeJS.Timeout | undefined
-      const deadline = new Promise<'late'>((resolve) => {
-        timer = setTimeout(() => resolve('late'), graceMs)
-      })
-      if ((await Promise.race([graceful, deadline])) === 'late') {
-        // Cuts off what is under way, which then hands itself back; what was sent is looked up by the next owner.
-        for (const open of lanes.values()) guard(open.lane.close(true))
-        await Promise.race([graceful, new Promise((resolve) => setTimeout(resolve, CUT_OFF_MS).unref())])
+      subscriber.off('message', hear)
+      const graceful = (async () => {
+        await Promise.all([...openings.values()].map(({ done }) => done))
+        await Promise.all([...lanes].map(([accountId, open]) => guard(close(accountId, open), accountId)))
+      })()
+      if (!(await isDoneWithin(graceful, graceMs))) {
+        for (const open of lanes.values()) open.lane.abandon()
+        await isDoneWithin(graceful, CUT_OFF_MS)
       }
-      clearTimeout(timer)
-      clearInterval(renewing)
+      // Until here, since leases are kept while operations end.
+      timers.forEach(clearInterval)
     },
   }
+}
+
+const isSamePace = (a: Pace, b: Pace): boolean => a.requests === b.requests && a.perSeconds === b.perSeconds && a.concurrency === b.concurrency && a.callsPerJob === b.callsPerJob
+
+async function isDoneWithin(work: Promise<void>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds)
+  })
+  const isDone = await Promise.race([work.then(() => true), late])
+  clearTimeout(timer)
+  return isDone
 }

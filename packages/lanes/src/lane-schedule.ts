@@ -12,6 +12,11 @@ export function createLaneSchedule(redis: Redis) {
     async reload(accountId: string): Promise<void> {
       await redis.multi().zadd(SCHEDULE_KEY, 'LT', Date.now(), accountId).publish(RELOAD_CHANNEL, accountId).publish(WAKE_CHANNEL, accountId).exec()
     },
+    /** Needs an owner at that time, if not sooner; nobody is told before. */
+    async expect(accountId: string, at: number): Promise<void> {
+      await redis.zadd(SCHEDULE_KEY, 'LT', at, accountId)
+    },
+    has: async (accountId: string): Promise<boolean> => (await redis.zscore(SCHEDULE_KEY, accountId)) !== null,
     /** Those that need an owner now. */
     due: (now: number, limit: number): Promise<string[]> => redis.zrangebyscore(SCHEDULE_KEY, '-inf', now, 'LIMIT', 0, limit),
     /** Looked after until then: other processes need not try. */

@@ -15,8 +15,9 @@ export type Verdict =
   | { kind: 'hold' }
 
 export interface RunContext {
-  /** Aborted when the lane is lost or the process is stopping: nothing more may be written. */
+  /** Aborted when the lane is lost or the process is stopping: nothing more may be sent. */
   signal: AbortSignal
+  /** Resolves when a call may leave, at once. Rejects with a `LaneRestsError` when that would take too long, and with the signal's reason. */
   waitForSlot(signal?: AbortSignal): Promise<void>
 }
 
@@ -27,6 +28,8 @@ export interface LaneOptions {
   accountId: string
   pace: Pace
   run: RunJob
+  /** Whether the lease is still ours as far as can be known without asking: a process that was frozen finds it out here. */
+  isOurs(): boolean
   onHold(): void
   onError(error: Error): void
 }
@@ -41,75 +44,117 @@ const MAX_CRASH_RETRIES = 1_000_000
 const MAX_CRASH_DELAY_MS = 30_000
 const CHUNK = 1_000
 
+/** How many jobs there are in all, and when the next of the delayed ones is due. */
+export interface Backlog {
+  ready: number
+  active: number
+  nextAt: number | null
+}
+
 export interface Lane {
-  readonly accountId: string
   /** @param entries BullMQ job ids with their priority, 0 before all others. Adding a job that is there already changes nothing. */
   add(entries: readonly { jobId: string; priority: number }[]): Promise<void>
   remove(jobIds: readonly string[]): Promise<void>
-  /** How many jobs there are in all, and when the next of the delayed ones is due. */
-  backlog(): Promise<{ ready: number; active: number; nextAt: number | null }>
-  /** Stops taking jobs and waits for those under way; with `force`, abandons them. */
-  close(force: boolean): Promise<void>
+  backlog(): Promise<Backlog>
+  /** Cuts off what is under way: it hands itself back, or, where a create was sent, is looked up by the next owner. */
+  abandon(): void
+  /** Takes no more jobs, waits for those under way (with `force`: does not), and tells what is left. */
+  close(force: boolean): Promise<Backlog>
 }
 
-export async function openLane({ redis, accountId, pace, run, onHold, onError }: LaneOptions): Promise<Lane> {
+export async function openLane({ redis, accountId, pace, run, isOurs, onHold, onError }: LaneOptions): Promise<Lane> {
   const pacer = new CallPacer(callIntervalMs(pace))
-  const lost = new AbortController()
+  /** One for each job under way. */
+  const running = new Map<string, AbortController>()
   const base = { connection: redis, prefix: lanePrefix(accountId) }
   const queue = new Queue(LANE_QUEUE, { ...base, streams: { events: { maxLen: 100 } } })
   queue.on('error', onError)
-  const window = jobWindow(pace)
-  await queue.setGlobalRateLimit(window.max, window.duration)
-  await queue.setGlobalConcurrency(pace.concurrency)
+  /** Unix milliseconds. BullMQ would let a short rest cut a long one off. */
+  let restsUntil = 0
 
-  async function process(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<void> {
-    const context: RunContext = { signal: signal ? AbortSignal.any([signal, lost.signal]) : lost.signal, waitForSlot: (own) => pacer.wait(own) }
-    const verdict = await run(accountId, job.id ?? '', context)
+  const abandon = (): void => {
+    for (const controller of running.values()) controller.abort(new Error('the lane was lost, or its worker stops'))
+  }
+
+  async function rest(forMs: number): Promise<void> {
+    pacer.rest(forMs)
+    restsUntil = Math.max(restsUntil, Date.now() + forMs)
+    await queue.rateLimit(Math.max(1, Math.ceil(restsUntil - Date.now())))
+  }
+
+  async function waitForSlot(jobSignal: AbortSignal, own?: AbortSignal): Promise<void> {
+    await pacer.wait(own ?? jobSignal)
+    if (!isOurs()) abandon()
+    jobSignal.throwIfAborted()
+  }
+
+  async function runJob(jobId: string): Promise<Verdict> {
+    const controller = new AbortController()
+    running.set(jobId, controller)
+    try {
+      return await run(accountId, jobId, { signal: controller.signal, waitForSlot: (own) => waitForSlot(controller.signal, own) })
+    } finally {
+      running.delete(jobId)
+    }
+  }
+
+  async function process(job: Job, token: string | undefined): Promise<void> {
+    const verdict = await runJob(job.id ?? '')
     switch (verdict.kind) {
       case 'done':
         return
       case 'again':
-        if (verdict.pauseMs) {
-          pacer.pause(verdict.pauseMs)
-          await queue.rateLimit(verdict.pauseMs)
-        }
+        if (verdict.pauseMs) await rest(verdict.pauseMs)
         await job.moveToDelayed(Math.max(verdict.at, Date.now()), token)
         throw new DelayedError()
-      case 'pause': {
-        const forMs = Math.max(1, Math.ceil(verdict.forMs))
-        pacer.pause(forMs)
-        await queue.rateLimit(forMs)
+      case 'pause':
+        await rest(verdict.forMs)
         throw new RateLimitError()
-      }
       case 'hold':
+        // At once, not when the lane has closed: every job that starts until then would be refused as well.
+        pacer.rest(Infinity)
+        worker.pause(true).catch(onError)
         onHold()
         await job.moveToWait(token)
         throw new WaitingError()
     }
   }
 
-  const worker = new Worker(
-    LANE_QUEUE,
-    // Three declared parameters: BullMQ hands out an AbortSignal only then.
-    (job, token, signal) => process(job, token, signal),
-    {
-      ...base,
-      ...recovery,
-      concurrency: pace.concurrency,
-      autorun: false,
-      removeOnComplete: { count: 0 },
-      settings: { backoffStrategy: (attemptsMade) => Math.min(MAX_CRASH_DELAY_MS, 1_000 * 2 ** Math.min(attemptsMade, 5)) },
-    },
-  )
+  const worker = new Worker(LANE_QUEUE, process, {
+    ...base,
+    ...recovery,
+    concurrency: pace.concurrency,
+    autorun: false,
+    removeOnComplete: { count: 0 },
+    settings: { backoffStrategy: (attemptsMade) => Math.min(MAX_CRASH_DELAY_MS, 1_000 * 2 ** Math.min(attemptsMade, 5)) },
+  })
   worker.on('error', onError)
   worker.on('failed', (_, error) => onError(error))
   // Another process may be running these jobs by now.
-  worker.on('lockRenewalFailed', (jobIds) => jobIds.forEach((jobId) => worker.cancelJob(jobId, 'lock lost')))
-  await worker.waitUntilReady()
+  worker.on('lockRenewalFailed', (jobIds) => jobIds.forEach((jobId) => running.get(jobId)?.abort(new Error('the lock of the job was lost'))))
+
+  async function backlog(): Promise<Backlog> {
+    const counts = await queue.getJobCounts('wait', 'prioritized', 'active')
+    // BullMQ's delayed zset is scored by due time, shifted left by 12 bits for a counter.
+    const [, score] = await redis.zrange(queue.toKey('delayed'), '0', '0', 'WITHSCORES')
+    return { ready: (counts.wait ?? 0) + (counts.prioritized ?? 0), active: counts.active ?? 0, nextAt: score === undefined ? null : Math.floor(Number(score) / 0x1000) }
+  }
+
+  try {
+    const window = jobWindow(pace)
+    await queue.setGlobalRateLimit(window.max, window.duration)
+    await queue.setGlobalConcurrency(pace.concurrency)
+    // A rest that the owner before this one began holds for calls as well, not only for jobs.
+    const restMs = await queue.getRateLimitTtl()
+    if (restMs > window.duration) pacer.rest(restMs)
+    await worker.waitUntilReady()
+  } catch (error) {
+    await Promise.allSettled([worker.close(true), queue.close()])
+    throw error
+  }
   worker.run().catch(onError)
 
   return {
-    accountId,
     async add(entries) {
       for (let from = 0; from < entries.length; from += CHUNK) {
         await queue.addBulk(
@@ -125,16 +170,14 @@ export async function openLane({ redis, accountId, pace, run, onHold, onError }:
       // A job under way cannot be removed, and need not be: it finds its operation ended.
       await Promise.all(jobIds.map((jobId) => queue.remove(jobId).catch(() => 0)))
     },
-    async backlog() {
-      const counts = await queue.getJobCounts('wait', 'prioritized', 'active')
-      // BullMQ's delayed zset is scored by due time, shifted left by 12 bits for a counter.
-      const [, score] = await redis.zrange(queue.toKey('delayed'), '0', '0', 'WITHSCORES')
-      return { ready: (counts.wait ?? 0) + (counts.prioritized ?? 0), active: counts.active ?? 0, nextAt: score === undefined ? null : Math.floor(Number(score) / 0x1000) }
-    },
+    backlog,
+    abandon,
     async close(force) {
-      if (force) lost.abort(new Error('the lane was lost'))
+      if (force) abandon()
       await worker.close(force)
+      const left = force ? { ready: 0, active: 0, nextAt: null } : await backlog()
       await queue.close()
+      return left
     },
   }
 }

@@ -40,8 +40,8 @@ export type AttemptEnd =
   | { outcome: 'reconciling'; at: number }
   | { outcome: 'rate_limited'; failure: Failure; until: number }
   | { outcome: 'held'; failure: Failure }
-  /** The worker is stopping, and nothing was sent. */
-  | { outcome: 'interrupted' }
+  /** The worker is stopping or its lane rests, and no create was sent. */
+  | { outcome: 'interrupted'; at: number }
   | { outcome: 'expired' }
 
 export type Refusal = 'finished' | 'running' | 'not_failed' | 'sent'
@@ -141,7 +141,7 @@ export function finishAttempt(state: OperationState, end: AttemptEnd, calls: Rem
       return wait(now, end.failure.message, 0)
     case 'interrupted':
       // Nothing was sent, so the intent of this attempt is taken back.
-      return { ...wait(now, 'Handed back by a worker that stopped.', 0), attempts: [...state.attempts.slice(0, -1), { ...attempt, createSentAt: null }] }
+      return { ...wait(end.at, 'Handed back before it was sent: its worker stopped, or the account rests.', 0), attempts: [...state.attempts.slice(0, -1), { ...attempt, createSentAt: null }] }
     case 'retrying':
     case 'unknown': {
       const isUnknown = end.outcome === 'unknown'

@@ -195,7 +195,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     countOpen: (accountId: string): Promise<number> => redis.zcard(keys.openOperations(accountId)),
 
     /** Unfinished operations of the account whose time is up. */
-    dueForExpiry: (accountId: string, now: number, limit: number): Promise<string[]> => redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', 0, limit),
+    dueForExpiry: (accountId: string, now: number, page: { from: number; count: number }): Promise<string[]> => redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', page.from, page.count),
 
     /** What the lane must still hear of, most urgent first: `+job` to add, `-job` to remove. */
     readOutbox: (accountId: string, limit: number): Promise<string[]> => redis.zrange(keys.outbox(accountId), 0, String(limit - 1)),

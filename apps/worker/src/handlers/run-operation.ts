@@ -3,6 +3,7 @@ import type { HttpClient } from '@muster/contracts/http-client'
 import type { RemoteCall, Warning } from '@muster/contracts/operation'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import { attemptCreate, type AttemptResult } from '@muster/providers/attempt'
 import { connect, isSuccess, type Connection } from '@muster/providers/connection'
@@ -119,10 +120,12 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       })
     } catch (error) {
       if (error instanceof StaleVersionError) throw error
-      if (context.signal.aborted) {
-        // Only waiting for a slot ends this way; a call that was cut off is an unknown outcome of its own.
-        await finish({ outcome: 'interrupted' })
-        return { kind: 'again', at: Date.now() }
+      if (context.signal.aborted || error instanceof LaneRestsError) {
+        const at = Math.max(Date.now(), error instanceof LaneRestsError ? error.until : 0)
+        // Cut off while it waited for a slot, so nothing was on its way; but the slot may have been that of a call after the create.
+        if (!calls.some((call) => call.purpose === 'create')) return toVerdict(await finish({ outcome: 'interrupted', at }))
+        const failure = { code: 'outcome_unknown' as const, message: 'The attempt was cut off after its create was sent.', origin: 'muster' as const }
+        return toVerdict(await finish({ outcome: 'unknown', failure, lookUpAt: at }))
       }
       log.error({ err: error }, 'an attempt ended in an error of our own')
       const failure = { code: 'internal' as const, message: 'An error inside Muster; see its log.', origin: 'muster' as const }

@@ -17,7 +17,7 @@ export interface JanitorOptions {
 }
 
 /** What must happen although nobody asks: expiry, work that a crash left unannounced, indexes of operations that have left. One process at a time. */
-export function startJanitor({ store, redis, schedule, workerId, onError }: JanitorOptions): { stop(): Promise<void> } {
+export function startJanitor({ store, redis, schedule, workerId, onError }: JanitorOptions): { stop(): void } {
   let trimmedAt = Date.now()
   let running: Promise<void> | null = null
 
@@ -29,8 +29,9 @@ export function startJanitor({ store, redis, schedule, workerId, onError }: Jani
     const isTrimming = now - trimmedAt > TRIM_EVERY_MS
     for (const accountId of await store.accounts.listIds()) {
       await expireOperations(store, accountId, now)
-      // The process that accepted it died before it woke the lane.
-      if ((await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
+      // The process that accepted it died before it woke the lane, or the lane's owner between two steps of closing it.
+      const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(accountId))
+      if (isForgotten || (await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
       if (isTrimming) while ((await store.operations.trimIndex({ accountId }, now)) > 0);
     }
     if (!isTrimming) return
@@ -46,9 +47,9 @@ export function startJanitor({ store, redis, schedule, workerId, onError }: Jani
       })
   }, EVERY_MS)
   return {
-    async stop() {
+    /** A sweep under way may be cut off anywhere; waiting for it could take as long as Redis is away. */
+    stop() {
       clearInterval(timer)
-      await running
     },
   }
 }
