@@ -24,7 +24,8 @@ describe('operations', () => {
   beforeAll(async () => {
     muster = await startMuster({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
     client = clientOf(muster)
-    okta = await muster.connect('okta')
+    await muster.simulators.okta.set({ rate_limit: null })
+    okta = await muster.connect('okta', { limits: { requests: 1_000, per_seconds: 1 } })
   })
   afterAll(() => muster.close())
 

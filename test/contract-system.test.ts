@@ -71,8 +71,9 @@ describe('health, metrics and the document', () => {
     for (const name of ['integrated_account_id', 'truto_response_format', 'truto_ignore_remote_data', 'truto_exclude_fields', 'remote_query', 'organization_id', 'workspace_id', 'on_conflict', 'dry_run', 'not_before', 'expires_at', 'reference']) expect([name, parameters.get(name)?.in]).toEqual([name, 'query'])
     for (const name of ['prefer', 'idempotency-key']) expect([name, parameters.get(name)?.in]).toEqual([name, 'header'])
     expect(parameters.get('integrated_account_id')?.required).toBe(true)
-    expect(parameters.get('dry_run')?.schema.type).toBe('boolean')
-    expect(parameters.get('truto_exclude_fields')?.schema.type).toBe('array')
+    expect(parameters.get('dry_run')?.schema).toEqual({ type: 'boolean', description: expect.any(String) as string })
+    expect(parameters.get('truto_exclude_fields')?.schema).toMatchObject({ type: 'array', items: { type: 'string' } })
+    expect(parameters.get('remote_query')).toMatchObject({ style: 'deepObject', explode: true })
   })
 
   test('the docs page loads from this server alone, under a policy that holds it to that', async () => {
@@ -90,6 +91,13 @@ describe('health, metrics and the document', () => {
       expect([asset, status, headers.get('x-content-type-options')]).toEqual([asset, 200, 'nosniff'])
       expect(type).toMatch(asset.endsWith('.js') ? /javascript/ : asset.endsWith('.css') ? /css/ : /image/)
     }
+  })
+
+  test("a log line joins the request to its operation, in the API and in the worker", async () => {
+    const okta = await muster.connect('okta')
+    const { headers } = await client.create(okta, newUser('okta'), { headers: { prefer: 'wait=20', 'x-request-id': 'joined-up' } })
+    const operationId = headers.get('location')?.replace('/operations/', '')
+    for (const program of [muster.api, ...muster.workers]) expect(await program.line((line) => line.request_id === 'joined-up')).toMatchObject({ operation_id: operationId })
   })
 
   test('a request id of the client comes back and stands in the problem; a harmful one does not', async () => {

@@ -6,6 +6,15 @@ import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObj
 
 const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
 
+interface Parameter {
+  in: string
+  schema?: { type?: unknown }
+}
+interface OpenApiDocument {
+  openapi: string
+  paths: Record<string, Record<string, { parameters?: Parameter[] }>>
+}
+
 function toOperation(route: Route): ZodOpenApiOperationObject {
   return {
     operationId: route.id,
@@ -24,10 +33,10 @@ function toOperation(route: Route): ZodOpenApiOperationObject {
 }
 
 /** OpenAPI 3.1, made from the schemas that validate. */
-export function createOpenApiDocument(): Record<string, unknown> {
+export function createOpenApiDocument(): OpenApiDocument {
   const paths: ZodOpenApiPathsObject = {}
   for (const route of Object.values<Route>({ ...routes, ...systemRoutes })) paths[route.path] = { ...paths[route.path], [route.method]: toOperation(route) }
-  return createDocument({
+  const document = createDocument({
     openapi: '3.1.1',
     info: {
       title: 'Muster',
@@ -38,5 +47,12 @@ export function createOpenApiDocument(): Record<string, unknown> {
     servers: [{ url: '/' }],
     components: { securitySchemes: { api_key: { type: 'http', scheme: 'bearer', description: 'An API key of Muster, mk_live_… or mk_test_….' } } },
     paths,
-  }) as unknown as Record<string, unknown>
+  }) as unknown as OpenApiDocument
+  for (const path of Object.values(document.paths)) for (const operation of Object.values(path)) operation.parameters?.forEach(writeObjectsInBrackets)
+  return document
+}
+
+/** By default, an object's keys would become parameters of their own: remote_query[activate]=false has its own style. */
+function writeObjectsInBrackets(parameter: Parameter): void {
+  if (parameter.in === 'query' && parameter.schema?.type === 'object') Object.assign(parameter, { style: 'deepObject', explode: true })
 }

@@ -4,7 +4,7 @@ import { jsonObjectSchema } from './json.ts'
 import { responseFormats } from './response-format.ts'
 
 /** Query strings know text only. */
-const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1').meta({ type: 'boolean' })
+const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], case: 'sensitive' }).meta({ type: 'boolean' })
 
 /** `a[]=x&a[]=y`, `a[0]=x`, repeated and comma-separated alike. */
 const list = z

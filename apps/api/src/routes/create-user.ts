@@ -14,7 +14,7 @@ import { waitForEnd } from '../wait-for-end.ts'
 
 const HOUR_MS = 3_600_000
 
-export function createUser({ store, schedule, finished, metrics, config }: ApiDependencies) {
+export function createUser({ store, schedule, finished, log, metrics, config }: ApiDependencies) {
   return defineEndpoint(
     routes.createUser,
     async ({ tenantId, query, headers, body, prefer, requestId, signal }) => {
@@ -40,9 +40,9 @@ export function createUser({ store, schedule, finished, metrics, config }: ApiDe
         metrics.refused.inc({ reason: acceptance.kind })
         throw toRefusal(acceptance)
       }
-      if (acceptance.kind === 'accepted') metrics.accepted.inc({ provider: account.provider })
-
       const record = acceptance.kind === 'accepted' ? acceptance.record : await readOwnOperation(store, tenantId, acceptance.operationId)
+      if (acceptance.kind === 'accepted') metrics.accepted.inc({ provider: account.provider })
+      log.info({ request_id: requestId, operation_id: record.head.id, account_id: account.id, provider: account.provider }, acceptance.kind)
       const latest = await waitForEnd({ store, finished }, record, { waitMs: prefer.waitMs, signal, untilHeld: true })
       return prefer.waitMs > 0 && isFinished(latest.state) ? answerSynchronously(store, latest, requestId) : answerAccepted(store, latest, account)
     },
