@@ -111,9 +111,9 @@ async function finish({ provider, account, connection }: AttemptOptions, created
     const response = await connection.read('read', provider.toReadRequest(remoteId, account))
     const body = !isSuccess(response) ? undefined : provider.parseRead ? provider.parseRead(response) : response.body
     return body === undefined ? succeeded(undefined, [unread]) : succeeded(body)
-  } catch (error) {
-    if (error instanceof RemoteFailureError) return succeeded(undefined, [unread])
-    throw error
+  } catch {
+    // Any error, the abort of a worker that stops included: thrown on, it would hand the operation back as if nothing had been sent.
+    return succeeded(undefined, [unread])
   }
 }
 
@@ -165,6 +165,13 @@ async function existing(options: AttemptOptions, failure: RemoteFailure, respons
   if (finding.kind === 'found') {
     const result = options.unknown ? judge(options, finding.user, options.unknown) : conflict(options, finding.user, failure, response)
     return 'warnings' in result ? { ...result, warnings: [...warnings, ...result.warnings] } : result
+  }
+  // Whether it is ours, or whom to adopt, only the look-up can tell: worth another attempt, since a create is refused again for as long as the login is taken.
+  const isNeeded = options.unknown !== null || options.onConflict === 'adopt'
+  if (isNeeded && finding.kind === 'failed' && finding.failure.disposition !== 'rejected') return toResult(finding.failure, finding.response)
+  if (options.unknown) {
+    const message = `An earlier create may have happened, and the look-up does not show who has the login: ${failure.message}`
+    return { kind: 'failed', failure: { ...failure, code: 'outcome_unknown', message }, response, warnings }
   }
   // Taken by somebody whom this account cannot see (Salesforce and Files.com names are global), or the look-up failed: the refusal stands.
   const unseen = options.onConflict === 'adopt' ? ' It could not be adopted, since the look-up does not show it.' : ''
