@@ -95,9 +95,11 @@ describe('reading what was listed', () => {
     const heads = [newHead(owner), newHead(owner), newHead(owner)] as const
     for (const [position, head] of heads.entries()) await operations.accept(head, newState({ expiresAt: Date.now() + 60_000 - position * 1_000 }), newRequest(), 'f')
     const now = Date.now()
-    expect(await operations.dueForExpiry(owner.accountId, now, 10)).toEqual([])
-    expect(await operations.dueForExpiry(owner.accountId, now + 59_500, 10)).toEqual([heads[2].id, heads[1].id])
-    expect(await operations.dueForExpiry(owner.accountId, now + 61_000, 1)).toEqual([heads[2].id])
+    const due = (at: number, from: number, count: number) => operations.dueForExpiry(owner.accountId, at, { from, count })
+    expect(await due(now, 0, 10)).toEqual([])
+    expect(await due(now + 59_500, 0, 10)).toEqual([heads[2].id, heads[1].id])
+    expect(await due(now + 61_000, 0, 1)).toEqual([heads[2].id])
+    expect(await due(now + 61_000, 1, 10)).toEqual([heads[1].id, heads[0].id])
   })
 })
 

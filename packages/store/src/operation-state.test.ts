@@ -18,7 +18,7 @@ const ends: Record<AttemptEnd['outcome'], (now: number) => AttemptEnd> = {
   reconciling: (now) => ({ outcome: 'reconciling', at: now + 2_000 }),
   rate_limited: (now) => ({ outcome: 'rate_limited', failure: { ...failure, code: 'rate_limited' }, until: now + 7_000 }),
   held: () => ({ outcome: 'held', failure: { ...failure, code: 'credentials_rejected' } }),
-  interrupted: () => ({ outcome: 'interrupted' }),
+  interrupted: (now) => ({ outcome: 'interrupted', at: now + 3_000 }),
   expired: () => ({ outcome: 'expired' }),
 }
 const outcomes = Object.keys(ends) as AttemptEnd['outcome'][]
@@ -152,7 +152,7 @@ describe('the life of an operation, in any order of events', () => {
 
   function expectWait(before: OperationState, state: OperationState, outcome: AttemptEnd['outcome'], now: number): void {
     const wait = (state.nextAttemptAt ?? 0) - now
-    const fixed: Partial<Record<AttemptEnd['outcome'], number>> = { reconciling: 2_000, rate_limited: 7_000, held: 0, interrupted: 0, ...(before.unknown === null ? { unknown: 500 } : {}) }
+    const fixed: Partial<Record<AttemptEnd['outcome'], number>> = { reconciling: 2_000, rate_limited: 7_000, held: 0, interrupted: 3_000, ...(before.unknown === null ? { unknown: 500 } : {}) }
     if (fixed[outcome] !== undefined) expect(wait).toBe(fixed[outcome])
     else {
       expect(wait).toBeGreaterThanOrEqual(50)
