@@ -1,3 +1,5 @@
+import { callIntervalMs, MARGIN, type Pace } from './pace.ts'
+
 /** The lane rests for longer than a job should wait for: hand it back, unsent. */
 export class LaneRestsError extends Error {
   override readonly name = 'LaneRestsError'
@@ -18,20 +20,26 @@ interface Waiter {
 }
 
 /**
- * Spaces the calls of one account evenly. It lives in the memory of the lane's one owner, so it is exact and costs nothing.
+ * Spaces the calls of one account evenly, and lets no more than its limit through in any window, however late a timer was before. It lives in the memory of the lane's one owner, so it is exact and costs nothing.
  * Calls are let through in the order in which they asked. Runs on the monotonic clock, which nobody can set.
  */
 export class CallPacer {
   readonly #intervalMs: number
+  readonly #windowMs: number
+  /** When the latest calls left, as many as the limit allows in a window; the oldest is the next to be overwritten. */
+  readonly #left: number[]
+  #oldest = 0
   readonly #waiters = new Set<Waiter>()
   #nextAt: number
   #restsUntil = 0
   #timer: NodeJS.Timeout | undefined
 
   /** The first call waits one interval: the owner before this one may have made a call just now. */
-  constructor(intervalMs: number) {
-    this.#intervalMs = intervalMs
-    this.#nextAt = performance.now() + intervalMs
+  constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>) {
+    this.#intervalMs = callIntervalMs(pace)
+    this.#windowMs = pace.perSeconds * 1000 * MARGIN
+    this.#left = Array.from({ length: pace.requests }, () => -Infinity)
+    this.#nextAt = performance.now() + this.#intervalMs
   }
 
   /** Nothing leaves for so long. Whoever waits for a slot is refused with a `LaneRestsError` where that is long; Infinity: whoever ever asks. */
@@ -80,13 +88,16 @@ export class CallPacer {
     const now = performance.now()
     const [first] = this.#waiters
     if (!first) return
-    if (now < this.#nextAt) {
+    const at = Math.max(this.#nextAt, (this.#left[this.#oldest] ?? 0) + this.#windowMs)
+    if (now < at) {
       this.#timer = setTimeout(() => {
         this.#timer = undefined
         this.#release()
-      }, this.#nextAt - now)
+      }, at - now)
       return
     }
+    this.#left[this.#oldest] = now
+    this.#oldest = (this.#oldest + 1) % this.#left.length
     // Timers come a little late: the schedule is kept, so that this costs no throughput; after a real gap it begins anew.
     this.#nextAt = now - this.#nextAt < this.#intervalMs ? this.#nextAt + this.#intervalMs : now + this.#intervalMs
     first.pass()

@@ -1,10 +1,15 @@
 import type { Redis } from 'ioredis'
 import { leaseKey } from './lane-keys.ts'
 
-/** Takeover takes this long at most after an owner died without a word. */
-export const LEASE_MS = 10_000
+/** Takeover takes this long at most after an owner died without a word. Shorter, and a busy machine or a slow Redis would cost lanes for nothing. */
+export const LEASE_MS = 5_000
 
-const RENEW = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0`
+/** One that ran out while Redis stood still, and that nobody took, is taken again: the lane goes on as if nothing had been. */
+const RENEW = `
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
 /** One owner a lane. The time runs on Redis' clock, so skewed workers cannot both hold it. */

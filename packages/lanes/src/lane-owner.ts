@@ -6,7 +6,7 @@ import { openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
 import { onceAtATime } from './once-at-a-time.ts'
 import type { Pace } from './pace.ts'
 
-const RENEW_EVERY_MS = 3_000
+const RENEW_EVERY_MS = 1_500
 const LOOK_EVERY_MS = 500
 /** A lane with nothing to do for so long is closed: it costs half a megabyte and a connection. */
 const IDLE_CLOSE_MS = 15_000

@@ -2,7 +2,7 @@ import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } f
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
 import { LANE_QUEUE, lanePrefix } from './lane-keys.ts'
-import { callIntervalMs, jobWindow, type Pace } from './pace.ts'
+import { jobWindow, type Pace } from './pace.ts'
 
 /** What becomes of a job after a run. */
 export type Verdict =
@@ -35,8 +35,8 @@ export interface LaneOptions {
 }
 
 /**
- * Measured to recover from kill -9 in 10 to 17 s, where BullMQ's defaults took 60 s and failed the job at the second kill.
- * A job is never failed for having stalled: the operation record decides when enough is enough.
+ * Where BullMQ's defaults took 60 s to recover from kill -9 and failed the job at the second kill (measured). Usually the next owner of the lane
+ * is quicker than the locks, see `freeOrphans`. A job is never failed for having stalled: the operation record decides when enough is enough.
  */
 const recovery = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000, runRetryDelay: 1_000, drainDelay: 5 }
 /** Errors of a run are bugs or an absent Redis, never the provider's: it is tried again for as long as it takes. */
@@ -62,8 +62,22 @@ export interface Lane {
   close(force: boolean): Promise<Backlog>
 }
 
+/**
+ * Whoever holds the lease knows that nobody else works on the lane: what is active now was left behind by an owner that died. Without its lock and marked as
+ * stalled, it goes back to the queue at BullMQ's first look, which is the worker's first act, instead of when its lock has run out and two looks have passed.
+ */
+async function freeOrphans(redis: Redis, queue: Queue): Promise<void> {
+  const orphans = await redis.lrange(queue.toKey('active'), 0, -1)
+  if (orphans.length === 0) return
+  await redis
+    .multi()
+    .del(queue.toKey('stalled-check'), ...orphans.map((jobId) => `${queue.toKey(jobId)}:lock`))
+    .sadd(queue.toKey('stalled'), ...orphans)
+    .exec()
+}
+
 export async function openLane({ redis, accountId, pace, run, isOurs, onHold, onError }: LaneOptions): Promise<Lane> {
-  const pacer = new CallPacer(callIntervalMs(pace))
+  const pacer = new CallPacer(pace)
   /** One for each job under way. */
   const running = new Map<string, AbortController>()
   const base = { connection: redis, prefix: lanePrefix(accountId) }
@@ -147,6 +161,7 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     // A rest that the owner before this one began holds for calls as well, not only for jobs.
     const restMs = await queue.getRateLimitTtl()
     if (restMs > window.duration) pacer.rest(restMs)
+    await freeOrphans(redis, queue)
     await worker.waitUntilReady()
   } catch (error) {
     await Promise.allSettled([worker.close(true), queue.close()])

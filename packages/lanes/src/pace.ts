@@ -12,11 +12,11 @@ export interface Pace {
  * Slower than allowed by so much. Calls leave evenly spaced, but arrive with the network's jitter: without it, one call too many can fall
  * into a provider's window.
  */
-const MARGIN = 1.02
+export const MARGIN = 1.02
 const WINDOW_MS = 100
 
 /** Milliseconds between two calls. */
-export function callIntervalMs({ requests, perSeconds }: Pace): number {
+export function callIntervalMs({ requests, perSeconds }: Pick<Pace, 'requests' | 'perSeconds'>): number {
   return (perSeconds * 1000 * MARGIN) / requests
 }
 
