@@ -83,7 +83,6 @@ export function connect(options: ConnectionOptions): Connection {
       throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `The token address ${origin ?? ''} is not a host of ${provider.name}.` })
     }
     const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', 'user-agent': USER_AGENT, ...request.headers }
-    await options.waitForSlot(options.signal)
     const answer = await exchange('token', 'POST', request.url, headers, new URLSearchParams(request.form).toString(), TOKEN_TIMEOUT_MS).catch(neverExecuted)
     if (answer.status < 200 || answer.status > 299) throw new RemoteFailureError(classifyTokenFailure(answer), answer)
     const token = authentication.parseToken(answer.body, Date.now())
@@ -98,8 +97,12 @@ export function connect(options: ConnectionOptions): Connection {
     if (authentication.kind === 'static') return { headers: authentication.toHeaders(credentials as never) }
     const isUsable = (token: AccessToken | undefined): token is AccessToken =>
       token !== undefined && token.value !== rejected?.value && (token.expiresAt === null || token.expiresAt - TOKEN_MARGIN_MS > Date.now())
-    const present = await tokens.read()
-    const token = isUsable(present) ? present : await tokens.renew(async (other, latest) => (isUsable(other) ? other : requestToken(latest)))
+    let token = await tokens.read()
+    if (!isUsable(token)) {
+      // Before the lock of the renewal, which a slow pace would outlast; whoever then finds a new token has wasted a slot, once in its lifetime.
+      await options.waitForSlot(options.signal)
+      token = await tokens.renew(async (other, latest) => (isUsable(other) ? other : requestToken(latest)))
+    }
     return { headers: authentication.toHeaders(token), token }
   }
 
@@ -178,6 +181,7 @@ function toRemoteResponse(response: HttpResponse): RemoteResponse {
 function classifyTransport(error: unknown): RemoteFailure {
   const code = error instanceof TransportError ? error.code : 'UNKNOWN'
   if (code === 'ADDRESS_REFUSED') return { code: 'provider_not_found', disposition: 'rejected', message: "The account's base_url leads to an address that may not be called." }
+  if (code === 'UND_ERR_INVALID_ARG') return { code: 'credentials_rejected', disposition: 'unauthorized', message: 'The credentials hold a character that no header can carry, such as a line break or a curly quote: nothing was sent.' }
   if (error instanceof TransportError && !error.isSent) return { code: 'provider_unavailable', disposition: 'unavailable', message: `No connection to the provider (${code}).` }
   if (code === 'TIMEOUT') return { code: 'timeout', disposition: 'unknown', message: 'The provider did not answer in time.' }
   return { code: 'provider_unavailable', disposition: 'unknown', message: `The connection to the provider broke before an answer came (${code}).` }
