@@ -114,6 +114,8 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     let idleSince: number | null = null
     return async () => {
       const open = self()
+      // Given back meanwhile: to renew the lease would be to take it again.
+      if (lanes.get(accountId) !== open) return
       const askedAt = performance.now()
       if (!(await leases.renew(accountId))) return lose(accountId, open)
       open.lease.renewedAt = askedAt
@@ -176,8 +178,8 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
   /** The next owner finds the lane free before it hears of it, and on the schedule if there is anything to do. @param left null: not known. */
   async function letGo(accountId: string, left: Backlog | null): Promise<void> {
     await schedule.remove(accountId)
-    await leases.release(accountId)
     lanes.delete(accountId)
+    await leases.release(accountId)
     // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later puts itself there.
     const [pace, pending] = await Promise.all([source.pace(accountId), source.readOutbox(accountId, 1)])
     if (!pace) return
