@@ -9,7 +9,9 @@ import type { Provider } from './provider.ts'
  */
 export function toOrigin(text: string): string | undefined {
   const trimmed = text.trim()
-  const url = URL.canParse(trimmed) ? new URL(trimmed) : URL.canParse(`https://${trimmed}`) ? new URL(`https://${trimmed}`) : undefined
+  // Without "://" a host before a port would be taken for a scheme.
+  const full = trimmed.includes('://') ? trimmed : `https://${trimmed}`
+  const url = URL.canParse(full) ? new URL(full) : undefined
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:') || url.username || url.password) return undefined
   return url.origin
 }
