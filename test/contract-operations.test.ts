@@ -186,4 +186,30 @@ describe('operations', () => {
     const ended = await eventually(async () => (await client.request<Operation>('GET', `/operations/${body.id}`)).body, ({ status }) => status === 'expired')
     expect(ended).toMatchObject({ error: { code: 'expired', hint: expect.stringContaining('expires_at') as string } })
   })
+
+  describe('erasing one', () => {
+    test('takes everything about the person out and leaves a tombstone, also for who repeats the request', async () => {
+      const user = newUser('okta', 'erased.person')
+      const headers = { 'idempotency-key': 'erased-person' }
+      const { body } = await client.create<Operation>(okta, user, { query: 'reference=erased.person', headers })
+      await muster.finished(body.id)
+      const erased = await client.request<Operation & { erased_at: string }>('DELETE', `/operations/${body.id}`)
+      expect([erased.status, erased.body.status, erased.body.reference]).toEqual([200, 'succeeded', null])
+      expect(erased.body.erased_at).toMatch(/Z$/)
+      expect(JSON.stringify((await client.request('GET', `/operations/${body.id}`)).body)).not.toContain('erased.person')
+      const again = await client.create<Operation>(okta, user, { query: 'reference=erased.person', headers })
+      expect([again.status, again.body.id]).toEqual([202, body.id])
+      expect((await client.request<Page>('GET', '/operations?reference=erased.person')).body.result).toEqual([])
+      const twice = await client.request('DELETE', `/operations/${body.id}`)
+      expect(twice.body).toEqual(erased.body)
+    })
+
+    test('is refused while the operation has not ended, and an erased one cannot be retried', async () => {
+      const { id } = await createWaiting(okta)
+      expect((await client.request<ProblemBody>('DELETE', `/operations/${id}`)).status).toBe(409)
+      await client.request('POST', `/operations/${id}/cancel`)
+      expect((await client.request<Operation>('DELETE', `/operations/${id}`)).body.links).not.toHaveProperty('retry')
+      expect((await client.request<ProblemBody>('POST', `/operations/${id}/retry`)).body.code).toBe('operation_not_retryable')
+    })
+  })
 })

@@ -23,7 +23,7 @@ export function toSummary(record: OperationRecord, account: AccountRecord | unde
   const shown = shownStatus(record, account)
   const self = `/operations/${head.id}`
   const isCancelable = (state.status === 'queued' || state.status === 'retrying') && state.unknown === null
-  const isRetryable = isFinished(state) && state.status !== 'succeeded'
+  const isRetryable = isFinished(state) && state.status !== 'succeeded' && state.erasedAt === undefined
   return {
     id: head.id,
     type: 'user.create',
@@ -44,6 +44,7 @@ export function toSummary(record: OperationRecord, account: AccountRecord | unde
     outcome: state.outcome,
     remote_id: state.remoteId,
     error: state.error,
+    erased_at: timeOrNull(state.erasedAt ?? null),
     links: { self, ...(isCancelable ? { cancel: `${self}/cancel` } : {}), ...(isRetryable ? { retry: `${self}/retry` } : {}) },
   }
 }

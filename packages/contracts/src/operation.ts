@@ -96,6 +96,7 @@ export const operationSchema = z
     remote_id: z.string().nullable().meta({ description: "The user's id at the provider." }),
     result: z.unknown().meta({ description: 'The user, in the response format asked for; null until the operation succeeds.' }),
     error: operationErrorSchema.nullable(),
+    erased_at: z.iso.datetime().nullable().meta({ description: "When the person's data was taken out on request; what is left is a tombstone." }),
     links: z.object({ self: z.string(), cancel: z.string().optional(), retry: z.string().optional() }),
   })
   .meta({ id: 'Operation' })

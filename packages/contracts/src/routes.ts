@@ -101,6 +101,16 @@ export const routes = {
     params: idParams,
     responses: { 200: { description: 'Canceled.', schema: operationSchema }, 409: { description: 'It has ended, runs, or may have reached the provider.' }, ...refusals, ...notFound },
   }),
+  eraseOperation: route({
+    id: 'eraseOperation',
+    method: 'delete',
+    path: '/operations/{id}',
+    tag: 'Operations',
+    summary: "Take a person's data out of an operation that has ended",
+    scope: 'admin',
+    params: idParams,
+    responses: { 200: { description: 'The tombstone: ids, states, codes and times. The user at the provider is not touched.', schema: operationSchema }, 409: { description: 'It has not ended: cancel it first.' }, ...refusals, ...notFound },
+  }),
   retryOperation: route({
     id: 'retryOperation',
     method: 'post',

@@ -64,6 +64,10 @@ export interface OperationState {
   error: OperationError | null
   /** Creates without an answer: the intent of the first, and when the last was given up. */
   unknown: { firstSentAt: number; lastSentAt: number } | null
+  /** How often in a row its worker died while it ran. */
+  crashes?: number
+  /** When the person's data was taken out. */
+  erasedAt?: number
 }
 
 /** The accepted request, without its secrets. Sealed. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { OperationState } from './operation-record.ts'
-import { backoff, cancel, defaultRetryPolicy, dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, RefusedTransitionError, requeue, startAttempt, type AttemptEnd, type Failure } from './operation-state.ts'
+import { backoff, cancel, defaultRetryPolicy, dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, RefusedTransitionError, requeue, startAttempt, type AttemptEnd, type Failure } from './operation-state.ts'
 
 const policy = { maxAttempts: 4, baseDelayMs: 1_000, maxDelayMs: 60_000 }
 const T0 = 1_750_000_000_000
@@ -58,6 +58,8 @@ interface Onlooker {
   /** When the first create that was never answered was intended. */
   lostSince: number | null
   used: number
+  /** In a row. */
+  crashes: number
   isTerminal: boolean
 }
 
@@ -66,10 +68,10 @@ function apply(state: OperationState, does: Step, now: number): OperationState |
     case 'wait':
       return state
     case 'start':
-      return state.status === 'running' ? undefined : attempt(() => startAttempt(state, now))
+      return attempt(() => startAttempt(state, now))
     case 'crash':
-      // The next owner of the lane starts it again, over an attempt that never ended.
-      return state.status === 'running' ? attempt(() => startAttempt(state, now)) : undefined
+      // The next owner of the lane finds it running, over an attempt that never ended.
+      return state.status === 'running' ? attempt(() => recoverFromCrash(state, now)) : undefined
     case 'intent':
       return attempt(() => recordIntent(state, [{ code: 'derived', pointer: null, detail: 'd' }], now))
     case 'end':
@@ -90,22 +92,23 @@ function watch(seen: Onlooker, does: Step, now: number): Onlooker {
     case 'intent':
       return { ...seen, isIntended: true, intendedAt: now }
     case 'start':
+      return { ...seen, isRunning: true, isIntended: false }
     case 'crash': {
-      const isLost = does.do === 'crash' && seen.isIntended
-      return { ...seen, isRunning: true, isIntended: false, lostSince: isLost ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince }
+      const lostSince = seen.isIntended ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
+      return { ...seen, isRunning: false, isIntended: false, lostSince, crashes: seen.crashes + 1, isTerminal: seen.crashes + 1 >= 3 }
     }
     case 'end': {
       const { outcome } = does
       const used = seen.used + (outcome === 'retrying' || outcome === 'unknown' ? 1 : 0)
       const isLost = outcome === 'unknown' && seen.isIntended
       const lostSince = outcome === 'succeeded' ? null : isLost ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
-      return { ...seen, isRunning: false, isIntended: false, used, lostSince, isTerminal: ['succeeded', 'failed', 'expired'].includes(outcome) || used >= policy.maxAttempts }
+      return { ...seen, isRunning: false, isIntended: false, used, lostSince, crashes: 0, isTerminal: ['succeeded', 'failed', 'expired'].includes(outcome) || used >= policy.maxAttempts }
     }
     case 'cancel':
     case 'expire':
       return { ...seen, isTerminal: true }
     case 'requeue':
-      return { ...seen, isTerminal: false, used: 0 }
+      return { ...seen, isTerminal: false, used: 0, crashes: 0 }
   }
 }
 
@@ -115,7 +118,7 @@ describe('the life of an operation, in any order of events', () => {
       fc.property(steps, (all) => {
         let now = T0
         let state = freeze(queued)
-        let seen: Onlooker = { isRunning: false, isIntended: false, intendedAt: 0, lostSince: null, used: 0, isTerminal: false }
+        let seen: Onlooker = { isRunning: false, isIntended: false, intendedAt: 0, lostSince: null, used: 0, crashes: 0, isTerminal: false }
         for (const does of all) {
           now += does.do === 'wait' ? does.ms : 10
           const next = apply(state, does, now)
@@ -182,14 +185,13 @@ describe('the life of an operation, in any order of events', () => {
   test('a lost create settles from when it was given up, and is ours from its intent', () => {
     const running = recordIntent(startAttempt(queued, T0), [], T0 + 10)
     expect(finishAttempt(running, ends.unknown(T0 + 90_000), [], policy, T0 + 90_000).unknown).toEqual({ firstSentAt: T0 + 10, lastSentAt: T0 + 90_000 })
-    expect(startAttempt(running, T0 + 60_000).unknown).toEqual({ firstSentAt: T0 + 10, lastSentAt: T0 + 60_000 })
+    expect(recoverFromCrash(running, T0 + 60_000).unknown).toEqual({ firstSentAt: T0 + 10, lastSentAt: T0 + 60_000 })
   })
 
   test('a crash before the intent leaves nothing unknown, and no crash uses up an attempt', () => {
-    let state = startAttempt(queued, T0)
-    for (let crash = 1; crash <= 30; crash += 1) state = startAttempt(state, T0 + crash)
-    expect(state).toMatchObject({ unknown: null, usedAttempts: 0, attemptCount: 31 })
-    expect(state.attempts.slice(0, -1).every((entry) => entry.outcome === 'interrupted')).toBe(true)
+    const state = recoverFromCrash(startAttempt(recoverFromCrash(startAttempt(queued, T0), T0 + 1), T0 + 2), T0 + 3)
+    expect(state).toMatchObject({ unknown: null, usedAttempts: 0, attemptCount: 2, status: 'retrying' })
+    expect(state.attempts.map((entry) => entry.outcome)).toEqual(['interrupted', 'interrupted'])
   })
 
   test('what expired says what it had been waiting for', () => {
@@ -203,6 +205,31 @@ describe('the life of an operation, in any order of events', () => {
     expect(dueAt({ ...queued, notBefore: T0 + 5 })).toBe(T0 + 5)
     expect(dueAt({ ...queued, status: 'retrying', notBefore: T0 + 5, nextAttemptAt: T0 + 9 })).toBe(T0 + 9)
     expect(dueAt(queued)).toBe(0)
+  })
+})
+
+describe('a worker that dies', () => {
+  const crash = (state: OperationState, random = 0.5) => recoverFromCrash(startAttempt(state, T0), T0, random)
+
+  test('costs its operation no time at first, a little the second time, and the third time sets it aside', () => {
+    const once = crash(queued)
+    expect([once.status, once.nextAttemptAt, once.usedAttempts]).toEqual(['retrying', T0, 0])
+    const twice = crash(once)
+    expect([twice.status, twice.nextAttemptAt]).toEqual(['retrying', T0 + 5_000])
+    const thrice = crash(twice)
+    expect([thrice.status, thrice.error?.code, thrice.error?.origin]).toEqual(['failed', 'internal', 'muster'])
+    expect(requeue(thrice, T0 + 60_000, T0)).toMatchObject({ status: 'queued', crashes: 0 })
+  })
+
+  test('after a create was sent leaves it unknown, and set aside it is still called so', () => {
+    const sent = (state: OperationState) => recoverFromCrash(recordIntent(startAttempt(state, T0), [], T0), T0)
+    expect(sent(queued).unknown).not.toBeNull()
+    expect(sent(sent(sent(queued))).error?.code).toBe('outcome_unknown')
+  })
+
+  test('is forgotten as soon as an attempt comes to an end of its own', () => {
+    const ended = finishAttempt(startAttempt(crash(crash(queued)), T0), ends.retrying(T0), [], policy, T0)
+    expect(crash(ended).status).toBe('retrying')
   })
 })
 

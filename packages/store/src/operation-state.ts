@@ -68,20 +68,20 @@ export function isExpired(state: OperationState, now: number): boolean {
   return !isFinished(state) && state.status !== 'running' && state.unknown === null && state.expiresAt <= now
 }
 
-/** queued, retrying → running. running → running: the worker that ran it died, and this one takes over. */
+/** queued, retrying → running. One that runs already, since its worker died, recovers first. */
 export function startAttempt(state: OperationState, now: number): OperationState {
   if (isFinished(state)) throw new RefusedTransitionError('finished')
-  const before = state.status === 'running' ? interruptAttempt(state, now) : state
-  const attempt: AttemptRecord = { number: before.attemptCount + 1, startedAt: now, createSentAt: null, finishedAt: null, outcome: null, errorCode: null, calls: [] }
+  if (state.status === 'running') throw new RefusedTransitionError('running')
+  const attempt: AttemptRecord = { number: state.attemptCount + 1, startedAt: now, createSentAt: null, finishedAt: null, outcome: null, errorCode: null, calls: [] }
   return {
-    ...before,
+    ...state,
     status: 'running',
     statusReason: null,
     updatedAt: now,
-    startedAt: before.startedAt ?? now,
+    startedAt: state.startedAt ?? now,
     nextAttemptAt: null,
     attemptCount: attempt.number,
-    attempts: keep([...before.attempts, attempt]),
+    attempts: keep([...state.attempts, attempt]),
   }
 }
 
@@ -94,6 +94,26 @@ function interruptAttempt(state: OperationState, now: number): OperationState {
     unknown: latest.createSentAt === null ? state.unknown : addUnknown(state, latest.createSentAt, now),
     attempts: [...state.attempts.slice(0, -1), { ...latest, finishedAt: now, outcome: 'interrupted' }],
   }
+}
+
+/** A worker that dies this often in a row over one operation does so because of it. */
+const MAX_CRASHES = 3
+/** After the second crash those that were under way with the culprit must not all be so again at its next turn. */
+const CRASH_SPREAD_MS = 10_000
+
+/**
+ * running → retrying: its worker died. The first time it goes on at once; the third time in a row it is set aside as a dead letter, so that it cannot take the
+ * workers down for ever. @param random in [0, 1).
+ */
+export function recoverFromCrash(state: OperationState, now: number, random = Math.random()): OperationState {
+  if (state.status !== 'running') throw new RefusedTransitionError('finished')
+  const crashes = (state.crashes ?? 0) + 1
+  const interrupted: OperationState = { ...interruptAttempt(state, now), updatedAt: now, crashes }
+  if (crashes >= MAX_CRASHES) {
+    const code = interrupted.unknown === null ? 'internal' : 'outcome_unknown'
+    return fail(interrupted, { code, message: `The worker died ${crashes} times in a row while it ran this operation, so it was set aside.`, origin: 'muster' }, now)
+  }
+  return { ...interrupted, status: 'retrying', statusReason: 'Its worker died.', nextAttemptAt: crashes === 1 ? now : now + Math.floor(random * CRASH_SPREAD_MS) }
 }
 
 /**
@@ -123,7 +143,7 @@ export function finishAttempt(state: OperationState, end: AttemptEnd, calls: Rem
     errorCode: failure?.code ?? null,
     calls: calls.slice(-KEPT_CALLS),
   }
-  const next: OperationState = { ...state, updatedAt: now, attempts: [...state.attempts.slice(0, -1), attempt] }
+  const next: OperationState = { ...state, updatedAt: now, crashes: 0, attempts: [...state.attempts.slice(0, -1), attempt] }
   const wait = (at: number, statusReason: string, used: number): OperationState => ({ ...next, status: 'retrying', statusReason, nextAttemptAt: at, usedAttempts: state.usedAttempts + used })
 
   switch (end.outcome) {
@@ -194,8 +214,8 @@ export function cancel(state: OperationState, now: number): OperationState {
 
 /** A dead letter goes back to its lane. What is unknown about it stays so: its next attempt begins with a look-up. */
 export function requeue(state: OperationState, expiresAt: number, now: number): OperationState {
-  if (state.status === 'succeeded' || !isFinished(state)) throw new RefusedTransitionError('not_failed')
-  return { ...state, status: 'queued', statusReason: null, updatedAt: now, finishedAt: null, notBefore: null, expiresAt, nextAttemptAt: null, run: state.run + 1, usedAttempts: 0, error: null, remoteId: null }
+  if (state.status === 'succeeded' || !isFinished(state) || state.erasedAt !== undefined) throw new RefusedTransitionError('not_failed')
+  return { ...state, status: 'queued', statusReason: null, updatedAt: now, finishedAt: null, notBefore: null, expiresAt, nextAttemptAt: null, run: state.run + 1, usedAttempts: 0, crashes: 0, error: null, remoteId: null }
 }
 
 function addWarnings(present: Warning[], added: Warning[]): Warning[] {

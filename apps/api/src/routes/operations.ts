@@ -17,7 +17,7 @@ const refusals: Record<Refusal, string> = {
   finished: 'The operation has ended.',
   running: 'The operation is running: the user may be there any moment.',
   sent: 'The create may have reached the provider. It is being looked up; only then is it known whether there is anything to cancel.',
-  not_failed: 'Only an operation that failed, expired or was canceled can be retried.',
+  not_failed: 'Only an operation that failed, expired or was canceled, and was not erased, can be retried.',
 }
 
 export function operationRoutes({ store, schedule, finished, config }: ApiDependencies) {
@@ -44,6 +44,15 @@ export function operationRoutes({ store, schedule, finished, config }: ApiDepend
     }
   })
 
+  const erase = defineEndpoint(routes.eraseOperation, async ({ tenantId, params }) => {
+    for (;;) {
+      const record = await readOwnOperation(store, tenantId, params.id)
+      if (!isFinished(record.state)) throw new RequestError('conflict', 'The operation has not ended: cancel it first, or wait for its end.')
+      const erased = await store.eraseOperation(record, Date.now())
+      if (erased) return { status: 200, body: await toResource(store, erased, undefined) }
+    }
+  })
+
   const retry = defineEndpoint(routes.retryOperation, async ({ tenantId, params, body = {} }) => {
     const expiresAt = body.expires_at ? Date.parse(body.expires_at) : Date.now() + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
     try {
@@ -55,7 +64,7 @@ export function operationRoutes({ store, schedule, finished, config }: ApiDepend
     }
   })
 
-  return [defineEndpoint(routes.listOperations, async ({ tenantId, query }) => ({ status: 200, body: await findOperations(store, tenantId, query) })), read, cancelOperation, retry]
+  return [defineEndpoint(routes.listOperations, async ({ tenantId, query }) => ({ status: 200, body: await findOperations(store, tenantId, query) })), read, cancelOperation, erase, retry]
 }
 
 /** What of the view was asked for; the rest is that of the create call. */

@@ -11,7 +11,7 @@ import { RemoteFailureError, type AccountContext, type CreateInput, type LookUp,
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
-import { dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
+import { dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
 import { createTokenStore } from '@muster/store/token-store'
@@ -41,11 +41,19 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
   return async (accountId, jobId, context) => {
     const log = dependencies.log.child({ account_id: accountId, operation_id: operationIdOf(jobId) })
-    const record = await store.operations.read(accountId, operationIdOf(jobId))
+    let record = await store.operations.read(accountId, operationIdOf(jobId))
     if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId) return { kind: 'done' }
-    const due = dueAt(record.state)
-    if (due > Date.now() + EARLY_MS) return { kind: 'again', at: due }
     try {
+      if (record.state.status === 'running') {
+        record = await store.operations.save(record, recoverFromCrash(record.state, Date.now()))
+        log.warn({ crashes: record.state.crashes, status: record.state.status }, 'a worker died while it ran the operation')
+        if (isFinished(record.state)) {
+          metrics.finished.inc({ provider: record.head.provider, status: record.state.status, error_code: record.state.error?.code ?? '' })
+          return { kind: 'done' }
+        }
+      }
+      const due = dueAt(record.state)
+      if (due > Date.now() + EARLY_MS) return { kind: 'again', at: due }
       if (isExpired(record.state, Date.now())) {
         await store.operations.save(record, expire(record.state, Date.now()))
         metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
