@@ -15,13 +15,14 @@ export class LaneRestsError extends Error {
 const WORTH_WAITING_MS = 2_000
 
 interface Waiter {
+  priority: number
   pass(): void
   refuse(reason: unknown): void
 }
 
 /**
  * Spaces the calls of one account evenly, and lets no more than its limit through in any window, however late a timer was before. It lives in the memory of the lane's one owner, so it is exact and costs nothing.
- * Calls are let through in the order in which they asked. Runs on the monotonic clock, which nobody can set.
+ * Calls are let through by the priority of their jobs, 0 first, then in the order in which they asked. Runs on the monotonic clock, which nobody can set.
  */
 export class CallPacer {
   readonly #intervalMs: number
@@ -58,7 +59,7 @@ export class CallPacer {
   }
 
   /** Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. */
-  wait(signal?: AbortSignal): Promise<void> {
+  wait(signal?: AbortSignal, priority = 0): Promise<void> {
     return new Promise((resolve, reject) => {
       const refusal = this.#refusal()
       if (signal?.aborted || refusal) return reject((refusal ?? signal?.reason) as Error)
@@ -67,6 +68,7 @@ export class CallPacer {
         signal?.removeEventListener('abort', onAbort)
       }
       const waiter: Waiter = {
+        priority,
         pass: () => {
           leave()
           resolve()
@@ -86,7 +88,8 @@ export class CallPacer {
   #release(): void {
     if (this.#timer) return
     const now = performance.now()
-    const [first] = this.#waiters
+    // At most as many as the lane runs jobs.
+    const first = [...this.#waiters].reduce<Waiter | undefined>((best, waiter) => (best && best.priority <= waiter.priority ? best : waiter), undefined)
     if (!first) return
     const at = Math.max(this.#nextAt, (this.#left[this.#oldest] ?? 0) + this.#windowMs)
     if (now < at) {

@@ -96,24 +96,24 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     await queue.rateLimit(Math.max(1, Math.ceil(restsUntil - Date.now())))
   }
 
-  async function waitForSlot(jobSignal: AbortSignal, own?: AbortSignal): Promise<void> {
-    await pacer.wait(own ?? jobSignal)
+  async function waitForSlot(jobSignal: AbortSignal, priority: number, own?: AbortSignal): Promise<void> {
+    await pacer.wait(own ?? jobSignal, priority)
     if (!isOurs()) abandon()
     jobSignal.throwIfAborted()
   }
 
-  async function runJob(jobId: string): Promise<Verdict> {
+  async function runJob(jobId: string, priority: number): Promise<Verdict> {
     const controller = new AbortController()
     running.set(jobId, controller)
     try {
-      return await run(accountId, jobId, { signal: controller.signal, waitForSlot: (own) => waitForSlot(controller.signal, own) })
+      return await run(accountId, jobId, { signal: controller.signal, waitForSlot: (own) => waitForSlot(controller.signal, priority, own) })
     } finally {
       running.delete(jobId)
     }
   }
 
   async function process(job: Job, token: string | undefined): Promise<void> {
-    const verdict = await runJob(job.id ?? '')
+    const verdict = await runJob(job.id ?? '', job.priority)
     switch (verdict.kind) {
       case 'done':
         return

@@ -1,6 +1,7 @@
 /** After so many failures in a row the provider itself is taken to be down. */
 const DOWN_AFTER = 5
 const MAX_REST_MS = 60_000
+const LEAST_TOLD_MS = 1_000
 
 interface Mood {
   throttled: number
@@ -22,11 +23,12 @@ export class LaneMoods {
     this.#moods.delete(accountId)
   }
 
-  /** How long to wait: as told, or where nothing is told, longer each time. */
+  /** How long to wait: as told, or where nothing is told, longer each time. "At once" is no answer to a call that came too soon: it would be asked for ever. */
   throttled(accountId: string, retryAfterMs: number | undefined): number {
     const mood = this.#of(accountId)
     mood.throttled += 1
-    return retryAfterMs ?? Math.min(MAX_REST_MS, 1_000 * 2 ** (mood.throttled - 1)) + Math.floor(Math.random() * 1_000)
+    if (retryAfterMs !== undefined && retryAfterMs >= LEAST_TOLD_MS) return retryAfterMs
+    return Math.min(MAX_REST_MS, 1_000 * 2 ** (mood.throttled - 1)) + Math.floor(Math.random() * 1_000)
   }
 
   /** How long the lane rests after a breakdown: not at all for the first few. */

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { priorities } from '../packages/store/src/operation-record.ts'
+import { busiestWindow } from './chaos/invariants.ts'
+import { acceptWithoutWake, createSealingKey, finishedAll, isLong, openStoreOf, providers, readRecord, submit, tell, type Operation } from './faults.ts'
+import { eventually, newUser, startMuster, type Ledger, type Muster, type ProviderName } from './harness.ts'
+
+describe('limits of the providers', () => {
+  const sealingKey = createSealingKey()
+  let muster: Muster
+  let behind: ReturnType<typeof openStoreOf>
+  beforeAll(async () => {
+    muster = await startMuster({ environment: { MUSTER_ENCRYPTION_KEYS: sealingKey } })
+    behind = openStoreOf(muster, sealingKey)
+  })
+  beforeEach(async () => {
+    for (const provider of providers) await muster.simulators[provider].reset()
+  })
+  afterAll(async () => {
+    behind.close()
+    await muster.close()
+  })
+
+  const read = async (id: string): Promise<Operation> => (await muster.request<Operation>('GET', `/operations/${id}`)).body
+  const isThrottled = (operation: Operation): boolean => operation.attempts.some((attempt) => attempt.outcome === 'rate_limited')
+
+  const storms: { title: string; provider: ProviderName; fault: () => Record<string, unknown>; leastMs: number }[] = [
+    { title: 'seconds', provider: 'okta', fault: () => ({ fault: 'rate_limit_storm', retry_after: '3' }), leastMs: 3_000 },
+    { title: 'an HTTP date', provider: 'cisco_meraki', fault: () => ({ fault: 'rate_limit_storm', retry_after: new Date(Date.now() + 4_000).toUTCString() }), leastMs: 1_000 },
+    { title: 'no Retry-After', provider: 'files_com', fault: () => ({ fault: 'rate_limit_storm', retry_after: null }), leastMs: 1_000 },
+    { title: 'a negative one', provider: 'activecampaign', fault: () => ({ fault: 'rate_limit_storm', retry_after: '-5' }), leastMs: 1_000 },
+    { title: "Google's 403 for quota", provider: 'google_workspace', fault: () => ({ fault: 'quota_exceeded' }), leastMs: 1_000 },
+  ]
+  test.concurrent.each(storms)('a storm of 429 with $title: nothing is called before the instant, no attempt is used up, the lane goes on', async ({ title, provider, fault, leastMs }) => {
+    const accountId = await muster.connect(provider)
+    await muster.simulators[provider].arm({ ...fault(), times: 2 })
+    const ids = await submit(muster, accountId, provider, 4)
+    const waiting = await eventually(() => Promise.all(ids.map(read)), (operations) => operations.some(isThrottled))
+    const throttled = waiting.find((operation) => isThrottled(operation) && operation.status !== 'succeeded')
+    if (throttled) expect(throttled).toMatchObject({ status: 'retrying', next_attempt_at: expect.any(String) as unknown })
+    const operations = await finishedAll(muster, ids)
+    expect(operations.map(({ status, outcome }) => ({ status, outcome }))).toEqual(ids.map(() => ({ status: 'succeeded', outcome: 'created' })))
+    const outcomes = operations.flatMap(({ attempts }) => attempts.map((attempt) => attempt.outcome))
+    expect(outcomes.filter((outcome) => outcome === 'rate_limited')).toHaveLength(2)
+    for (const id of ids) expect((await readRecord(behind.store, accountId, id)).state.usedAttempts).toBe(0)
+    const ledger = await muster.simulators[provider].ledger()
+    const refusedAt = ledger.requests.filter((request) => request.fault !== undefined).map((request) => Date.parse(request.at))
+    const after = ledger.requests.filter((request) => request.fault === undefined && Date.parse(request.at) > Math.max(...refusedAt)).map((request) => Date.parse(request.at))
+    const waitedMs = Math.min(...after) - Math.max(...refusedAt)
+    tell(`429 with ${title}`, { waitedMs, attempts: outcomes.length })
+    expect(waitedMs).toBeGreaterThanOrEqual(leastMs)
+    expect(ledger.created).toHaveLength(4)
+  }, 60_000)
+
+  test('an absurd Retry-After, and a daily limit: the account rests for a day at most, and other accounts go on', async () => {
+    const resting = await Promise.all((['okta', 'salesforce'] as const).map(async (provider) => ({ provider, accountId: await muster.connect(provider) })))
+    await muster.simulators.okta.arm({ fault: 'rate_limit_storm', retry_after: '1000000000' })
+    await muster.simulators.salesforce.arm({ fault: 'quota_exceeded' })
+    for (const { provider, accountId } of resting) {
+      const [first = ''] = await submit(muster, accountId, provider, 1)
+      const throttled = await eventually(() => read(first), isThrottled)
+      expect(throttled).toMatchObject({ status: 'retrying', attempt_count: 1 })
+      const restMs = Date.parse(throttled.next_attempt_at ?? '') - Date.now()
+      expect(restMs).toBeGreaterThan(provider === 'okta' ? 23 * 3_600_000 : 30_000)
+      expect(restMs).toBeLessThan(24 * 3_600_000 + 60_000)
+      const calls = (await muster.simulators[provider].ledger()).requests.length
+      const [second = ''] = await submit(muster, accountId, provider, 1)
+      const other = await muster.connect(provider)
+      const before = Date.now()
+      const [third = ''] = await submit(muster, other, provider, 1)
+      expect(await muster.finished(third, 10_000)).toMatchObject({ status: 'succeeded' })
+      tell(`${provider}: a create of another account while one rests`, { ms: Date.now() - before })
+      expect(await read(second)).toMatchObject({ status: 'queued', attempt_count: 0 })
+      const own = (await muster.simulators[provider].ledger()).requests.slice(calls)
+      expect(own.filter((request) => request.method === 'POST' && !request.path.includes('oauth'))).toHaveLength(1)
+      expect((await readRecord(behind.store, accountId, first)).state.usedAttempts).toBe(0)
+    }
+  }, 60_000)
+
+  /** Calls a second between the first and the last of them. */
+  function rateOf(ledger: Ledger): number {
+    const times = ledger.requests.map((request) => Date.parse(request.at)).sort((a, b) => a - b)
+    return ((times.length - 1) * 1000) / ((times.at(-1) ?? 0) - (times[0] ?? 0))
+  }
+
+  const paces: { provider: ProviderName; limits?: { requests: number; per_seconds: number }; perSecond: number; count: number; title: string }[] = [
+    { title: "ActiveCampaign's five a second", provider: 'activecampaign', perSecond: 5, count: isLong ? 200 : 50 },
+    { title: 'Salesforce, two calls a create', provider: 'salesforce', limits: { requests: 20, per_seconds: 1 }, perSecond: 20, count: isLong ? 200 : 100 },
+    { title: "an account's own 40 a second", provider: 'okta', limits: { requests: 40, per_seconds: 1 }, perSecond: 40, count: isLong ? 2_000 : 300 },
+  ]
+  test('while work waits, no window is over the limit, and at least 95 % of it is used', async () => {
+    await Promise.all((['salesforce', 'okta'] as const).map((provider) => muster.simulators[provider].set({ rate_limit: null })))
+    await Promise.all(
+      paces.map(async ({ title, provider, limits, perSecond, count }) => {
+        const accountId = await muster.connect(provider, { ...(limits ? { limits } : {}) })
+        // Logged in and looked up before: those calls are no part of the pace.
+        await finishedAll(muster, await submit(muster, accountId, provider, 1))
+        const warm = (await muster.simulators[provider].ledger()).requests.length
+        const ids = await submit(muster, accountId, provider, count)
+        await finishedAll(muster, ids, 120_000)
+        const ledger = await muster.simulators[provider].ledger()
+        const work = { ...ledger, requests: ledger.requests.slice(warm) }
+        const rate = rateOf(work)
+        const busiest = busiestWindow(ledger, 1_000)
+        tell(`pace: ${title}`, { usedPercent: Math.round((rate / perSecond) * 1000) / 10, busiestSecond: busiest, of: perSecond, refused: ledger.requests.filter((request) => request.status === 429).length })
+        expect(ledger.created.length, title).toBe(count + 1)
+        expect(busiest, title).toBeLessThanOrEqual(perSecond)
+        expect(rate / perSecond, title).toBeGreaterThanOrEqual(0.95)
+      }),
+    )
+  }, 150_000)
+
+  test('a single create overtakes bulk: it starts within two slots', async () => {
+    const provider = 'okta'
+    const accountId = await muster.connect(provider)
+    const bulk = await Promise.all(Array.from({ length: 60 }, () => acceptWithoutWake(behind.store, { id: accountId, provider, tenantId: muster.owner.tenantId }, priorities.bulk)))
+    await finishedAll(muster, await submit(muster, accountId, provider, 1))
+    await muster.simulators.okta.until((ledger) => ledger.created.length >= 5)
+    const passed: number[] = []
+    for (let round = 0; round < 5; round += 1) {
+      const before = (await muster.simulators.okta.ledger()).created.length
+      const login = `overtaker.${round}`
+      await finishedAll(muster, [String((await muster.create<{ id: string }>(accountId, newUser(provider, login))).body.id)])
+      const keys = (await muster.simulators.okta.ledger()).created.map((entry) => entry.key)
+      passed.push(keys.findIndex((key) => key.startsWith(login)) - before)
+    }
+    tell('a single create among 60 of bulk: creates before it', { passed })
+    expect(Math.max(...passed)).toBeLessThanOrEqual(2)
+    expect((await read(bulk.at(-1) ?? '')).status).toBe('queued')
+  }, 60_000)
+})
