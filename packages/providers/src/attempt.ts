@@ -19,7 +19,9 @@ import { judgeOwnership } from './same-user.ts'
 
 /** Creates of this operation that may have reached the provider without an answer. Unix milliseconds by our clock. */
 export interface UnknownOutcome {
+  /** The intent of the first: who was created since may be ours. */
   firstSentAt: number
+  /** When the last was given up: until then it may have been executed. */
   lastSentAt: number
 }
 

@@ -204,7 +204,7 @@ export interface Provider {
   callsPerCreate: number
   /** The total time one create call may take. */
   timeoutMs: number
-  /** After an unknown outcome, how long after sending each look-up comes. A user not found by the last one was not created. */
+  /** After an unknown outcome, how long after the answer was given up each look-up comes. A user not found by the last one was not created. */
   lookUpAfterMs: readonly number[]
   fields: Partial<Record<UnifiedUserInputField, FieldSupport>>
   /** Query parameters beyond those that every provider takes. */
