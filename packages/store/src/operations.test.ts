@@ -164,15 +164,21 @@ describe('saving', () => {
     await operations.save(running, finishAttempt(running.state, success, [], policy, 3), result)
 
     expect(await told).toBe(FINISHED_CHANNEL)
-    const request = await operations.readRequest(accountId, id)
-    expect(request).toMatchObject({ areSecretsErased: true, secrets: {}, request: { user: { username: 'ada', remote_data: { profile: { city: 'London' } } } } })
-    expect(JSON.stringify(request)).not.toMatch(/Correct-Horse-9|canary/)
     expect(await redis.hexists(keys.operation(accountId, id), 'secrets')).toBe(0)
     expect(await operations.readResult(accountId, id)).toEqual(result)
     expect((await redis.hgetBuffer(keys.operation(accountId, id), 'result'))?.includes('canary')).toBe(false)
     expect(await redis.exists(keys.liveLogin(accountId, naturalKeyHash))).toBe(0)
     expect(await operations.countOpen(accountId)).toBe(0)
     for (const key of [keys.operation(accountId, id), keys.idempotency(accountId, 'i')]) expect(await redis.pttl(key)).toBeGreaterThan(RETENTION_MS - 60_000)
+  })
+
+  test('a dead letter keeps its request for another run, without what was secret in it', async () => {
+    const record = await accepted()
+    const { accountId, id } = record.head
+    await operations.save(record, expire(record.state, 1))
+    const request = await operations.readRequest(accountId, id)
+    expect(request).toMatchObject({ areSecretsErased: true, secrets: {}, request: { user: { username: 'ada', remote_data: { profile: { city: 'London' } } } } })
+    expect(JSON.stringify(request)).not.toMatch(/Correct-Horse-9|canary/)
   })
 
   test('what is not finished has no end of its own', async () => {
