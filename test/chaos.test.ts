@@ -3,7 +3,7 @@ import { createRandom } from './chaos/random.ts'
 import { scenarios } from './chaos/scenarios/index.ts'
 
 /** The whole takes many minutes: `npm run chaos`. These are its quick ones, at a small scale. */
-const quick = ['failpoint after_intent', 'failpoint after_provider_commit', 'failpoint after_outcome', 'failpoint api after_accept', 'one-login-in-parallel', 'api-kill-loop', 'credentials-revoked', 'provider-network']
+const quick = ['failpoint after_intent', 'failpoint after_provider_commit', 'failpoint after_outcome', 'failpoint api after_accept', 'poison-operation', 'one-login-in-parallel', 'api-kill-loop', 'credentials-revoked', 'provider-network']
 
 describe('the promises under fire, in short', () => {
   const seed = Number(process.env.MUSTER_CHAOS_SEED ?? Math.floor(Math.random() * 2 ** 31))

@@ -1,4 +1,5 @@
 // Loaded before a program (node --import): ends it by SIGKILL at a named moment, so that no failpoint lives in the product.
+// MUSTER_POISON: whoever sends these words to a provider dies of it, every time.
 // MUSTER_FAILPOINT names the moment; MUSTER_FAILPOINT_FILE is made when it strikes, and it never strikes again while that file is there.
 import { existsSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -42,10 +43,13 @@ Redis.prototype.sendCommand = function intercepted(command, ...rest) {
   return sent
 }
 
+const poison = process.env.MUSTER_POISON
+
 const write = net.Socket.prototype.write
 net.Socket.prototype.write = function intercepted(chunk, ...rest) {
   const text = typeof chunk === 'string' ? chunk : Buffer.isBuffer(chunk) || chunk instanceof Uint8Array ? Buffer.from(chunk).subarray(0, 200).toString('latin1') : ''
   const isCreate = /^POST \/(api\/v1\/users|api\/3\/users|api\/rest\/v1\/users|admin\/directory|services\/data\/.*sobjects\/User|api\/v1\/organizations)/.test(text)
+  if (poison && /^POST \/|^\{/.test(text) && Buffer.from(chunk).includes(poison)) process.kill(process.pid, 'SIGKILL')
   const answer = write.call(this, chunk, ...rest)
   if (isCreate) {
     this.once('data', () => strike('after_provider_commit'))

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 /**
  * Every key of Muster. Keys of one account share the hash tag `{account id}`, so that its scripts run on one node of a Redis Cluster.
  * BullMQ's keys of the account's lane live under the same tag (packages/lanes).
@@ -24,7 +26,8 @@ export const keys = {
   tenantAccounts: (tenantId: string) => `muster:tenant:${tenantId}:accounts`,
   tenantApiKeys: (tenantId: string) => `muster:tenant:${tenantId}:api-keys`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,
-  tenantReference: (tenantId: string, referenceHash: string) => `muster:tenant:${tenantId}:reference:${referenceHash}`,
+  /** The client's own ids can be long, and can be e-mail addresses: not for the names of keys. */
+  tenantReference: (tenantId: string, reference: string) => `muster:tenant:${tenantId}:reference:${createHash('sha256').update(reference).digest('base64url').slice(0, 27)}`,
   apiKey: (keyHash: string) => `muster:api-key:${keyHash}`,
   hashKey: 'muster:hash-key',
   janitorLease: 'muster:janitor-lease',

@@ -37,7 +37,11 @@ local id, version, state, result, finished, retention, job, removeJob, channel =
 if redis.call('HGET', operation, 'version') ~= version then return nil end
 local written = redis.call('HINCRBY', operation, 'version', 1)
 redis.call('HSET', operation, 'state', state)
-if result ~= '' then redis.call('HSET', operation, 'result', result) end
+if result ~= '' then
+  redis.call('HSET', operation, 'result', result)
+  -- Nobody runs a success again, so nobody needs the request any more.
+  redis.call('HDEL', operation, 'request')
+end
 if finished == '1' then
   redis.call('HDEL', operation, 'secrets')
   redis.call('PEXPIRE', operation, retention)
@@ -55,11 +59,11 @@ return written
 
 /**
  * KEYS operation, live login, open operations, outbox, idempotency
- * ARGV id, version read, state, request, secrets, expires at, priority, job id
+ * ARGV id, version read, state, request, secrets, expires at, priority, job id, now
  */
 export const requeueScript = defineScript(`
 local operation, live, open, outbox, idempotency = unpack(KEYS)
-local id, version, state, request, secrets, expiresAt, priority, job = unpack(ARGV)
+local id, version, state, request, secrets, expiresAt, priority, job, now = unpack(ARGV)
 if redis.call('HGET', operation, 'version') ~= version then return {'stale', ''} end
 local other = redis.call('GET', live)
 if other and other ~= id then return {'in_progress', other} end
@@ -70,7 +74,7 @@ redis.call('PERSIST', operation)
 redis.call('PERSIST', idempotency)
 redis.call('SET', live, id)
 redis.call('ZADD', open, expiresAt, id)
-redis.call('ZADD', outbox, priority * 1e14 + expiresAt, '+' .. job)
+redis.call('ZADD', outbox, priority * 1e14 + now, '+' .. job)
 return {'accepted', id}
 `)
 

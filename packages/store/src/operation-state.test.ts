@@ -102,7 +102,7 @@ function watch(seen: Onlooker, does: Step, now: number): Onlooker {
       const used = seen.used + (outcome === 'retrying' || outcome === 'unknown' ? 1 : 0)
       const isLost = outcome === 'unknown' && seen.isIntended
       const lostSince = outcome === 'succeeded' ? null : isLost ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
-      return { ...seen, isRunning: false, isIntended: false, used, lostSince, crashes: 0, isTerminal: ['succeeded', 'failed', 'expired'].includes(outcome) || used >= policy.maxAttempts }
+      return { ...seen, isRunning: false, isIntended: false, used, lostSince, crashes: outcome === 'retrying' || outcome === 'unknown' ? 0 : seen.crashes, isTerminal: ['succeeded', 'failed', 'expired'].includes(outcome) || used >= policy.maxAttempts }
     }
     case 'cancel':
     case 'expire':
@@ -227,9 +227,10 @@ describe('a worker that dies', () => {
     expect(sent(sent(sent(queued))).error?.code).toBe('outcome_unknown')
   })
 
-  test('is forgotten as soon as an attempt comes to an end of its own', () => {
-    const ended = finishAttempt(startAttempt(crash(crash(queued)), T0), ends.retrying(T0), [], policy, T0)
-    expect(crash(ended).status).toBe('retrying')
+  test('is forgotten when an attempt comes to an end of its own, but not for a look-up between', () => {
+    const ended = (outcome: 'retrying' | 'reconciling') => finishAttempt(startAttempt(crash(crash(queued)), T0), ends[outcome](T0), [], policy, T0)
+    expect(crash(ended('retrying')).status).toBe('retrying')
+    expect(crash(ended('reconciling')).status).toBe('failed')
   })
 })
 

@@ -143,7 +143,9 @@ export function finishAttempt(state: OperationState, end: AttemptEnd, calls: Rem
     errorCode: failure?.code ?? null,
     calls: calls.slice(-KEPT_CALLS),
   }
-  const next: OperationState = { ...state, updatedAt: now, crashes: 0, attempts: [...state.attempts.slice(0, -1), attempt] }
+  // Only an attempt that came as far as those that died proves anything: a look-up does not.
+  const crashes = end.outcome === 'retrying' || end.outcome === 'unknown' ? 0 : (state.crashes ?? 0)
+  const next: OperationState = { ...state, updatedAt: now, crashes, attempts: [...state.attempts.slice(0, -1), attempt] }
   const wait = (at: number, statusReason: string, used: number): OperationState => ({ ...next, status: 'retrying', statusReason, nextAttemptAt: at, usedAttempts: state.usedAttempts + used })
 
   switch (end.outcome) {

@@ -164,7 +164,7 @@ describe('saving', () => {
     await operations.save(running, finishAttempt(running.state, success, [], policy, 3), result)
 
     expect(await told).toBe(FINISHED_CHANNEL)
-    expect(await redis.hexists(keys.operation(accountId, id), 'secrets')).toBe(0)
+    for (const field of ['request', 'secrets']) expect(await redis.hexists(keys.operation(accountId, id), field)).toBe(0)
     expect(await operations.readResult(accountId, id)).toEqual(result)
     expect((await redis.hgetBuffer(keys.operation(accountId, id), 'result'))?.includes('canary')).toBe(false)
     expect(await redis.exists(keys.liveLogin(accountId, naturalKeyHash))).toBe(0)

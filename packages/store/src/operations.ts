@@ -10,6 +10,7 @@ import { jobIdOf, type OperationHead, type OperationRecord, type OperationReques
 import type { Redis } from './redis.ts'
 
 const DAY_MS = 86_400_000
+const TRIM_PAGE = 1_000
 
 export interface OperationsOptions {
   redis: Redis
@@ -172,7 +173,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
           keys.outbox(head.accountId),
           keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
         ],
-        [head.id, record.version, JSON.stringify(state), sealed.request, sealed.secrets, state.expiresAt, head.priority, jobIdOf(head.id, state.run)],
+        [head.id, record.version, JSON.stringify(state), sealed.request, sealed.secrets, state.expiresAt, head.priority, jobIdOf(head.id, state.run), state.updatedAt],
       )) as ['accepted' | 'stale' | 'in_progress', string]
       return kind === 'in_progress' ? { kind, operationId } : { kind }
     },
@@ -203,17 +204,23 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       if (entries.length > 0) await redis.zrem(keys.outbox(accountId), ...entries)
     },
 
-    /** Index entries whose operation has left. Returns how many went. */
+    /** Takes out of an index whatever operation has left, page by page, since old ones can be there still. Resolves with how many went. */
     async trimIndex(index: { tenantId: string } | { accountId: string }, now: number): Promise<number> {
       const key = 'tenantId' in index ? keys.tenantOperations(index.tenantId) : keys.operations(index.accountId)
-      const oldest = await redis.zrangebylex(key, '-', `(${uuidPrefix(now - retentionMs)}`, 'LIMIT', 0, 1_000)
-      const accounts = 'accountId' in index ? oldest.map(() => index.accountId) : await this.locate(oldest)
-      const pipeline = redis.pipeline()
-      oldest.forEach((id, position) => pipeline.exists(keys.operation(accounts[position] ?? 'none', id)))
-      const present = (await pipeline.exec()) ?? []
-      const gone = oldest.filter((_, position) => present[position]?.[1] === 0)
-      if (gone.length > 0) await redis.zrem(key, ...gone)
-      return gone.length
+      let removed = 0
+      for (let after = '-'; ; ) {
+        const page = await redis.zrangebylex(key, after, `(${uuidPrefix(now - retentionMs)}`, 'LIMIT', 0, TRIM_PAGE)
+        const accounts = 'accountId' in index ? page.map(() => index.accountId) : await this.locate(page)
+        const pipeline = redis.pipeline()
+        page.forEach((id, position) => pipeline.exists(keys.operation(accounts[position] ?? 'none', id)))
+        const present = (await pipeline.exec()) ?? []
+        const gone = page.filter((_, position) => present[position]?.[1] === 0)
+        if (gone.length > 0) await redis.zrem(key, ...gone)
+        removed += gone.length
+        const last = page.at(-1)
+        if (last === undefined || page.length < TRIM_PAGE) return removed
+        after = `(${last}`
+      }
     },
   }
 }

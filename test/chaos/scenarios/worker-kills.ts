@@ -128,6 +128,39 @@ const rollingRestart: Scenario = {
     }),
 }
 
+const poison: Scenario = {
+  name: 'poison-operation',
+  promise: '1: an operation that kills its workers is set aside, and its lane goes on',
+  fault: 'one operation ends every worker that sends it by SIGKILL',
+  run: ({ size }) =>
+    onStage({ workers: 0, providers: ['okta'], rate: 20, concurrency: 2 }, async (stage) => {
+      const { muster, accounts } = stage
+      const login = `poison.${randomUUID().slice(0, 8)}`
+      const culprit = await muster.create<{ id: string }>(accounts[0]?.id ?? '', newUser('okta', login))
+      const entries = await stage.submit(size(6, 60))
+      const startVictim = () => muster.startWorker({ MUSTER_POISON: login }, ['--import', failpoints])
+      let deaths = 0
+      let isOver = false
+      const undertaker = (async () => {
+        while (!isOver && deaths < 10) {
+          const victim = await startVictim()
+          muster.workers.push(victim)
+          const died = await Promise.race([eventually(async () => victim.child.signalCode, (signal) => signal === 'SIGKILL', 90_000).then(() => true, () => false), (async () => {
+            while (!isOver) await new Promise((resolve) => setTimeout(resolve, 100))
+            return false
+          })()])
+          if (died) deaths += 1
+        }
+      })()
+      const end = await muster.finished(culprit.body.id, 120_000)
+      for (const { operationId } of entries) if (operationId) await muster.finished(operationId, 60_000)
+      isOver = true
+      await undertaker
+      const broken = [...(end.status === 'failed' ? [] : [`the poison ended as ${String(end.status)}`]), ...(deaths === 3 ? [] : [`${deaths} workers died of it`])]
+      return stage.conclude(entries, { 'workers that died': deaths, 'set aside as': String((end.error as { code?: string } | null)?.code) }, broken)
+    }),
+}
+
 const crossAccounts: Scenario = {
   name: 'one-login-in-parallel',
   promise: 'two live operations for one login never run side by side',
@@ -154,4 +187,4 @@ const crossAccounts: Scenario = {
     }),
 }
 
-export const workerKillScenarios: Scenario[] = [killOneWorker, killLoop, ...workerPoints.map(failpointScenario), rollingRestart, crossAccounts]
+export const workerKillScenarios: Scenario[] = [killOneWorker, killLoop, ...workerPoints.map(failpointScenario), poison, rollingRestart, crossAccounts]

@@ -32,10 +32,10 @@ export function startJanitor({ store, redis, schedule, workerId, onError }: Jani
       // The process that accepted it died before it woke the lane, or the lane's owner between two steps of closing it.
       const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(accountId))
       if (isForgotten || (await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
-      if (isTrimming) while ((await store.operations.trimIndex({ accountId }, now)) > 0);
+      if (isTrimming) await store.operations.trimIndex({ accountId }, now)
     }
     if (!isTrimming) return
-    for (const tenantId of await store.tenants.listIds()) while ((await store.operations.trimIndex({ tenantId }, now)) > 0);
+    for (const tenantId of await store.tenants.listIds()) await store.operations.trimIndex({ tenantId }, now)
     trimmedAt = now
   }
 
