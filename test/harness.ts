@@ -123,11 +123,12 @@ function controlOf(url: string): SimulatorControl {
 /** Asks again until the answer fits; for what only another process knows. Fails with the latest answer after `timeoutMs`. */
 export async function eventually<T>(ask: () => Promise<T>, test: (answer: T) => boolean, timeoutMs = 30_000): Promise<T> {
   const deadline = Date.now() + timeoutMs
-  for (;;) {
+  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
     const answer = await ask()
     if (test(answer)) return answer
     if (Date.now() > deadline) throw new Error(`it did not come so far in ${timeoutMs} ms; the latest: ${JSON.stringify(answer)?.slice(0, 2_000)}`)
-    await new Promise((resolve) => setImmediate(resolve))
+    // Asking without a pause would take the processor away from whoever is to bring it about.
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 
