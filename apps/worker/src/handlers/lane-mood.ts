@@ -1,6 +1,9 @@
 /** After so many failures in a row the provider itself is taken to be down. */
 const DOWN_AFTER = 5
-const MAX_REST_MS = 60_000
+/** Where the provider does not say for how long to leave it alone. */
+const MAX_THROTTLE_MS = 60_000
+/** One attempt of one account every so often hammers nobody, and tells soon that the provider is back. */
+const MAX_REST_MS = 15_000
 const LEAST_TOLD_MS = 1_000
 
 interface Mood {
@@ -28,7 +31,7 @@ export class LaneMoods {
     const mood = this.#of(accountId)
     mood.throttled += 1
     if (retryAfterMs !== undefined && retryAfterMs >= LEAST_TOLD_MS) return retryAfterMs
-    return Math.min(MAX_REST_MS, 1_000 * 2 ** (mood.throttled - 1)) + Math.floor(Math.random() * 1_000)
+    return Math.min(MAX_THROTTLE_MS, 1_000 * 2 ** (mood.throttled - 1)) + Math.floor(Math.random() * 1_000)
   }
 
   /** How long the lane rests after a breakdown: not at all for the first few. */
