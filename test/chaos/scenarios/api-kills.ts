@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '../../harness.ts'
@@ -41,7 +40,7 @@ const acceptPoint = (point: 'before_accept' | 'after_accept'): Scenario => ({
       const entries = []
       let struck = 0
       for (let round = 0; round < size(1, 5); round += 1) {
-        const file = join(tmpdir(), `muster-failpoint-${randomUUID()}`)
+        const file = join(muster.directory, `failpoint-${randomUUID()}`)
         await muster.restartApi('SIGTERM', { MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, ['--import', failpoints])
         const doomed = muster.api
         const load = stage.submit(size(3, 6), 2)

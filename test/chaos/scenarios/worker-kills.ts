@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually, newUser } from '../../harness.ts'
@@ -92,8 +91,8 @@ const failpointScenario = (point: (typeof workerPoints)[number]): Scenario => ({
       const { muster } = stage
       let struck = 0
       const entries = []
-      for (let round = 0; round < size(1, 5); round += 1) {
-        const file = join(tmpdir(), `muster-failpoint-${randomUUID()}`)
+      for (let round = 0; round < size(1, 3); round += 1) {
+        const file = join(muster.directory, `failpoint-${randomUUID()}`)
         const doomed = await muster.startWorker({ MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, ['--import', failpoints])
         entries.push(...(await stage.submit(size(4, 8))))
         await eventually(async () => doomed.child.signalCode, (signal) => signal === 'SIGKILL', 20_000)
