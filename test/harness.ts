@@ -30,8 +30,16 @@ export interface Program {
   kill(signal?: NodeJS.Signals): Promise<number | null>
 }
 
+/** Ends with the test process, also when that is cut off before it could close what it started. */
+const alive = new Set<ChildProcess>()
+const endAll = (): void => alive.forEach((child) => child.kill('SIGKILL'))
+process.once('exit', endAll)
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => (endAll(), process.exit(1)))
+
 async function startProgram(script: string, environment: Record<string, string>, nodeOptions: string[] = []): Promise<Program> {
   const child = spawn(process.execPath, [...nodeOptions, join(root, script)], { env: { PATH: process.env.PATH ?? '', LOG_LEVEL: 'info', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  alive.add(child)
+  child.once('exit', () => alive.delete(child))
   const output: string[] = []
   const waiting = new Set<(line: LogLine) => void>()
   const exited = once(child, 'exit')
