@@ -53,4 +53,26 @@ describe('kill -9 of a worker', () => {
     expect((await muster.simulators.okta.ledger()).created.filter((entry) => entry.key.startsWith('never.sent'))).toHaveLength(1)
     expect(Math.max(...Object.values(recovered))).toBeLessThan(RESUMED_WITHIN_MS + SLACK_MS)
   }, 60_000)
+
+  test('a worker frozen between the intent and the sending, until another has taken over, sends nothing when it goes on', async () => {
+    const okta = muster.simulators.okta
+    await okta.reset()
+    const accountId = await muster.connect('okta', { limits: { requests: 1, per_seconds: 4 } })
+    const { id } = (await muster.create<{ id: string }>(accountId, newUser('okta'))).body
+    await eventually(() => muster.request<Operation>('GET', `/operations/${id}`), ({ body }) => body.attempts[0]?.create_sent_at != null)
+    const frozen = muster.workers[0]
+    frozen?.child.kill('SIGSTOP')
+    await muster.request('PATCH', `/integrated-accounts/${accountId}`, { body: { limits: { requests: 50, per_seconds: 1 } } })
+    muster.workers.push(await muster.startWorker())
+    try {
+      expect(await muster.finished(id)).toMatchObject({ status: 'succeeded', outcome: 'created' })
+    } finally {
+      frozen?.child.kill('SIGCONT')
+    }
+    // The end of its attempt, which it may not write: by then it would have sent.
+    await frozen?.line((line) => line.msg?.includes('written by another process') === true)
+    const { requests, created } = await okta.ledger()
+    expect(created).toHaveLength(1)
+    expect(requests.filter((request) => request.method === 'POST')).toHaveLength(1)
+  }, 60_000)
 })

@@ -91,7 +91,7 @@ describe('limits of the providers', () => {
     await Promise.all((['salesforce', 'okta'] as const).map((provider) => muster.simulators[provider].set({ rate_limit: null })))
     await Promise.all(
       paces.map(async ({ title, provider, limits, perSecond, count }) => {
-        const accountId = await muster.connect(provider, { ...(limits ? { limits } : {}) })
+        const accountId = await muster.connect(provider, limits ? { limits } : {})
         // Logged in and looked up before: those calls are no part of the pace.
         await finishedAll(muster, await submit(muster, accountId, provider, 1))
         const warm = (await muster.simulators[provider].ledger()).requests.length

@@ -37,8 +37,9 @@ export interface LaneOptions {
 /**
  * Where BullMQ's defaults took 60 s to recover from kill -9 and failed the job at the second kill (measured). Usually the next owner of the lane
  * is quicker than the locks, see `freeOrphans`. A job is never failed for having stalled: the operation record decides when enough is enough.
+ * A worker that is closed in the moment in which it is told to rest sits that out first (its default: 30 s), so it looks every second.
  */
-const recovery = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000, runRetryDelay: 1_000, drainDelay: 5 }
+const recovery = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000, runRetryDelay: 1_000, drainDelay: 5, maximumRateLimitDelay: 1_000 }
 /** Errors of a run are bugs or an absent Redis, never the provider's: it is tried again for as long as it takes. */
 const MAX_CRASH_RETRIES = 1_000_000
 const MAX_CRASH_DELAY_MS = 30_000

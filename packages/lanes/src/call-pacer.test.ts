@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { CallPacer, LaneRestsError } from './call-pacer.ts'
+import { callIntervalMs, jobWindow } from './pace.ts'
+
+const pace = { requests: 10, perSeconds: 1 }
+
+describe('the pace of calls', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  test('calls leave one interval apart, the first included, and never more than the limit in a window', async () => {
+    const pacer = new CallPacer(pace)
+    const left: number[] = []
+    const all = Promise.all(Array.from({ length: 50 }, () => pacer.wait().then(() => left.push(performance.now()))))
+    await vi.runAllTimersAsync()
+    await all
+    const interval = callIntervalMs(pace)
+    const gaps = left.slice(1).map((at, index) => at - (left[index] ?? 0))
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(Math.floor(interval) - 1)
+    for (const [index, at] of left.entries()) expect(left.filter((other) => other >= at && other < at + 1_000).length, `window of call ${index}`).toBeLessThanOrEqual(pace.requests)
+    expect(((left.length - 1) * 1000) / ((left.at(-1) ?? 0) - (left[0] ?? 0))).toBeGreaterThan(9.5)
+  })
+
+  test('the more urgent job goes first among those that wait', async () => {
+    const pacer = new CallPacer(pace)
+    const order: string[] = []
+    const all = Promise.all([
+      ...['bulk 1', 'bulk 2'].map((name) => pacer.wait(undefined, 10).then(() => order.push(name))),
+      pacer.wait(undefined, 0).then(() => order.push('single')),
+    ])
+    await vi.runAllTimersAsync()
+    await all
+    expect(order).toEqual(['single', 'bulk 1', 'bulk 2'])
+  })
+
+  test('a short rest is sat out, a long one hands back whoever waits and whoever comes', async () => {
+    const pacer = new CallPacer(pace)
+    const patient = pacer.wait()
+    pacer.rest(1_000)
+    await vi.advanceTimersByTimeAsync(1_001)
+    await patient
+    const waiting = expect(pacer.wait()).rejects.toMatchObject({ name: 'LaneRestsError', until: Date.now() + 60_000 })
+    pacer.rest(60_000)
+    await waiting
+    await expect(pacer.wait()).rejects.toBeInstanceOf(LaneRestsError)
+    pacer.rest(10)
+    await vi.advanceTimersByTimeAsync(57_000)
+    await expect(pacer.wait()).rejects.toBeInstanceOf(LaneRestsError)
+    await vi.advanceTimersByTimeAsync(3_001)
+    const again = pacer.wait()
+    await vi.runAllTimersAsync()
+    await again
+  })
+
+  test('whoever is aborted leaves the queue, and no listener stays on the signal', async () => {
+    const pacer = new CallPacer(pace)
+    const controller = new AbortController()
+    const removed = vi.spyOn(controller.signal, 'removeEventListener')
+    const passed = pacer.wait(controller.signal)
+    await vi.runAllTimersAsync()
+    await passed
+    expect(removed).toHaveBeenCalledOnce()
+    const refused = expect(pacer.wait(controller.signal)).rejects.toThrow('enough')
+    controller.abort(new Error('enough'))
+    await refused
+    await expect(pacer.wait(controller.signal)).rejects.toThrow('enough')
+    const next = pacer.wait()
+    await vi.runAllTimersAsync()
+    await next
+  })
+})
+
+test('jobs start about as fast as their calls can leave, whatever the pace', () => {
+  for (const requests of [1, 5, 10, 40, 100, 1_000]) {
+    const { max, duration } = jobWindow({ requests, perSeconds: 1, concurrency: 1, callsPerJob: 1 })
+    expect(duration).toBeGreaterThan(0)
+    expect((max * 1000) / duration / requests, `${requests} a second`).toBeGreaterThan(0.95)
+    expect((max * 1000) / duration / requests, `${requests} a second`).toBeLessThan(1.1)
+  }
+})

@@ -1,0 +1,315 @@
+import { randomUUID } from 'node:crypto'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { createLaneOwner, type LaneOwner } from './lane-owner.ts'
+import { leaseKey } from './lane-keys.ts'
+import { createLaneSchedule } from './lane-schedule.ts'
+import type { RunContext, Verdict } from './lane.ts'
+import type { Pace } from './pace.ts'
+
+interface Run {
+  owner: string
+  jobId: string
+  at: number
+  context: RunContext
+}
+
+const pace: Pace = { requests: 1_000, perSeconds: 1, concurrency: 4, callsPerJob: 1 }
+
+/** A store in memory behind real lanes over a real Redis: outboxes, and what each job shall come to. */
+class Source {
+  readonly outboxes = new Map<string, string[]>()
+  /** Lanes of other tests may still be on the schedule. */
+  readonly known = new Set<string>()
+  readonly held = new Set<string>()
+  /** Runs once, when an account was just read as held and its reader does not know that yet. */
+  whileReadAsHeld: (() => Promise<void>) | undefined
+  readonly paces = new Map<string, Pace>()
+  readonly runs: Run[] = []
+  verdict: (run: Run) => Promise<Verdict> | Verdict = () => ({ kind: 'done' })
+  #waiting = new Set<() => void>()
+
+  /** Resolves when the runs fit. */
+  async until(test: (runs: Run[]) => boolean): Promise<Run[]> {
+    while (!test(this.runs)) await new Promise<void>((resolve) => this.#waiting.add(resolve))
+    return this.runs
+  }
+
+  of(owner: string) {
+    return {
+      pace: async (accountId: string) => {
+        if (!this.known.has(accountId)) return undefined
+        if (!this.held.has(accountId)) return this.paces.get(accountId) ?? pace
+        const meanwhile = this.whileReadAsHeld
+        this.whileReadAsHeld = undefined
+        await meanwhile?.()
+        return undefined
+      },
+      readOutbox: async (accountId: string, limit: number) => (this.outboxes.get(accountId) ?? []).slice(0, limit),
+      clearOutbox: async (accountId: string, entries: readonly string[]) => void this.outboxes.set(accountId, (this.outboxes.get(accountId) ?? []).filter((entry) => !entries.includes(entry))),
+      priorityOf: async (_: string, jobIds: readonly string[]) => jobIds.map(() => 0),
+      run: async (_: string, jobId: string, context: RunContext) => {
+        const run = { owner, jobId, at: Date.now(), context }
+        this.runs.push(run)
+        for (const tell of this.#waiting) tell()
+        this.#waiting.clear()
+        return this.verdict(run)
+      },
+    }
+  }
+
+  put(accountId: string, ...entries: string[]): void {
+    this.known.add(accountId)
+    this.outboxes.set(accountId, [...(this.outboxes.get(accountId) ?? []), ...entries])
+  }
+}
+
+describe('lanes and their owners', () => {
+  let redis: Redis
+  let source: Source
+  let accountId: string
+  const connections: Redis[] = []
+  const owners: LaneOwner[] = []
+  const errors: Error[] = []
+  const connect = (): Redis => {
+    const connection = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null })
+    connections.push(connection)
+    return connection
+  }
+
+  async function startOwner(name: string, idleCloseMs = 15_000): Promise<{ owner: LaneOwner; redis: Redis }> {
+    const own = connect()
+    const owner = createLaneOwner({ redis: own, subscriber: connect(), ownerId: name, maxLanes: 100, source: source.of(name), onError: (error) => void errors.push(error), idleCloseMs })
+    await owner.start()
+    owners.push(owner)
+    return { owner, redis: own }
+  }
+  const wake = (): Promise<void> => createLaneSchedule(redis).wake(accountId)
+  const reload = (): Promise<void> => createLaneSchedule(redis).reload(accountId)
+  async function eventually<T>(ask: () => Promise<T> | T, test: (answer: T) => boolean): Promise<void> {
+    for (const until = Date.now() + 15_000; !test(await ask()); await new Promise((resolve) => setImmediate(resolve))) if (Date.now() > until) throw new Error('it did not come so far')
+  }
+
+  beforeEach(() => {
+    redis = connect()
+    source = new Source()
+    accountId = randomUUID()
+    errors.length = 0
+  })
+  afterEach(async () => {
+    await Promise.all(owners.splice(0).map((owner) => owner.stop(100)))
+    for (const connection of connections.splice(0)) connection.disconnect()
+  })
+
+  test('a lane is opened by work, closed when it is idle, and opened by work again', async () => {
+    const { owner } = await startOwner('a', 200)
+    source.put(accountId, '+job-1')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    await eventually(() => owner.openLanes(), (count) => count === 0)
+    expect(await redis.get(leaseKey(accountId))).toBeNull()
+    source.put(accountId, '+job-2')
+    await wake()
+    await source.until((runs) => runs.length >= 2)
+    expect(errors).toEqual([])
+  })
+
+  test('two workers share the lanes; each lane has one owner, and each job runs once', async () => {
+    await Promise.all([startOwner('a'), startOwner('b')])
+    const accounts = Array.from({ length: 20 }, () => randomUUID())
+    for (const [index, id] of accounts.entries()) {
+      source.put(id, `+${index}-1`, `+${index}-2`, `+${index}-3`)
+      await createLaneSchedule(redis).wake(id)
+    }
+    await source.until((runs) => runs.length >= 60)
+    for (const index of accounts.keys()) expect(new Set(source.runs.filter((run) => run.jobId.startsWith(`${index}-`)).map((run) => run.owner)).size, `lane ${index}`).toBe(1)
+    expect(new Set(source.runs.map((run) => run.jobId)).size).toBe(60)
+    expect(new Set(source.runs.map((run) => run.owner))).toEqual(new Set(['a', 'b']))
+  })
+
+  test('work that is announced while the lane closes is not forgotten', async () => {
+    const { owner } = await startOwner('a', 1)
+    for (let round = 0; round < 5; round += 1) {
+      source.put(accountId, `+job-${round}`)
+      await wake()
+      await source.until((runs) => runs.length >= round + 1)
+      // Closed by the next look, a lane without work is in the middle of it at some point of these.
+      await eventually(() => owner.openLanes(), (count) => count === 0 || round % 2 === 1)
+    }
+    expect(errors).toEqual([])
+  }, 30_000)
+
+  test('an owner whose lease is another\'s sends nothing more and closes the lane', async () => {
+    const { owner } = await startOwner('a')
+    const lease = leaseKey(accountId)
+    let slot: Promise<unknown> = Promise.resolve()
+    source.verdict = async ({ context }) => {
+      await redis.set(lease, 'another', 'PX', 60_000)
+      await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }))
+      slot = context.waitForSlot().then(() => 'sent', () => 'refused')
+      return { kind: 'again', at: Date.now() }
+    }
+    source.put(accountId, '+job')
+    await wake()
+    await eventually(() => owner.openLanes(), (count) => count === 0 && source.runs.length === 1)
+    expect(await slot).toBe('refused')
+    expect(await redis.get(lease)).toBe('another')
+  })
+
+  test('a job that is to run later, and a rest of the lane, survive the change of the owner', async () => {
+    const { owner } = await startOwner('a')
+    const laterAt = Date.now() + 2_500
+    source.verdict = ({ jobId, owner: name }) => (name === 'b' ? { kind: 'done' } : jobId === 'later' ? { kind: 'again', at: laterAt } : { kind: 'pause', forMs: 1_500 })
+    source.put(accountId, '+later', '+throttled')
+    await wake()
+    await source.until((runs) => runs.length >= 2)
+    const pausedAt = Date.now()
+    await owner.stop(5_000)
+    owners.length = 0
+    await startOwner('b')
+    const runs = await source.until((all) => all.filter((run) => run.owner === 'b').length >= 2)
+    const second = (jobId: string): number => runs.find((run) => run.owner === 'b' && run.jobId === jobId)?.at ?? 0
+    expect(second('throttled')).toBeGreaterThanOrEqual(pausedAt + 1_400)
+    expect(second('later')).toBeGreaterThanOrEqual(laterAt - 20)
+  })
+
+  test('a long rest is not cut off by a short one', async () => {
+    await startOwner('a')
+    source.verdict = async ({ jobId }) => {
+      if (source.runs.length > 2) return { kind: 'done' }
+      // Both are under way when the first is told to wait.
+      await source.until((runs) => runs.length >= 2)
+      if (jobId === 'short') await new Promise((resolve) => setTimeout(resolve, 100))
+      return { kind: 'pause', forMs: jobId === 'long' ? 1_500 : 1 }
+    }
+    source.put(accountId, '+long', '+short')
+    await wake()
+    const runs = await source.until((all) => all.length >= 4)
+    expect(Math.min(...runs.slice(2).map((run) => run.at)) - (runs[0]?.at ?? 0)).toBeGreaterThanOrEqual(1_450)
+  })
+
+  test('a stop waits for what is under way, and the next owner goes on at once', async () => {
+    const { owner } = await startOwner('a')
+    let finish = (): void => undefined
+    source.verdict = ({ owner: name }) => (name === 'a' ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' }))) : { kind: 'done' })
+    source.paces.set(accountId, { ...pace, concurrency: 1 })
+    source.put(accountId, '+one', '+two')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    await startOwner('b')
+    const stopped = owner.stop(10_000)
+    finish()
+    await stopped
+    const stoppedAt = Date.now()
+    const runs = await source.until((all) => all.some((run) => run.owner === 'b'))
+    expect(runs.map((run) => [run.owner, run.jobId])).toEqual([['a', 'one'], ['b', 'two']])
+    expect((runs[1]?.at ?? 0) - stoppedAt).toBeLessThan(1_000)
+  })
+
+  test('what is not done when the grace time is over is cut off, and run by the next owner', async () => {
+    const { owner } = await startOwner('a')
+    source.verdict = ({ owner: name, context }) =>
+      name === 'b' ? { kind: 'done' } : new Promise<Verdict>((resolve) => context.signal.addEventListener('abort', () => resolve({ kind: 'again', at: Date.now() }), { once: true }))
+    source.put(accountId, '+stuck')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    const startedAt = Date.now()
+    await owner.stop(300)
+    expect(Date.now() - startedAt).toBeLessThan(3_000)
+    await startOwner('b')
+    await source.until((runs) => runs.some((run) => run.owner === 'b'))
+  })
+
+  test('a hold closes the lane, a resumption opens it again', async () => {
+    const { owner } = await startOwner('a')
+    source.verdict = async () => {
+      if (source.runs.length > 1) return { kind: 'done' }
+      source.held.add(accountId)
+      return { kind: 'hold' }
+    }
+    source.put(accountId, '+job')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    await eventually(() => owner.openLanes(), (count) => count === 0)
+    expect(source.runs).toHaveLength(1)
+    source.held.delete(accountId)
+    await reload()
+    await source.until((runs) => runs.length >= 2)
+  })
+
+  test.each(['when it is to be opened', 'when it is to be closed'])('a resumption in the very moment in which the account is read as held is not lost: %s', async (when) => {
+    const { owner } = await startOwner('a')
+    if (when === 'when it is to be closed') {
+      source.put(accountId)
+      await wake()
+      await eventually(() => owner.openLanes(), (count) => count === 1)
+    }
+    source.held.add(accountId)
+    source.whileReadAsHeld = async () => {
+      source.held.delete(accountId)
+      await reload()
+      // Heard by the process before it goes on.
+      await redis.ping()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    source.put(accountId, '+job')
+    await (when === 'when it is to be closed' ? reload() : wake())
+    await source.until((runs) => runs.length >= 1)
+  })
+
+  test('a changed limit counts from the next look on', async () => {
+    await startOwner('a')
+    source.paces.set(accountId, { ...pace, requests: 1, perSeconds: 60 })
+    source.put(accountId, '+one')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    source.put(accountId, ...Array.from({ length: 20 }, (_, index) => `+more-${index}`))
+    source.paces.set(accountId, pace)
+    await reload()
+    await source.until((runs) => runs.length >= 21)
+  })
+
+  test('adding a job twice is adding it once; a second run of it under another id is another job; a removed job does not run', async () => {
+    await startOwner('a')
+    source.paces.set(accountId, { ...pace, concurrency: 1 })
+    let finish = (): void => undefined
+    source.verdict = ({ jobId }) => (jobId === 'first' ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' }))) : { kind: 'done' })
+    source.put(accountId, '+first')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    source.put(accountId, '+first', '+first-1', '+gone')
+    await wake()
+    await eventually(() => source.outboxes.get(accountId)?.length, (left) => left === 0)
+    source.put(accountId, '-gone', '+last')
+    await wake()
+    await eventually(() => source.outboxes.get(accountId)?.length, (left) => left === 0)
+    finish()
+    const runs = await source.until((all) => all.some((run) => run.jobId === 'last'))
+    expect(runs.map((run) => run.jobId)).toEqual(['first', 'first-1', 'last'])
+  })
+
+  test('a message that was lost is made up for by the schedule', async () => {
+    await startOwner('a')
+    source.put(accountId, '+unheard')
+    await redis.zadd('muster:lane-schedule', Date.now(), accountId)
+    await source.until((runs) => runs.length >= 1)
+    // And for a lane that is open already.
+    source.put(accountId, '+unheard-too')
+    await redis.zadd('muster:lane-schedule', 'LT', Date.now(), accountId)
+    await source.until((runs) => runs.length >= 2)
+    expect(errors).toEqual([])
+  })
+
+  test('nothing but ids is in the keys of a lane', async () => {
+    await startOwner('a')
+    source.verdict = () => ({ kind: 'again', at: Date.now() + 60_000 })
+    source.put(accountId, '+job-of-mine')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    const key = `muster:{${accountId}}:lane:job-of-mine`
+    await eventually(() => redis.hget(key, 'delay'), (delay) => Number(delay) > 0)
+    const job = await redis.hgetall(key)
+    expect(JSON.parse(job.data ?? '')).toEqual({})
+    expect(Object.keys(job).filter((field) => ['returnvalue', 'stacktrace', 'failedReason'].includes(field))).toEqual([])
+  })
+})
