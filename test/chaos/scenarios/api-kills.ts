@@ -17,12 +17,12 @@ const killApi: Scenario = {
       let kills = 0
       const killer = (async () => {
         while (!isOver && kills < size(3, 30)) {
-          await new Promise((resolve) => setTimeout(resolve, random.between(300, size(700, 4_000))))
+          await new Promise((resolve) => setTimeout(resolve, random.between(200, 700)))
           await stage.muster.restartApi('SIGKILL')
           kills += 1
         }
       })()
-      const entries = await stage.submit(size(150, 1_500), 12)
+      const entries = await stage.submit(size(150, 4_000), 12)
       isOver = true
       await killer
       const unanswered = entries.filter((entry) => entry.operationId === null).length
