@@ -46,6 +46,6 @@ export function defineScript(lua: string): (redis: Redis, keys: string[], values
 export function isRedisUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error.name === 'MaxRetriesPerRequestError' || error.name === 'ClusterAllFailedError') return true
-  if (/^(OOM|LOADING|READONLY|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|MISCONF)\b/.test(error.message)) return true
+  if (/^(OOM|EXECABORT|LOADING|READONLY|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|MISCONF)\b/.test(error.message)) return true
   return /Stream isn't writeable|Connection is closed|Command timed out|ECONNREFUSED|ECONNRESET|EPIPE|enableOfflineQueue|WAIT/.test(error.message)
 }
