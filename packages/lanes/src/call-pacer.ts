@@ -13,6 +13,8 @@ export class LaneRestsError extends Error {
 
 /** A rest up to this is sat out: handing jobs back and taking them up again costs more. */
 const WORTH_WAITING_MS = 2_000
+/** A pause of the machine up to this is made up for by calls that leave closer together. */
+const MADE_UP_FOR_MS = 100
 
 interface Waiter {
   priority: number
@@ -101,8 +103,8 @@ export class CallPacer {
     }
     this.#left[this.#oldest] = now
     this.#oldest = (this.#oldest + 1) % this.#left.length
-    // Timers come a little late: the schedule is kept, so that this costs no throughput; after a real gap it begins anew.
-    this.#nextAt = now - this.#nextAt < this.#intervalMs ? this.#nextAt + this.#intervalMs : now + this.#intervalMs
+    // Timers come late: the schedule is kept, so that this costs no throughput, and no window gets more than its limit for it; after a real gap it begins anew.
+    this.#nextAt = now - this.#nextAt < Math.max(this.#intervalMs, MADE_UP_FOR_MS) ? this.#nextAt + this.#intervalMs : now + this.#intervalMs
     first.pass()
     this.#release()
   }
