@@ -6,7 +6,7 @@ import { Refusal } from './refusal.mjs'
 import { createStack } from './stack.mjs'
 import { onStopSignal } from './stop-signals.mjs'
 
-const usage = `Usage: npm run chaos [-- --seed N] [--only TEXT] [--short] [--report FOLDER]
+const usage = `Usage: npm run chaos [-- --seed N] [--only TEXT,TEXT] [--short] [--report FOLDER]
 
 Kills, freezes and cuts a whole Muster of its own on this machine, scenario by scenario, and lets the ledgers of the
 simulators and of the client decide what was lost and what was created twice. Prints a table; writes it as Markdown and

@@ -47,7 +47,7 @@ async function startProgram(script: string, environment: Record<string, string>,
     createInterface({ input: stream }).on('line', (text) => {
       output.push(text)
       const parsed = parseLine(text)
-      for (const tell of [...waiting]) tell(parsed)
+      for (const tell of waiting) tell(parsed)
     })
   }
   const line = (test: (line: LogLine) => boolean): Promise<LogLine> =>

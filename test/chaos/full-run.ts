@@ -5,12 +5,12 @@ import { scenarios } from './scenarios/index.ts'
 
 const seed = Number(process.env.MUSTER_CHAOS_SEED)
 const scale = process.env.MUSTER_CHAOS_SCALE === 'short' ? 'short' : 'full'
-const only = process.env.MUSTER_CHAOS_ONLY ?? ''
+const only = (process.env.MUSTER_CHAOS_ONLY ?? '').split(',')
 const directory = process.env.MUSTER_CHAOS_REPORT ?? '.muster/chaos'
 const rows: ReportRow[] = []
 
 describe(`the promises under fire, seed ${seed}, ${scale}`, () => {
-  test.each(scenarios.filter((scenario) => scenario.name.includes(only)))(
+  test.each(scenarios.filter((scenario) => only.some((part) => scenario.name.includes(part))))(
     '$name',
     async (scenario) => {
       const startedAt = Date.now()

@@ -128,6 +128,8 @@ const promotion: Scenario = {
         await admin.call('REPLICAOF', 'NO', 'ONE')
         muster.redisProxy?.retarget(replica.port)
         muster.redisProxy?.resetAll()
+        // The promoted one has no replica yet, so nothing would be acknowledged: the operator lowers the demand.
+        await muster.restartApi('SIGTERM', { MUSTER_WAIT_REPLICAS: '0' })
         const entries = await load
         muster.workers.push(await muster.startWorker())
         return await stage.conclude(entries, {}, [])
