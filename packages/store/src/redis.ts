@@ -15,7 +15,7 @@ const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** attempt, 2
 export type RedisRole = 'request' | 'worker' | 'subscriber'
 
 const optionsByRole: Record<RedisRole, RedisOptions> = {
-  request: { enableOfflineQueue: false, maxRetriesPerRequest: 0, connectTimeout: 2_000, commandTimeout: 1_000 },
+  request: { enableOfflineQueue: false, maxRetriesPerRequest: 0, connectTimeout: 2_000, commandTimeout: 800 },
   worker: { maxRetriesPerRequest: null },
   subscriber: { maxRetriesPerRequest: null, autoResubscribe: true },
 }
