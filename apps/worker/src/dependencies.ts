@@ -5,6 +5,7 @@ import { createLaneOwner } from '@muster/lanes/lane-owner'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
 import { defaultRetryPolicy } from '@muster/store/operation-state'
 import { connectRedis } from '@muster/store/redis'
+import { followRedisClock } from '@muster/store/redis-clock'
 import { openStore } from '@muster/store/store'
 import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { defaultWorkerId, type WorkerConfig } from './config.ts'
@@ -29,18 +30,20 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
   const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
   const store = openStore({ redis, keyring: config.MUSTER_ENCRYPTION_KEYS, retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000, waitReplicas: 0 })
-  const metrics = createWorkerMetrics(() => owner.openLanes())
+  const clock = await followRedisClock(redis, onError)
+  const metrics = createWorkerMetrics({ openLanes: () => owner.openLanes(), clockSkewMs: clock.skewMs })
   const run = createRunOperation({
     store,
     http: capTimeouts(egress.http, config.MUSTER_PROVIDER_TIMEOUT_MS),
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
     policy: { ...defaultRetryPolicy, maxAttempts: config.MUSTER_MAX_ATTEMPTS },
+    clock,
     log,
     metrics,
   })
-  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, run), onError })
-  const janitor = startJanitor({ store, redis, schedule: createLaneSchedule(redis), workerId, onError })
-  const health = await serveHealth({ host: config.MUSTER_WORKER_HOST, port: config.MUSTER_WORKER_PORT, redis, registry: metrics.registry })
+  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, run), onError, now: clock.now })
+  const janitor = startJanitor({ store, redis, schedule: createLaneSchedule(redis), clock, workerId, onError })
+  const health = await serveHealth({ host: config.MUSTER_WORKER_HOST, port: config.MUSTER_WORKER_PORT, redis, registry: metrics.registry, clockSkewMs: clock.skewMs })
   await owner.start()
   log.info({ port: health.port, worker_id: workerId }, 'listening')
 
@@ -52,6 +55,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
       await health.close()
       await egress.close()
+      clock.stop()
       redis.disconnect()
       subscriber.disconnect()
     },

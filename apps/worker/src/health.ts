@@ -4,9 +4,11 @@ import type { Redis } from '@muster/store/redis'
 import type { Registry } from 'prom-client'
 
 const PING_TIMEOUT_MS = 1_000
+/** Nobody is created twice by it, but what waits is taken up too early or too late. */
+const MAX_SKEW_MS = 2_000
 
 /** /healthz: the event loop turns. /readyz: Redis answers, and the worker is not stopping. /metrics: Prometheus. */
-export async function serveHealth(options: { host: string; port: number; redis: Redis; registry: Registry }) {
+export async function serveHealth(options: { host: string; port: number; redis: Redis; registry: Registry; clockSkewMs(): number }) {
   let isDraining = false
   const isRedisThere = async (): Promise<boolean> => {
     const timeout = new Promise<false>((resolve) => setTimeout(() => resolve(false), PING_TIMEOUT_MS).unref())
@@ -21,7 +23,9 @@ export async function serveHealth(options: { host: string; port: number; redis: 
     if (path === '/readyz') {
       void isRedisThere().then((isThere) => {
         const isReady = isThere && !isDraining
-        answer(isReady ? 200 : 503, JSON.stringify({ status: isReady ? 'ready' : 'not_ready', redis: isThere, draining: isDraining }))
+        const skewMs = Math.round(options.clockSkewMs())
+        const warnings = Math.abs(skewMs) > MAX_SKEW_MS ? [`The clock of this machine differs from Redis' by ${skewMs} ms: delays and expiries come early or late by as much.`] : []
+        answer(isReady ? 200 : 503, JSON.stringify({ status: isReady ? 'ready' : 'not_ready', redis: isThere, draining: isDraining, warnings }))
       })
       return
     }

@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 /** Labels are few and bounded: provider, outcome, code. Never a tenant, a login or an address. */
-export function createWorkerMetrics(openLanes: () => number) {
+export function createWorkerMetrics({ openLanes, clockSkewMs }: { openLanes(): number; clockSkewMs(): number }) {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -11,6 +11,14 @@ export function createWorkerMetrics(openLanes: () => number) {
     registers,
     collect() {
       this.set(openLanes())
+    },
+  })
+  new Gauge({
+    name: 'muster_clock_skew_seconds',
+    help: "This machine's clock less Redis'. Timers of the lanes run on this machine's.",
+    registers,
+    collect() {
+      this.set(clockSkewMs() / 1000)
     },
   })
   return {

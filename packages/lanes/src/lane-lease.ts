@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import { leaseKey } from './lane-keys.ts'
 
-/** Takeover takes this long at most after an owner died without a word. Shorter, and a busy machine or a slow Redis would cost lanes for nothing. */
-export const LEASE_MS = 5_000
+/** Takeover takes this long at most after an owner died without a word. Longer, and repeated kills cost more than a tenth of the throughput; shorter, and a busy machine or a slow Redis would cost lanes for nothing. */
+export const LEASE_MS = 3_000
 
 /** One that ran out while Redis stood still, and that nobody took, is taken again: the lane goes on as if nothing had been. */
 const RENEW = `

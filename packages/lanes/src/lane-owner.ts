@@ -6,7 +6,7 @@ import { openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
 import { onceAtATime } from './once-at-a-time.ts'
 import type { Pace } from './pace.ts'
 
-const RENEW_EVERY_MS = 1_500
+const RENEW_EVERY_MS = 1_000
 const LOOK_EVERY_MS = 500
 /** A lane with nothing to do for so long is closed: it costs half a megabyte and a connection. */
 const IDLE_CLOSE_MS = 15_000
@@ -35,6 +35,8 @@ export interface LaneOwnerOptions {
   maxLanes: number
   source: LaneSource
   onError(error: Error, accountId?: string): void
+  /** Unix milliseconds by the clock that all workers share: the schedule is kept by it. */
+  now?(): number
   /** Milliseconds; shorter in tests. */
   idleCloseMs?: number
 }
@@ -57,7 +59,7 @@ interface OpenLane {
 export type LaneOwner = ReturnType<typeof createLaneOwner>
 
 /** Takes leases on lanes that have work, opens them, and gives them back when they are idle, on hold, or when the process stops. */
-export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, onError, idleCloseMs = IDLE_CLOSE_MS }: LaneOwnerOptions) {
+export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, onError, now = Date.now, idleCloseMs = IDLE_CLOSE_MS }: LaneOwnerOptions) {
   const leases = createLaneLeases(redis, ownerId)
   const schedule = createLaneSchedule(redis)
   const lanes = new Map<string, OpenLane>()
@@ -88,7 +90,7 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     if (isStopping || lanes.has(accountId)) return
     const lease: Lease = { renewedAt: performance.now(), isLost: false }
     const takenForMs = await leases.take(accountId)
-    if (takenForMs > 0) return schedule.defer(accountId, Date.now() + takenForMs)
+    if (takenForMs > 0) return schedule.defer(accountId, now() + takenForMs)
     const pace = isStopping ? undefined : await source.pace(accountId)
     if (!pace) return letGo(accountId, null)
     const lane = await openLane({
@@ -120,7 +122,7 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
       if (!(await leases.renew(accountId))) return lose(accountId, open)
       open.lease.renewedAt = askedAt
       if (open.isClosing) return
-      await schedule.defer(accountId, Date.now() + LEASE_MS)
+      await schedule.defer(accountId, now() + LEASE_MS)
       const present = await source.pace(accountId)
       // On hold, or with other limits: closed, and opened anew if it may.
       if (!present || !isSamePace(present, pace)) return beginClose(accountId)
@@ -184,13 +186,13 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     const [pace, pending] = await Promise.all([source.pace(accountId), source.readOutbox(accountId, 1)])
     if (!pace) return
     if (left === null || pending.length > 0 || left.ready > 0 || left.active > 0) await schedule.wake(accountId)
-    else if (left.nextAt !== null) await schedule.expect(accountId, left.nextAt)
+    else if (left.nextAt !== null) await schedule.expect(accountId, left.nextAt - Date.now() + now())
   }
 
   /** Messages get lost while a connection is away; the schedule does not. */
   async function look(): Promise<void> {
     if (isStopping) return
-    const due = await schedule.due(Date.now(), LOOK_AT_MOST)
+    const due = await schedule.due(now(), LOOK_AT_MOST)
     for (let from = 0; from < due.length; from += OPEN_AT_ONCE) {
       await Promise.all(due.slice(from, from + OPEN_AT_ONCE).map((accountId) => guard(attend(accountId), accountId)))
     }

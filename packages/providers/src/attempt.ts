@@ -17,7 +17,7 @@ import {
 } from './provider.ts'
 import { judgeOwnership } from './same-user.ts'
 
-/** Creates of this operation that may have reached the provider without an answer. Unix milliseconds by our clock. */
+/** Creates of this operation that may have reached the provider without an answer. Unix milliseconds by the clock that all workers share. */
 export interface UnknownOutcome {
   /** The intent of the first: who was created since may be ours. */
   firstSentAt: number
@@ -56,16 +56,18 @@ export interface AttemptOptions {
   lookUp(lookUp: LookUp): Promise<unknown>
   /** Writes down that a create is about to be sent. Must have been saved when it resolves; a rejection stops the attempt unsent. */
   recordIntent(warnings: Warning[]): Promise<void>
+  /** Unix milliseconds by the clock that all workers share, and by which `unknown` and `expiresAt` were written. */
+  now?(): number
 }
 
 /** One run of an operation against the provider: look first where a create may have happened, then create at most once. */
 export async function attemptCreate(options: AttemptOptions): Promise<AttemptResult> {
-  const { provider, account, input, connection, unknown } = options
+  const { provider, account, input, connection, unknown, now = Date.now } = options
   if (unknown) {
     const judged = await reconcile(options, unknown)
     if (judged) return judged
   }
-  if (Date.now() >= options.expiresAt) return { kind: 'expired' }
+  if (now() >= options.expiresAt) return { kind: 'expired' }
 
   let plan: CreatePlan
   try {
@@ -144,7 +146,7 @@ async function reconcile(options: AttemptOptions, unknown: UnknownOutcome): Prom
     return { kind: 'failed', failure: { ...finding.failure, code: 'outcome_unknown', message }, ...(finding.response ? { response: finding.response } : {}), warnings: [] }
   }
   if (finding.kind === 'found') return judge(options, finding.user, unknown)
-  const elapsed = Date.now() - unknown.lastSentAt
+  const elapsed = (options.now ?? Date.now)() - unknown.lastSentAt
   const next = options.provider.lookUpAfterMs.find((delay) => delay > elapsed)
   return next === undefined ? undefined : { kind: 'reconcile_later', at: unknown.lastSentAt + next }
 }

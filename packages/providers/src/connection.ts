@@ -36,6 +36,8 @@ export interface ConnectionOptions {
   waitForSlot(signal?: AbortSignal): Promise<void>
   onCall?(call: RemoteCall): void
   signal?: AbortSignal
+  /** Unix milliseconds by the clock that all workers share. */
+  now?(): number
 }
 
 export interface Connection {
@@ -43,13 +45,13 @@ export interface Connection {
   read(purpose: string, request: RemoteRequest): Promise<RemoteResponse>
   /** The create call: sent once, whatever happens. Only an answer that proves that it was not executed (401, a redirect) leads to a second sending. */
   write(purpose: string, request: RemoteRequest): Promise<RemoteResponse>
-  /** The provider's clock less ours, by its latest answer, in milliseconds. */
+  /** The provider's clock less that of `now`, by its latest answer, in milliseconds. */
   clockOffsetMs(): number
 }
 
 /** The only place that talks to providers. Throws `RemoteFailureError` where no answer came; an answer is the caller's to classify. */
 export function connect(options: ConnectionOptions): Connection {
-  const { provider, account, http, tokens } = options
+  const { provider, account, http, tokens, now = Date.now } = options
   const credentials = options.credentials
   const authentication = provider.authentications[credentials.type] as Provider['authentications']['api_token'] | undefined
   let clockOffset = 0
@@ -57,27 +59,27 @@ export function connect(options: ConnectionOptions): Connection {
   let redirectedBaseUrl: string | undefined
 
   async function exchange(purpose: string, method: string, url: string, headers: Record<string, string>, body: string | undefined, timeoutMs: number): Promise<RemoteResponse> {
-    const startedAt = Date.now()
+    const startedAt = performance.now()
     const call: RemoteCall = { purpose, method, url: withoutQuery(url), status: null, duration_ms: 0, provider_request_id: null, error: null }
     try {
       const response = toRemoteResponse(await http({ method, url, headers, timeoutMs, ...(body === undefined ? {} : { body }), ...(options.signal ? { signal: options.signal } : {}) }))
       call.status = response.status
       call.provider_request_id = (provider.toProviderRequestId?.(response) ?? response.headers['x-request-id'])?.slice(0, MAX_REQUEST_ID_LENGTH) ?? null
-      const receivedAt = Date.now()
+      const receivedAt = now()
       if (response.headers.date) clockOffset = serverTime(response.headers, receivedAt) - receivedAt
       return response
     } catch (error) {
       call.error = error instanceof TransportError ? error.code : 'UNKNOWN'
       throw new RemoteFailureError(classifyTransport(error))
     } finally {
-      call.duration_ms = Date.now() - startedAt
+      call.duration_ms = Math.round(performance.now() - startedAt)
       options.onCall?.(call)
     }
   }
 
   async function requestToken(present: Credentials): Promise<AccessToken> {
     if (authentication?.kind !== 'token') throw new Error(`${provider.id}: ${credentials.type} needs no token`)
-    const request = await authentication.toTokenRequest(present as never, account, baseUrlOf(provider, account.config), Date.now())
+    const request = await authentication.toTokenRequest(present as never, account, baseUrlOf(provider, account.config), now())
     const origin = toOrigin(request.url)
     if (!origin || !isAllowedOrigin(provider, origin, account.config, options.allowedHosts)) {
       throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `The token address ${origin ?? ''} is not a host of ${provider.name}.` })
@@ -85,7 +87,7 @@ export function connect(options: ConnectionOptions): Connection {
     const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', 'user-agent': USER_AGENT, ...request.headers }
     const answer = await exchange('token', 'POST', request.url, headers, new URLSearchParams(request.form).toString(), TOKEN_TIMEOUT_MS).catch(neverExecuted)
     if (answer.status < 200 || answer.status > 299) throw new RemoteFailureError(classifyTokenFailure(answer), answer)
-    const token = authentication.parseToken(answer.body, Date.now())
+    const token = authentication.parseToken(answer.body, now())
     if (token.baseUrl && !isAllowedOrigin(provider, toOrigin(token.baseUrl) ?? 'http://invalid', account.config, options.allowedHosts)) {
       throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `The token answer names ${toOrigin(token.baseUrl) ?? 'an address'}, which is not a host of ${provider.name}.` })
     }
@@ -96,7 +98,7 @@ export function connect(options: ConnectionOptions): Connection {
     if (!authentication) throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `${provider.name} does not take credentials of type ${credentials.type}.` })
     if (authentication.kind === 'static') return { headers: authentication.toHeaders(credentials as never) }
     const isUsable = (token: AccessToken | undefined): token is AccessToken =>
-      token !== undefined && token.value !== rejected?.value && (token.expiresAt === null || token.expiresAt - TOKEN_MARGIN_MS > Date.now())
+      token !== undefined && token.value !== rejected?.value && (token.expiresAt === null || token.expiresAt - TOKEN_MARGIN_MS > now())
     let token = await tokens.read()
     if (!isUsable(token)) {
       // Before the lock of the renewal, which a slow pace would outlast; whoever then finds a new token has wasted a slot, once in its lifetime.

@@ -1,9 +1,13 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually, type ProviderName } from '../../harness.ts'
 import { busiestWindow } from '../invariants.ts'
 import { onStage, type Scenario, type Stage } from '../scenario.ts'
 
 const skewed = fileURLToPath(new URL('../clock-skew.mjs', import.meta.url))
+const failpoints = fileURLToPath(new URL('../failpoints.mjs', import.meta.url))
 
 /** Providers' own time-outs are half a minute and more: capped, so that a run takes minutes. */
 const impatient = { MUSTER_PROVIDER_TIMEOUT_MS: '2000' }
@@ -111,7 +115,7 @@ const revoked: Scenario = {
 const clockSkew: Scenario = {
   name: 'clock-skew',
   promise: '2: nobody twice when clocks disagree',
-  fault: 'one worker a minute ahead, one behind, the provider half a minute off; answers are lost as well',
+  fault: 'one worker a minute ahead, one behind, the provider half a minute off; answers are lost, and each dies after a commit and leaves it to the other',
   run: ({ size }) =>
     onStage({ workers: 0, providers: ['okta', 'files_com'], rate: 40, environment: impatient }, async (stage) => {
       const { muster } = stage
@@ -120,7 +124,27 @@ const clockSkew: Scenario = {
         await muster.simulators[provider].set({ clock_skew_ms: 30_000 })
         await muster.simulators[provider].arm({ fault: 'reset_after_commit', times: 0, probability: 0.2 })
       }
-      return stage.conclude(await stage.submit(size(30, 300)), {}, [], 240_000)
+      const entries = await stage.submit(size(20, 200))
+      for (const { operationId } of entries) if (operationId) await muster.finished(operationId, 120_000)
+      // One that is off by a minute dies after the provider's commit; one that is off the other way looks for what it left behind.
+      for (const worker of muster.workers.splice(0)) await worker.kill('SIGTERM')
+      let struck = 0
+      for (const skewMs of [60_000, -60_000]) {
+        const file = join(muster.directory, `failpoint-${randomUUID()}`)
+        const preload = ['--import', skewed, '--import', failpoints]
+        const doomed = await muster.startWorker({ MUSTER_CLOCK_SKEW_MS: String(skewMs), MUSTER_FAILPOINT: 'after_provider_commit', MUSTER_FAILPOINT_FILE: file }, preload)
+        entries.push(...(await stage.submit(size(6, 40))))
+        await eventually(async () => doomed.child.signalCode, (signal) => signal === 'SIGKILL', 60_000)
+        if (existsSync(file)) struck += 1
+        const heir = await muster.startWorker({ MUSTER_CLOCK_SKEW_MS: String(-skewMs) }, preload)
+        for (const { operationId } of entries) if (operationId) await muster.finished(operationId, 120_000)
+        await heir.kill('SIGTERM')
+        muster.workers.push(doomed, heir)
+      }
+      const result = await stage.conclude(entries, { 'kills between skewed workers': struck }, struck === 2 ? [] : ['the failpoint did not strike twice'], 240_000)
+      // With one create for each login, whoever finds it taken has found our own user.
+      const strangers = result.verdict.failed.user_exists ?? 0
+      return strangers === 0 ? result : { ...result, broken: [...result.broken, `${strangers} users of ours were taken for somebody else's`] }
     }),
 }
 

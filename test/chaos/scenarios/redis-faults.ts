@@ -59,7 +59,7 @@ const frozen: Scenario = {
       const broken: string[] = []
       process.kill(stage.muster.redis.pid, 'SIGSTOP')
       const refusal = await refusalMs(stage)
-      if (refusal.status !== 503 || refusal.ms > 1_500) broken.push(`while Redis was frozen the API answered ${refusal.status} after ${refusal.ms} ms`)
+      if (refusal.status !== 503 || refusal.ms > 1_000) broken.push(`while Redis was frozen the API answered ${refusal.status} after ${refusal.ms} ms`)
       await new Promise((resolve) => setTimeout(resolve, size(12_000, 40_000)))
       process.kill(stage.muster.redis.pid, 'SIGCONT')
       return stage.conclude(await load, { 'frozen for (s)': size(12, 40), '503 within (ms)': refusal.ms }, broken)

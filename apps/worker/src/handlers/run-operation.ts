@@ -13,6 +13,7 @@ import type { AccountRecord } from '@muster/store/accounts'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
 import { dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
+import type { RedisClock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
 import { createTokenStore } from '@muster/store/token-store'
 import type { Logger } from '@muster/telemetry/logger'
@@ -26,16 +27,19 @@ export interface RunOperationDependencies {
   http: HttpClient
   allowedHosts: AllowedHosts
   policy: RetryPolicy
+  clock: RedisClock
   log: Logger
   metrics: WorkerMetrics
 }
 
 /** Timers fire a little early and clocks differ a little; not worth a round through the queue. */
 const EARLY_MS = 10
+/** After which an operation that somebody else has just written, or whose account has just changed, is looked at again. */
+const CONTESTED_MS = 1_000
 
 /** One job of a lane: one attempt of its operation, and the record of what came of it. */
 export function createRunOperation(dependencies: RunOperationDependencies): RunJob {
-  const { store, policy, metrics } = dependencies
+  const { store, policy, metrics, clock } = dependencies
   const moods = new LaneMoods()
   const lookUps = new LookUpCache()
 
@@ -45,7 +49,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId) return { kind: 'done' }
     try {
       if (record.state.status === 'running') {
-        record = await store.operations.save(record, recoverFromCrash(record.state, Date.now()))
+        record = await store.operations.save(record, recoverFromCrash(record.state, clock.now()))
         log.warn({ crashes: record.state.crashes, status: record.state.status }, 'a worker died while it ran the operation')
         if (isFinished(record.state)) {
           metrics.finished.inc({ provider: record.head.provider, status: record.state.status, error_code: record.state.error?.code ?? '' })
@@ -53,24 +57,28 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         }
       }
       const due = dueAt(record.state)
-      if (due > Date.now() + EARLY_MS) return { kind: 'again', at: due }
-      if (isExpired(record.state, Date.now())) {
-        await store.operations.save(record, expire(record.state, Date.now()))
+      if (due > clock.now() + EARLY_MS) return { kind: 'again', at: clock.toLocal(due) }
+      if (isExpired(record.state, clock.now())) {
+        await store.operations.save(record, expire(record.state, clock.now()))
         metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
         return { kind: 'done' }
       }
       const account = await store.accounts.read(accountId)
       if (!account || account.status !== 'active') return { kind: 'hold' }
-      const started = await store.operations.save(record, startAttempt(record.state, Date.now()))
-      if (record.state.startedAt === null) metrics.wait.observe({ provider: account.provider }, (Date.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000)
+      const started = await store.operations.save(record, startAttempt(record.state, clock.now()))
+      if (record.state.startedAt === null) metrics.wait.observe({ provider: account.provider }, (clock.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000)
       return await runAttempt(started, account, context, log)
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
       // Canceled just now, or taken over by another worker: the record's latest version decides.
       metrics.fenced.inc()
       log.warn('the operation was written by another process meanwhile')
-      return { kind: 'again', at: Date.now() + 1_000 }
+      return { kind: 'again', at: Date.now() + CONTESTED_MS }
     }
+  }
+
+  function toVerdict(state: OperationState): Verdict {
+    return isFinished(state) ? { kind: 'done' } : { kind: 'again', at: clock.toLocal(state.nextAttemptAt ?? clock.now()) }
   }
 
   async function runAttempt(started: OperationRecord, account: AccountRecord, context: RunContext, log: Logger): Promise<Verdict> {
@@ -94,6 +102,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       tokens: createTokenStore(store, account),
       waitForSlot: context.waitForSlot,
       signal: context.signal,
+      now: clock.now,
       onCall(call) {
         calls.push(call)
         metrics.calls.observe({ provider: provider.id, purpose: call.purpose, class: call.status === null ? 'none' : `${Math.floor(call.status / 100)}xx` }, call.duration_ms / 1000)
@@ -101,7 +110,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     })
 
     const finish = async (end: AttemptEnd, result?: StoredResult): Promise<OperationState> => {
-      const state = finishAttempt(record.state, end, calls, policy, Date.now())
+      const state = finishAttempt(record.state, end, calls, policy, clock.now())
       record = await store.operations.save(record, state, result)
       metrics.attempts.inc({ provider: provider.id, outcome: end.outcome })
       if (isFinished(state)) metrics.finished.inc({ provider: provider.id, status: state.status, error_code: state.error?.code ?? '' })
@@ -119,17 +128,18 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         onConflict: record.head.onConflict,
         unknown: record.state.unknown,
         expiresAt: record.state.expiresAt,
+        now: clock.now,
         lookUp: (lookUp) => lookUps.get(account.id, lookUp, () => runLookUp(provider, accountContext, connection, lookUp)),
         recordIntent: async (warnings: Warning[]) => {
           context.signal.throwIfAborted()
-          record = await store.operations.save(record, recordIntent(record.state, warnings, Date.now()))
+          record = await store.operations.save(record, recordIntent(record.state, warnings, clock.now()))
           isSent = true
         },
       })
     } catch (error) {
       if (error instanceof StaleVersionError) throw error
       if (context.signal.aborted || error instanceof LaneRestsError) {
-        const at = Math.max(Date.now(), error instanceof LaneRestsError ? error.until : 0)
+        const at = error instanceof LaneRestsError ? Math.max(clock.now(), clock.fromLocal(error.until)) : clock.now()
         // Cut off while it waited for a slot, so nothing was on its way; but the slot may have been that of a call after the create.
         if (!calls.some((call) => call.purpose === 'create')) return toVerdict(await finish({ outcome: 'interrupted', at }))
         const failure = { code: 'outcome_unknown' as const, message: 'The attempt was cut off after its create was sent.', origin: 'muster' as const }
@@ -137,7 +147,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       }
       log.error({ err: error }, 'an attempt ended in an error of our own')
       const failure = { code: 'internal' as const, message: 'An error inside Muster; see its log.', origin: 'muster' as const }
-      return toVerdict(await finish(isSent ? { outcome: 'unknown', failure, lookUpAt: Date.now() + 1_000 } : { outcome: 'retrying', failure }))
+      return toVerdict(await finish(isSent ? { outcome: 'unknown', failure, lookUpAt: clock.now() + 1_000 } : { outcome: 'retrying', failure }))
     }
 
     if (result.kind === 'succeeded') {
@@ -152,13 +162,13 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     if (result.kind === 'failed' || result.kind === 'hold') moods.answered(account.id)
     if (result.kind === 'failed' && result.failure.code === 'provider_not_found') lookUps.forget(account.id)
 
-    const now = Date.now()
+    const now = clock.now()
     const end = toAttemptEnd(result, { secrets, now, firstLookUpMs: provider.lookUpAfterMs[0] ?? 0, throttleMs })
     if (result.kind === 'hold') {
       const reason = String(blotOut(result.failure.message, secrets))
       const held = await store.accounts.hold(account.id, result.status, reason, account.credentialsVersion, now)
       await finish(end)
-      if (held?.status === 'active') return { kind: 'again', at: now + 1_000 }
+      if (held?.status === 'active') return { kind: 'again', at: Date.now() + CONTESTED_MS }
       metrics.held.inc({ provider: provider.id, status: result.status })
       log.warn({ provider: provider.id, status: result.status }, 'the account went on hold')
       return { kind: 'hold' }
@@ -170,9 +180,6 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   }
 }
 
-function toVerdict(state: OperationState): Verdict {
-  return isFinished(state) ? { kind: 'done' } : { kind: 'again', at: state.nextAttemptAt ?? Date.now() }
-}
 
 async function runLookUp(provider: Provider, account: AccountContext, connection: Connection, lookUp: LookUp): Promise<unknown> {
   const response = await connection.read('look_up', lookUp.request)

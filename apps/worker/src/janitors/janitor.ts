@@ -1,6 +1,7 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { keys } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
+import type { Clock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
 import { expireOperations } from './expire-operations.ts'
 
@@ -12,20 +13,21 @@ export interface JanitorOptions {
   store: Store
   redis: Redis
   schedule: LaneSchedule
+  clock: Clock
   workerId: string
   onError(error: Error): void
 }
 
 /** What must happen although nobody asks: expiry, work that a crash left unannounced, indexes of operations that have left. One process at a time. */
-export function startJanitor({ store, redis, schedule, workerId, onError }: JanitorOptions): { stop(): void } {
-  let trimmedAt = Date.now()
+export function startJanitor({ store, redis, schedule, clock, workerId, onError }: JanitorOptions): { stop(): void } {
+  let trimmedAt = clock.now()
   let running: Promise<void> | null = null
 
   async function sweep(): Promise<void> {
     const isMine = (await redis.set(keys.janitorLease, workerId, 'PX', EVERY_MS * 3, 'NX')) === 'OK' || (await redis.get(keys.janitorLease)) === workerId
     if (!isMine) return
     await redis.pexpire(keys.janitorLease, EVERY_MS * 3)
-    const now = Date.now()
+    const now = clock.now()
     const isTrimming = now - trimmedAt > TRIM_EVERY_MS
     for (const accountId of await store.accounts.listIds()) {
       await expireOperations(store, accountId, now)
