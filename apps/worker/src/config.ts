@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
 import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/contracts/settings'
 import { Keyring } from '@muster/store/keyring'
+import { DEFAULT_SCHEDULE, parseSchedule } from '@muster/webhooks/schedule'
 import { z } from 'zod'
 
 export const workerSettingsSchema = z.object({
@@ -17,6 +18,10 @@ export const workerSettingsSchema = z.object({
   MUSTER_PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).max(300_000).optional(),
   MUSTER_RETENTION_DAYS: z.coerce.number().positive().max(365).default(7),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
+  /** Seconds after each failed attempt; one attempt more than there are numbers. */
+  MUSTER_WEBHOOK_SCHEDULE: z.string().default(DEFAULT_SCHEDULE).pipe(parsedBy(parseSchedule)),
+  MUSTER_WEBHOOK_TIMEOUT_MS: z.coerce.number().int().min(100).max(60_000).default(15_000),
+  MUSTER_WEBHOOK_DISABLE_AFTER_HOURS: z.coerce.number().positive().max(24 * 30).default(120),
   LOG_LEVEL: logLevelSchema.default('info'),
 })
 export type WorkerConfig = z.infer<typeof workerSettingsSchema>

@@ -9,6 +9,8 @@ import { followRedisClock } from '@muster/store/redis-clock'
 import { openStore } from '@muster/store/store'
 import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { defaultWorkerId, type WorkerConfig } from './config.ts'
+import { createEventDispatcher } from './event-dispatcher.ts'
+import { createDeliverWebhook } from './handlers/deliver-webhook.ts'
 import { createRunOperation } from './handlers/run-operation.ts'
 import { serveHealth } from './health.ts'
 import { startJanitor } from './janitors/janitor.ts'
@@ -32,7 +34,9 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const store = openStore({ redis, keyring: config.MUSTER_ENCRYPTION_KEYS, retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000, waitReplicas: 0 })
   const clock = await followRedisClock(redis, onError)
   const metrics = createWorkerMetrics({ openLanes: () => owner.openLanes(), clockSkewMs: clock.skewMs })
-  const run = createRunOperation({
+  const schedule = createLaneSchedule(redis)
+  const dispatcher = createEventDispatcher({ store, schedule, subscriber, clock, onError })
+  const runOperation = createRunOperation({
     store,
     http: capTimeouts(egress.http, config.MUSTER_PROVIDER_TIMEOUT_MS),
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
@@ -40,10 +44,23 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     clock,
     log,
     metrics,
+    onEvent: dispatcher.nudge,
   })
-  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, run), onError, now: clock.now })
-  const janitor = startJanitor({ store, redis, schedule: createLaneSchedule(redis), clock, workerId, onError })
+  const deliverWebhook = createDeliverWebhook({
+    store,
+    http: egress.http,
+    schedule: config.MUSTER_WEBHOOK_SCHEDULE,
+    timeoutMs: config.MUSTER_WEBHOOK_TIMEOUT_MS,
+    disableAfterMs: config.MUSTER_WEBHOOK_DISABLE_AFTER_HOURS * 3_600_000,
+    clock,
+    log,
+    metrics,
+    onEvent: dispatcher.nudge,
+  })
+  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, { runOperation, deliverWebhook }), onError, now: clock.now })
+  const janitor = startJanitor({ store, redis, schedule, clock, onEvent: dispatcher.nudge, workerId, onError })
   const health = await serveHealth({ host: config.MUSTER_WORKER_HOST, port: config.MUSTER_WORKER_PORT, redis, registry: metrics.registry, clockSkewMs: clock.skewMs })
+  dispatcher.start()
   await owner.start()
   log.info({ port: health.port, worker_id: workerId }, 'listening')
 
@@ -52,6 +69,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     async stop() {
       health.drain()
       janitor.stop()
+      dispatcher.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
       await health.close()
       await egress.close()

@@ -39,6 +39,13 @@ export function createWorkerMetrics({ openLanes, clockSkewMs }: { openLanes(): n
       buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
       registers,
     }),
+    deliveries: new Counter({ name: 'muster_webhook_attempts_total', help: 'Attempts to deliver webhooks, by what came of them.', labelNames: ['outcome', 'reason'], registers }),
+    webhookDelay: new Histogram({
+      name: 'muster_webhook_delay_seconds',
+      help: 'From what happened to the first attempt to tell an endpoint of it.',
+      buckets: [0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
+      registers,
+    }),
     fenced: new Counter({ name: 'muster_writes_fenced_total', help: 'Writes refused because another worker had taken the operation over.', registers }),
     held: new Counter({ name: 'muster_accounts_held_total', help: 'Accounts put on hold.', labelNames: ['provider', 'status'], registers }),
   }

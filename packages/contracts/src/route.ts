@@ -1,5 +1,6 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Scope } from './api-key.ts'
+import { idSchema } from './id.ts'
 
 /** One operation of the HTTP API, as data: the API validates by it, the OpenAPI document and the SDK are made from it. */
 export interface Route {
@@ -20,6 +21,9 @@ export interface Route {
   /** Every status it can answer with; from 400 on without a schema: a problem. */
   responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>
 }
+
+export const idParams = z.strictObject({ id: idSchema })
+export const pageSize = z.string().regex(/^([1-9]\d?|100)$/, 'must be a number from 1 to 100').transform(Number).default(20).meta({ type: 'integer', minimum: 1, maximum: 100, default: 20 })
 
 export const route = <R extends Route>(definition: R): R => definition
 

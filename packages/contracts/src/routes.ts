@@ -7,13 +7,11 @@ import { accountTestSchema, integratedAccountInputSchema, integratedAccountPatch
 import { jsonObjectSchema } from './json.ts'
 import { operationPageSchema, operationSchema, operationStatusSchema, retryInputSchema } from './operation.ts'
 import { providerIdSchema } from './provider-ids.ts'
-import { bodyRefusals, notFound, refusals, route, type Route } from './route.ts'
+import { bodyRefusals, idParams, notFound, pageSize, refusals, route, type Route } from './route.ts'
 import { unifiedUserInputSchema, unifiedUserSchema } from './unified-user.ts'
+import { webhookRoutes } from './webhook-routes.ts'
 
-const idParams = z.strictObject({ id: idSchema })
 const instant = z.iso.datetime({ offset: true })
-const pageSize = z.string().regex(/^([1-9]\d?|100)$/, 'must be a number from 1 to 100').transform(Number).default(20).meta({ type: 'integer', minimum: 1, maximum: 100, default: 20 })
-
 /** Sent with every create and every wait. RFC 7240. */
 const preferHeader = z.object({ prefer: z.string().optional().meta({ description: '`wait=N` holds the answer up to N (60 at most) seconds; `respond-async` does not; `handling=strict` refuses what the provider has no field for.' }) })
 
@@ -233,6 +231,7 @@ export const routes = {
     params: idParams,
     responses: { 204: { description: 'It opens nothing any more.' }, ...refusals, ...notFound },
   }),
+  ...webhookRoutes,
 } as const satisfies Record<string, Route>
 
 export type RouteId = keyof typeof routes

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
 import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
-import { openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
+import { obliterateLane, openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
 import { onceAtATime } from './once-at-a-time.ts'
 import type { Pace } from './pace.ts'
 
@@ -20,6 +20,8 @@ const CUT_OFF_MS = 3_000
 export interface LaneSource {
   /** The lane's pace, or undefined while the account is on hold or gone: then it is not opened. */
   pace(accountId: string): Promise<Pace | undefined>
+  /** Whose lane it is exists no more: nothing of the lane is kept. */
+  isGone?(accountId: string): Promise<boolean>
   /** Entries of the outbox, most urgent first: `+job` to add, `-job` to remove. */
   readOutbox(accountId: string, limit: number): Promise<string[]>
   clearOutbox(accountId: string, entries: readonly string[]): Promise<void>
@@ -180,6 +182,7 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
   /** The next owner finds the lane free before it hears of it, and on the schedule if there is anything to do. @param left null: not known. */
   async function letGo(accountId: string, left: Backlog | null): Promise<void> {
     await schedule.remove(accountId)
+    if (await source.isGone?.(accountId)) await obliterateLane(redis, accountId)
     lanes.delete(accountId)
     await leases.release(accountId)
     // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later puts itself there.

@@ -197,3 +197,13 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     },
   }
 }
+
+/** Every key of a lane whose account or endpoint is gone. */
+export async function obliterateLane(redis: Redis, laneId: string): Promise<void> {
+  const queue = new Queue(LANE_QUEUE, { connection: redis, prefix: lanePrefix(laneId), skipMetasUpdate: true })
+  try {
+    await queue.obliterate({ force: true })
+  } finally {
+    await queue.close()
+  }
+}

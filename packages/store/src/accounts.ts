@@ -3,7 +3,9 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
-import { defineScript, type Redis } from './redis.ts'
+import type { Redis } from './redis.ts'
+import { toAccountEvent } from './stored-event.ts'
+import { putRecordScript } from './versioned-record.ts'
 
 export interface AccountRecord {
   id: string
@@ -21,15 +23,6 @@ export interface AccountRecord {
   createdAt: number
   updatedAt: number
 }
-
-/** KEYS account. ARGV version read ('' for a new one), record, credentials ('' to keep). Returns the version written, or nil. */
-const putScript = defineScript(`
-local version = redis.call('HGET', KEYS[1], 'version') or ''
-if version ~= ARGV[1] then return nil end
-redis.call('HSET', KEYS[1], 'record', ARGV[2])
-if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'credentials', ARGV[3]) end
-return redis.call('HINCRBY', KEYS[1], 'version', 1)
-`)
 
 const boundTo = (accountId: string): string => `account:${accountId}:credentials`
 
@@ -54,7 +47,12 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
       if (!present) return undefined
       const next = change(present.record)
       if (!next) return present.record
-      const written = await putScript(redis, [keys.account(accountId)], [present.version, JSON.stringify(next), credentials ? keyring.seal(credentials, boundTo(accountId)) : ''])
+      const event = toAccountEvent(present.record, next, Number(present.version) + 1)
+      const written = await putRecordScript(
+        redis,
+        [keys.account(accountId), keys.eventOutbox(accountId)],
+        [present.version, JSON.stringify(next), credentials ? keyring.seal(credentials, boundTo(accountId)) : '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+      )
       if (written !== null) return next
     }
   }
@@ -62,7 +60,7 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
   return {
     async create(record: AccountRecord, credentials: Credentials): Promise<void> {
       await redis.multi().sadd(keys.accounts, record.id).sadd(keys.tenantAccounts(record.tenantId), record.id).exec()
-      await putScript(redis, [keys.account(record.id)], ['', JSON.stringify(record), keyring.seal(credentials, boundTo(record.id))])
+      await putRecordScript(redis, [keys.account(record.id), keys.eventOutbox(record.id)], ['', JSON.stringify(record), keyring.seal(credentials, boundTo(record.id)), '', 0])
     },
 
     async read(accountId: string): Promise<AccountRecord | undefined> {

@@ -9,7 +9,7 @@ import { defineScript, type Redis } from './redis.ts'
  */
 const eraseScript = defineScript(`
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
-redis.call('HDEL', KEYS[1], 'request', 'secrets', 'result', 'had-secrets')
+redis.call('HDEL', KEYS[1], 'request', 'secrets', 'result', 'callback', 'had-secrets')
 redis.call('HSET', KEYS[1], 'head', ARGV[2], 'state', ARGV[3])
 return redis.call('HINCRBY', KEYS[1], 'version', 1)
 `)

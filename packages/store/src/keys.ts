@@ -14,10 +14,20 @@ export const keys = {
   /** Zset of the operations that are not finished, by expiry. */
   openOperations: (accountId: string) => `muster:{${accountId}}:open-operations`,
   /** Zset of what the lane has still to hear of, most urgent first. */
-  outbox: (accountId: string) => `muster:{${accountId}}:outbox`,
+  outbox: (laneId: string) => `muster:{${laneId}}:outbox`,
   idempotency: (accountId: string, keyHash: string) => `muster:{${accountId}}:idempotency:${keyHash}`,
   /** Which unfinished operation is creating this login. */
   liveLogin: (accountId: string, naturalKeyHash: string) => `muster:{${accountId}}:live-login:${naturalKeyHash}`,
+  /** Zset of what has happened and has not been handed to the webhook endpoints yet. A source is an account, or `webhook-<endpoint id>`. */
+  eventOutbox: (source: string) => `muster:{${source}}:event-outbox`,
+  webhookEndpoint: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:endpoint`,
+  delivery: (endpointId: string, deliveryId: string) => `muster:{${deliveryLaneOf(endpointId)}}:delivery:${deliveryId}`,
+  /** Zset of every delivery of the endpoint, sorted by id, and so by time. */
+  deliveries: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:deliveries`,
+  /** Zset of those that are neither delivered nor failed. */
+  pendingDeliveries: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:pending-deliveries`,
+  /** Which endpoint a delivery goes to. */
+  deliveryLocator: (deliveryId: string) => `muster:delivery-locator:${deliveryId}`,
   /** Which account an operation belongs to. */
   locator: (operationId: string) => `muster:operation-locator:${operationId}`,
   accounts: 'muster:accounts',
@@ -25,6 +35,8 @@ export const keys = {
   tenantNames: 'muster:tenant-names',
   tenantAccounts: (tenantId: string) => `muster:tenant:${tenantId}:accounts`,
   tenantApiKeys: (tenantId: string) => `muster:tenant:${tenantId}:api-keys`,
+  tenantWebhookEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:webhook-endpoints`,
+  callbackSecret: (tenantId: string) => `muster:tenant:${tenantId}:callback-secret`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,
   /** The client's own ids can be long, and can be e-mail addresses: not for the names of keys. */
   tenantReference: (tenantId: string, reference: string) => `muster:tenant:${tenantId}:reference:${createHash('sha256').update(reference).digest('base64url').slice(0, 27)}`,
@@ -33,5 +45,16 @@ export const keys = {
   janitorLease: 'muster:janitor-lease',
 } as const
 
+/** The lane of a webhook endpoint, among those of the accounts. */
+export function deliveryLaneOf(endpointId: string): string {
+  return `webhook-${endpointId}`
+}
+/** The endpoint whose lane, or event source, it is; undefined when it is an account's. */
+export function endpointOfLane(laneId: string): string | undefined {
+  return laneId.startsWith('webhook-') ? laneId.slice('webhook-'.length) : undefined
+}
+
+/** Pub/sub channel that carries the source of events that wait to be handed to endpoints. A nudge only: the janitor looks as well. */
+export const EVENTS_CHANNEL = 'muster:events'
 /** Pub/sub channel that carries the id of every operation that ends. A nudge only: whoever waits reads the record. */
 export const FINISHED_CHANNEL = 'muster:operation-finished'

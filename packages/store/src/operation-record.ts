@@ -11,7 +11,7 @@ export type StoredStatus = 'queued' | 'running' | 'retrying' | TerminalStatus
 /** Lower goes first. BullMQ takes 0 before every other number. */
 export const priorities = { single: 0, bulk: 10 } as const
 
-/** What never changes after acceptance. */
+/** What never changes after acceptance. Written with every one of them, so what is absent says no. */
 export interface OperationHead {
   id: string
   tenantId: string
@@ -28,6 +28,8 @@ export interface OperationHead {
   idempotencyHash: string | null
   onConflict: 'fail' | 'adopt'
   view: ResponseView
+  /** Whether its end is told to an address of its own, sealed in the field `callback`. */
+  hasCallback?: boolean
 }
 
 export interface AttemptRecord {

@@ -2,11 +2,11 @@ import { defineScript } from './redis.ts'
 
 /**
  * KEYS account, operation, idempotency, live login, index, open operations, outbox
- * ARGV id, head, state, request, secrets, fingerprint, has idempotency key, created at, expires at, priority, job id
+ * ARGV id, head, state, request, secrets, callback, fingerprint, has idempotency key, created at, expires at, priority, job id
  */
 export const acceptScript = defineScript(`
 local account, operation, idempotency, live, index, open, outbox = unpack(KEYS)
-local id, head, state, request, secrets, fingerprint, keyed, createdAt, expiresAt, priority, job = unpack(ARGV)
+local id, head, state, request, secrets, callback, fingerprint, keyed, createdAt, expiresAt, priority, job = unpack(ARGV)
 if redis.call('EXISTS', account) == 0 then return {'account_gone', ''} end
 if keyed == '1' then
   local before = redis.call('HMGET', idempotency, 'id', 'fingerprint')
@@ -19,6 +19,7 @@ local other = redis.call('GET', live)
 if other then return {'in_progress', other} end
 redis.call('HSET', operation, 'head', head, 'state', state, 'version', 1, 'request', request)
 if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets, 'had-secrets', 1) end
+if callback ~= '' then redis.call('HSET', operation, 'callback', callback) end
 if keyed == '1' then redis.call('HSET', idempotency, 'id', id, 'fingerprint', fingerprint) end
 redis.call('SET', live, id)
 redis.call('ZADD', index, 0, id)
@@ -28,15 +29,17 @@ return {'accepted', id}
 `)
 
 /**
- * KEYS operation, live login, open operations, outbox, idempotency
- * ARGV id, version read, state, result, finished, retention, job id, job must be removed, channel
+ * KEYS operation, live login, open operations, outbox, idempotency, event outbox
+ * ARGV id, version read, state, result, finished, retention, job id, job must be removed, channel, event, time of the event
  */
 export const saveScript = defineScript(`
-local operation, live, open, outbox, idempotency = unpack(KEYS)
-local id, version, state, result, finished, retention, job, removeJob, channel = unpack(ARGV)
+local operation, live, open, outbox, idempotency, events = unpack(KEYS)
+local id, version, state, result, finished, retention, job, removeJob, channel, event, eventAt = unpack(ARGV)
 if redis.call('HGET', operation, 'version') ~= version then return nil end
 local written = redis.call('HINCRBY', operation, 'version', 1)
 redis.call('HSET', operation, 'state', state)
+-- With the change itself: an event that is added afterwards is lost with the process that was to add it.
+if event ~= '' then redis.call('ZADD', events, eventAt, event) end
 if result ~= '' then
   redis.call('HSET', operation, 'result', result)
   -- Nobody runs a success again, so nobody needs the request any more.

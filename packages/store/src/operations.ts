@@ -6,6 +6,7 @@ import type { Keyring } from './keyring.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
 import { acceptScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
 import { isFinished } from './operation-state.ts'
+import { toOperationEvent } from './stored-event.ts'
 import { jobIdOf, type OperationHead, type OperationRecord, type OperationRequest, type OperationState } from './operation-record.ts'
 import type { Redis } from './redis.ts'
 
@@ -41,7 +42,7 @@ export class NotReplicatedError extends Error {
   override readonly name = 'NotReplicatedError'
 }
 
-const boundTo = (operationId: string, field: 'request' | 'secrets' | 'result'): string => `operation:${operationId}:${field}`
+const boundTo = (operationId: string, field: 'request' | 'secrets' | 'result' | 'callback'): string => `operation:${operationId}:${field}`
 
 export type Operations = ReturnType<typeof createOperations>
 
@@ -67,7 +68,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     accountIdOf,
 
     /** One script decides and writes: a crash leaves nothing, or an operation whose outbox entry is still there. Resolves when it is safe to acknowledge. */
-    async accept(head: OperationHead, state: OperationState, request: OperationRequest, fingerprint: string): Promise<Acceptance> {
+    async accept(head: OperationHead, state: OperationState, request: OperationRequest, fingerprint: string, callbackUrl?: string): Promise<Acceptance> {
       const sealed = sealRequest(head.id, request)
       // The entries outside the account's slot come first: without the operation they lead nowhere, and expire.
       const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
@@ -85,7 +86,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
           keys.openOperations(head.accountId),
           keys.outbox(head.accountId),
         ],
-        [head.id, JSON.stringify(head), JSON.stringify(state), sealed.request, sealed.secrets, fingerprint, head.idempotencyHash === null ? 0 : 1, head.createdAt, state.expiresAt, head.priority, jobIdOf(head.id, 0)],
+        [head.id, JSON.stringify(head), JSON.stringify(state), sealed.request, sealed.secrets, callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(head.id, 'callback')), fingerprint, head.idempotencyHash === null ? 0 : 1, head.createdAt, state.expiresAt, head.priority, jobIdOf(head.id, 0)],
       )) as [Acceptance['kind'], string]
       const [kind, operationId] = answer
       if (kind !== 'accepted') {
@@ -129,6 +130,12 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       }
     },
 
+    /** Where the end of the operation is to be told; undefined when it was erased. */
+    async readCallback(accountId: string, operationId: string): Promise<string | undefined> {
+      const sealed = await redis.hgetBuffer(keys.operation(accountId, operationId), 'callback')
+      return sealed ? String(keyring.open(sealed, boundTo(operationId, 'callback'))) : undefined
+    },
+
     async readResult(accountId: string, operationId: string): Promise<StoredResult | undefined> {
       const sealed = await redis.hgetBuffer(keys.operation(accountId, operationId), 'result')
       return sealed ? (keyring.open(sealed, boundTo(operationId, 'result')) as StoredResult) : undefined
@@ -141,6 +148,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     async save(record: OperationRecord, state: OperationState, result?: StoredResult): Promise<OperationRecord> {
       const { head } = record
       const finished = isFinished(state)
+      const event = toOperationEvent(head, record.state, state, record.version + 1)
       const version = await saveScript(
         redis,
         [
@@ -149,8 +157,9 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
           keys.openOperations(head.accountId),
           keys.outbox(head.accountId),
           keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
+          keys.eventOutbox(head.accountId),
         ],
-        [head.id, record.version, JSON.stringify(state), result ? keyring.seal(result, boundTo(head.id, 'result')) : '', finished ? 1 : 0, retentionMs, jobIdOf(head.id, state.run), state.status === 'canceled' || state.status === 'expired' ? 1 : 0, FINISHED_CHANNEL],
+        [head.id, record.version, JSON.stringify(state), result ? keyring.seal(result, boundTo(head.id, 'result')) : '', finished ? 1 : 0, retentionMs, jobIdOf(head.id, state.run), state.status === 'canceled' || state.status === 'expired' ? 1 : 0, FINISHED_CHANNEL, event ? JSON.stringify(event) : '', event?.at ?? 0],
       )
       if (version === null) throw new StaleVersionError(head.id)
       // It may have waited far beyond its expires_at, for an account on hold: an end must be found for as long as it is kept.

@@ -1,5 +1,7 @@
 import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
 import { createAccounts, type Accounts } from './accounts.ts'
+import { createDeliveries, type Deliveries } from './deliveries.ts'
+import { dispatchEvents } from './dispatch-events.ts'
 import { eraseOperation } from './erase-operation.ts'
 import { loadHasher, type Hasher } from './hash-key.ts'
 import type { Keyring } from './keyring.ts'
@@ -7,12 +9,17 @@ import type { OperationRecord } from './operation-record.ts'
 import { createOperations, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
 import { createTenants, type Tenants } from './tenants.ts'
+import { createWebhookEndpoints, type WebhookEndpoints } from './webhook-endpoints.ts'
 
 export interface Store {
   accessTokens: AccessTokens
   accounts: Accounts
+  deliveries: Deliveries
   operations: Operations
   tenants: Tenants
+  webhookEndpoints: WebhookEndpoints
+  /** Hands what happened at a source (an account, or the lane of an endpoint) to the webhook endpoints; resolves with their lanes. */
+  dispatchEvents(source: string, now: () => number): Promise<Set<string>>
   /** Takes the person out of an operation that has ended; undefined when somebody wrote it meanwhile. */
   eraseOperation(record: OperationRecord, now: number): Promise<OperationRecord | undefined>
   /** Loaded at the first use, so that a process can start while Redis is away. */
@@ -28,10 +35,20 @@ export interface StoreOptions {
 
 export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOptions): Store {
   let hasher: Promise<Hasher> | undefined
+  const deliveries = createDeliveries({ redis, keyring, retentionMs })
+  const operations = createOperations({ redis, keyring, retentionMs, waitReplicas })
+  const webhookEndpoints = createWebhookEndpoints({ redis, keyring })
   return {
     accessTokens: createAccessTokens({ redis, keyring }),
     accounts: createAccounts({ redis, keyring }),
-    operations: createOperations({ redis, keyring, retentionMs, waitReplicas }),
+    deliveries,
+    operations,
+    webhookEndpoints,
+    dispatchEvents: (source, now) =>
+      dispatchEvents(
+        { redis, endpoints: webhookEndpoints, deliveries, now, readCallback: async ({ accountId, operationId }) => (accountId !== null && operationId !== null ? operations.readCallback(accountId, operationId) : undefined) },
+        source,
+      ),
     tenants: createTenants({ redis }),
     eraseOperation: (record, now) => eraseOperation(redis, record, now),
     hasher: () =>

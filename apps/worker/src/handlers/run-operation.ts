@@ -30,6 +30,8 @@ export interface RunOperationDependencies {
   clock: RedisClock
   log: Logger
   metrics: WorkerMetrics
+  /** Something was written that webhook endpoints may want to know. */
+  onEvent(source: string): void
 }
 
 /** Timers fire a little early and clocks differ a little; not worth a round through the queue. */
@@ -52,6 +54,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         record = await store.operations.save(record, recoverFromCrash(record.state, clock.now()))
         log.warn({ crashes: record.state.crashes, status: record.state.status }, 'a worker died while it ran the operation')
         if (isFinished(record.state)) {
+          dependencies.onEvent(accountId)
           metrics.finished.inc({ provider: record.head.provider, status: record.state.status, error_code: record.state.error?.code ?? '' })
           return { kind: 'done' }
         }
@@ -60,6 +63,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       if (due > clock.now() + EARLY_MS) return { kind: 'again', at: clock.toLocal(due) }
       if (isExpired(record.state, clock.now())) {
         await store.operations.save(record, expire(record.state, clock.now()))
+        dependencies.onEvent(accountId)
         metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
         return { kind: 'done' }
       }
@@ -112,6 +116,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     const finish = async (end: AttemptEnd, result?: StoredResult): Promise<OperationState> => {
       const state = finishAttempt(record.state, end, calls, policy, clock.now())
       record = await store.operations.save(record, state, result)
+      dependencies.onEvent(account.id)
       metrics.attempts.inc({ provider: provider.id, outcome: end.outcome })
       if (isFinished(state)) metrics.finished.inc({ provider: provider.id, status: state.status, error_code: state.error?.code ?? '' })
       log.info({ provider: provider.id, request_id: record.head.requestId, attempt: state.attemptCount, outcome: end.outcome, status: state.status, error_code: state.error?.code ?? ('failure' in end ? end.failure.code : undefined) }, 'attempt ended')

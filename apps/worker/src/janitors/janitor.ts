@@ -1,5 +1,5 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import { keys } from '@muster/store/keys'
+import { deliveryLaneOf, keys } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
 import type { Clock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
@@ -14,12 +14,14 @@ export interface JanitorOptions {
   redis: Redis
   schedule: LaneSchedule
   clock: Clock
+  /** Events wait at a source. */
+  onEvent(source: string): void
   workerId: string
   onError(error: Error): void
 }
 
 /** What must happen although nobody asks: expiry, work that a crash left unannounced, indexes of operations that have left. One process at a time. */
-export function startJanitor({ store, redis, schedule, clock, workerId, onError }: JanitorOptions): { stop(): void } {
+export function startJanitor({ store, redis, schedule, clock, workerId, onEvent, onError }: JanitorOptions): { stop(): void } {
   let trimmedAt = clock.now()
   let running: Promise<void> | null = null
 
@@ -31,14 +33,27 @@ export function startJanitor({ store, redis, schedule, clock, workerId, onError 
     const isTrimming = now - trimmedAt > TRIM_EVERY_MS
     for (const accountId of await store.accounts.listIds()) {
       await expireOperations(store, accountId, now)
+      if ((await redis.exists(keys.eventOutbox(accountId))) === 1) onEvent(accountId)
       // The process that accepted it died before it woke the lane, or the lane's owner between two steps of closing it.
       const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(accountId))
       if (isForgotten || (await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
       if (isTrimming) await store.operations.trimIndex({ accountId }, now)
     }
+    for (const tenantId of await store.tenants.listIds()) {
+      for (const endpointId of await store.webhookEndpoints.listIds(tenantId)) await tendEndpoint(endpointId, isTrimming)
+      if (isTrimming) await store.operations.trimIndex({ tenantId }, now)
+    }
     if (!isTrimming) return
-    for (const tenantId of await store.tenants.listIds()) await store.operations.trimIndex({ tenantId }, now)
     trimmedAt = now
+  }
+
+  /** Deliveries whose lane nobody was told of, and the endpoint's own events. */
+  async function tendEndpoint(endpointId: string, isTrimming: boolean): Promise<void> {
+    const lane = deliveryLaneOf(endpointId)
+    if ((await redis.exists(keys.eventOutbox(lane))) === 1) onEvent(lane)
+    const isForgotten = (await store.deliveries.countPending(endpointId)) > 0 && !(await schedule.has(lane))
+    if (isForgotten || (await store.operations.readOutbox(lane, 1)).length > 0) await schedule.wake(lane)
+    if (isTrimming) await store.deliveries.trimIndex(endpointId)
   }
 
   const timer = setInterval(() => {

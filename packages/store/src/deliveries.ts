@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto'
+import type { Keyring } from './keyring.ts'
+import { deliveryLaneOf, keys } from './keys.ts'
+import { jobIdOf } from './operation-record.ts'
+import { defineScript, type Redis } from './redis.ts'
+import type { StoredEvent } from './stored-event.ts'
+
+export interface DeliveryAttempt {
+  number: number
+  startedAt: number
+  durationMs: number
+  status: number | null
+  reason: string | null
+  reply: string | null
+}
+
+export interface DeliveryState {
+  status: 'pending' | 'delivered' | 'failed'
+  updatedAt: number
+  finishedAt: number | null
+  nextAttemptAt: number | null
+  attemptCount: number
+  /** Of this run: a replay begins the schedule anew. */
+  failedAttempts: number
+  run: number
+  attempts: DeliveryAttempt[]
+}
+
+/** What an attempt came to. */
+export type DeliveryEnd = { kind: 'delivered' } | { kind: 'failed' } | { kind: 'again'; delayMs: number }
+
+export function finishDeliveryAttempt(state: DeliveryState, attempt: Omit<DeliveryAttempt, 'number'>, end: DeliveryEnd, now: number): DeliveryState {
+  const attemptCount = state.attemptCount + 1
+  const next = { ...state, updatedAt: now, attemptCount, attempts: keep([...state.attempts, { number: attemptCount, ...attempt }]) }
+  if (end.kind === 'delivered') return { ...next, status: 'delivered', finishedAt: now, nextAttemptAt: null, failedAttempts: 0 }
+  const failedAttempts = state.failedAttempts + 1
+  return end.kind === 'failed' ? { ...next, status: 'failed', finishedAt: now, nextAttemptAt: null, failedAttempts } : { ...next, nextAttemptAt: now + end.delayMs, failedAttempts }
+}
+
+export interface DeliveryRecord {
+  id: string
+  endpointId: string
+  tenantId: string
+  createdAt: number
+  event: StoredEvent
+  state: DeliveryState
+  version: number
+}
+
+/** As for operations: somebody else wrote it since it was read. */
+export class StaleDeliveryError extends Error {
+  override readonly name = 'StaleDeliveryError'
+}
+
+/** The first attempt and the latest ones are kept; the count goes on. */
+const KEPT_ATTEMPTS = 20
+const DAY_MS = 86_400_000
+/** The longest schedule there may be, and a little: until then a delivery that waits must not go. */
+const LONGEST_SCHEDULE_MS = 30 * DAY_MS
+
+/**
+ * KEYS endpoint, delivery, index, outbox, pending
+ * ARGV id, head, state, url, time, lifetime
+ * Handing the same event over twice is handing it over once, as long as the delivery is there.
+ */
+const createScript = defineScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('HSET', KEYS[2], 'head', ARGV[2], 'state', ARGV[3], 'version', 1)
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], 'url', ARGV[4]) end
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('ZADD', KEYS[3], 0, ARGV[1])
+redis.call('ZADD', KEYS[4], ARGV[5], '+' .. ARGV[1])
+redis.call('ZADD', KEYS[5], ARGV[5], ARGV[1])
+return 1
+`)
+
+/** KEYS delivery, outbox, pending. ARGV version read, state, lifetime, job to add ('' for none), time, id, is pending. */
+const saveScript = defineScript(`
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
+redis.call('HSET', KEYS[1], 'state', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if ARGV[4] ~= '' then redis.call('ZADD', KEYS[2], ARGV[5], '+' .. ARGV[4]) end
+if ARGV[7] == '1' then redis.call('ZADD', KEYS[3], ARGV[5], ARGV[6]) else redis.call('ZREM', KEYS[3], ARGV[6]) end
+return redis.call('HINCRBY', KEYS[1], 'version', 1)
+`)
+
+const boundTo = (deliveryId: string): string => `delivery:${deliveryId}:url`
+
+/** One event for one endpoint has one delivery, however often it is handed over: a UUIDv7 with the event's time, and a hash instead of chance. */
+export function deliveryIdOf(eventId: string, endpointId: string): string {
+  const hash = createHash('sha256').update(`${eventId} ${endpointId}`).digest('hex')
+  return `${eventId.slice(0, 13)}-7${hash.slice(0, 3)}-${'89ab'[parseInt(hash[3] ?? '0', 16) % 4] ?? '8'}${hash.slice(4, 7)}-${hash.slice(7, 19)}`
+}
+
+export type Deliveries = ReturnType<typeof createDeliveries>
+
+/** One event on its way to one endpoint. Nothing but the address is sealed: an event names nobody. */
+export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis; keyring: Keyring; retentionMs: number }) {
+  async function read(endpointId: string, deliveryId: string): Promise<DeliveryRecord | undefined> {
+    const [head, state, version] = await redis.hmget(keys.delivery(endpointId, deliveryId), 'head', 'state', 'version')
+    return toRecord(head, state, version)
+  }
+
+  async function save(record: DeliveryRecord, state: DeliveryState, lifetimeMs: number, jobId = ''): Promise<DeliveryRecord> {
+    const version = await saveScript(redis, [keys.delivery(record.endpointId, record.id), keys.outbox(deliveryLaneOf(record.endpointId)), keys.pendingDeliveries(record.endpointId)], [record.version, JSON.stringify(state), lifetimeMs, jobId, state.updatedAt, record.id, state.status === 'pending' ? 1 : 0])
+    if (version === null) throw new StaleDeliveryError(record.id)
+    return { ...record, state, version: Number(version) }
+  }
+
+  return {
+    read,
+
+    /** Resolves with the id; nothing is written when the endpoint is gone or the event was handed over before. */
+    async create(endpoint: { id: string; tenantId: string }, event: StoredEvent, callbackUrl: string | undefined, now: number): Promise<string> {
+      const id = deliveryIdOf(event.id, endpoint.id)
+      const lifetimeMs = retentionMs + LONGEST_SCHEDULE_MS
+      const head = { id, endpointId: endpoint.id, tenantId: endpoint.tenantId, createdAt: now, event }
+      const state: DeliveryState = { status: 'pending', updatedAt: now, finishedAt: null, nextAttemptAt: null, attemptCount: 0, failedAttempts: 0, run: 0, attempts: [] }
+      // Outside the endpoint's slot; without the delivery it leads nowhere, and expires.
+      await redis.set(keys.deliveryLocator(id), endpoint.id, 'PX', lifetimeMs)
+      await createScript(
+        redis,
+        [keys.webhookEndpoint(endpoint.id), keys.delivery(endpoint.id, id), keys.deliveries(endpoint.id), keys.outbox(deliveryLaneOf(endpoint.id)), keys.pendingDeliveries(endpoint.id)],
+        [id, JSON.stringify(head), JSON.stringify(state), callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id)), now, lifetimeMs],
+      )
+      return id
+    },
+
+    countPending: (endpointId: string): Promise<number> => redis.zcard(keys.pendingDeliveries(endpointId)),
+
+    endpointIdOf: (deliveryId: string): Promise<string | null> => redis.get(keys.deliveryLocator(deliveryId)),
+
+    /** The address that came with the request; undefined where the endpoint has its own. */
+    async readUrl(record: DeliveryRecord): Promise<string | undefined> {
+      const sealed = await redis.hgetBuffer(keys.delivery(record.endpointId, record.id), 'url')
+      return sealed ? String(keyring.open(sealed, boundTo(record.id))) : undefined
+    },
+
+    /** @throws StaleDeliveryError when the record has moved on; then nothing was written. */
+    recordAttempt: (record: DeliveryRecord, state: DeliveryState): Promise<DeliveryRecord> =>
+      save(record, state, state.status === 'pending' ? retentionMs + LONGEST_SCHEDULE_MS : retentionMs),
+
+    /** Back into the lane, from the start of the schedule. Resolves with undefined when somebody else wrote it, or it is gone. */
+    async replay(record: DeliveryRecord, now: number): Promise<DeliveryRecord | undefined> {
+      const state: DeliveryState = { ...record.state, status: 'pending', updatedAt: now, finishedAt: null, nextAttemptAt: null, failedAttempts: 0, run: record.state.run + 1 }
+      await redis.pexpire(keys.deliveryLocator(record.id), retentionMs + LONGEST_SCHEDULE_MS)
+      return save(record, state, retentionMs + LONGEST_SCHEDULE_MS, jobIdOf(record.id, state.run)).catch((error: unknown) => {
+        if (error instanceof StaleDeliveryError) return undefined
+        throw error
+      })
+    },
+
+    /** Ids of a page, newest first, older than `before`. */
+    listIds: (endpointId: string, before: string | null, count: number): Promise<string[]> => redis.zrevrangebylex(keys.deliveries(endpointId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
+
+    async readMany(endpointId: string, ids: readonly string[]): Promise<DeliveryRecord[]> {
+      const pipeline = redis.pipeline()
+      for (const id of ids) pipeline.hmget(keys.delivery(endpointId, id), 'head', 'state', 'version')
+      return ((await pipeline.exec()) ?? []).flatMap(([, row]) => toRecord(...(row as [string | null, string | null, string | null])) ?? [])
+    },
+
+    /** Takes what has left out of the index. */
+    async trimIndex(endpointId: string): Promise<void> {
+      for (let before: string | null = null; ; ) {
+        const ids = await this.listIds(endpointId, before, 1_000)
+        const present = new Set((await this.readMany(endpointId, ids)).map(({ id }) => id))
+        const gone = ids.filter((id) => !present.has(id))
+        if (gone.length > 0) await redis.multi().zrem(keys.deliveries(endpointId), ...gone).zrem(keys.pendingDeliveries(endpointId), ...gone).exec()
+        before = ids.at(-1) ?? null
+        if (ids.length < 1_000) return
+      }
+    },
+
+    /** Every delivery of an endpoint that was removed, page by page. */
+    async removeAll(endpointId: string): Promise<void> {
+      for (;;) {
+        const ids = await this.listIds(endpointId, null, 500)
+        if (ids.length === 0) break
+        await redis.del(...ids.map((id) => keys.delivery(endpointId, id)))
+        await redis.del(...ids.map((id) => keys.deliveryLocator(id)))
+        await redis.zrem(keys.deliveries(endpointId), ...ids)
+      }
+      await redis.del(keys.deliveries(endpointId), keys.pendingDeliveries(endpointId), keys.outbox(deliveryLaneOf(endpointId)))
+    },
+  }
+}
+
+function keep(attempts: DeliveryAttempt[]): DeliveryAttempt[] {
+  const [first] = attempts
+  return first && attempts.length > KEPT_ATTEMPTS ? [first, ...attempts.slice(1 - KEPT_ATTEMPTS)] : attempts
+}
+
+function toRecord(head: string | null | undefined, state: string | null | undefined, version: string | null | undefined): DeliveryRecord | undefined {
+  if (!head || !state || !version) return undefined
+  return { ...(JSON.parse(head) as Omit<DeliveryRecord, 'state' | 'version'>), state: JSON.parse(state) as DeliveryState, version: Number(version) }
+}

@@ -1,0 +1,58 @@
+import { optInEventTypes } from '@muster/contracts/webhook-event'
+import type { Deliveries } from './deliveries.ts'
+import { deliveryLaneOf, endpointOfLane, keys } from './keys.ts'
+import type { Redis } from './redis.ts'
+import type { StoredEvent } from './stored-event.ts'
+import type { WebhookEndpointRecord, WebhookEndpoints } from './webhook-endpoints.ts'
+
+const PAGE = 100
+
+export interface DispatchDependencies {
+  redis: Redis
+  endpoints: WebhookEndpoints
+  deliveries: Deliveries
+  /** Where the end of an operation, or of a batch, is to be told besides. */
+  readCallback(event: StoredEvent): Promise<string | undefined>
+  now(): number
+}
+
+/**
+ * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash between repeats, and repeating changes nothing,
+ * so any number of processes may do it at once. Resolves with the lanes that were given something.
+ */
+export async function dispatchEvents({ redis, endpoints, deliveries, readCallback, now }: DispatchDependencies, source: string): Promise<Set<string>> {
+  const lanes = new Set<string>()
+  for (;;) {
+    const entries = await redis.zrange(keys.eventOutbox(source), 0, String(PAGE - 1))
+    if (entries.length === 0) return lanes
+    const byTenant = new Map<string, WebhookEndpointRecord[]>()
+    for (const entry of entries) {
+      const event = JSON.parse(entry) as StoredEvent
+      let own = byTenant.get(event.tenantId)
+      if (!own) byTenant.set(event.tenantId, (own = await endpoints.list(event.tenantId)))
+      for (const endpoint of own) {
+        if (!isWanted(endpoint, event, source)) continue
+        await deliveries.create(endpoint, event, undefined, now())
+        lanes.add(deliveryLaneOf(endpoint.id))
+      }
+      const callbackUrl = event.hasCallback ? await readCallback(event) : undefined
+      if (callbackUrl !== undefined) {
+        const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now())
+        await deliveries.create(endpoint, event, callbackUrl, now())
+        lanes.add(deliveryLaneOf(endpoint.id))
+      }
+    }
+    await redis.zrem(keys.eventOutbox(source), ...entries)
+  }
+}
+
+/** Disabled endpoints too: what happens meanwhile waits for them, as operations wait for an account on hold. */
+export function isWanted(endpoint: WebhookEndpointRecord, event: StoredEvent, source: string): boolean {
+  if (event.onlyEndpointId !== undefined) return endpoint.id === event.onlyEndpointId
+  if (endpoint.kind !== 'registered' || endpointOfLane(source) === endpoint.id) return false
+  return (
+    (endpoint.events === null ? !optInEventTypes.includes(event.type) : endpoint.events.includes(event.type)) &&
+    (event.accountId === null || endpoint.accountIds === null || endpoint.accountIds.includes(event.accountId)) &&
+    (event.provider === null || endpoint.providers === null || endpoint.providers.includes(event.provider))
+  )
+}

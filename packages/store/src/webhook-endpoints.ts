@@ -1,0 +1,167 @@
+import type { ProviderId } from '@muster/contracts/provider-ids'
+import type { JsonObject } from '@muster/contracts/json'
+import type { WebhookEventType } from '@muster/contracts/webhook-event'
+import { v5 as uuidv5, v7 as uuidv7 } from 'uuid'
+import type { Keyring } from './keyring.ts'
+import { deliveryLaneOf, keys } from './keys.ts'
+import type { Redis } from './redis.ts'
+import type { StoredEvent } from './stored-event.ts'
+import { putRecordScript } from './versioned-record.ts'
+
+export interface WebhookEndpointRecord {
+  id: string
+  tenantId: string
+  /** callback: the lane of one host of callback addresses; each delivery brings its own address, and the tenant's callback secret signs. */
+  kind: 'registered' | 'callback'
+  description: string | null
+  events: WebhookEventType[] | null
+  accountIds: string[] | null
+  providers: ProviderId[] | null
+  payload: 'thin' | 'full'
+  rate: { requests: number; per_seconds: number } | null
+  concurrency: number | null
+  status: 'active' | 'disabled'
+  statusReason: string | null
+  statusSince: number
+  /** Of the first failure since the last success. */
+  failingSince: number | null
+  createdAt: number
+  updatedAt: number
+}
+
+export interface SigningSecret {
+  /** whsec_… */
+  secret: string
+  createdAt: number
+  /** When it stops signing; null for the newest. */
+  expiresAt: number | null
+}
+
+/** Sealed: addresses can carry tokens. */
+export interface WebhookEndpointSecrets {
+  url: string
+  secrets: SigningSecret[]
+  signingKey: { privateKey: string; publicKey: string } | null
+}
+
+const boundTo = (endpointId: string): string => `webhook-endpoint:${endpointId}:credentials`
+const callbackBoundTo = (tenantId: string): string => `tenant:${tenantId}:callback-secret`
+/** Any fixed UUID will do: it only keeps these ids apart from others made the same way. */
+const CALLBACK_NAMESPACE = '7f0e1f0a-52a4-4f0a-9c39-4f8d3f4b8f5e'
+
+/** Newest first; those whose time is over are gone. */
+export const activeSecrets = (secrets: readonly SigningSecret[], now: number): SigningSecret[] => secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
+
+/** The new one in front; of the others only the latest signs along, until then. Two at most, so that a header stays a header. */
+export function rotateSecrets(secrets: readonly SigningSecret[], secret: string, overlapMs: number, now: number): SigningSecret[] {
+  const [previous] = activeSecrets(secrets, now)
+  const kept = previous && overlapMs > 0 ? [{ ...previous, expiresAt: now + overlapMs }] : []
+  return [{ secret, createdAt: now, expiresAt: null }, ...kept]
+}
+
+export type WebhookEndpoints = ReturnType<typeof createWebhookEndpoints>
+
+export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
+  async function readVersioned(endpointId: string): Promise<{ record: WebhookEndpointRecord; version: string } | undefined> {
+    const [record, version] = await redis.hmget(keys.webhookEndpoint(endpointId), 'record', 'version')
+    return record && version ? { record: JSON.parse(record) as WebhookEndpointRecord, version } : undefined
+  }
+
+  async function readSecrets(endpointId: string): Promise<WebhookEndpointSecrets | undefined> {
+    const sealed = await redis.hgetBuffer(keys.webhookEndpoint(endpointId), 'credentials')
+    return sealed ? (keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets) : undefined
+  }
+
+  async function update(endpointId: string, change: (record: WebhookEndpointRecord) => WebhookEndpointRecord | undefined, secrets?: WebhookEndpointSecrets): Promise<WebhookEndpointRecord | undefined> {
+    for (;;) {
+      const present = await readVersioned(endpointId)
+      if (!present) return undefined
+      const next = change(present.record)
+      if (!next) return present.record
+      const event = toEndpointEvent(present.record, next, Number(present.version) + 1)
+      const written = await putRecordScript(
+        redis,
+        [keys.webhookEndpoint(endpointId), keys.eventOutbox(deliveryLaneOf(endpointId))],
+        [present.version, JSON.stringify(next), secrets ? keyring.seal(secrets, boundTo(endpointId)) : '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+      )
+      if (written !== null) return next
+    }
+  }
+
+  async function create(record: WebhookEndpointRecord, secrets: WebhookEndpointSecrets): Promise<void> {
+    await redis.sadd(keys.tenantWebhookEndpoints(record.tenantId), record.id)
+    await putRecordScript(redis, [keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id))], ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0])
+  }
+
+  return {
+    create,
+    update,
+    readSecrets,
+    read: async (endpointId: string): Promise<WebhookEndpointRecord | undefined> => (await readVersioned(endpointId))?.record,
+
+    listIds: (tenantId: string): Promise<string[]> => redis.smembers(keys.tenantWebhookEndpoints(tenantId)),
+
+    async list(tenantId: string): Promise<WebhookEndpointRecord[]> {
+      const ids = (await redis.smembers(keys.tenantWebhookEndpoints(tenantId))).sort()
+      const pipeline = redis.pipeline()
+      for (const id of ids) pipeline.hget(keys.webhookEndpoint(id), 'record')
+      return ((await pipeline.exec()) ?? []).flatMap(([, record]) => (typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : []))
+    },
+
+    /** Another address, another secret. @param change gets the present secrets. */
+    async updateSecrets(endpointId: string, change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets, now: number): Promise<WebhookEndpointRecord | undefined> {
+      const present = await readSecrets(endpointId)
+      return present && update(endpointId, (record) => ({ ...record, updatedAt: now }), change(present))
+    },
+
+    /** The lane for one host of callback addresses; always the same one for the same host. */
+    async ensureCallbackEndpoint(tenantId: string, callbackUrl: string, now: number): Promise<WebhookEndpointRecord> {
+      const { origin } = new URL(callbackUrl)
+      const id = uuidv5(`${tenantId} ${origin}`, CALLBACK_NAMESPACE)
+      const present = await readVersioned(id)
+      if (present) return present.record
+      const record: WebhookEndpointRecord = {
+        id,
+        tenantId,
+        kind: 'callback',
+        description: null,
+        events: null,
+        accountIds: null,
+        providers: null,
+        payload: 'thin',
+        rate: null,
+        concurrency: null,
+        status: 'active',
+        statusReason: null,
+        statusSince: now,
+        failingSince: null,
+        createdAt: now,
+        updatedAt: now,
+      }
+      await create(record, { url: origin, secrets: [], signingKey: null })
+      return record
+    },
+
+    async remove(record: WebhookEndpointRecord): Promise<void> {
+      // The record first: without it nothing is sent any more.
+      await redis.del(keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id)))
+      await redis.srem(keys.tenantWebhookEndpoints(record.tenantId), record.id)
+    },
+
+    async readCallbackSecrets(tenantId: string): Promise<SigningSecret[]> {
+      const sealed = await redis.getBuffer(keys.callbackSecret(tenantId))
+      return sealed ? (keyring.open(sealed, callbackBoundTo(tenantId)) as SigningSecret[]) : []
+    },
+    async writeCallbackSecrets(tenantId: string, secrets: SigningSecret[]): Promise<void> {
+      await redis.set(keys.callbackSecret(tenantId), keyring.seal(secrets, callbackBoundTo(tenantId)))
+    },
+  }
+}
+
+/** Told when it was disabled by what its receiver did; whoever disables it by hand knows. */
+function toEndpointEvent(before: WebhookEndpointRecord, record: WebhookEndpointRecord, version: number): StoredEvent | undefined {
+  if (before.status === record.status || record.status !== 'disabled' || record.statusReason === DISABLED_BY_HAND) return undefined
+  const data: JsonObject = { webhook_endpoint_id: record.id, reason: record.statusReason, links: { self: `/webhook-endpoints/${record.id}` } }
+  return { id: uuidv7({ msecs: record.updatedAt }), type: 'webhook_endpoint.disabled', at: record.updatedAt, tenantId: record.tenantId, accountId: null, provider: null, operationId: null, sequence: version, data, hasCallback: false }
+}
+export const DISABLED_BY_HAND = 'Disabled by hand.'
