@@ -54,7 +54,7 @@ test('the imports of this repository are read at all', () => {
 
 describe('who may import whom', () => {
   const middle = ['@muster/contracts']
-  const every = ['contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry'].map((name) => `@muster/${name}`)
+  const every = ['contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks'].map((name) => `@muster/${name}`)
   const allowed: Record<string, string[]> = {
     'packages/contracts': [],
     'packages/egress': middle,
@@ -62,6 +62,7 @@ describe('who may import whom', () => {
     'packages/providers': middle,
     'packages/store': middle,
     'packages/telemetry': middle,
+    'packages/webhooks': middle,
     'apps/api': every,
     'apps/worker': every,
     'apps/simulator': [],
@@ -93,6 +94,7 @@ describe('who may import whom', () => {
     ['undici', /^packages\/egress\//],
     ['ipaddr.js', /^packages\/egress\//],
     ['pino', /^packages\/telemetry\//],
+    ['standardwebhooks', /^packages\/webhooks\//],
     ['express', /^apps\//],
   ])('%s is imported in its own place only', (library, place) => {
     expect(breaches(sources, (specifier, { path }) => packageOf(specifier) !== library || place.test(path))).toEqual([])

@@ -6,6 +6,11 @@ export interface HttpRequest {
   body?: string
   /** The whole exchange, from look-up of the name to the last byte of the answer. */
   timeoutMs: number
+  /**
+   * Reads no more of the answer than this and gives the connection up. Also says that the status is what counts: when time runs out
+   * while the body is read, the answer is what there was of it. Without it an answer is whole, or an error.
+   */
+  readAtMostBytes?: number
   signal?: AbortSignal
 }
 
@@ -14,6 +19,8 @@ export interface HttpResponse {
   /** Names in lower case; repeated headers joined by a comma. */
   headers: Record<string, string>
   body: string
+  /** There was more, or may have been: `body` is what had come. Only with `readAtMostBytes`. */
+  isTruncated?: true
 }
 
 /** Throws `TransportError` when no complete answer came. */

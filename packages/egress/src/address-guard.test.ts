@@ -1,7 +1,9 @@
 import dns from 'node:dns'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { AddressRefusedError, guardedLookup, isPublicAddress, refusePrivateLiteral } from './address-guard.ts'
+import { AddressRefusedError, guardLookup, isPublicAddress, refusePrivateLiteral, systemLookup } from './address-guard.ts'
+
+const guardedLookup = guardLookup(systemLookup)
 
 afterEach(() => void vi.restoreAllMocks())
 
@@ -20,7 +22,7 @@ function look(options: dns.LookupOptions = { all: true }): Promise<{ address: un
 
 const closed = [
   '127.0.0.1', '127.255.255.254', '0.0.0.0', '0.1.2.3', '10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '169.254.169.254', '100.64.0.1', '100.127.255.255', '192.0.0.1', '192.0.2.1', '198.18.0.1', '198.51.100.1', '203.0.113.1', '224.0.0.1', '240.0.0.1', '255.255.255.255',
-  '::', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:10.0.0.1', '::127.0.0.1', '64:ff9b::7f00:1', '64:ff9b:1::7f00:1', '2002:7f00:1::', '2001:0:7f00:1::', '2001:db8::1', 'fc00::1', 'fd12:3456::1', 'fe80::1', 'fe80::1%eth0', 'fec0::1', 'ff02::1', '100::1', '5f00::1',
+  '::', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:10.0.0.1', '::127.0.0.1', '64:ff9b::7f00:1', '64:ff9b:1::7f00:1', '2002:7f00:1::', '2001:0:7f00:1::', '2001:db8::1', 'fc00::1', 'fd12:3456::1', 'fd00:ec2::254', '192.0.0.170', '198.19.255.255', 'fdff:ffff::1', 'fe80::a9fe:a9fe', '::ffff:169.254.169.254', '2001:0:4136:e378:8000:63bf:3fff:fdd2', 'fe80::1', 'fe80::1%eth0', 'fec0::1', 'ff02::1', '100::1', '5f00::1',
 ]
 
 describe('public addresses', () => {

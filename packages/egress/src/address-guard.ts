@@ -30,15 +30,22 @@ export function refusePrivateLiteral(hostname: string): void {
 
 type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void
 
+/** As `dns.lookup` when all addresses are asked for. */
+export type Lookup = (hostname: string, options: dns.LookupAllOptions, callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void) => void
+
+/** Node's own, by the system's resolver. */
+export const systemLookup: Lookup = (hostname, options, callback) => dns.lookup(hostname, options, callback)
+
 /** A `dns.lookup` that fails when any of the addresses is not public: the address checked is the address connected to, so rebinding has no window. */
-export function guardedLookup(hostname: string, options: dns.LookupOptions, callback: LookupCallback): void {
-  dns.lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, [])
-    const refused = addresses.find(({ address }) => !isPublicAddress(address))
-    if (refused) return callback(new AddressRefusedError(`${hostname} resolves to ${refused.address}, which is not a public address`), [])
-    if (options.all) return callback(null, addresses)
-    const [first] = addresses
-    if (!first) return callback(Object.assign(new Error(`no address for ${hostname}`), { code: 'ENOTFOUND' }), [])
-    callback(null, first.address, first.family)
-  })
+export function guardLookup(lookup: Lookup): (hostname: string, options: dns.LookupOptions, callback: LookupCallback) => void {
+  return (hostname, options, callback) =>
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, [])
+      const refused = addresses.find(({ address }) => !isPublicAddress(address))
+      if (refused) return callback(new AddressRefusedError(`${hostname} resolves to ${refused.address}, which is not a public address`), [])
+      if (options.all) return callback(null, addresses)
+      const [first] = addresses
+      if (!first) return callback(Object.assign(new Error(`no address for ${hostname}`), { code: 'ENOTFOUND' }), [])
+      callback(null, first.address, first.family)
+    })
 }

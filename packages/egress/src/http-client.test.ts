@@ -224,6 +224,73 @@ describe('failures after which nobody knows', () => {
   })
 })
 
+describe('an answer of which the beginning is enough', () => {
+  /** Its server, and an event for each connection that the client has given up. */
+  async function endless(start: string, more?: string): Promise<Client & { givenUp: Promise<void> }> {
+    const timers = new Set<NodeJS.Timeout>()
+    closing.push(() => timers.forEach(clearInterval))
+    let resolve = (): void => undefined
+    const givenUp = new Promise<void>((done) => (resolve = done))
+    const client = await rawServer((socket) => {
+      socket.write(start)
+      if (more !== undefined) timers.add(setInterval(() => socket.write(more), 5))
+      socket.once('close', () => resolve())
+    })
+    return { ...client, givenUp }
+  }
+  const HEAD = 'HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\nx-a: b\r\n\r\n'
+
+  test('comes whole, and unmarked, where it is no longer', async () => {
+    const client = await httpServer((_, response) => response.end('ab'))
+    const response = await client.call({ readAtMostBytes: 2 })
+    expect(response).toMatchObject({ status: 200, body: 'ab' })
+    expect(response).not.toHaveProperty('isTruncated')
+  })
+
+  test('is cut off, and the connection given up', async () => {
+    const client = await endless(HEAD, 'x'.repeat(1_000))
+    expect(await client.call({ readAtMostBytes: 1_500 })).toEqual({ status: 200, headers: { 'content-length': '1000000', 'x-a': 'b' }, body: 'x'.repeat(1_500), isTruncated: true })
+    await client.givenUp
+  })
+
+  test('of a server that answered and drips is what had come when time was up', async () => {
+    const client = await endless(HEAD, 'x')
+    const startedAt = Date.now()
+    const response = await client.call({ readAtMostBytes: 1_000, timeoutMs: 200 })
+    expect(Date.now() - startedAt).toBeLessThan(1_500)
+    expect(response).toMatchObject({ status: 200, isTruncated: true })
+    expect(response.body).toMatch(/^x+$/)
+    await client.givenUp
+  })
+
+  test('may be no more than its status', async () => {
+    const client = await endless(HEAD)
+    expect(await client.call({ readAtMostBytes: 1_000, timeoutMs: 100 })).toMatchObject({ status: 200, body: '', isTruncated: true })
+    await client.givenUp
+  })
+
+  test('never comes: that is a time-out, as it is while headers drip', async () => {
+    expect(await failureOf((await rawServer(() => undefined)).call({ readAtMostBytes: 9, timeoutMs: 100 }))).toBe('TIMEOUT sent')
+    expect(await failureOf((await endless('HTTP/1.1 200 OK\r\nx: ', 'y')).call({ readAtMostBytes: 9, timeoutMs: 100 }))).toBe('TIMEOUT sent')
+  })
+
+  test('that breaks off is still none', async () => {
+    expect(await failureOf((await rawServer((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"id":'))).call({ readAtMostBytes: 50 }))).toMatch(/ sent$/)
+  })
+
+  test('is not waited for by a caller who gives up', async () => {
+    const caller = new AbortController()
+    const client = await rawServer((socket) => socket.write(HEAD, () => setImmediate(() => caller.abort())))
+    expect(await failureOf(client.call({ readAtMostBytes: 9, signal: caller.signal }))).toBe('ABORTED sent')
+  })
+
+  test('leaves the next request a connection of its own', async () => {
+    const client = await httpServer((_, response) => response.end('x'.repeat(100_000)))
+    for (const _ of [1, 2, 3]) expect(await client.call({ readAtMostBytes: 10 })).toMatchObject({ body: 'x'.repeat(10), isTruncated: true })
+    expect((await client.call()).body).toHaveLength(100_000)
+  })
+})
+
 describe('a kept connection', () => {
   test('that the server closes as the next request arrives: sent, and sent once', async () => {
     const client = await rawServer((socket, count) => (count === 1 ? socket.write(ANSWER) : socket.resetAndDestroy()))

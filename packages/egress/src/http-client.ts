@@ -1,7 +1,8 @@
 import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
-import { TransportError, type HttpClient } from '@muster/contracts/http-client'
+import { TransportError, type HttpClient, type HttpResponse } from '@muster/contracts/http-client'
 import { Agent, buildConnector, request as undiciRequest } from 'undici'
-import { AddressRefusedError, guardedLookup, refusePrivateLiteral } from './address-guard.ts'
+import { AddressRefusedError, guardLookup, refusePrivateLiteral, systemLookup, type Lookup } from './address-guard.ts'
+import { readUpTo } from './partial-body.ts'
 
 /** Enough for the longest list that is read (all admins of a Meraki organization); more is broken or hostile. */
 const MAX_RESPONSE_BYTES = 10 * 1024 * 1024
@@ -9,6 +10,8 @@ const CONNECT_TIMEOUT_MS = 5_000
 
 export interface HttpClientOptions {
   allowedHosts: AllowedHosts
+  /** Whom names are asked of; tests bring their own. What it answers is checked like any answer. */
+  lookup?: Lookup
 }
 
 /** What undici and the URL parser refuse before anything is opened: a header value with a line break, say. */
@@ -18,9 +21,9 @@ const REFUSED_AT_HOME = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_URL', 'ADDR
  * The only way out to addresses that tenants choose. Every connection is checked twice: the literal, and each resolved address.
  * Redirects are not followed and answers are cut off at 10 MiB; nothing is retried here.
  */
-export function createHttpClient({ allowedHosts }: HttpClientOptions): { http: HttpClient; close(): Promise<void> } {
+export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpClientOptions): { http: HttpClient; close(): Promise<void> } {
   const open = buildConnector({ timeout: CONNECT_TIMEOUT_MS })
-  const guarded = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardedLookup })
+  const guarded = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardLookup(lookup) })
   /**
    * Errors of opening a connection, handshake included: the only ones that prove that nothing was sent. A list of codes cannot tell:
    * EHOSTUNREACH, ETIMEDOUT and TLS alerts come up on open connections too.
@@ -56,9 +59,10 @@ export function createHttpClient({ allowedHosts }: HttpClientOptions): { http: H
     return new TransportError(code, isSent, { cause })
   }
 
-  const http: HttpClient = async ({ method, url, headers, body, timeoutMs, signal }) => {
+  const http: HttpClient = async ({ method, url, headers, body, timeoutMs, readAtMostBytes, signal }) => {
     if (signal?.aborted) throw new TransportError('ABORTED', false)
     const deadline = AbortSignal.timeout(timeoutMs)
+    const isTimeout = (cause: unknown): boolean => deadline.aborted || (cause as { code?: unknown } | null)?.code === 'UND_ERR_BODY_TIMEOUT'
     try {
       const target = new URL(url)
       if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target))) throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
@@ -71,12 +75,13 @@ export function createHttpClient({ allowedHosts }: HttpClientOptions): { http: H
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       })
-      const text = await response.body.text()
+      const content: Pick<HttpResponse, 'body' | 'isTruncated'> =
+        readAtMostBytes === undefined ? { body: await response.body.text() } : await readUpTo(response.body, readAtMostBytes, (cause) => !signal?.aborted && isTimeout(cause))
       const flat: Record<string, string> = {}
       for (const [name, value] of Object.entries(response.headers)) {
         if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
       }
-      return { status: response.statusCode, headers: flat, body: text }
+      return { status: response.statusCode, headers: flat, ...content }
     } catch (cause) {
       if (signal?.aborted) throw new TransportError('ABORTED', true, { cause })
       throw deadline.aborted ? new TransportError('TIMEOUT', true, { cause }) : toTransportError(cause)

@@ -1,5 +1,5 @@
 import { RemoteFailureError, type RemoteFailure, type RemoteResponse } from './provider.ts'
-import { parseRetryAfter } from './retry-after.ts'
+import { parseRetryAfter } from '@muster/contracts/retry-after'
 
 /**
  * What a status means where the provider says nothing more exact. 408 and 5xx count as unknown: a gateway may have passed the request on.

@@ -8,7 +8,7 @@ import { classifyTokenFailure } from './authentication.ts'
 import { baseUrlOf, isAllowedOrigin, toOrigin } from './base-url.ts'
 import { RemoteFailureError, type AccessToken, type AccountContext, type Provider, type RemoteFailure, type RemoteRequest, type RemoteResponse } from './provider.ts'
 import { toUrl } from './remote-request.ts'
-import { serverTime } from './retry-after.ts'
+import { serverTime } from '@muster/contracts/retry-after'
 
 const TOKEN_TIMEOUT_MS = 15_000
 /** A token that ends sooner is renewed first, so that it does not end on the way. */

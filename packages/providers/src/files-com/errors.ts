@@ -4,7 +4,7 @@ import { primaryEmailPointer } from '../emails.ts'
 import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
-import { parseRetryAfter } from '../retry-after.ts'
+import { parseRetryAfter } from '@muster/contracts/retry-after'
 
 const errorSchema = z.looseObject({
   type: looseText,

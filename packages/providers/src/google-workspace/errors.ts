@@ -3,7 +3,7 @@ import { classifyByStatus } from '../classify.ts'
 import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
-import { parseRetryAfter } from '../retry-after.ts'
+import { parseRetryAfter } from '@muster/contracts/retry-after'
 import { findAddress, isConflictResolution } from './identity.ts'
 
 const reasonsSchema = looseList(z.looseObject({ reason: looseText, message: looseText }))

@@ -1,0 +1,44 @@
+import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
+import { AddressRefusedError, guardLookup, refusePrivateLiteral, systemLookup, type Lookup } from './address-guard.ts'
+
+export interface DestinationOptions {
+  allowedHosts: AllowedHosts
+  /** Whom names are asked of; tests bring their own. */
+  lookup?: Lookup
+  /** A resolver may take half a minute to give up, and somebody waits for this. */
+  timeoutMs?: number
+}
+
+/**
+ * Why nothing would be sent there, in one sentence, or undefined. For whoever registers a URL, to be told at once: a name may lead
+ * elsewhere a minute later, so the http client asks again whenever it connects. The addresses behind a name are not told, since the
+ * names of a private network are nobody's business.
+ */
+export async function checkDestination(text: string, { allowedHosts, lookup = systemLookup, timeoutMs = 5_000 }: DestinationOptions): Promise<string | undefined> {
+  if (!URL.canParse(text)) return 'This is not a URL.'
+  const url = new URL(text)
+  const isWeb = url.protocol === 'https:' || url.protocol === 'http:'
+  if (isWeb && allowedHosts.has(hostAndPort(url))) return undefined
+  if (url.protocol !== 'https:') return 'Only https:// is sent to.'
+  try {
+    refusePrivateLiteral(url.hostname)
+    await resolveName(url.hostname.replace(/^\[|\]$/g, ''), lookup, timeoutMs)
+    return undefined
+  } catch (error) {
+    if (error instanceof AddressRefusedError) return `The host ${url.hostname} leads to an address that is not public.`
+    return `The host ${url.hostname} cannot be resolved to an address.`
+  }
+}
+
+function resolveName(hostname: string, lookup: Lookup, timeoutMs: number): Promise<void> {
+  const guardedLookup = guardLookup(lookup)
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${hostname} was not resolved in time`)), timeoutMs)
+    guardedLookup(hostname, { all: true }, (error, addresses) => {
+      clearTimeout(timer)
+      if (error) reject(error)
+      else if (addresses.length === 0) reject(new Error(`no address for ${hostname}`))
+      else resolve()
+    })
+  })
+}
