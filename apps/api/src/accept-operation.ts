@@ -60,10 +60,11 @@ export async function acceptOperation(store: Store, schedule: LaneSchedule, opti
     error: null,
     unknown: null,
   }
+  if (query.callback_url !== undefined) head.hasCallback = true
   const fingerprint = hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
   // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
   await schedule.wake(account.id)
-  const acceptance = await store.operations.accept(head, state, input, fingerprint)
+  const acceptance = await store.operations.accept(head, state, input, fingerprint, query.callback_url)
   if (acceptance.kind !== 'accepted') return acceptance
   // It is safe already; this only makes it quick.
   schedule.wake(account.id).catch(() => undefined)

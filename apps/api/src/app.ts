@@ -14,6 +14,7 @@ import { integratedAccountRoutes } from './routes/integrated-accounts.ts'
 import { operationRoutes } from './routes/operations.ts'
 import { serveDocs } from './routes/docs.ts'
 import { serveSystem } from './routes/system.ts'
+import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts'
 
 const toExpressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
@@ -24,7 +25,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.use(assignRequestId)
   app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"], 'font-src': ["'self'", 'data:'], 'img-src': ["'self'", 'data:'], 'upgrade-insecure-requests': null } } }))
 
-  const endpoints: Endpoint[] = [createUser(dependencies), describeCreate(dependencies), ...operationRoutes(dependencies), ...integratedAccountRoutes(dependencies), ...apiKeyRoutes(dependencies)]
+  const endpoints: Endpoint[] = [createUser(dependencies), describeCreate(dependencies), ...operationRoutes(dependencies), ...integratedAccountRoutes(dependencies), ...apiKeyRoutes(dependencies), ...webhookEndpointRoutes(dependencies)]
   for (const endpoint of endpoints) {
     const { method, path }: Route = endpoint.route
     app[method](toExpressPath(path), serveEndpoint(dependencies, endpoint))

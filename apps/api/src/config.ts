@@ -17,6 +17,7 @@ export const apiSettingsSchema = z.object({
   MUSTER_DEFAULT_EXPIRY_HOURS: z.coerce.number().positive().max(24 * 30).default(72),
   MUSTER_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(20),
   MUSTER_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
+  MUSTER_MAX_WEBHOOK_ENDPOINTS: z.coerce.number().int().min(1).max(1_000).default(20),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   LOG_LEVEL: logLevelSchema.default('info'),
 })

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createHttpClient } from '@muster/egress/http-client'
 import { createLaneSchedule, type LaneSchedule } from '@muster/lanes/lane-schedule'
+import { EVENTS_CHANNEL } from '@muster/store/keys'
 import { connectRedis, type Redis } from '@muster/store/redis'
 import { openStore, type Store } from '@muster/store/store'
 import { createLogger, type Logger } from '@muster/telemetry/logger'
@@ -14,6 +15,8 @@ import { createApiMetrics, type ApiMetrics } from './metrics.ts'
 
 export interface ApiDependencies {
   config: ApiConfig
+  /** Tells the workers that something happened at a source; whoever misses it finds out by looking. */
+  events: { nudge(source: string): void }
   finished: FinishedOperations
   http: HttpClient
   isDraining(): boolean
@@ -42,6 +45,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const finished = watchFinishedOperations(subscriber, onError)
   const app = createApp({
     config,
+    events: { nudge: (source) => void redis.publish(EVENTS_CHANNEL, source).catch(() => undefined) },
     finished,
     http: egress.http,
     isDraining: () => draining,

@@ -2,9 +2,18 @@ import { problemSchema } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import { routes } from '@muster/contracts/routes'
 import { systemRoutes } from '@muster/contracts/system-routes'
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import { webhookEventSchemas, webhookEventSummaries, webhookEventTypes, type WebhookEventType } from '@muster/contracts/webhook-event'
+import { z } from 'zod'
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathItemObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 
 const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
+
+/** Standard Webhooks. */
+const webhookHeaders = z.object({
+  'webhook-id': z.string().meta({ description: 'The same on every repeat of the event.' }),
+  'webhook-timestamp': z.string().meta({ description: 'Unix seconds of this attempt.' }),
+  'webhook-signature': z.string().meta({ description: 'v1,<base64> of HMAC-SHA256 over id.timestamp.body for each secret, and v1a,<base64> of ed25519 where asked for; parted by spaces.' }),
+})
 
 interface Parameter {
   in: string
@@ -32,6 +41,18 @@ function toOperation(route: Route): ZodOpenApiOperationObject {
   }
 }
 
+function toWebhook(type: WebhookEventType): ZodOpenApiPathItemObject {
+  return {
+    post: {
+      summary: webhookEventSummaries[type],
+      tags: ['Webhooks'],
+      requestParams: { header: webhookHeaders },
+      requestBody: { required: true, content: { 'application/json': { schema: webhookEventSchemas[type] } } },
+      responses: { '2XX': { description: 'Delivered.' }, 410: { description: 'Nothing more is wanted: the endpoint is disabled.' }, default: { description: 'Failed; sent again later, redirects are not followed.' } },
+    },
+  }
+}
+
 /** OpenAPI 3.1, made from the schemas that validate. */
 export function createOpenApiDocument(): OpenApiDocument {
   const paths: ZodOpenApiPathsObject = {}
@@ -46,6 +67,7 @@ export function createOpenApiDocument(): OpenApiDocument {
     },
     servers: [{ url: '/' }],
     components: { securitySchemes: { api_key: { type: 'http', scheme: 'bearer', description: 'An API key of Muster, mk_live_… or mk_test_….' } } },
+    webhooks: Object.fromEntries(webhookEventTypes.map((type) => [type, toWebhook(type)])),
     paths,
   }) as unknown as OpenApiDocument
   for (const path of Object.values(document.paths)) for (const operation of Object.values(path)) operation.parameters?.forEach(writeObjectsInBrackets)

@@ -1,6 +1,8 @@
 import type { AccountRecord } from '@muster/store/accounts'
+import type { DeliveryRecord } from '@muster/store/deliveries'
 import type { OperationRecord } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'
+import type { WebhookEndpointRecord } from '@muster/store/webhook-endpoints'
 import { notFound } from './http/request-error.ts'
 
 /** The tenant's own account. One answer for what does not exist and for what is somebody else's. */
@@ -14,5 +16,18 @@ export async function readOwnOperation(store: Store, tenantId: string, operation
   const accountId = await store.operations.accountIdOf(operationId)
   const record = accountId === null ? undefined : await store.operations.read(accountId, operationId)
   if (!record || record.head.tenantId !== tenantId) throw notFound('operation')
+  return record
+}
+
+export async function readOwnEndpoint(store: Store, tenantId: string, endpointId: string): Promise<WebhookEndpointRecord> {
+  const endpoint = await store.webhookEndpoints.read(endpointId)
+  if (!endpoint || endpoint.tenantId !== tenantId) throw notFound('webhook endpoint')
+  return endpoint
+}
+
+export async function readOwnDelivery(store: Store, tenantId: string, deliveryId: string): Promise<DeliveryRecord> {
+  const endpointId = await store.deliveries.endpointIdOf(deliveryId)
+  const record = endpointId === null ? undefined : await store.deliveries.read(endpointId, deliveryId)
+  if (!record || record.tenantId !== tenantId) throw notFound('delivery')
   return record
 }

@@ -3,6 +3,7 @@ import { isFinished } from '@muster/store/operation-state'
 import type { Acceptance } from '@muster/store/operations'
 import { acceptOperation } from '../accept-operation.ts'
 import { answerAccepted, answerSynchronously } from '../answer-create.ts'
+import { checkCallback } from '../check-webhook-url.ts'
 import { checkCreate, findProviderProblems } from '../check-create.ts'
 import { toCreateInput } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -23,6 +24,7 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
       const now = Date.now()
 
       const { problems, warnings, requests } = checkCreate(account, input, query, prefer.isStrict, now)
+      if (query.callback_url !== undefined) problems.push(...(await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)))
       if (problems.length > 0) {
         metrics.refused.inc({ reason: 'validation_failed' })
         throw invalid(problems)

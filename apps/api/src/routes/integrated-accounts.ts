@@ -27,7 +27,7 @@ const toResource = (record: AccountRecord): IntegratedAccountResource => ({
   updated_at: time(record.updatedAt),
 })
 
-export function integratedAccountRoutes({ store, schedule, http, config }: ApiDependencies) {
+export function integratedAccountRoutes({ store, schedule, events, http, config }: ApiDependencies) {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
 
   async function setStatus(tenantId: string, accountId: string, status: 'active' | 'paused', reason: string | null) {
@@ -35,6 +35,7 @@ export function integratedAccountRoutes({ store, schedule, http, config }: ApiDe
     const now = Date.now()
     const written = await store.accounts.update(accountId, (record) => (record.status === status ? undefined : { ...record, status, statusReason: reason, statusSince: now, updatedAt: now }))
     if (!written) throw notFound('integrated account')
+    events.nudge(accountId)
     await schedule.reload(accountId)
     return { status: 200, body: toResource(written) }
   }
@@ -82,6 +83,7 @@ export function integratedAccountRoutes({ store, schedule, http, config }: ApiDe
       })
       const written = body.credentials ? await store.accounts.replaceCredentials(params.id, body.credentials, change, now) : await store.accounts.update(params.id, change)
       if (!written) throw notFound('integrated account')
+      events.nudge(params.id)
       await schedule.reload(params.id)
       return { status: 200, body: toResource(written) }
     },
@@ -93,6 +95,8 @@ export function integratedAccountRoutes({ store, schedule, http, config }: ApiDe
     const open = await store.operations.countOpen(account.id)
     if (open > 0) throw new RequestError('conflict', `The account has ${open} unfinished operations: cancel them, or wait for them.`)
     await store.accounts.remove(account)
+    // Its owner finds it gone, and takes the lane away.
+    await schedule.reload(account.id)
     return { status: 204 }
   })
 

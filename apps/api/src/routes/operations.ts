@@ -20,7 +20,7 @@ const refusals: Record<Refusal, string> = {
   not_failed: 'Only an operation that failed, expired or was canceled, and was not erased, can be retried.',
 }
 
-export function operationRoutes({ store, schedule, finished, config }: ApiDependencies) {
+export function operationRoutes({ store, schedule, finished, events, config }: ApiDependencies) {
   const read = defineEndpoint(routes.readOperation, async ({ tenantId, params, query, headers, prefer, signal }) => {
     const record = await waitForEnd({ store, finished }, await readOwnOperation(store, tenantId, params.id), { waitMs: prefer.waitMs, signal })
     const body = await toResource(store, record, await store.accounts.read(record.head.accountId), toView(query))
@@ -34,6 +34,7 @@ export function operationRoutes({ store, schedule, finished, config }: ApiDepend
       const record = await readOwnOperation(store, tenantId, params.id)
       try {
         const canceled = await store.operations.save(record, cancel(record.state, Date.now()))
+        events.nudge(record.head.accountId)
         await schedule.wake(record.head.accountId)
         return { status: 200, body: await toResource(store, canceled, undefined) }
       } catch (error) {

@@ -6,7 +6,7 @@ import type { Store } from '@muster/store/store'
 
 /** The body of a message. What names a person is read from the operation each time, so that nothing of an erased one is sent any more. */
 export async function toWebhookEvent(store: Store, event: StoredEvent, payload: 'thin' | 'full'): Promise<WebhookEvent> {
-  const envelope = { id: event.id, type: event.type, version: WEBHOOK_EVENT_VERSION, timestamp: new Date(event.at).toISOString(), sequence: event.sequence }
+  const envelope = { id: event.id, type: event.type, version: WEBHOOK_EVENT_VERSION as typeof WEBHOOK_EVENT_VERSION, timestamp: new Date(event.at).toISOString(), sequence: event.sequence }
   if (event.operationId === null || event.accountId === null) return { ...envelope, data: event.data as never }
   return { ...envelope, data: await toOperationData(store, event, event.accountId, event.operationId, payload) }
 }
