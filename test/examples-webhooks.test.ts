@@ -76,7 +76,7 @@ describe.each([['node', 'receive-webhooks.mjs'], ['python3', 'receive_webhooks.p
     ['a timestamp to come', () => [headersOf({ timestamp: now() + 310 })], 'the timestamp is too old or too new'],
     ['a timestamp that is none', () => [{ ...headersOf(), 'webhook-timestamp': 'soon' }], 'the timestamp is too old or too new'],
     ['an empty signature', () => [{ ...headersOf(), 'webhook-signature': 'v1,' }], 'no signature matches'],
-    ['the right signature under another version', () => [{ ...headersOf(), 'webhook-signature': headersOf()['webhook-signature']?.replace('v1,', 'v2,') ?? '' }], 'no signature matches'],
+    ['the right signature under another version', () => [Object.fromEntries(Object.entries(headersOf()).map(([header, value]) => [header, value.replace('v1,', 'v2,')]))], 'no signature matches'],
     ['no signature', () => [{ 'webhook-id': 'msg_x', 'webhook-timestamp': String(now()) }], 'a webhook- header is missing'],
     ['no JSON', () => [headersOf({ body: '{' }), '{'], 'the body is not JSON'],
   ]

@@ -17,6 +17,14 @@ describe('a body that is read in part', () => {
     expect(stream.destroyed).toBe(true)
   })
 
+  test('is not read further than that', async () => {
+    async function* endless(): AsyncGenerator<Buffer> {
+      for (let sent = 0; sent < 100; sent += 1) yield Buffer.alloc(10, 'x')
+      await Promise.reject(new Error('it was read to its end'))
+    }
+    expect(await readUpTo(Readable.from(endless(), { highWaterMark: 1 }), 15, never)).toEqual({ body: 'x'.repeat(15), isTruncated: true })
+  })
+
   test('ends before a character that the cut went through', async () => {
     expect(await readUpTo(Readable.from([Buffer.from('aé🦊')]), 6, never)).toEqual({ body: 'aé', isTruncated: true })
   })
