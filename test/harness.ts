@@ -153,12 +153,14 @@ export interface MusterOptions {
   proxyProviders?: readonly ProviderName[]
   /** More arguments for redis-server's configuration, set once it runs. */
   redisSettings?: Record<string, string>
+  /** Further host:port on loopback that may be called, such as a webhook receiver's. */
+  allowedHosts?: readonly string[]
 }
 
 export type Muster = Awaited<ReturnType<typeof startMuster>>
 
 /** A whole Muster of its own: private Redis, simulators, API, workers, as separate processes on free ports. Close it when done. */
-export async function startMuster({ workers: workerCount = 1, durable = false, environment = {}, nodeOptions = [], proxyRedis = false, proxyProviders = [], redisSettings = {} }: MusterOptions = {}) {
+export async function startMuster({ workers: workerCount = 1, durable = false, environment = {}, nodeOptions = [], proxyRedis = false, proxyProviders = [], redisSettings = {}, allowedHosts = [] }: MusterOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'muster-test-'))
   const redisOptions = { dir: directory, ...(durable ? { appendonly: 'everysec' as const } : {}) }
   let redis: StartedRedis = await startRedis(redisOptions)
@@ -176,7 +178,7 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
   const shared: Record<string, string> = {
     REDIS_URL: redisProxy ? `redis://127.0.0.1:${redisProxy.port}` : redis.url,
     MUSTER_ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,
-    MUSTER_ALLOWED_HOSTS: Object.values(urls).map((url) => new URL(url).host).join(','),
+    MUSTER_ALLOWED_HOSTS: [...Object.values(urls).map((url) => new URL(url).host), ...allowedHosts].join(','),
     ...environment,
   }
   const startApi = (more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<Program> => startProgram('apps/api/dist/main.js', { ...shared, MUSTER_PORT: '0', ...more }, [...nodeOptions, ...moreNodeOptions])
