@@ -4,6 +4,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
+import { decodeRecord } from '../../packages/store/dist/record-codec.js'
 
 const point = process.env.MUSTER_FAILPOINT
 const mark = process.env.MUSTER_FAILPOINT_FILE
@@ -16,12 +17,22 @@ function strike(name) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
 }
 
+/** The state in a packed operation record; what is sealed looks alike and does not unpack. */
+function stateIn(argument) {
+  if (!Buffer.isBuffer(argument) || argument.length < 2) return undefined
+  try {
+    return decodeRecord('', '', argument).state
+  } catch {
+    return undefined
+  }
+}
+
 /** Which write of the operation record a script call is, told by the state that it carries. */
 function writeOf(command) {
   if (command.name !== 'evalsha' && command.name !== 'eval') return undefined
-  const state = command.args.map(String).find((argument) => argument.startsWith('{"status":'))
+  const state = command.args.map(stateIn).find(Boolean)
   if (!state) return undefined
-  const { status, attempts } = JSON.parse(state)
+  const { status, attempts } = state
   const latest = attempts.at(-1)
   if (status === 'queued' && attempts.length === 0) return 'accept'
   if (status === 'running' && latest?.createSentAt && latest.outcome === null) return 'intent'

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { decodeRecord } from '../../packages/store/src/record-codec.ts'
 import { eventually, type Ledger, type Muster, type ProviderName } from '../harness.ts'
 import type { ClientEntry } from './client-ledger.ts'
 
@@ -98,6 +99,11 @@ export async function findSecrets(muster: Muster, canaries: readonly string[]): 
         const value = values[index]?.[1]
         if (Buffer.isBuffer(value)) look(`value of ${name}`, value)
       })
+      // Packed: what is in them shows only when they are opened.
+      for (const name of names.filter((key) => /:operation:[^:]+$/.test(key))) {
+        const record = await redis.hgetBuffer(name, 'record')
+        if (record) look(`record of ${name}`, JSON.stringify(decodeRecord('', '', record)))
+      }
     } while (cursor !== '0')
   } finally {
     redis.disconnect()

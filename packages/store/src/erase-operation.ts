@@ -1,16 +1,17 @@
 import { keys } from './keys.ts'
 import type { OperationRecord, OperationState } from './operation-record.ts'
+import { encodeRecord } from './record-codec.ts'
 import { isFinished } from './operation-state.ts'
 import { defineScript, type Redis } from './redis.ts'
 
 /**
- * KEYS operation. ARGV version read, head, state.
+ * KEYS operation. ARGV version read, record.
  * The idempotency entry, which holds keyed hashes only, stays: a repeated request finds the tombstone instead of creating the person again.
  */
 const eraseScript = defineScript(`
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
 redis.call('HDEL', KEYS[1], 'request', 'secrets', 'result', 'callback', 'had-secrets')
-redis.call('HSET', KEYS[1], 'head', ARGV[2], 'state', ARGV[3])
+redis.call('HSET', KEYS[1], 'record', ARGV[2])
 return redis.call('HINCRBY', KEYS[1], 'version', 1)
 `)
 
@@ -39,7 +40,7 @@ export async function eraseOperation(redis: Redis, record: OperationRecord, now:
   if (!isFinished(record.state)) throw new RangeError('an operation that has not ended cannot be erased')
   if (record.state.erasedAt !== undefined) return record
   const { head, state } = toTombstone(record, now)
-  const version = await eraseScript(redis, [keys.operation(head.accountId, head.id)], [record.version, JSON.stringify(head), JSON.stringify(state)])
+  const version = await eraseScript(redis, [keys.operation(head.accountId, head.id)], [record.version, encodeRecord(head, state)])
   if (version === null) return undefined
   // The index by the client's own id is outside the account's slot.
   if (record.head.reference !== null) await redis.zrem(keys.tenantReference(head.tenantId, record.head.reference), head.id)

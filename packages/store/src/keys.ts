@@ -16,9 +16,22 @@ export const keys = {
   /** Zset of what the lane has still to hear of, most urgent first. */
   outbox: (laneId: string) => `muster:{${laneId}}:outbox`,
   idempotency: (accountId: string, keyHash: string) => `muster:{${accountId}}:idempotency:${keyHash}`,
-  /** Which unfinished operation is creating this login. */
-  liveLogin: (accountId: string, naturalKeyHash: string) => `muster:{${accountId}}:live-login:${naturalKeyHash}`,
-  /** Zset of what has happened and has not been handed to the webhook endpoints yet. A source is an account, or `webhook-<endpoint id>`. */
+  /** Hash: which unfinished operation is creating this login. */
+  liveLogins: (accountId: string) => `muster:{${accountId}}:live-logins`,
+  /** Zset of the batches that have work for the account, oldest first. */
+  accountBatches: (accountId: string) => `muster:{${accountId}}:batches`,
+  /** Hash: how many operations of the batch are in which status at this account, and whether they are paused. */
+  batchPart: (accountId: string, batchId: string) => `muster:{${accountId}}:batch:${batchId}`,
+  /** Zset of what the lane has not been given of the batch yet, by row, or by the time before which it must not start. */
+  batchOutbox: (accountId: string, batchId: string) => `muster:{${accountId}}:batch-outbox:${batchId}`,
+  batch: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:batch`,
+  /** Sealed: the rows of one committed chunk. */
+  batchChunk: (batchId: string, chunk: number) => `muster:{${batchSourceOf(batchId)}}:chunk:${chunk}`,
+  /** Hash: rows by the client's own ids. */
+  batchReferences: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:references`,
+  /** Which request is uploading rows at the moment. */
+  batchUpload: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:upload`,
+  /** Zset of what has happened and has not been handed to the webhook endpoints yet. A source is an account, `webhook-<endpoint id>` or `batch-<batch id>`. */
   eventOutbox: (source: string) => `muster:{${source}}:event-outbox`,
   webhookEndpoint: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:endpoint`,
   delivery: (endpointId: string, deliveryId: string) => `muster:{${deliveryLaneOf(endpointId)}}:delivery:${deliveryId}`,
@@ -31,10 +44,16 @@ export const keys = {
   /** Which account an operation belongs to. */
   locator: (operationId: string) => `muster:operation-locator:${operationId}`,
   accounts: 'muster:accounts',
+  /** Set of the batches that have not come to an end. */
+  openBatches: 'muster:open-batches',
   tenant: (tenantId: string) => `muster:tenant:${tenantId}`,
   tenantNames: 'muster:tenant-names',
   tenantAccounts: (tenantId: string) => `muster:tenant:${tenantId}:accounts`,
   tenantApiKeys: (tenantId: string) => `muster:tenant:${tenantId}:api-keys`,
+  tenantBatches: (tenantId: string) => `muster:tenant:${tenantId}:batches`,
+  tenantOpenBatches: (tenantId: string) => `muster:tenant:${tenantId}:open-batches`,
+  batchIdempotency: (tenantId: string, keyHash: string) => `muster:tenant:${tenantId}:batch-idempotency:${keyHash}`,
+  columnMappings: (tenantId: string) => `muster:tenant:${tenantId}:column-mappings`,
   tenantWebhookEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:webhook-endpoints`,
   callbackSecret: (tenantId: string) => `muster:tenant:${tenantId}:callback-secret`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,
@@ -52,6 +71,14 @@ export function deliveryLaneOf(endpointId: string): string {
 /** The endpoint whose lane, or event source, it is; undefined when it is an account's. */
 export function endpointOfLane(laneId: string): string | undefined {
   return laneId.startsWith('webhook-') ? laneId.slice('webhook-'.length) : undefined
+}
+
+/** A batch as a source of events, and the hash tag of its keys. */
+export function batchSourceOf(batchId: string): string {
+  return `batch-${batchId}`
+}
+export function batchOfSource(source: string): string | undefined {
+  return source.startsWith('batch-') ? source.slice('batch-'.length) : undefined
 }
 
 /** Pub/sub channel that carries the source of events that wait to be handed to endpoints. A nudge only: the janitor looks as well. */

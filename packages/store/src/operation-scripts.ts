@@ -1,12 +1,12 @@
 import { defineScript } from './redis.ts'
 
 /**
- * KEYS account, operation, idempotency, live login, index, open operations, outbox
- * ARGV id, head, state, request, secrets, callback, fingerprint, has idempotency key, created at, expires at, priority, job id
+ * KEYS account, operation, idempotency, live logins, index, open operations, outbox, part of a batch
+ * ARGV id, login, record, request, secrets, callback, fingerprint, has idempotency key, expires at, score in the outbox, job id, is of a batch
  */
 export const acceptScript = defineScript(`
-local account, operation, idempotency, live, index, open, outbox = unpack(KEYS)
-local id, head, state, request, secrets, callback, fingerprint, keyed, createdAt, expiresAt, priority, job = unpack(ARGV)
+local account, operation, idempotency, live, index, open, outbox, part = unpack(KEYS)
+local id, login, record, request, secrets, callback, fingerprint, keyed, expiresAt, score, job, isOfBatch = unpack(ARGV)
 if redis.call('EXISTS', account) == 0 then return {'account_gone', ''} end
 if keyed == '1' then
   local before = redis.call('HMGET', idempotency, 'id', 'fingerprint')
@@ -15,69 +15,83 @@ if keyed == '1' then
     return {'reused', before[1]}
   end
 end
-local other = redis.call('GET', live)
+-- A row of an upload that broke off and is sent again.
+if isOfBatch == '1' and redis.call('EXISTS', operation) == 1 then return {'replayed', id} end
+local other = redis.call('HGET', live, login)
 if other then return {'in_progress', other} end
-redis.call('HSET', operation, 'head', head, 'state', state, 'version', 1, 'request', request)
-if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets, 'had-secrets', 1) end
+redis.call('HSET', operation, 'record', record, 'version', 1, 'request', request)
+if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets) end
 if callback ~= '' then redis.call('HSET', operation, 'callback', callback) end
 if keyed == '1' then redis.call('HSET', idempotency, 'id', id, 'fingerprint', fingerprint) end
-redis.call('SET', live, id)
+redis.call('HSET', live, login, id)
 redis.call('ZADD', index, 0, id)
 redis.call('ZADD', open, expiresAt, id)
-redis.call('ZADD', outbox, priority * 1e14 + createdAt, '+' .. job)
+redis.call('ZADD', outbox, score, '+' .. job)
+if isOfBatch == '1' then redis.call('HINCRBY', part, 'queued', 1) end
 return {'accepted', id}
 `)
 
+/** What a change of status does to the counts of the batch. `changes` only ever grows, so that readers know a newer count from an older one. */
+const COUNT = `
+local function count(part, from, to)
+  if from == to then return end
+  redis.call('HINCRBY', part, from, -1)
+  redis.call('HINCRBY', part, to, 1)
+  redis.call('HINCRBY', part, 'changes', 1)
+end
+`
+
 /**
- * KEYS operation, live login, open operations, outbox, idempotency, event outbox
- * ARGV id, version read, state, result, finished, retention, job id, job must be removed, channel, event, time of the event
+ * KEYS operation, live logins, open operations, outbox, idempotency, event outbox, part of a batch, where its job waits for the lane
+ * ARGV id, login, version read, record, result, finished, retention, job id, job must be removed, channel, event, time of the event, is of a batch, status before, status
  */
-export const saveScript = defineScript(`
-local operation, live, open, outbox, idempotency, events = unpack(KEYS)
-local id, version, state, result, finished, retention, job, removeJob, channel, event, eventAt = unpack(ARGV)
+export const saveScript = defineScript(`${COUNT}
+local operation, live, open, outbox, idempotency, events, part, waiting = unpack(KEYS)
+local id, login, version, record, result, finished, retention, job, removeJob, channel, event, eventAt, isOfBatch, before, status = unpack(ARGV)
 if redis.call('HGET', operation, 'version') ~= version then return nil end
 local written = redis.call('HINCRBY', operation, 'version', 1)
-redis.call('HSET', operation, 'state', state)
+redis.call('HSET', operation, 'record', record)
 -- With the change itself: an event that is added afterwards is lost with the process that was to add it.
 if event ~= '' then redis.call('ZADD', events, eventAt, event) end
+if isOfBatch == '1' then count(part, before, status) end
 if result ~= '' then
   redis.call('HSET', operation, 'result', result)
   -- Nobody runs a success again, so nobody needs the request any more.
   redis.call('HDEL', operation, 'request')
 end
 if finished == '1' then
-  redis.call('HDEL', operation, 'secrets')
+  if redis.call('HDEL', operation, 'secrets') == 1 and result == '' then redis.call('HSET', operation, 'had-secrets', 1) end
   redis.call('PEXPIRE', operation, retention)
   redis.call('PEXPIRE', idempotency, retention)
-  if redis.call('GET', live) == id then redis.call('DEL', live) end
+  if redis.call('HGET', live, login) == id then redis.call('HDEL', live, login) end
   redis.call('ZREM', open, id)
-  if removeJob == '1' then
-    redis.call('ZREM', outbox, '+' .. job)
-    redis.call('ZADD', outbox, 0, '-' .. job)
-  end
+  -- A job that the lane was not given yet need not be taken from it.
+  if removeJob == '1' and redis.call('ZREM', waiting, '+' .. job) == 0 then redis.call('ZADD', outbox, 0, '-' .. job) end
   redis.call('PUBLISH', channel, id)
 end
 return written
 `)
 
 /**
- * KEYS operation, live login, open operations, outbox, idempotency
- * ARGV id, version read, state, request, secrets, expires at, priority, job id, now
+ * KEYS operation, live logins, open operations, outbox, idempotency, part of a batch
+ * ARGV id, login, version read, record, request, secrets, expires at, score in the outbox, job id, is of a batch, status before, status
  */
-export const requeueScript = defineScript(`
-local operation, live, open, outbox, idempotency = unpack(KEYS)
-local id, version, state, request, secrets, expiresAt, priority, job, now = unpack(ARGV)
+export const requeueScript = defineScript(`${COUNT}
+local operation, live, open, outbox, idempotency, part = unpack(KEYS)
+local id, login, version, record, request, secrets, expiresAt, score, job, isOfBatch, before, status = unpack(ARGV)
 if redis.call('HGET', operation, 'version') ~= version then return {'stale', ''} end
-local other = redis.call('GET', live)
+local other = redis.call('HGET', live, login)
 if other and other ~= id then return {'in_progress', other} end
 redis.call('HINCRBY', operation, 'version', 1)
-redis.call('HSET', operation, 'state', state, 'request', request)
-if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets, 'had-secrets', 1) end
+redis.call('HSET', operation, 'record', record, 'request', request)
+redis.call('HDEL', operation, 'had-secrets')
+if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets) end
 redis.call('PERSIST', operation)
 redis.call('PERSIST', idempotency)
-redis.call('SET', live, id)
+redis.call('HSET', live, login, id)
 redis.call('ZADD', open, expiresAt, id)
-redis.call('ZADD', outbox, priority * 1e14 + now, '+' .. job)
+redis.call('ZADD', outbox, score, '+' .. job)
+if isOfBatch == '1' then count(part, before, status) end
 return {'accepted', id}
 `)
 

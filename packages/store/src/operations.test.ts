@@ -167,7 +167,7 @@ describe('saving', () => {
     for (const field of ['request', 'secrets']) expect(await redis.hexists(keys.operation(accountId, id), field)).toBe(0)
     expect(await operations.readResult(accountId, id)).toEqual(result)
     expect((await redis.hgetBuffer(keys.operation(accountId, id), 'result'))?.includes('canary')).toBe(false)
-    expect(await redis.exists(keys.liveLogin(accountId, naturalKeyHash))).toBe(0)
+    expect(await redis.hexists(keys.liveLogins(accountId), naturalKeyHash)).toBe(0)
     expect(await operations.countOpen(accountId)).toBe(0)
     for (const key of [keys.operation(accountId, id), keys.idempotency(accountId, 'i')]) expect(await redis.pttl(key)).toBeGreaterThan(RETENTION_MS - 60_000)
   })
@@ -192,17 +192,22 @@ describe('saving', () => {
     ['canceled', cancel],
     ['expired', expire],
   ] as const)('what was %s while it waited is taken out of the lane', async (_, end) => {
-    const record = await accepted()
-    await operations.save(record, end(record.state, 1))
-    expect(await operations.readOutbox(record.head.accountId, 10)).toEqual([`-${record.head.id}`])
+    const [untaken, taken] = [await accepted(), await accepted({ naturalKeyHash: 'another' })]
+    const { accountId } = taken.head
+    await operations.clearOutbox(accountId, [`+${taken.head.id}`])
+    await operations.save(taken, end(taken.state, 1))
+    expect(await operations.readOutbox(accountId, 10)).toContain(`-${taken.head.id}`)
+    // The lane has not heard of this one, and never will.
+    await operations.save(untaken, end(untaken.state, 1))
+    expect((await operations.readOutbox(accountId, 10)).join()).not.toContain(untaken.head.id)
   })
 
   test('a login that another operation holds by now is not freed', async () => {
     const record = await accepted()
     const { accountId, naturalKeyHash } = record.head
-    await redis.set(keys.liveLogin(accountId, naturalKeyHash), 'another')
+    await redis.hset(keys.liveLogins(accountId), naturalKeyHash, 'another')
     await operations.save(record, cancel(record.state, 1))
-    expect(await redis.get(keys.liveLogin(accountId, naturalKeyHash))).toBe('another')
+    expect(await redis.hget(keys.liveLogins(accountId), naturalKeyHash)).toBe('another')
   })
 
   test('what has left Redis is not brought back by a late writer', async () => {

@@ -1,17 +1,19 @@
-import { isJsonObject, mergeJson, type JsonObject } from '@muster/contracts/json'
+import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { splitSecrets } from '@muster/contracts/secrets'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import type { Keyring } from './keyring.ts'
+import { rowOf } from './batch-item-id.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
+import { createOperationIndex } from './operation-index.ts'
 import { acceptScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
 import { isFinished } from './operation-state.ts'
 import { toOperationEvent } from './stored-event.ts'
+import { decodeRecord, encodeRecord } from './record-codec.ts'
 import { jobIdOf, type OperationHead, type OperationRecord, type OperationRequest, type OperationState } from './operation-record.ts'
 import type { Redis } from './redis.ts'
 
 const DAY_MS = 86_400_000
-const TRIM_PAGE = 1_000
 
 export interface OperationsOptions {
   redis: Redis
@@ -42,16 +44,27 @@ export class NotReplicatedError extends Error {
   override readonly name = 'NotReplicatedError'
 }
 
+export interface NewOperation {
+  head: OperationHead
+  state: OperationState
+  request: OperationRequest
+  fingerprint: string
+  callbackUrl?: string
+}
+
 const boundTo = (operationId: string, field: 'request' | 'secrets' | 'result' | 'callback'): string => `operation:${operationId}:${field}`
 
 export type Operations = ReturnType<typeof createOperations>
 
+/** Where the job of an operation waits until its lane takes it: those of a batch wait apart, so that they can be paused together. */
+const waitingPlace = ({ accountId, batchId }: OperationHead): string => (batchId === null ? keys.outbox(accountId) : keys.batchOutbox(accountId, batchId))
+const partOf = ({ accountId, batchId }: OperationHead): string => keys.batchPart(accountId, batchId ?? 'none')
+const isOfBatch = (head: OperationHead): number => (head.batchId === null ? 0 : 1)
+/** Most urgent first; of a batch by row, or not before their time. */
+const scoreOf = (head: OperationHead, notBefore: number | null, at: number): number => (head.batchId === null ? head.priority * 1e14 + at : (notBefore ?? rowOf(head.id)))
+
 /** The operation records: the truth about every create that was ever acknowledged. */
 export function createOperations({ redis, keyring, retentionMs, waitReplicas }: OperationsOptions) {
-  async function accountIdOf(operationId: string): Promise<string | null> {
-    return redis.get(keys.locator(operationId))
-  }
-
   /** Takes the secrets out of what is kept for as long as the operation, so that they can be erased alone. */
   function sealRequest(operationId: string, request: OperationRequest): { request: Buffer; secrets: Buffer | '' } {
     const user = splitSecrets(request.user as JsonObject)
@@ -64,56 +77,87 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     }
   }
 
+  function toAcceptCall({ head, state, request, fingerprint, callbackUrl }: NewOperation): { keys: string[]; values: (string | number | Buffer)[] } {
+    const sealed = sealRequest(head.id, request)
+    return {
+      keys: [
+        keys.account(head.accountId),
+        keys.operation(head.accountId, head.id),
+        keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
+        keys.liveLogins(head.accountId),
+        keys.operations(head.accountId),
+        keys.openOperations(head.accountId),
+        waitingPlace(head),
+        partOf(head),
+      ],
+      values: [
+        head.id,
+        head.naturalKeyHash,
+        encodeRecord(head, state),
+        sealed.request,
+        sealed.secrets,
+        callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(head.id, 'callback')),
+        fingerprint,
+        head.idempotencyHash === null ? 0 : 1,
+        state.expiresAt,
+        scoreOf(head, state.notBefore, head.createdAt),
+        jobIdOf(head.id, 0),
+        isOfBatch(head),
+      ],
+    }
+  }
+
+  const toAcceptance = ([kind, operationId]: [Acceptance['kind'], string]): Acceptance => (kind === 'accepted' || kind === 'account_gone' ? { kind } : { kind, operationId })
+
+  async function waitForReplicas(): Promise<void> {
+    if (waitReplicas > 0 && (await redis.wait(waitReplicas, 1_000)) < waitReplicas) throw new NotReplicatedError('WAIT: too few replicas took the write')
+  }
+
   return {
-    accountIdOf,
+    ...createOperationIndex({ redis, retentionMs }),
 
     /** One script decides and writes: a crash leaves nothing, or an operation whose outbox entry is still there. Resolves when it is safe to acknowledge. */
     async accept(head: OperationHead, state: OperationState, request: OperationRequest, fingerprint: string, callbackUrl?: string): Promise<Acceptance> {
-      const sealed = sealRequest(head.id, request)
       // The entries outside the account's slot come first: without the operation they lead nowhere, and expire.
       const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
       const before = redis.multi().set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs).zadd(keys.tenantOperations(head.tenantId), 0, head.id)
       await before.exec()
       if (head.reference !== null) await referenceScript(redis, [keys.tenantReference(head.tenantId, head.reference)], [head.id, lifetimeMs])
-      const answer = (await acceptScript(
-        redis,
-        [
-          keys.account(head.accountId),
-          keys.operation(head.accountId, head.id),
-          keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
-          keys.liveLogin(head.accountId, head.naturalKeyHash),
-          keys.operations(head.accountId),
-          keys.openOperations(head.accountId),
-          keys.outbox(head.accountId),
-        ],
-        [head.id, JSON.stringify(head), JSON.stringify(state), sealed.request, sealed.secrets, callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(head.id, 'callback')), fingerprint, head.idempotencyHash === null ? 0 : 1, head.createdAt, state.expiresAt, head.priority, jobIdOf(head.id, 0)],
-      )) as [Acceptance['kind'], string]
-      const [kind, operationId] = answer
-      if (kind !== 'accepted') {
+      const call = toAcceptCall({ head, state, request, fingerprint, ...(callbackUrl === undefined ? {} : { callbackUrl }) })
+      const acceptance = toAcceptance((await acceptScript(redis, call.keys, call.values)) as [Acceptance['kind'], string])
+      if (acceptance.kind !== 'accepted') {
         const undo = redis.multi().del(keys.locator(head.id)).zrem(keys.tenantOperations(head.tenantId), head.id)
         if (head.reference !== null) undo.zrem(keys.tenantReference(head.tenantId, head.reference), head.id)
         await undo.exec()
-        return kind === 'account_gone' ? { kind } : { kind, operationId }
+        return acceptance
       }
-      if (waitReplicas > 0 && (await redis.wait(waitReplicas, 1_000)) < waitReplicas) throw new NotReplicatedError('WAIT: too few replicas took the write')
-      return { kind }
+      await waitForReplicas()
+      return acceptance
     },
 
+    /** Rows of a batch, in order. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and the row. */
+    async acceptMany(operations: readonly NewOperation[]): Promise<Acceptance[]> {
+      const answers = await acceptScript.pipelined(redis, operations.map(toAcceptCall))
+      return (answers as [Acceptance['kind'], string][]).map(toAcceptance)
+    },
+    waitForReplicas,
+
     async read(accountId: string, operationId: string): Promise<OperationRecord | undefined> {
-      const [head, state, version] = await redis.hmget(keys.operation(accountId, operationId), 'head', 'state', 'version')
-      return toRecord(head, state, version)
+      const [record, version] = await redis.hmgetBuffer(keys.operation(accountId, operationId), 'record', 'version')
+      return toRecord(accountId, operationId, record, version)
     },
 
     /** Those that are still there, in the order asked for. */
     async readMany(ids: readonly { accountId: string; operationId: string }[]): Promise<OperationRecord[]> {
       if (ids.length === 0) return []
       const pipeline = redis.pipeline()
-      for (const { accountId, operationId } of ids) pipeline.hmget(keys.operation(accountId, operationId), 'head', 'state', 'version')
+      for (const { accountId, operationId } of ids) pipeline.hmgetBuffer(keys.operation(accountId, operationId), 'record', 'version')
       const rows = (await pipeline.exec()) ?? []
-      return rows.flatMap(([error, row]) => {
+      return rows.flatMap(([error, row], index) => {
         if (error) throw error
-        const [head, state, version] = row as (string | null)[]
-        return toRecord(head, state, version) ?? []
+        const [record, version] = row as (Buffer | null)[]
+        const { accountId = '', operationId = '' } = ids[index] ?? {}
+        return toRecord(accountId, operationId, record, version) ?? []
       })
     },
 
@@ -153,17 +197,35 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         redis,
         [
           keys.operation(head.accountId, head.id),
-          keys.liveLogin(head.accountId, head.naturalKeyHash),
+          keys.liveLogins(head.accountId),
           keys.openOperations(head.accountId),
           keys.outbox(head.accountId),
           keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
           keys.eventOutbox(head.accountId),
+          partOf(head),
+          waitingPlace(head),
         ],
-        [head.id, record.version, JSON.stringify(state), result ? keyring.seal(result, boundTo(head.id, 'result')) : '', finished ? 1 : 0, retentionMs, jobIdOf(head.id, state.run), state.status === 'canceled' || state.status === 'expired' ? 1 : 0, FINISHED_CHANNEL, event ? JSON.stringify(event) : '', event?.at ?? 0],
+        [
+          head.id,
+          head.naturalKeyHash,
+          record.version,
+          encodeRecord(head, state),
+          result ? keyring.seal(result, boundTo(head.id, 'result')) : '',
+          finished ? 1 : 0,
+          retentionMs,
+          jobIdOf(head.id, state.run),
+          state.status === 'canceled' || state.status === 'expired' ? 1 : 0,
+          FINISHED_CHANNEL,
+          event ? JSON.stringify(event) : '',
+          event?.at ?? 0,
+          isOfBatch(head),
+          record.state.status,
+          state.status,
+        ],
       )
       if (version === null) throw new StaleVersionError(head.id)
       // It may have waited far beyond its expires_at, for an account on hold: an end must be found for as long as it is kept.
-      if (finished) await redis.set(keys.locator(head.id), head.accountId, 'PX', retentionMs + DAY_MS)
+      if (finished && head.batchId === null) await redis.set(keys.locator(head.id), head.accountId, 'PX', retentionMs + DAY_MS)
       return { head, state, version: Number(version) }
     },
 
@@ -177,72 +239,32 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         redis,
         [
           keys.operation(head.accountId, head.id),
-          keys.liveLogin(head.accountId, head.naturalKeyHash),
+          keys.liveLogins(head.accountId),
           keys.openOperations(head.accountId),
-          keys.outbox(head.accountId),
+          waitingPlace(head),
           keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
+          partOf(head),
         ],
-        [head.id, record.version, JSON.stringify(state), sealed.request, sealed.secrets, state.expiresAt, head.priority, jobIdOf(head.id, state.run), state.updatedAt],
+        [
+          head.id,
+          head.naturalKeyHash,
+          record.version,
+          encodeRecord(head, state),
+          sealed.request,
+          sealed.secrets,
+          state.expiresAt,
+          scoreOf(head, null, state.updatedAt),
+          jobIdOf(head.id, state.run),
+          isOfBatch(head),
+          record.state.status,
+          state.status,
+        ],
       )) as ['accepted' | 'stale' | 'in_progress', string]
       return kind === 'in_progress' ? { kind, operationId } : { kind }
-    },
-
-    /** Ids of a page, newest first, older than `before`. The indexes are sorted by id, and a UUIDv7 begins with its time. */
-    async listIds(index: { tenantId: string; accountId?: string; reference?: string }, options: { before: string | null; from: number | null; to: number | null; count: number }): Promise<string[]> {
-      const key =
-        index.reference !== undefined ? keys.tenantReference(index.tenantId, index.reference) : index.accountId !== undefined ? keys.operations(index.accountId) : keys.tenantOperations(index.tenantId)
-      const upper = [options.before === null ? undefined : `(${options.before}`, options.to === null ? undefined : `(${uuidPrefix(options.to + 1)}`].filter((bound) => bound !== undefined).sort()[0] ?? '+'
-      return redis.zrevrangebylex(key, upper, options.from === null ? '-' : `[${uuidPrefix(options.from)}`, 'LIMIT', 0, options.count)
-    },
-
-    async locate(operationIds: readonly string[]): Promise<(string | null)[]> {
-      if (operationIds.length === 0) return []
-      const pipeline = redis.pipeline()
-      for (const id of operationIds) pipeline.get(keys.locator(id))
-      return ((await pipeline.exec()) ?? []).map(([, value]) => value as string | null)
-    },
-
-    countOpen: (accountId: string): Promise<number> => redis.zcard(keys.openOperations(accountId)),
-
-    /** Unfinished operations of the account whose time is up. */
-    dueForExpiry: (accountId: string, now: number, page: { from: number; count: number }): Promise<string[]> => redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', page.from, page.count),
-
-    /** What the lane must still hear of, most urgent first: `+job` to add, `-job` to remove. */
-    readOutbox: (accountId: string, limit: number): Promise<string[]> => redis.zrange(keys.outbox(accountId), 0, String(limit - 1)),
-    async clearOutbox(accountId: string, entries: readonly string[]): Promise<void> {
-      if (entries.length > 0) await redis.zrem(keys.outbox(accountId), ...entries)
-    },
-
-    /** Takes out of an index whatever operation has left, page by page, since old ones can be there still. Resolves with how many went. */
-    async trimIndex(index: { tenantId: string } | { accountId: string }, now: number): Promise<number> {
-      const key = 'tenantId' in index ? keys.tenantOperations(index.tenantId) : keys.operations(index.accountId)
-      let removed = 0
-      for (let after = '-'; ; ) {
-        const page = await redis.zrangebylex(key, after, `(${uuidPrefix(now - retentionMs)}`, 'LIMIT', 0, TRIM_PAGE)
-        const accounts = 'accountId' in index ? page.map(() => index.accountId) : await this.locate(page)
-        const pipeline = redis.pipeline()
-        page.forEach((id, position) => pipeline.exists(keys.operation(accounts[position] ?? 'none', id)))
-        const present = (await pipeline.exec()) ?? []
-        const gone = page.filter((_, position) => present[position]?.[1] === 0)
-        if (gone.length > 0) await redis.zrem(key, ...gone)
-        removed += gone.length
-        const last = page.at(-1)
-        if (last === undefined || page.length < TRIM_PAGE) return removed
-        after = `(${last}`
-      }
     },
   }
 }
 
-/** The first 48 bits of a UUIDv7 are its Unix milliseconds (RFC 9562). */
-function uuidPrefix(at: number): string {
-  const hex = Math.max(0, Math.floor(at)).toString(16).padStart(12, '0')
-  return `${hex.slice(0, 8)}-${hex.slice(8)}`
-}
-
-function toRecord(head: string | null | undefined, state: string | null | undefined, version: string | null | undefined): OperationRecord | undefined {
-  if (!head || !state || !version) return undefined
-  const parsed: unknown = JSON.parse(head)
-  if (!isJsonObject(parsed)) return undefined
-  return { head: parsed as unknown as OperationHead, state: JSON.parse(state) as OperationState, version: Number(version) }
+function toRecord(accountId: string, operationId: string, record: Buffer | null | undefined, version: Buffer | null | undefined): OperationRecord | undefined {
+  return record && version ? { ...decodeRecord(accountId, operationId, record), version: Number(version.toString()) } : undefined
 }

@@ -30,9 +30,9 @@ export function connectRedis(url: string, role: RedisRole, onError: (error: Erro
 type Argument = string | number | Buffer
 
 /** A Lua script, sent once and called by its hash from then on. */
-export function defineScript(lua: string): (redis: Redis, keys: string[], values: Argument[]) => Promise<unknown> {
+export function defineScript(lua: string): Script {
   const hash = createHash('sha1').update(lua).digest('hex')
-  return async (redis, keys, values) => {
+  const run = async (redis: Redis, keys: string[], values: Argument[]): Promise<unknown> => {
     try {
       return await redis.evalsha(hash, keys.length, ...keys, ...values)
     } catch (error) {
@@ -40,6 +40,24 @@ export function defineScript(lua: string): (redis: Redis, keys: string[], values
       throw error
     }
   }
+  /** All in one round trip, in order, each by itself: others' commands may come between. */
+  const pipelined = async (redis: Redis, calls: readonly { keys: string[]; values: Argument[] }[]): Promise<unknown[]> => {
+    if (calls.length === 0) return []
+    const pipeline = redis.pipeline()
+    // Within the pipeline, since Redis may have been restarted since the last one.
+    pipeline.script('LOAD', lua)
+    for (const { keys, values } of calls) pipeline.evalsha(hash, keys.length, ...keys, ...values)
+    return ((await pipeline.exec()) ?? []).slice(1).map(([error, answer]) => {
+      if (error) throw error
+      return answer
+    })
+  }
+  return Object.assign(run, { pipelined })
+}
+
+export interface Script {
+  (redis: Redis, keys: string[], values: Argument[]): Promise<unknown>
+  pipelined(redis: Redis, calls: readonly { keys: string[]; values: Argument[] }[]): Promise<unknown[]>
 }
 
 /** Redis cannot be reached, is frozen, read-only or out of memory: nothing is wrong with the request. */

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto'
+import { batchIdOf, itemIdOf, rowOf } from './batch-item-id.ts'
+import { keys } from './keys.ts'
+import type { Redis } from './redis.ts'
+
+const TRIM_PAGE = 1_000
+
+export interface PageOptions {
+  before: string | null
+  from: number | null
+  to: number | null
+  count: number
+}
+
+/** In the names of fields: the client's own ids can be long, and can be e-mail addresses. */
+export const referenceHash = (reference: string): string => createHash('sha256').update(reference).digest('base64url').slice(0, 20)
+
+export type OperationIndex = ReturnType<typeof createOperationIndex>
+
+/** Which operations there are, where they lie, and what waits for the lanes. */
+export function createOperationIndex({ redis, retentionMs }: { redis: Redis; retentionMs: number }) {
+  async function locate(operationIds: readonly string[]): Promise<(string | null)[]> {
+    if (operationIds.length === 0) return []
+    const located = (await redis.mget(...operationIds.map(keys.locator))).slice()
+    const unknown = operationIds.flatMap((id, position) => (located[position] === null ? [{ id, position }] : []))
+    // Those of a batch have no entry of their own: they are at one of its accounts.
+    const accounts = new Map<string, string[]>()
+    for (const batchId of new Set(unknown.map(({ id }) => batchIdOf(id)))) accounts.set(batchId, await accountsOfBatch(batchId))
+    const pipeline = redis.pipeline()
+    const asked = unknown.flatMap(({ id, position }) => (accounts.get(batchIdOf(id)) ?? []).map((accountId) => ({ id, position, accountId })))
+    for (const { id, accountId } of asked) pipeline.exists(keys.operation(accountId, id))
+    const answers = (await pipeline.exec()) ?? []
+    asked.forEach(({ position, accountId }, index) => {
+      if (answers[index]?.[1] === 1) located[position] = accountId
+    })
+    return located
+  }
+
+  async function accountsOfBatch(batchId: string): Promise<string[]> {
+    const record = await redis.hget(keys.batch(batchId), 'record')
+    return record ? (JSON.parse(record) as { accounts: { id: string }[] }).accounts.map(({ id }) => id) : []
+  }
+
+  const rowsOfBatch = async (batchId: string): Promise<number> => Number((await redis.hget(keys.batch(batchId), 'rows')) ?? 0)
+
+  /** Newest first: entries of the tenant's index, where a batch stands for all of its rows, the last one first. */
+  async function listTenantIds(tenantId: string, { before, from, to, count }: PageOptions): Promise<string[]> {
+    const ids: string[] = []
+    const take = (batchId: string, rows: number): void => {
+      for (let row = rows; row >= 1 && ids.length < count; row -= 1) ids.push(itemIdOf(batchId, row))
+    }
+    let after = before
+    if (before !== null && before !== batchIdOf(before) && (await redis.zscore(keys.tenantOperations(tenantId), batchIdOf(before))) !== null) {
+      after = batchIdOf(before)
+      take(after, rowOf(before) - 1)
+    }
+    while (ids.length < count) {
+      const asked = count - ids.length
+      const entries = await redis.zrevrangebylex(keys.tenantOperations(tenantId), upperBound(after, to), from === null ? '-' : `[${uuidPrefix(from)}`, 'LIMIT', 0, asked)
+      for (const entry of entries) {
+        const rows = entry === batchIdOf(entry) ? await rowsOfBatch(entry) : 0
+        if (rows > 0) take(entry, rows)
+        else if (ids.length < count) ids.push(entry)
+        if (ids.length >= count) return ids
+      }
+      after = entries.at(-1) ?? null
+      if (entries.length < asked) return ids
+    }
+    return ids
+  }
+
+  async function listReferenceIds(tenantId: string, reference: string, { before, from, to, count }: PageOptions): Promise<string[]> {
+    const single = await redis.zrevrangebylex(keys.tenantReference(tenantId, reference), '+', '-')
+    const batches = await redis.zrange(keys.tenantBatches(tenantId), '0', '-1')
+    const pipeline = redis.pipeline()
+    for (const batchId of batches) pipeline.hget(keys.batchReferences(batchId), referenceHash(reference))
+    const rows = (await pipeline.exec()) ?? []
+    const ofBatches = batches.flatMap((batchId, index) => String(rows[index]?.[1] ?? '').split(',').filter(Boolean).map((row) => itemIdOf(batchId, Number(row))))
+    const [upper, lower] = [upperBound(before, to).slice(1), from === null ? '' : uuidPrefix(from)]
+    return [...new Set([...single, ...ofBatches])].sort().reverse().filter((id) => (upper === '' || id < upper) && id >= lower).slice(0, count)
+  }
+
+  return {
+    async accountIdOf(operationId: string): Promise<string | null> {
+      return (await locate([operationId]))[0] ?? null
+    },
+
+    /** Ids of a page, newest first, older than `before`. The indexes are sorted by id, and a UUIDv7 begins with its time. */
+    async listIds(index: { tenantId: string; accountId?: string; reference?: string }, options: PageOptions): Promise<string[]> {
+      if (index.reference !== undefined) return listReferenceIds(index.tenantId, index.reference, options)
+      if (index.accountId === undefined) return listTenantIds(index.tenantId, options)
+      return redis.zrevrangebylex(keys.operations(index.accountId), upperBound(options.before, options.to), options.from === null ? '-' : `[${uuidPrefix(options.from)}`, 'LIMIT', 0, options.count)
+    },
+
+    locate,
+
+    countOpen: (accountId: string): Promise<number> => redis.zcard(keys.openOperations(accountId)),
+
+    /** Unfinished operations of the account whose time is up. */
+    dueForExpiry: (accountId: string, now: number, page: { from: number; count: number }): Promise<string[]> => redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', page.from, page.count),
+
+    /** What the lane must still hear of, most urgent first: `+job` to add, `-job` to remove. */
+    readOutbox: (accountId: string, limit: number): Promise<string[]> => redis.zrange(keys.outbox(accountId), '0', String(limit - 1)),
+    async clearOutbox(accountId: string, entries: readonly string[]): Promise<void> {
+      if (entries.length > 0) await redis.zrem(keys.outbox(accountId), ...entries)
+    },
+
+    /** Takes out of an index whatever operation has left, page by page, since old ones can be there still. Resolves with how many went. */
+    async trimIndex(index: { tenantId: string } | { accountId: string }, now: number): Promise<number> {
+      const key = 'tenantId' in index ? keys.tenantOperations(index.tenantId) : keys.operations(index.accountId)
+      let removed = 0
+      for (let after = '-'; ; ) {
+        const page = await redis.zrangebylex(key, after, `(${uuidPrefix(now - retentionMs)}`, 'LIMIT', 0, TRIM_PAGE)
+        const accounts = 'accountId' in index ? page.map(() => index.accountId) : await locate(page)
+        const pipeline = redis.pipeline()
+        page.forEach((id, position) => pipeline.exists(keys.operation(accounts[position] ?? 'none', id), keys.batch(id)))
+        const present = (await pipeline.exec()) ?? []
+        const gone = page.filter((_, position) => present[position]?.[1] === 0)
+        if (gone.length > 0) await redis.zrem(key, ...gone)
+        removed += gone.length
+        const last = page.at(-1)
+        if (last === undefined || page.length < TRIM_PAGE) return removed
+        after = `(${last}`
+      }
+    },
+  }
+}
+
+/** The first 48 bits of a UUIDv7 are its Unix milliseconds (RFC 9562). */
+function uuidPrefix(at: number): string {
+  const hex = Math.max(0, Math.floor(at)).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}`
+}
+
+function upperBound(before: string | null, to: number | null): string {
+  return [before === null ? undefined : `(${before}`, to === null ? undefined : `(${uuidPrefix(to + 1)}`].filter((bound) => bound !== undefined).sort()[0] ?? '+'
+}
