@@ -58,7 +58,7 @@ export async function onStage(options: StageOptions, play: (stage: Stage) => Pro
     const canary = `Canary${randomBytes(9).toString('hex')}`
     const accounts: Stage['accounts'] = []
     for (const provider of providers) {
-      await muster.simulators[provider].set({ rate_limit: null, ...(provider === 'google_workspace' ? { create_rate_limit: null } : {}) }).catch(() => muster.simulators[provider].set({ rate_limit: null }))
+      await muster.simulators[provider].set({ rate_limit: null, ...(provider === 'google_workspace' ? { rate_limit_creates: null } : {}) })
       for (let count = 0; count < accountsEach; count += 1) accounts.push({ id: await muster.connect(provider, { limits: { requests: rate, per_seconds: 1, concurrency } }), provider })
     }
     return await play({
