@@ -63,6 +63,8 @@ export const operationErrorHints: Record<OperationErrorCode, string> = {
 export const problemCodes = [
   'malformed_request',
   'malformed_json',
+  'malformed_upload',
+  'upload_in_progress',
   'validation_failed',
   'unsupported_media_type',
   'payload_too_large',

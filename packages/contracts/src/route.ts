@@ -18,6 +18,8 @@ export interface Route {
   body?: z.ZodType
   /** True when a request without a body is fine. */
   isBodyOptional?: boolean
+  /** Media types of a body that is handed to the handler as it comes in, unread. */
+  streamedBody?: readonly string[]
   /** Every status it can answer with; from 400 on without a schema: a problem. */
   responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>
 }
@@ -26,6 +28,15 @@ export const idParams = z.strictObject({ id: idSchema })
 export const pageSize = z.string().regex(/^([1-9]\d?|100)$/, 'must be a number from 1 to 100').transform(Number).default(20).meta({ type: 'integer', minimum: 1, maximum: 100, default: 20 })
 
 export const route = <R extends Route>(definition: R): R => definition
+
+/** Sent with every create and every wait. RFC 7240. */
+export const preferHeader = z.object({ prefer: z.string().optional().meta({ description: '`wait=N` holds the answer up to N (60 at most) seconds; `respond-async` does not; `handling=strict` refuses what the provider has no field for.' }) })
+
+export const idempotencyKeyHeader = z
+  .string()
+  .regex(/^("[\x20\x21\x23-\x7e]{1,255}"|[\x21\x23-\x7e]{1,255})$/, 'must be 1 to 255 visible ASCII characters')
+  .transform((key) => key.replace(/^"(.*)"$/, '$1'))
+  .meta({ description: 'Quoted or bare (draft-ietf-httpapi-idempotency-key-header-07). The same key with the same request is the same operation.' })
 
 /** What any route that asks for a key can answer. */
 export const refusals = {

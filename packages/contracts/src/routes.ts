@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { apiKeyInputSchema, apiKeySchema, createdApiKeySchema } from './api-key.ts'
+import { batchRoutes } from './batch-routes.ts'
 import { createMetadataSchema, dryRunSchema } from './create-metadata.ts'
 import { createUserQuerySchema, responseViewParameters } from './create-user-parameters.ts'
 import { idSchema } from './id.ts'
@@ -7,20 +8,11 @@ import { accountTestSchema, integratedAccountInputSchema, integratedAccountPatch
 import { jsonObjectSchema } from './json.ts'
 import { operationPageSchema, operationSchema, operationStatusSchema, retryInputSchema } from './operation.ts'
 import { providerIdSchema } from './provider-ids.ts'
-import { bodyRefusals, idParams, notFound, pageSize, refusals, route, type Route } from './route.ts'
+import { bodyRefusals, idempotencyKeyHeader, idParams, notFound, pageSize, preferHeader, refusals, route, type Route } from './route.ts'
 import { unifiedUserInputSchema, unifiedUserSchema } from './unified-user.ts'
 import { webhookRoutes } from './webhook-routes.ts'
 
 const instant = z.iso.datetime({ offset: true })
-/** Sent with every create and every wait. RFC 7240. */
-const preferHeader = z.object({ prefer: z.string().optional().meta({ description: '`wait=N` holds the answer up to N (60 at most) seconds; `respond-async` does not; `handling=strict` refuses what the provider has no field for.' }) })
-
-const idempotencyKey = z
-  .string()
-  .regex(/^("[\x20\x21\x23-\x7e]{1,255}"|[\x21\x23-\x7e]{1,255})$/, 'must be 1 to 255 visible ASCII characters')
-  .transform((key) => key.replace(/^"(.*)"$/, '$1'))
-  .meta({ description: 'Quoted or bare (draft-ietf-httpapi-idempotency-key-header-07). The same key with the same request is the same operation.' })
-
 /** What a synchronous create answers, by its response format. */
 const createdUserSchema = z.union([unifiedUserSchema, jsonObjectSchema.meta({ description: 'With truto_response_format=raw: the body of the provider as it came.' })])
 
@@ -33,7 +25,7 @@ export const routes = {
     summary: 'Create a user through an integrated account',
     scope: 'provision',
     query: createUserQuerySchema,
-    headers: preferHeader.extend({ 'idempotency-key': idempotencyKey.optional() }),
+    headers: preferHeader.extend({ 'idempotency-key': idempotencyKeyHeader.optional() }),
     body: unifiedUserInputSchema,
     responses: {
       200: { description: 'With dry_run: what would be sent. With Prefer: wait and on_conflict=adopt: the existing user.', schema: z.union([dryRunSchema, createdUserSchema]) },
@@ -69,6 +61,7 @@ export const routes = {
       integrated_account_id: idSchema.optional(),
       status: operationStatusSchema.optional(),
       provider: providerIdSchema.optional(),
+      batch_id: idSchema.optional(),
       reference: z.string().min(1).max(200).optional(),
       created_after: instant.optional().meta({ description: 'Created then or later.' }),
       created_before: instant.optional().meta({ description: 'Created then or earlier.' }),
@@ -231,6 +224,7 @@ export const routes = {
     params: idParams,
     responses: { 204: { description: 'It opens nothing any more.' }, ...refusals, ...notFound },
   }),
+  ...batchRoutes,
   ...webhookRoutes,
 } as const satisfies Record<string, Route>
 

@@ -1,5 +1,7 @@
 import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
 import { createAccounts, type Accounts } from './accounts.ts'
+import { createBatches, type Batches } from './batches.ts'
+import { createColumnMappings, type ColumnMappings } from './column-mappings.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
 import { dispatchEvents } from './dispatch-events.ts'
 import { eraseOperation } from './erase-operation.ts'
@@ -14,6 +16,8 @@ import { createWebhookEndpoints, type WebhookEndpoints } from './webhook-endpoin
 export interface Store {
   accessTokens: AccessTokens
   accounts: Accounts
+  batches: Batches
+  columnMappings: ColumnMappings
   deliveries: Deliveries
   operations: Operations
   tenants: Tenants
@@ -35,18 +39,25 @@ export interface StoreOptions {
 
 export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOptions): Store {
   let hasher: Promise<Hasher> | undefined
+  const batches = createBatches({ redis, keyring, retentionMs })
   const deliveries = createDeliveries({ redis, keyring, retentionMs })
   const operations = createOperations({ redis, keyring, retentionMs, waitReplicas })
   const webhookEndpoints = createWebhookEndpoints({ redis, keyring })
   return {
     accessTokens: createAccessTokens({ redis, keyring }),
     accounts: createAccounts({ redis, keyring }),
+    batches,
+    columnMappings: createColumnMappings({ redis }),
     deliveries,
     operations,
     webhookEndpoints,
     dispatchEvents: (source, now) =>
       dispatchEvents(
-        { redis, endpoints: webhookEndpoints, deliveries, now, readCallback: async ({ accountId, operationId }) => (accountId !== null && operationId !== null ? operations.readCallback(accountId, operationId) : undefined) },
+        { redis, endpoints: webhookEndpoints, deliveries, now, readCallback: async ({ accountId, operationId, batchId }) => {
+            if (accountId !== null && operationId !== null) return operations.readCallback(accountId, operationId)
+            return batchId === undefined ? undefined : batches.readCallback(batchId)
+          },
+        },
         source,
       ),
     tenants: createTenants({ redis }),

@@ -1,8 +1,9 @@
 import type { JsonObject } from '@muster/contracts/json'
-import type { AccountEventData, WebhookEventType } from '@muster/contracts/webhook-event'
+import type { AccountEventData, BatchCounts, BatchEventData, WebhookEventType } from '@muster/contracts/webhook-event'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import { v7 as uuidv7 } from 'uuid'
 import type { AccountRecord } from './accounts.ts'
+import type { BatchRecord } from './batches.ts'
 import type { OperationHead, OperationState } from './operation-record.ts'
 import { isFinished } from './operation-state.ts'
 
@@ -17,6 +18,7 @@ export interface StoredEvent {
   accountId: string | null
   provider: ProviderId | null
   operationId: string | null
+  batchId?: string
   /** The version of the record that it is about. */
   sequence: number
   data: JsonObject
@@ -53,4 +55,25 @@ export function toAccountEvent(before: AccountRecord, record: AccountRecord, ver
   const type = record.status === 'active' ? 'integrated_account.resumed' : 'integrated_account.needs_reauth'
   const data: AccountEventData = { integrated_account_id: record.id, provider: record.provider, status: record.status, status_reason: record.statusReason, links: { self: `/integrated-accounts/${record.id}` } }
   return { id: uuidv7({ msecs: record.updatedAt }), type, at: record.updatedAt, tenantId: record.tenantId, accountId: record.id, provider: record.provider, operationId: null, sequence: version, data: data as JsonObject, hasCallback: false }
+}
+
+/** The end of a batch, and, for those who asked for it, its progress. */
+export function toBatchEvent(before: BatchRecord, record: BatchRecord, counts: BatchCounts, version: number): StoredEvent | undefined {
+  const isEnd = before.finishedAt === null && record.finishedAt !== null
+  if (!isEnd && record.progressAt === before.progressAt) return undefined
+  const self = `/batches/${record.id}`
+  const data: BatchEventData = { batch_id: record.id, status: record.status, status_reason: record.statusReason, reference: record.reference, counts, links: { self, results: `${self}/results` } }
+  return {
+    id: uuidv7({ msecs: record.updatedAt }),
+    type: isEnd ? 'batch.completed' : 'batch.progress',
+    at: record.updatedAt,
+    tenantId: record.tenantId,
+    accountId: null,
+    provider: null,
+    operationId: null,
+    batchId: record.id,
+    sequence: version,
+    data: data as unknown as JsonObject,
+    hasCallback: isEnd && record.hasCallback,
+  }
 }

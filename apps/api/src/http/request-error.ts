@@ -4,6 +4,8 @@ import type { InputProblem } from '@muster/contracts/problem'
 const statuses: Record<ProblemCode, number> = {
   malformed_request: 400,
   malformed_json: 400,
+  malformed_upload: 400,
+  upload_in_progress: 409,
   validation_failed: 422,
   unsupported_media_type: 415,
   payload_too_large: 413,

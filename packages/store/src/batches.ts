@@ -1,0 +1,314 @@
+import type { BatchCounts } from '@muster/contracts/webhook-event'
+import type { ProviderId } from '@muster/contracts/provider-ids'
+import type { BatchFormat, BatchStatus } from '@muster/contracts/batch'
+import type { Keyring } from './keyring.ts'
+import { batchSourceOf, keys } from './keys.ts'
+import { referenceHash } from './operation-index.ts'
+import { defineScript, type Redis } from './redis.ts'
+import { toBatchEvent } from './stored-event.ts'
+import { putRecordScript } from './versioned-record.ts'
+
+const DAY_MS = 86_400_000
+/** An upload that shows no sign of life for so long may be taken up by another request. */
+const UPLOAD_LEASE_MS = 15_000
+
+export interface BatchRecord {
+  id: string
+  tenantId: string
+  reference: string | null
+  requestId: string
+  status: BatchStatus
+  statusReason: string | null
+  format: BatchFormat
+  /** The client's own columns, of CSV. */
+  columns: string[] | null
+  /** Every account that a row names, in the order of their first rows. */
+  accounts: { id: string; provider: ProviderId }[]
+  onInvalid: 'continue' | 'reject_all'
+  maxFailures: number | null
+  /** From 0 to 1, of the rows that have ended. */
+  maxFailureRate: number | null
+  /** What had failed and ended when it was last resumed: the brake counts from there. */
+  brakeFrom: { failed: number; ended: number }
+  /** What is to be done to its operations, and how far it has come: the next chunk. */
+  work: { kind: 'cancel' | 'retry'; nextChunk: number; expiresAt: number } | null
+  /** Failed rows that could not be run again, since their secrets were erased with their end. */
+  retrySkipped: number
+  /** How many had ended when, for the rate; the latest last. */
+  samples: { at: number; ended: number }[]
+  progressAt: number
+  hasCallback: boolean
+  createdAt: number
+  updatedAt: number
+  /** When the last row had come in. */
+  uploadedAt: number | null
+  finishedAt: number | null
+}
+
+/** What is committed of the upload. */
+export interface UploadProgress {
+  rows: number
+  rejected: number
+  chunks: number
+  /** Over all rows so far: another upload under the same key must have the same ones. */
+  digest: string
+}
+
+/** One row as it is kept for the results. `account` is a position in the batch's accounts; null: rejected. */
+export interface BatchRow {
+  row: number
+  line: number | null
+  account: number | null
+  problems?: { pointer: string; code: string; detail: string }[]
+  reference?: string | null
+  columns?: Record<string, string>
+}
+
+export interface BatchPart {
+  accountId: string
+  provider: ProviderId
+  queued: number
+  running: number
+  retrying: number
+  succeeded: number
+  failed: number
+  canceled: number
+  expired: number
+  changes: number
+  isPaused: boolean
+}
+
+export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
+
+const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const
+
+export function sumParts(parts: readonly BatchPart[], { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>): BatchCounts {
+  const counts = Object.fromEntries(statuses.map((status) => [status, parts.reduce((sum, part) => sum + part[status], 0)])) as Record<(typeof statuses)[number], number>
+  return { total: rows, rejected, ...counts }
+}
+export const openOf = (counts: Pick<BatchCounts, 'queued' | 'running' | 'retrying'>): number => counts.queued + counts.running + counts.retrying
+export const endedOf = (counts: Pick<BatchCounts, 'succeeded' | 'failed' | 'canceled' | 'expired'>): number => counts.succeeded + counts.failed + counts.canceled + counts.expired
+
+/**
+ * KEYS batch, chunk, references
+ * ARGV chunk number, rows so far, rejected so far, digest, blob, then pairs of reference and row
+ * Only the next chunk is taken, so that two requests that upload the same batch cannot both count a row.
+ */
+const commitScript = defineScript(`
+if tonumber(redis.call('HGET', KEYS[1], 'chunks') or '-1') ~= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[5])
+redis.call('HSET', KEYS[1], 'chunks', ARGV[1] + 1, 'rows', ARGV[2], 'rejected', ARGV[3], 'digest', ARGV[4])
+for index = 6, #ARGV, 2 do
+  local before = redis.call('HGET', KEYS[3], ARGV[index])
+  redis.call('HSET', KEYS[3], ARGV[index], before and (before .. ',' .. ARGV[index + 1]) or ARGV[index + 1])
+end
+return 1
+`)
+
+const boundTo = (batchId: string): string => `batch:${batchId}:credentials`
+const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
+
+export type Batches = ReturnType<typeof createBatches>
+
+export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; keyring: Keyring; retentionMs: number }) {
+  async function readVersioned(batchId: string): Promise<{ record: BatchRecord; version: string } | undefined> {
+    const [record, version] = await redis.hmget(keys.batch(batchId), 'record', 'version')
+    return record && version ? { record: JSON.parse(record) as BatchRecord, version } : undefined
+  }
+
+  async function readParts(record: Pick<BatchRecord, 'id' | 'accounts'>): Promise<BatchPart[]> {
+    const pipeline = redis.pipeline()
+    for (const { id } of record.accounts) pipeline.hgetall(keys.batchPart(id, record.id))
+    const rows = (await pipeline.exec()) ?? []
+    return record.accounts.map(({ id, provider }, index) => {
+      const fields = (rows[index]?.[1] ?? {}) as Record<string, string>
+      const counts = Object.fromEntries([...statuses, 'changes' as const].map((name) => [name, Number(fields[name] ?? 0)])) as Record<(typeof statuses)[number] | 'changes', number>
+      return { accountId: id, provider, ...counts, isPaused: fields.paused === '1' }
+    })
+  }
+
+  async function readProgress(batchId: string): Promise<UploadProgress> {
+    const [rows, rejected, chunks, digest] = await redis.hmget(keys.batch(batchId), 'rows', 'rejected', 'chunks', 'digest')
+    return { rows: Number(rows ?? 0), rejected: Number(rejected ?? 0), chunks: Number(chunks ?? 0), digest: digest ?? '' }
+  }
+
+  /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
+  async function update(batchId: string, change: (record: BatchRecord) => BatchRecord | undefined): Promise<BatchRecord | undefined> {
+    for (;;) {
+      const present = await readVersioned(batchId)
+      if (!present) return undefined
+      const next = change(present.record)
+      if (!next) return present.record
+      const [parts, progress] = await Promise.all([readParts(next), readProgress(batchId)])
+      const event = toBatchEvent(present.record, next, sumParts(parts, progress), Number(present.version) + 1)
+      const written = await putRecordScript(redis, [keys.batch(batchId), keys.eventOutbox(batchSourceOf(batchId))], [present.version, JSON.stringify(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0])
+      if (written !== null) return next
+    }
+  }
+
+  async function readChunk(batchId: string, chunk: number): Promise<BatchRow[]> {
+    const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
+    return sealed ? (keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]) : []
+  }
+
+  return {
+    readParts,
+    readProgress,
+    readChunk,
+    update,
+    read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
+
+    /** @param lifetimeMs of the idempotency entry: it outlives the batch. */
+    async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string; idempotencyHash: string | null }): Promise<void> {
+      await redis
+        .multi()
+        .zadd(keys.tenantBatches(record.tenantId), 0, record.id)
+        .zadd(keys.tenantOperations(record.tenantId), 0, record.id)
+        .sadd(keys.tenantOpenBatches(record.tenantId), record.id)
+        .sadd(keys.openBatches, record.id)
+        .hset(keys.batch(record.id), 'chunks', 0, 'rows', 0, 'rejected', 0, 'digest', '', 'fingerprint', options.fingerprint)
+        .exec()
+      const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, boundTo(record.id))
+      await putRecordScript(redis, [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))], ['', JSON.stringify(record), sealed, '', 0])
+      if (options.idempotencyHash !== null) await redis.set(keys.batchIdempotency(record.tenantId, options.idempotencyHash), record.id, 'PX', 30 * DAY_MS + retentionMs)
+    },
+
+    readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
+    findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> => redis.get(keys.batchIdempotency(tenantId, keyHash)),
+
+    /** Unwritten again: nothing of it was accepted. */
+    async remove(record: BatchRecord, idempotencyHash: string | null): Promise<void> {
+      await redis
+        .multi()
+        .zrem(keys.tenantBatches(record.tenantId), record.id)
+        .zrem(keys.tenantOperations(record.tenantId), record.id)
+        .srem(keys.tenantOpenBatches(record.tenantId), record.id)
+        .srem(keys.openBatches, record.id)
+        .del(keys.batch(record.id), keys.batchUpload(record.id))
+        .exec()
+      if (idempotencyHash !== null) await redis.del(keys.batchIdempotency(record.tenantId, idempotencyHash))
+    },
+
+    async readCallback(batchId: string): Promise<string | undefined> {
+      const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')
+      return sealed ? (keyring.open(sealed, boundTo(batchId)) as { callbackUrl: string }).callbackUrl : undefined
+    },
+
+    /** Ids of a page, newest first, older than `before`. */
+    listIds: (tenantId: string, before: string | null, count: number): Promise<string[]> => redis.zrevrangebylex(keys.tenantBatches(tenantId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
+    listOpenIds: (): Promise<string[]> => redis.smembers(keys.openBatches),
+    listOpenIdsOf: (tenantId: string): Promise<string[]> => redis.smembers(keys.tenantOpenBatches(tenantId)),
+
+    /** Before the first row of it is accepted, so that its operations can be found, and its lane fed. */
+    async addAccount(batchId: string, account: { id: string; provider: ProviderId }, now: number): Promise<BatchRecord | undefined> {
+      await redis.zadd(keys.accountBatches(account.id), 'NX', now, batchId)
+      return update(batchId, (record) => (record.accounts.some(({ id }) => id === account.id) ? undefined : { ...record, accounts: [...record.accounts, account], updatedAt: now }))
+    },
+
+    /** Resolves with false when another request has committed it. */
+    async commitChunk(batchId: string, chunk: number, rows: readonly BatchRow[], progress: Omit<UploadProgress, 'chunks'>): Promise<boolean> {
+      const references = rows.flatMap(({ row, account, reference }) => (account !== null && reference ? [referenceHash(reference), row] : []))
+      const written = await commitScript(
+        redis,
+        [keys.batch(batchId), keys.batchChunk(batchId, chunk), keys.batchReferences(batchId)],
+        [chunk, progress.rows, progress.rejected, progress.digest, keyring.seal(rows, chunkBoundTo(batchId, chunk)), ...references],
+      )
+      return written === 1
+    },
+
+    /** A person's cells leave the chunk that holds them. */
+    async eraseRow(batchId: string, row: number, chunkSize: number): Promise<void> {
+      const chunk = Math.floor((row - 1) / chunkSize)
+      const rows = await readChunk(batchId, chunk)
+      if (rows.length === 0) return
+      const erased = rows.map((kept) => (kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept))
+      await redis.set(keys.batchChunk(batchId, chunk), keyring.seal(erased, chunkBoundTo(batchId, chunk)), 'KEEPTTL')
+    },
+
+    /** One request at a time uploads rows. Resolves with false while another does. */
+    async takeUpload(batchId: string, holder: string): Promise<boolean> {
+      if ((await redis.set(keys.batchUpload(batchId), holder, 'PX', UPLOAD_LEASE_MS, 'NX')) === 'OK') return true
+      if ((await redis.get(keys.batchUpload(batchId))) !== holder) return false
+      await redis.pexpire(keys.batchUpload(batchId), UPLOAD_LEASE_MS)
+      return true
+    },
+    async releaseUpload(batchId: string, holder: string): Promise<void> {
+      if ((await redis.get(keys.batchUpload(batchId))) === holder) await redis.del(keys.batchUpload(batchId))
+    },
+    isUploading: async (batchId: string): Promise<boolean> => (await redis.exists(keys.batchUpload(batchId))) === 1,
+
+    async setPaused(record: Pick<BatchRecord, 'id' | 'accounts'>, isPaused: boolean): Promise<void> {
+      const pipeline = redis.pipeline()
+      for (const { id } of record.accounts) {
+        if (isPaused) pipeline.hset(keys.batchPart(id, record.id), 'paused', 1)
+        else pipeline.hdel(keys.batchPart(id, record.id), 'paused')
+      }
+      await pipeline.exec()
+    },
+    isPaused: async (accountId: string, batchId: string): Promise<boolean> => (await redis.hget(keys.batchPart(accountId, batchId), 'paused')) === '1',
+
+    /** What the lane of the account may be given now: the oldest batch first, in order of rows. */
+    async readBacklog(accountId: string, now: number, limit: number): Promise<{ batchId: string; entry: string }[]> {
+      const found: { batchId: string; entry: string }[] = []
+      for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
+        if (found.length >= limit) break
+        const [paused, entries] = await Promise.all([redis.hget(keys.batchPart(accountId, batchId), 'paused'), redis.zrangebyscore(keys.batchOutbox(accountId, batchId), '-inf', now, 'LIMIT', 0, limit - found.length)])
+        if (paused !== '1') found.push(...entries.map((entry) => ({ batchId, entry })))
+      }
+      return found
+    },
+    /** When the first of those that have to wait for their time may start; null when there is none. */
+    async nextBacklogAt(accountId: string): Promise<number | null> {
+      let next: number | null = null
+      for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
+        if ((await redis.hget(keys.batchPart(accountId, batchId), 'paused')) === '1') continue
+        const [, score] = await redis.zrange(keys.batchOutbox(accountId, batchId), '0', '0', 'WITHSCORES')
+        if (score !== undefined) next = Math.min(next ?? Infinity, Number(score))
+      }
+      return next
+    },
+    async clearBacklog(accountId: string, given: readonly { batchId: string; entry: string }[]): Promise<void> {
+      const pipeline = redis.pipeline()
+      for (const { batchId, entry } of given) pipeline.zrem(keys.batchOutbox(accountId, batchId), entry)
+      await pipeline.exec()
+    },
+    /** A job that its lane had been given already goes back, while its batch is paused. */
+    async park(accountId: string, batchId: string, jobId: string, score: number): Promise<void> {
+      await redis.zadd(keys.batchOutbox(accountId, batchId), score, `+${jobId}`)
+    },
+
+    /** It has come to an end: what is kept of it leaves with its last operations. */
+    async close(record: BatchRecord): Promise<void> {
+      const { chunks } = await readProgress(record.id)
+      const lifetimeMs = retentionMs + DAY_MS
+      const pipeline = redis.pipeline()
+      for (const key of keysOf(record, chunks)) pipeline.pexpire(key, lifetimeMs)
+      for (const { id } of record.accounts) pipeline.zrem(keys.accountBatches(id), record.id).del(keys.batchOutbox(id, record.id))
+      pipeline.srem(keys.tenantOpenBatches(record.tenantId), record.id).srem(keys.openBatches, record.id)
+      await pipeline.exec()
+    },
+    /** It goes on: failed rows are run again. */
+    async reopen(record: BatchRecord, now: number): Promise<void> {
+      const { chunks } = await readProgress(record.id)
+      const pipeline = redis.pipeline()
+      for (const key of keysOf(record, chunks)) pipeline.persist(key)
+      for (const { id } of record.accounts) pipeline.zadd(keys.accountBatches(id), 'NX', now, record.id)
+      pipeline.sadd(keys.tenantOpenBatches(record.tenantId), record.id).sadd(keys.openBatches, record.id)
+      await pipeline.exec()
+    },
+
+    /** Takes those that have left out of the tenant's list. */
+    async trimIndex(tenantId: string): Promise<void> {
+      const ids = await redis.zrange(keys.tenantBatches(tenantId), '0', '-1')
+      const pipeline = redis.pipeline()
+      for (const id of ids) pipeline.exists(keys.batch(id))
+      const present = (await pipeline.exec()) ?? []
+      const gone = ids.filter((_, index) => present[index]?.[1] === 0)
+      if (gone.length > 0) await redis.zrem(keys.tenantBatches(tenantId), ...gone)
+    },
+  }
+}
+
+function keysOf(record: BatchRecord, chunks: number): string[] {
+  return [keys.batch(record.id), keys.batchReferences(record.id), ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)), ...record.accounts.map(({ id }) => keys.batchPart(id, record.id))]
+}
