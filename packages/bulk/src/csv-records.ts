@@ -80,8 +80,12 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
         }
         line++
         if (place === 'quoted') continue
-        keep(bytes.subarray(start, index))
-        records.push(...take(false))
+        // An upload may be a hundred million empty lines.
+        if (index === start && length === 0) recordLine = line
+        else {
+          keep(bytes.subarray(start, index))
+          records.push(...take(false))
+        }
         start = index + 1
       }
       // A copy, since a source may use its buffer again.

@@ -13,27 +13,35 @@ export const isSoundText = (text: string): boolean => !/[\0\p{Surrogate}]/u.test
 /** RFC 6901 section 3. */
 export const escapePointer = (segment: string): string => segment.replaceAll('~', '~0').replaceAll('/', '~1')
 
-/** What a schema cannot see or does not survive. Iterative, since JSON.parse gives back any depth. */
+/** What a schema cannot see or does not survive. Pointers are made only where something is wrong: this runs over every value of every row. */
 export function checkValue(value: unknown): InputProblem[] {
   const problems: InputProblem[] = []
-  const pending: { value: unknown; pointer: string; depth: number }[] = [{ value, pointer: '', depth: 0 }]
+  const path: string[] = []
+  const pointer = (): string => path.map((segment) => `/${escapePointer(segment)}`).join('')
   let seen = 0
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const { pointer, depth } = next
-    if (typeof next.value === 'string' && !isSoundText(next.value)) problems.push(unsoundText(pointer))
-    if (typeof next.value !== 'object' || next.value === null) continue
-    if (depth >= MAX_DEPTH) return [{ pointer, code: 'too_deep', detail: `The row nests deeper than ${MAX_DEPTH} levels.` }]
-    const entries = Object.entries(next.value)
-    seen += entries.length
-    if (seen > MAX_VALUES) return [{ pointer, code: 'too_many', detail: `The row holds more than ${MAX_VALUES} values.` }]
-    for (const [key, inner] of entries) {
-      const at = `${pointer}/${escapePointer(key)}`
-      if (isForbiddenName(key)) problems.push({ pointer: at, code: 'forbidden_name', detail: 'This name is not allowed.' })
-      else if (!isSoundText(key)) problems.push(unsoundText(at))
-      else pending.push({ value: inner, pointer: at, depth: depth + 1 })
+
+  /** Recursive only as deep as is allowed. Gives what ends the check. */
+  function visit(inner: unknown): InputProblem | undefined {
+    if (typeof inner === 'string' && !isSoundText(inner)) problems.push(unsoundText(pointer()))
+    if (typeof inner !== 'object' || inner === null) return undefined
+    if (path.length >= MAX_DEPTH) return { pointer: pointer(), code: 'too_deep', detail: `The row nests deeper than ${MAX_DEPTH} levels.` }
+    for (const key of Object.keys(inner)) {
+      seen++
+      if (seen > MAX_VALUES) return { pointer: pointer(), code: 'too_many', detail: `The row holds more than ${MAX_VALUES} values.` }
+      path.push(key)
+      if (isForbiddenName(key)) problems.push({ pointer: pointer(), code: 'forbidden_name', detail: 'This name is not allowed.' })
+      else if (!isSoundText(key)) problems.push(unsoundText(pointer()))
+      else {
+        const end = visit((inner as Record<string, unknown>)[key])
+        if (end !== undefined) return end
+      }
+      path.pop()
     }
+    return undefined
   }
-  return problems
+
+  const end = visit(value)
+  return end === undefined ? problems : [end]
 }
 
 export const unsoundText = (pointer: string): InputProblem => ({ pointer, code: 'invalid_text', detail: 'The text holds a NUL or half of a surrogate pair.' })
