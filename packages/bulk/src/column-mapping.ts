@@ -22,8 +22,8 @@ export function mapColumns(cells: readonly string[], mapping: Readonly<Record<st
     throw new UploadError(code, detail, line)
   }
   if (headers.every((header) => header === '')) refuse('no_header', 'The first line must name the columns.')
-  const repeated = headers.filter((header, index) => header !== '' && headers.findIndex((other) => toName(other) === toName(header)) < index)
-  if (repeated.length > 0) refuse('duplicate_headers', `These headers stand more than once: ${list(repeated.map(quote))}.`)
+  const repeated = findRepeated(headers)
+  if (repeated.length > 0) refuse('duplicate_headers', `These headers stand more than once: ${list(repeated, quote)}.`)
   const mapped = new Map(Object.entries(mapping).map(([header, target]) => [toName(header), target.trim()]))
   const found = headers.map((header) => {
     if (isForbiddenName(header.toLowerCase())) return 'forbidden'
@@ -34,9 +34,9 @@ export function mapColumns(cells: readonly string[], mapping: Readonly<Record<st
     const fault = found[index]
     return typeof fault === 'string' && fault !== 'unknown' ? [`${quote(header)} ${faults[fault]}`] : []
   })
-  if (invalid.length > 0) refuse('invalid_headers', `${list(invalid)}.`)
+  if (invalid.length > 0) refuse('invalid_headers', `${list(invalid, String)}.`)
   const unknown = headers.flatMap((header, index) => (found[index] === 'unknown' ? [{ header, name: mapped.get(toName(header)) ?? header, index }] : []))
-  if (unknown.length > 0) refuse('unknown_headers', `These headers are unknown (map one to nothing to ignore it): ${list(unknown.map(withHint))}.`)
+  if (unknown.length > 0) refuse('unknown_headers', `These headers are unknown (map one to nothing to ignore it): ${list(unknown, withHint)}.`)
   const targets = found.map((target) => (typeof target === 'string' ? undefined : target))
   const conflict = findConflict(headers, targets)
   if (conflict !== undefined) refuse('conflicting_headers', `The columns ${quote(conflict[0])} and ${quote(conflict[1])} fill the same place.`)
@@ -45,7 +45,18 @@ export function mapColumns(cells: readonly string[], mapping: Readonly<Record<st
 
 const quote = (text: string): string => JSON.stringify(text.slice(0, 100))
 
-const list = (entries: string[]): string => entries.slice(0, MAX_LISTED).join(', ') + (entries.length > MAX_LISTED ? ` and ${entries.length - MAX_LISTED} more` : '')
+/** Shows only what is listed: a hint for each of ten thousand headers would take a minute. */
+const list = <T>(entries: T[], show: (entry: T) => string): string => entries.slice(0, MAX_LISTED).map(show).join(', ') + (entries.length > MAX_LISTED ? ` and ${entries.length - MAX_LISTED} more` : '')
+
+function findRepeated(headers: string[]): string[] {
+  const seen = new Set<string>()
+  return headers.filter((header) => {
+    const name = toName(header)
+    const isRepeated = name !== '' && seen.has(name)
+    seen.add(name)
+    return isRepeated
+  })
+}
 
 function withHint({ header, name, index }: { header: string; name: string; index: number }): string {
   if (header === '') return `column ${index + 1} without a name`
@@ -104,7 +115,7 @@ export function toMappedItem({ targets }: ColumnMapping, cells: readonly string[
     const pointer = (): string => target.path.map((segment) => `/${escapePointer(String(segment))}`).join('')
     const converted = convert(cell, target.kind)
     if (!isSoundText(cell)) problems.push(unsoundText(pointer()))
-    else if (converted === 'invalid') problems.push({ pointer: pointer(), ...wrong[target.kind] })
+    else if (converted !== undefined && 'detail' in converted) problems.push({ pointer: pointer(), ...converted })
     else if (converted !== undefined) place(value, target.path, converted.value, lists)
   }
   // Inner lists were noted after the outer ones, whose entries do not change places before.
@@ -112,24 +123,22 @@ export function toMappedItem({ targets }: ColumnMapping, cells: readonly string[
   return { value, problems }
 }
 
-const wrong: Record<CellKind, { code: string; detail: string }> = {
-  text: { code: 'invalid_text', detail: 'This must be text.' },
+const wrong = {
   integer: { code: 'invalid_integer', detail: 'This must be a whole number.' },
   boolean: { code: 'invalid_boolean', detail: 'This must be true or false, yes or no, 1 or 0.' },
-  list: { code: 'invalid_list', detail: 'This must be values with semicolons between them.' },
 }
 
 const booleans: Readonly<Record<string, boolean>> = { true: true, yes: true, 1: true, false: false, no: false, 0: false }
 
 /** undefined for a cell that is empty but for spaces, where spaces mean nothing. */
-function convert(cell: string, kind: CellKind): { value: unknown } | 'invalid' | undefined {
+function convert(cell: string, kind: CellKind): { value: unknown } | { code: string; detail: string } | undefined {
   if (kind === 'text') return { value: cell }
   const text = cell.trim()
   if (text === '') return undefined
-  if (kind === 'integer') return /^[+-]?\d{1,15}$/.test(text) ? { value: Number(text) } : 'invalid'
+  if (kind === 'integer') return /^[+-]?\d{1,15}$/.test(text) ? { value: Number(text) } : wrong.integer
   if (kind === 'list') return { value: text.split(';').map((entry) => entry.trim()).filter(Boolean) }
   const name = text.toLowerCase()
-  return Object.hasOwn(booleans, name) ? { value: booleans[name] } : 'invalid'
+  return Object.hasOwn(booleans, name) ? { value: booleans[name] } : wrong.boolean
 }
 
 /** Names were checked by mapColumns, so none of them reaches a prototype. */

@@ -88,7 +88,7 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
         }
         start = index + 1
       }
-      // A copy, since a source may use its buffer again.
+      // A copy, so that the little that is left does not hold the whole piece.
       if (start < bytes.length) keep(Buffer.from(bytes.subarray(start)))
       return records
     },

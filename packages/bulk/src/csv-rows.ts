@@ -27,8 +27,8 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): 
   function toRow({ fault, line }: CsvRecord, cells: string[] | undefined, { headers, targets }: ColumnMapping): Row {
     number = nextNumber(number, maxRows, line)
     const echoed = Object.fromEntries((cells ?? []).slice(0, headers.length).map((cell, index) => [headers[index] ?? '', cell]))
-    const bad = (code: string, detail: string): Row => ({ number, line, value: undefined, columns: echoed, problems: [rowProblem(code, detail)] })
-    if (fault === 'too_large') return { ...bad('', ''), problems: [rowTooLarge(maxRowBytes)] }
+    const bad = (...problem: Parameters<typeof rowProblem>): Row => ({ number, line, value: undefined, columns: echoed, problems: [rowProblem(...problem)] })
+    if (fault === 'too_large') return { number, line, value: undefined, columns: echoed, problems: [rowTooLarge(maxRowBytes)] }
     if (fault === 'open_quote') return bad('unclosed_quote', 'A quoted cell of this row is not closed before the end of the upload.')
     if (fault === 'stray_quote' || cells === undefined) return bad('stray_quote', 'A quote stands inside a cell that is not quoted, or text follows a closing quote.')
     if (cells.length !== headers.length) return bad('wrong_column_count', `The row has ${cells.length} cells, the header ${headers.length}.`)

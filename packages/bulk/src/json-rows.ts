@@ -167,7 +167,7 @@ export function createJsonReader({ maxRows, maxRowBytes }: RowLimits): RowReader
     tokenizer.write(bytes)
     keep(bytes.subarray(itemFrom))
     writtenBytes += bytes.length
-    if (writtenBytes - lastTokenAt > MAX_TOKEN_BYTES) failure ??= new UploadError('value_too_large', `The document holds a single value of more than ${MAX_TOKEN_BYTES} bytes.`, line)
+    if (writtenBytes - lastTokenAt > MAX_TOKEN_BYTES) failure ??= new UploadError('value_too_large', `The document holds a single value, or blank space, of more than ${MAX_TOKEN_BYTES} bytes.`, line)
   }
 
   function* flush(): Generator<Row> {
@@ -179,7 +179,7 @@ export function createJsonReader({ maxRows, maxRowBytes }: RowLimits): RowReader
 
   return {
     *write(bytes) {
-      // The parts of an item outlive this call, and a source may use its buffer again.
+      // The parts of an item outlive this call, and what they are parts of is not ours.
       const own = Buffer.from(bytes)
       for (let start = 0; start < own.length; ) {
         const newline = own.indexOf(NEWLINE, start)
@@ -190,8 +190,9 @@ export function createJsonReader({ maxRows, maxRowBytes }: RowLimits): RowReader
         start = end
       }
     },
-    *end() {
+    end() {
       if (expected !== 'nothing') throw new UploadError('ended_early', 'The document ends before it is complete.', line)
+      return []
     },
   }
 }

@@ -1,6 +1,25 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import { UploadError } from './upload-error.ts'
 
+/** What can be wrong with one row before a schema sees it. */
+export const rowProblemCodes = [
+  'row_too_large',
+  'malformed_json',
+  'wrong_column_count',
+  'stray_quote',
+  'unclosed_quote',
+  'not_an_object',
+  'unknown_field',
+  'field_beside_user',
+  'invalid_integer',
+  'invalid_boolean',
+  'invalid_text',
+  'forbidden_name',
+  'too_deep',
+  'too_many',
+] as const
+export type RowProblemCode = (typeof rowProblemCodes)[number]
+
 export interface Row {
   /** 1-based, among the data rows or items. */
   number: number
@@ -24,7 +43,7 @@ export interface RowReader {
   end(): Iterable<Row>
 }
 
-export const rowProblem = (code: string, detail: string): InputProblem => ({ pointer: '', code, detail })
+export const rowProblem = (code: RowProblemCode, detail: string): InputProblem => ({ pointer: '', code, detail })
 
 export const rowTooLarge = (maxRowBytes: number): InputProblem => rowProblem('row_too_large', `The row is longer than ${maxRowBytes} bytes.`)
 

@@ -77,14 +77,14 @@ function createUtf8Check(): Utf8Check {
       if (isStart) {
         refuseUtf16(whole)
         if (whole.length < 3) {
-          rest = whole
+          rest = Buffer.from(whole)
           return
         }
         isStart = false
         if (hasMark(whole)) whole = whole.subarray(3)
       }
       const end = whole.length - incompleteBytes(whole)
-      // A copy, since a source may use its buffer again.
+      // A copy, so that the little that is left does not hold the whole piece.
       rest = Buffer.from(whole.subarray(end))
       yield* check(whole.subarray(0, end))
     },
