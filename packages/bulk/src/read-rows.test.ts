@@ -124,6 +124,7 @@ describe('JSON', () => {
     ['a cut in an item', '{"items":[{},\n{"first_na', 'ended_early', 2, 1],
     ['a cut behind the items', '{"items":[{}]\n', 'ended_early', 2, 1],
     ['a comma too many', '{"items":[{},\n]}', 'malformed_json', 2, 1],
+    ['a comma too many behind items of the same line', '{"items":[{},{},]}', 'malformed_json', 1, 2],
     ['a comma too few', '{"items":[{}\n{}]}', 'malformed_json', 2, 1],
     ['an item that is not closed right', '{"items":[{},\n{"a":]}', 'malformed_json', 2, 1],
     ['a word that is none', '{"items":[{},\n\n{"a":tru}]}', 'malformed_json', 3, 1],
@@ -182,6 +183,7 @@ describe('any format', () => {
     expect((await read(packed.subarray(0, packed.length / 2), open)).error?.code).toBe('ended_early')
     expect((await read(packed.subarray(0, packed.length - 4), open)).error?.code).toBe('ended_early')
     expect((await read('', open)).error?.code).toBe('ended_early')
+    await expect(readRows(Readable.from([]), open).next()).rejects.toMatchObject({ code: 'ended_early' })
     const damaged = Buffer.from(packed)
     damaged.fill(0xff, 20, 40)
     expect((await read(damaged, open)).error?.code).toBe('corrupt_gzip')
@@ -233,8 +235,8 @@ describe('any format', () => {
 
   test.each(formats)('%s: the rows are the same however the bytes are cut', async (format) => {
     await fc.assert(
-      fc.asyncProperty(documents[format], fc.array(fc.nat(), { maxLength: 12 }), fc.constantFrom(30, 65_536), async (document, cuts, maxRowBytes) => {
-        const options = { format, maxRowBytes }
+      fc.asyncProperty(documents[format], fc.array(fc.nat(), { maxLength: 12 }), fc.constantFrom(30, 65_536), fc.constantFrom(40, 1e6), async (document, cuts, maxRowBytes, maxBytes) => {
+        const options = { format, maxRowBytes, maxBytes }
         expect(await read(document, options, cuts)).toEqual(await read(document, options))
       }),
       { numRuns: 300 },

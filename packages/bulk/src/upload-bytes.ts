@@ -30,22 +30,15 @@ export async function* readBytes(source: AsyncIterable<Uint8Array>, { isGzip, ma
 async function* inflate(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const gunzip = createGunzip()
   const input = Readable.from(source, { objectMode: false })
-  let sourceError: unknown
-  input.once('error', (error) => {
-    sourceError = error
-  })
-  // An error of either side destroys the other; it reaches the loop below as an error of the gunzip.
+  // An error of the source destroys the gunzip with it, and so reaches the loop below as it is.
   pipeline(input, gunzip, () => {})
   try {
     for await (const chunk of gunzip as AsyncIterable<Buffer>) yield chunk
   } catch (error) {
-    if (sourceError !== undefined) throw sourceError
     if (codeOf(error) === 'Z_BUF_ERROR') throw new UploadError('ended_early', 'The gzip data ends before it is complete.', null, { cause: error })
     if (codeOf(error)?.startsWith('Z_')) throw new UploadError('corrupt_gzip', 'The upload is no gzip data, or it is damaged.', null, { cause: error })
     throw error
   }
-  // zlib takes nothing at all for a complete file.
-  if (gunzip.bytesWritten === 0) throw new UploadError('ended_early', 'The gzip data ends before it is complete.')
 }
 
 const codeOf = (error: unknown): string | undefined => (error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined)
