@@ -191,7 +191,7 @@ describe('any format', () => {
   })
 
   test('a gzip bomb ends at the cap, long before it is unpacked', async () => {
-    const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024, 'x\n'), { level: 9 })
+    const bomb = gzipSync(Buffer.alloc(60 * 1024 * 1024, 'username\n'), { level: 1 })
     let taken = 0
     const source = async function* (): AsyncGenerator<Buffer> {
       for (let start = 0; start < bomb.length; start += 1024) {
@@ -200,7 +200,7 @@ describe('any format', () => {
       }
     }
     await expect(async () => {
-      for await (const row of readRows(source(), { format: 'csv', mapping: { x: 'username' }, isGzip: true, maxBytes: 1024 * 1024, maxRows: 1e9 })) void row
+      for await (const row of readRows(source(), { format: 'csv', isGzip: true, maxBytes: 512 * 1024 })) void row
     }).rejects.toMatchObject({ code: 'too_many_bytes' })
     expect(taken).toBeLessThan(bomb.length / 2)
   })
