@@ -54,8 +54,9 @@ test('the imports of this repository are read at all', () => {
 
 describe('who may import whom', () => {
   const middle = ['@muster/contracts']
-  const every = ['contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks'].map((name) => `@muster/${name}`)
+  const every = ['bulk', 'contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks'].map((name) => `@muster/${name}`)
   const allowed: Record<string, string[]> = {
+    'packages/bulk': middle,
     'packages/contracts': [],
     'packages/egress': middle,
     'packages/lanes': middle,

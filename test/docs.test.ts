@@ -100,7 +100,7 @@ describe('the other pages', () => {
   })
 
   test('ARCHITECTURE.md says who may import whom, as the manifests do', () => {
-    const packages = ['contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks']
+    const packages = ['bulk', 'contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks']
     const rows = new Map(tableRows('ARCHITECTURE.md').map(([folder = '', , imports = '']) => [uncode(folder), imports]))
     for (const folder of [...packages.map((name) => `packages/${name}`), 'apps/api', 'apps/worker', 'apps/simulator']) {
       const manifest = JSON.parse(read(`${folder}/package.json`)) as { dependencies?: Record<string, string> }

@@ -1,0 +1,95 @@
+import { unifiedUserInputSchema } from '@muster/contracts/unified-user'
+import type { z } from 'zod'
+import { itemOptions, userFields } from './item.ts'
+import { isForbiddenName } from './value-check.ts'
+
+const MAX_INDEX = 99
+const MAX_DEPTH = 10
+
+export type CellKind = 'text' | 'integer' | 'boolean' | 'list'
+export type Target = { path: (string | number)[]; kind: CellKind }
+export type TargetFault = 'unknown' | 'forbidden' | 'too_deep' | 'index_too_large'
+
+/** The short names that clients write for what they mean in nine of ten files. */
+export const shorthands: Readonly<Record<string, string>> = {
+  email: 'emails[0].email',
+  phone: 'phones[0].number',
+  role: 'roles[0].name',
+  role_id: 'roles[0].id',
+  group_id: 'groups[0].id',
+  group_name: 'groups[0].name',
+  language: 'languages[0]',
+}
+
+const optionKinds: Readonly<Record<string, CellKind>> = { truto_ignore_remote_data: 'boolean', truto_exclude_fields: 'list' }
+
+/** Members with any name; an option here is one column for each of its keys. */
+const freeObjects = new Set(['remote_data', 'remote_query'])
+
+/** "First Name", "first-name" and "FIRST_NAME" are one name. */
+export const toName = (header: string): string => header.trim().toLowerCase().replaceAll(/[\s-]/g, '_')
+
+/** Where a cell under this name goes in the item. */
+export function toTarget(written: string): Target | TargetFault {
+  const segments = toSegments(Object.hasOwn(shorthands, toName(written)) ? (shorthands[toName(written)] ?? '') : written.trim())
+  if (segments === undefined) return 'unknown'
+  if (segments.some((segment) => typeof segment === 'string' && isForbiddenName(segment.trim().toLowerCase()))) return 'forbidden'
+  if (segments.some((segment) => typeof segment === 'number' && segment > MAX_INDEX)) return 'index_too_large'
+  if (segments.length > MAX_DEPTH) return 'too_deep'
+  const [first, ...rest] = segments
+  const name = toName(String(first))
+  if (freeObjects.has(name)) {
+    // Names inside are the provider's, whose case matters.
+    return typeof rest[0] === 'string' ? { path: [...(userFields.has(name) ? ['user'] : []), name, ...rest], kind: 'text' } : 'unknown'
+  }
+  if (itemOptions.has(name)) return rest.length === 0 ? { path: [name], kind: optionKinds[name] ?? 'text' } : 'unknown'
+  if (!userFields.has(name)) return 'unknown'
+  const path = segments.map((segment) => (typeof segment === 'string' ? toName(segment) : segment))
+  const kind = kindAt(unifiedUserInputSchema, path)
+  return kind === undefined ? 'unknown' : { path: ['user', ...path], kind }
+}
+
+/** Every name that could be meant, for hints. */
+export function knownNames(): string[] {
+  return [...Object.keys(shorthands), ...[...itemOptions].filter((name) => !freeObjects.has(name)), ...leavesOf(unifiedUserInputSchema, '')]
+}
+
+/** `a.b[0].c` as its segments; undefined where it is not written so. */
+function toSegments(path: string): (string | number)[] | undefined {
+  const segments: (string | number)[] = []
+  for (const part of path.split('.')) {
+    const match = /^([^[\]]+)((?:\[\d{1,9}\])*)$/.exec(part)
+    if (match === null) return undefined
+    const [, name = '', indexes = ''] = match
+    segments.push(name, ...[...indexes.matchAll(/\d+/g)].map(([digits]) => Number(digits)))
+  }
+  return segments
+}
+
+function unwrap(schema: z.core.$ZodType): z.core.$ZodTypes {
+  const inner = schema as z.core.$ZodTypes
+  return inner._zod.def.type === 'optional' ? unwrap(inner._zod.def.innerType) : inner
+}
+
+/** What the contract says of the field, so that a new field of it is a new column. */
+function kindAt(schema: z.core.$ZodType, path: (string | number)[]): CellKind | undefined {
+  const { def } = unwrap(schema)._zod
+  const [next, ...rest] = path
+  if (next === undefined) {
+    if (def.type === 'number') return 'integer'
+    if (def.type === 'boolean') return 'boolean'
+    if (def.type === 'array') return kindAt(def.element, []) === 'text' ? 'list' : undefined
+    return def.type === 'string' || def.type === 'enum' ? 'text' : undefined
+  }
+  if (def.type === 'array') return typeof next === 'number' ? kindAt(def.element, rest) : undefined
+  if (def.type !== 'object' || typeof next !== 'string' || !Object.hasOwn(def.shape, next)) return undefined
+  const inner = def.shape[next]
+  return inner === undefined ? undefined : kindAt(inner, rest)
+}
+
+function leavesOf(schema: z.core.$ZodType, prefix: string): string[] {
+  const { def } = unwrap(schema)._zod
+  if (def.type === 'array') return [...(kindAt(def.element, []) === 'text' ? [prefix] : []), ...leavesOf(def.element, `${prefix}[0]`)]
+  if (def.type === 'object') return Object.entries(def.shape).flatMap(([name, inner]) => leavesOf(inner, prefix === '' ? name : `${prefix}.${name}`))
+  return kindAt(schema, []) === undefined ? [] : [prefix]
+}

@@ -1,0 +1,47 @@
+import type { InputProblem } from '@muster/contracts/problem'
+
+const MAX_DEPTH = 20
+/** Half of what 64 KiB can hold; the largest honest user has some hundred. */
+const MAX_VALUES = 10_000
+const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
+
+export const isForbiddenName = (name: string): boolean => FORBIDDEN.has(name)
+
+/** No NUL, and no lone surrogate, which turns into U+FFFD on the way to a provider. */
+export const isSoundText = (text: string): boolean => !/[\0\p{Surrogate}]/u.test(text)
+
+/** RFC 6901 section 3. */
+export const escapePointer = (segment: string): string => segment.replaceAll('~', '~0').replaceAll('/', '~1')
+
+/** What a schema cannot see or does not survive. Pointers are made only where something is wrong: this runs over every value of every row. */
+export function checkValue(value: unknown): InputProblem[] {
+  const problems: InputProblem[] = []
+  const path: string[] = []
+  const pointer = (): string => path.map((segment) => `/${escapePointer(segment)}`).join('')
+  let seen = 0
+
+  /** Recursive only as deep as is allowed. Gives what ends the check. */
+  function visit(inner: unknown): InputProblem | undefined {
+    if (typeof inner === 'string' && !isSoundText(inner)) problems.push(unsoundText(pointer()))
+    if (typeof inner !== 'object' || inner === null) return undefined
+    if (path.length >= MAX_DEPTH) return { pointer: pointer(), code: 'too_deep', detail: `The row nests deeper than ${MAX_DEPTH} levels.` }
+    for (const key of Object.keys(inner)) {
+      seen++
+      if (seen > MAX_VALUES) return { pointer: pointer(), code: 'too_many', detail: `The row holds more than ${MAX_VALUES} values.` }
+      path.push(key)
+      if (isForbiddenName(key)) problems.push({ pointer: pointer(), code: 'forbidden_name', detail: 'This name is not allowed.' })
+      else if (!isSoundText(key)) problems.push(unsoundText(pointer()))
+      else {
+        const end = visit((inner as Record<string, unknown>)[key])
+        if (end !== undefined) return end
+      }
+      path.pop()
+    }
+    return undefined
+  }
+
+  const end = visit(value)
+  return end === undefined ? problems : [end]
+}
+
+export const unsoundText = (pointer: string): InputProblem => ({ pointer, code: 'invalid_text', detail: 'The text holds a NUL or half of a surrogate pair.' })
