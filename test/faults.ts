@@ -72,7 +72,7 @@ export async function acceptWithoutWake(store: Store, account: { id: string; pro
     error: null,
     unknown: null,
   }
-  const accepted = await store.operations.accept(head, state, { user: newUser(account.provider), remoteQuery: {} }, randomUUID())
+  const accepted = await store.operations.accept({ head, state, request: { user: newUser(account.provider), remoteQuery: {} }, fingerprint: randomUUID() })
   if (accepted.kind !== 'accepted') throw new Error(`not accepted: ${accepted.kind}`)
   return id
 }

@@ -4,8 +4,9 @@ import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import type { CreateInput } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
+import type { Hasher } from '@muster/store/hash-key'
 import { priorities, type OperationHead, type OperationRecord, type OperationState } from '@muster/store/operation-record'
-import type { Acceptance } from '@muster/store/operations'
+import type { Acceptance, NewOperation } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
 import { v7 as uuidv7 } from 'uuid'
 import { canonicalJson, toAccountContext } from './create-input.ts'
@@ -19,27 +20,32 @@ export interface AcceptOptions {
   requestId: string
   now: number
   expiresAt: number
+  /** A row of a batch, whose id is made of both. */
+  item?: { id: string; batchId: string }
 }
 
-/** From a checked request to an operation that cannot be lost. When this resolves, it may be acknowledged. */
-export async function acceptOperation(store: Store, schedule: LaneSchedule, options: AcceptOptions): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
-  const { account, input, query, now } = options
-  const hash = await store.hasher()
+/** Where the provider itself refuses two users to be alike: of two operations with the same hash, one waits for the other. */
+export function naturalKeyHashOf(hash: Hasher, account: AccountRecord, input: CreateInput): string {
   const naturalKey = providerOf(account.provider).toNaturalKey(input, toAccountContext(account))
+  return hash('natural-key', account.id, naturalKey.field, naturalKey.value)
+}
+
+export function toNewOperation(hash: Hasher, { account, input, query, warnings, idempotencyKey, requestId, now, expiresAt, item }: AcceptOptions): NewOperation {
   const head: OperationHead = {
-    id: uuidv7({ msecs: now }),
+    id: item?.id ?? uuidv7({ msecs: now }),
     tenantId: account.tenantId,
     accountId: account.id,
     provider: account.provider,
-    batchId: null,
+    batchId: item?.batchId ?? null,
     reference: query.reference ?? null,
-    requestId: options.requestId,
+    requestId,
     createdAt: now,
-    priority: priorities.single,
-    naturalKeyHash: hash('natural-key', account.id, naturalKey.field, naturalKey.value),
-    idempotencyHash: options.idempotencyKey === null ? null : hash('idempotency-key', account.tenantId, account.id, options.idempotencyKey),
+    priority: item ? priorities.bulk : priorities.single,
+    naturalKeyHash: naturalKeyHashOf(hash, account, input),
+    idempotencyHash: idempotencyKey === null ? null : hash('idempotency-key', account.tenantId, account.id, idempotencyKey),
     onConflict: query.on_conflict ?? 'fail',
     view: { format: query.truto_response_format ?? 'unified', ignoreRemoteData: query.truto_ignore_remote_data ?? false, excludeFields: query.truto_exclude_fields ?? [] },
+    ...(query.callback_url === undefined ? {} : { hasCallback: true }),
   }
   const state: OperationState = {
     status: 'queued',
@@ -48,25 +54,31 @@ export async function acceptOperation(store: Store, schedule: LaneSchedule, opti
     startedAt: null,
     finishedAt: null,
     notBefore: query.not_before === undefined ? null : Date.parse(query.not_before),
-    expiresAt: options.expiresAt,
+    expiresAt,
     nextAttemptAt: null,
     run: 0,
     attemptCount: 0,
     usedAttempts: 0,
     attempts: [],
-    warnings: options.warnings,
+    warnings,
     outcome: null,
     remoteId: null,
     error: null,
     unknown: null,
   }
-  if (query.callback_url !== undefined) head.hasCallback = true
-  const fingerprint = hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
+  // Only an idempotency key asks for it.
+  const fingerprint = idempotencyKey === null ? '' : hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
+  return { head, state, request: input, fingerprint, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) }
+}
+
+/** From a checked request to an operation that cannot be lost. When this resolves, it may be acknowledged. */
+export async function acceptOperation(store: Store, schedule: LaneSchedule, options: AcceptOptions): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
+  const operation = toNewOperation(await store.hasher(), options)
   // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
-  await schedule.wake(account.id)
-  const acceptance = await store.operations.accept(head, state, input, fingerprint, query.callback_url)
+  await schedule.wake(options.account.id)
+  const acceptance = await store.operations.accept(operation)
   if (acceptance.kind !== 'accepted') return acceptance
   // It is safe already; this only makes it quick.
-  schedule.wake(account.id).catch(() => undefined)
-  return { kind: 'accepted', record: { head, state, version: 1 } }
+  schedule.wake(options.account.id).catch(() => undefined)
+  return { kind: 'accepted', record: { head: operation.head, state: operation.state, version: 1 } }
 }

@@ -9,6 +9,7 @@ import { followRedisClock } from '@muster/store/redis-clock'
 import { openStore } from '@muster/store/store'
 import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { defaultWorkerId, type WorkerConfig } from './config.ts'
+import { createBatchTender } from './batch-tender.ts'
 import { createEventDispatcher } from './event-dispatcher.ts'
 import { createDeliverWebhook } from './handlers/deliver-webhook.ts'
 import { createRunOperation } from './handlers/run-operation.ts'
@@ -36,6 +37,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const metrics = createWorkerMetrics({ openLanes: () => owner.openLanes(), clockSkewMs: clock.skewMs })
   const schedule = createLaneSchedule(redis)
   const dispatcher = createEventDispatcher({ store, schedule, subscriber, clock, onError })
+  const tender = createBatchTender({ store, schedule, redis, subscriber, clock, onEvent: dispatcher.nudge, onError })
   const runOperation = createRunOperation({
     store,
     http: capTimeouts(egress.http, config.MUSTER_PROVIDER_TIMEOUT_MS),
@@ -45,6 +47,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     log,
     metrics,
     onEvent: dispatcher.nudge,
+    onBatch: tender.nudge,
   })
   const deliverWebhook = createDeliverWebhook({
     store,
@@ -57,10 +60,11 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     metrics,
     onEvent: dispatcher.nudge,
   })
-  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, { runOperation, deliverWebhook }), onError, now: clock.now })
-  const janitor = startJanitor({ store, redis, schedule, clock, onEvent: dispatcher.nudge, workerId, onError })
+  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, clock, { runOperation, deliverWebhook }), onError, now: clock.now })
+  const janitor = startJanitor({ store, redis, schedule, clock, onEvent: dispatcher.nudge, tendBatch: tender.tend, workerId, onError })
   const health = await serveHealth({ host: config.MUSTER_WORKER_HOST, port: config.MUSTER_WORKER_PORT, redis, registry: metrics.registry, clockSkewMs: clock.skewMs })
   dispatcher.start()
+  tender.start()
   await owner.start()
   log.info({ port: health.port, worker_id: workerId }, 'listening')
 
@@ -70,6 +74,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
       health.drain()
       janitor.stop()
       dispatcher.stop()
+      tender.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
       await health.close()
       await egress.close()

@@ -11,6 +11,8 @@ const LOOK_EVERY_MS = 500
 /** A lane with nothing to do for so long is closed: it costs half a megabyte and a connection. */
 const IDLE_CLOSE_MS = 15_000
 const OUTBOX_CHUNK = 1_000
+const FEED_SECONDS = 4
+const MIN_FEED = 10
 const LOOK_AT_MOST = 200
 const OPEN_AT_ONCE = 16
 /** What operations cut off at the end of the grace time get to write their state. */
@@ -26,6 +28,14 @@ export interface LaneSource {
   readOutbox(accountId: string, limit: number): Promise<string[]>
   clearOutbox(accountId: string, entries: readonly string[]): Promise<void>
   priorityOf(accountId: string, jobIds: readonly string[]): Promise<number[]>
+  /** Work that waits outside the lane, and is given to it bit by bit: 100,000 rows are then no 100,000 jobs. Entries are `+job`. */
+  backlog?: {
+    read(accountId: string, limit: number): Promise<{ batchId: string; entry: string }[]>
+    clear(accountId: string, given: readonly { batchId: string; entry: string }[]): Promise<void>
+    /** When the next of it may start, by the clock of `now`; null when there is none. */
+    nextAt(accountId: string): Promise<number | null>
+    priority: number
+  }
   run: RunJob
 }
 
@@ -54,6 +64,8 @@ interface OpenLane {
   lease: Lease
   isClosing: boolean
   closed: Promise<void> | null
+  /** Jobs of the backlog that may wait in the lane. */
+  feedAtMost: number
   drain(): Promise<void>
   tend(): Promise<void>
 }
@@ -107,7 +119,7 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
       await leases.release(accountId)
       throw error
     })
-    const open: OpenLane = { lane, lease, isClosing: false, closed: null, drain: onceAtATime(() => drain(accountId, open)), tend: onceAtATime(createTending(accountId, pace, () => open)) }
+    const open: OpenLane = { lane, lease, isClosing: false, closed: null, feedAtMost: feedOf(pace), drain: onceAtATime(() => drain(accountId, open)), tend: onceAtATime(createTending(accountId, pace, () => open)) }
     lanes.set(accountId, open)
     // Not waited for: a long outbox must not keep other lanes from being opened.
     void guard(open.tend(), accountId)
@@ -130,7 +142,8 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
       if (!present || !isSamePace(present, pace)) return beginClose(accountId)
       await open.drain()
       const { ready, active, nextAt } = await open.lane.backlog()
-      const isIdle = ready === 0 && active === 0 && (nextAt === null || nextAt - Date.now() > idleCloseMs)
+      const waitsUntil = Math.min(nextAt ?? Infinity, await backlogAt(accountId))
+      const isIdle = ready === 0 && active === 0 && waitsUntil - Date.now() > idleCloseMs
       if (!isIdle) idleSince = null
       else if (idleSince === null) idleSince = performance.now()
       else if (performance.now() - idleSince >= idleCloseMs) beginClose(accountId)
@@ -142,7 +155,7 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     // One that is closing looks for work once more at its end.
     while (!open.isClosing) {
       const entries = await source.readOutbox(accountId, OUTBOX_CHUNK)
-      if (entries.length === 0) return
+      if (entries.length === 0) return feed(accountId, open)
       const added = entries.filter((entry) => entry.startsWith('+')).map((entry) => entry.slice(1))
       const removed = entries.filter((entry) => entry.startsWith('-')).map((entry) => entry.slice(1))
       const priorities = await source.priorityOf(accountId, added)
@@ -151,6 +164,21 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
       await source.clearOutbox(accountId, entries)
     }
   }
+
+  /** Keeps the lane in work for a few seconds: less, and a busy process would be late with more; more, and a pause or a cancel would come too late for it. */
+  async function feed(accountId: string, open: OpenLane): Promise<void> {
+    const { backlog } = source
+    if (!backlog || open.isClosing) return
+    const room = open.feedAtMost - (await open.lane.waitingAt(backlog.priority))
+    if (room <= 0) return
+    const given = await backlog.read(accountId, Math.min(room, OUTBOX_CHUNK))
+    if (given.length === 0) return
+    await open.lane.add(given.map(({ entry }) => ({ jobId: entry.slice(1), priority: backlog.priority })))
+    await backlog.clear(accountId, given)
+  }
+
+  /** By this machine's clock, as a lane's delays are. */
+  const backlogAt = async (accountId: string): Promise<number> => ((await source.backlog?.nextAt(accountId)) ?? Infinity) - now() + Date.now()
 
   function beginClose(accountId: string): void {
     const open = lanes.get(accountId)
@@ -186,10 +214,10 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     lanes.delete(accountId)
     await leases.release(accountId)
     // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later puts itself there.
-    const [pace, pending] = await Promise.all([source.pace(accountId), source.readOutbox(accountId, 1)])
+    const [pace, pending, waitsUntil] = await Promise.all([source.pace(accountId), source.readOutbox(accountId, 1), backlogAt(accountId)])
     if (!pace) return
     if (left === null || pending.length > 0 || left.ready > 0 || left.active > 0) await schedule.wake(accountId)
-    else if (left.nextAt !== null) await schedule.expect(accountId, left.nextAt - Date.now() + now())
+    else if (Math.min(left.nextAt ?? Infinity, waitsUntil) < Infinity) await schedule.expect(accountId, Math.max(0, Math.min(left.nextAt ?? Infinity, waitsUntil) - Date.now() + now()))
   }
 
   /** Messages get lost while a connection is away; the schedule does not. */
@@ -246,6 +274,9 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     },
   }
 }
+
+/** A few seconds of work. */
+const feedOf = (pace: Pace): number => Math.max(MIN_FEED, 2 * pace.concurrency, Math.ceil((FEED_SECONDS * pace.requests) / pace.perSeconds / pace.callsPerJob))
 
 const isSamePace = (a: Pace, b: Pace): boolean => a.requests === b.requests && a.perSeconds === b.perSeconds && a.concurrency === b.concurrency && a.callsPerJob === b.callsPerJob
 

@@ -57,6 +57,8 @@ export interface Lane {
   add(entries: readonly { jobId: string; priority: number }[]): Promise<void>
   remove(jobIds: readonly string[]): Promise<void>
   backlog(): Promise<Backlog>
+  /** Jobs of that priority, other than 0, that wait in the lane. */
+  waitingAt(priority: number): Promise<number>
   /** Cuts off what is under way: it hands itself back, or, where a create was sent, is looked up by the next owner. */
   abandon(): void
   /** Takes no more jobs, waits for those under way (with `force`: does not), and tells what is left. */
@@ -187,6 +189,10 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
       await Promise.all(jobIds.map((jobId) => queue.remove(jobId).catch(() => 0)))
     },
     backlog,
+    async waitingAt(priority) {
+      const counts = await queue.getCountsPerPriority([priority])
+      return counts[priority] ?? 0
+    },
     abandon,
     async close(force) {
       if (force) abandon()

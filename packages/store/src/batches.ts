@@ -9,6 +9,8 @@ import { toBatchEvent } from './stored-event.ts'
 import { putRecordScript } from './versioned-record.ts'
 
 const DAY_MS = 86_400_000
+/** Rows of one chunk; part of what is stored, since a row's number tells its chunk. */
+export const CHUNK_ROWS = 500
 /** An upload that shows no sign of life for so long may be taken up by another request. */
 const UPLOAD_LEASE_MS = 15_000
 
@@ -75,8 +77,9 @@ export interface BatchPart {
   canceled: number
   expired: number
   changes: number
-  isPaused: boolean
 }
+
+export type BatchBrake = 'paused' | 'canceled'
 
 export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
 
@@ -123,7 +126,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     return record.accounts.map(({ id, provider }, index) => {
       const fields = (rows[index]?.[1] ?? {}) as Record<string, string>
       const counts = Object.fromEntries([...statuses, 'changes' as const].map((name) => [name, Number(fields[name] ?? 0)])) as Record<(typeof statuses)[number] | 'changes', number>
-      return { accountId: id, provider, ...counts, isPaused: fields.paused === '1' }
+      return { accountId: id, provider, ...counts }
     })
   }
 
@@ -217,8 +220,8 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     },
 
     /** A person's cells leave the chunk that holds them. */
-    async eraseRow(batchId: string, row: number, chunkSize: number): Promise<void> {
-      const chunk = Math.floor((row - 1) / chunkSize)
+    async eraseRow(batchId: string, row: number): Promise<void> {
+      const chunk = Math.floor((row - 1) / CHUNK_ROWS)
       const rows = await readChunk(batchId, chunk)
       if (rows.length === 0) return
       const erased = rows.map((kept) => (kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept))
@@ -237,23 +240,24 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     },
     isUploading: async (batchId: string): Promise<boolean> => (await redis.exists(keys.batchUpload(batchId))) === 1,
 
-    async setPaused(record: Pick<BatchRecord, 'id' | 'accounts'>, isPaused: boolean): Promise<void> {
+    /** paused: its rows are not started. canceled: each is canceled when its turn comes, or before. */
+    async setBrake(record: Pick<BatchRecord, 'id' | 'accounts'>, brake: BatchBrake | null): Promise<void> {
       const pipeline = redis.pipeline()
       for (const { id } of record.accounts) {
-        if (isPaused) pipeline.hset(keys.batchPart(id, record.id), 'paused', 1)
-        else pipeline.hdel(keys.batchPart(id, record.id), 'paused')
+        if (brake === null) pipeline.hdel(keys.batchPart(id, record.id), 'brake')
+        else pipeline.hset(keys.batchPart(id, record.id), 'brake', brake)
       }
       await pipeline.exec()
     },
-    isPaused: async (accountId: string, batchId: string): Promise<boolean> => (await redis.hget(keys.batchPart(accountId, batchId), 'paused')) === '1',
+    readBrake: async (accountId: string, batchId: string): Promise<BatchBrake | null> => (await redis.hget(keys.batchPart(accountId, batchId), 'brake')) as BatchBrake | null,
 
     /** What the lane of the account may be given now: the oldest batch first, in order of rows. */
     async readBacklog(accountId: string, now: number, limit: number): Promise<{ batchId: string; entry: string }[]> {
       const found: { batchId: string; entry: string }[] = []
       for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
         if (found.length >= limit) break
-        const [paused, entries] = await Promise.all([redis.hget(keys.batchPart(accountId, batchId), 'paused'), redis.zrangebyscore(keys.batchOutbox(accountId, batchId), '-inf', now, 'LIMIT', 0, limit - found.length)])
-        if (paused !== '1') found.push(...entries.map((entry) => ({ batchId, entry })))
+        const [brake, entries] = await Promise.all([redis.hget(keys.batchPart(accountId, batchId), 'brake'), redis.zrangebyscore(keys.batchOutbox(accountId, batchId), '-inf', now, 'LIMIT', 0, limit - found.length)])
+        if (brake !== 'paused') found.push(...entries.map((entry) => ({ batchId, entry })))
       }
       return found
     },
@@ -261,7 +265,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     async nextBacklogAt(accountId: string): Promise<number | null> {
       let next: number | null = null
       for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
-        if ((await redis.hget(keys.batchPart(accountId, batchId), 'paused')) === '1') continue
+        if ((await redis.hget(keys.batchPart(accountId, batchId), 'brake')) === 'paused') continue
         const [, score] = await redis.zrange(keys.batchOutbox(accountId, batchId), '0', '0', 'WITHSCORES')
         if (score !== undefined) next = Math.min(next ?? Infinity, Number(score))
       }

@@ -81,7 +81,7 @@ describe('reading what was listed', () => {
     const accountId = owner.accountId
     await createAccounts({ redis, keyring }).create(newAccount({ id: accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' })
     const heads = [newHead(owner), newHead(owner), newHead(owner)]
-    for (const head of heads) await operations.accept(head, newState(), newRequest(), 'f')
+    for (const head of heads) await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     const [first, second, third] = heads.map(({ id }) => id)
     await redis.del(keys.operation(accountId, second ?? ''))
     const asked = [third, randomUUID(), second, first].flatMap((operationId) => (operationId ? [{ accountId, operationId }] : []))
@@ -93,7 +93,7 @@ describe('reading what was listed', () => {
   test('those whose time is up are found, the longest overdue first', async () => {
     await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' })
     const heads = [newHead(owner), newHead(owner), newHead(owner)] as const
-    for (const [position, head] of heads.entries()) await operations.accept(head, newState({ expiresAt: Date.now() + 60_000 - position * 1_000 }), newRequest(), 'f')
+    for (const [position, head] of heads.entries()) await operations.accept({ head, state: newState({ expiresAt: Date.now() + 60_000 - position * 1_000 }), request: newRequest(), fingerprint: 'f' })
     const now = Date.now()
     const due = (at: number, from: number, count: number) => operations.dueForExpiry(owner.accountId, at, { from, count })
     expect(await due(now, 0, 10)).toEqual([])
@@ -108,14 +108,14 @@ describe('finding an operation for as long as it is kept', () => {
 
   test('by its reference, though a later one with the same reference ends sooner', async () => {
     const [long, short] = [newHead({ ...owner, reference: 'r' }), newHead({ ...owner, reference: 'r' })]
-    await operations.accept(long, newState({ expiresAt: Date.now() + 10 * RETENTION_MS }), newRequest(), 'f')
-    await operations.accept(short, newState(), newRequest(), 'f')
+    await operations.accept({ head: long, state: newState({ expiresAt: Date.now() + 10 * RETENTION_MS }), request: newRequest(), fingerprint: 'f' })
+    await operations.accept({ head: short, state: newState(), request: newRequest(), fingerprint: 'f' })
     expect(await redis.pttl(keys.tenantReference(owner.tenantId, 'r'))).toBeGreaterThan(10 * RETENTION_MS)
   })
 
   test('by its id, though it ended long after its expires_at', async () => {
     const head = newHead(owner)
-    await operations.accept(head, newState(), newRequest(), 'f')
+    await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     await redis.del(keys.locator(head.id))
     const record = await operations.read(owner.accountId, head.id)
     if (!record) throw new Error('the operation is gone')
@@ -131,7 +131,7 @@ describe('trimming the indexes', () => {
     const old = Date.now() - RETENTION_MS - 86_400_000
     const [kept, left] = [newHead({ ...owner, id: idAt(old) }), newHead({ ...owner, id: idAt(old + 1) })]
     const young = newHead(owner)
-    for (const head of [kept, left, young]) await operations.accept(head, newState(), newRequest(), 'f')
+    for (const head of [kept, left, young]) await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     for (const head of [left, young]) await redis.del(keys.operation(owner.accountId, head.id))
     for (const which of [{ tenantId: owner.tenantId }, { accountId: owner.accountId }]) expect(await operations.trimIndex(which, Date.now())).toBe(1)
     const all = { before: null, from: null, to: null, count: 10 }
@@ -141,7 +141,7 @@ describe('trimming the indexes', () => {
   test('an operation that ended yesterday stays listed, however long ago it was accepted', async () => {
     await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' })
     const head = newHead({ ...owner, id: idAt(Date.now() - 10 * RETENTION_MS) })
-    await operations.accept(head, newState(), newRequest(), 'f')
+    await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     const record = await operations.read(owner.accountId, head.id)
     if (!record) throw new Error('the operation is gone')
     await operations.save(record, cancel(record.state, Date.now()))

@@ -31,7 +31,7 @@ async function newOwner(): Promise<{ accountId: string; tenantId: string }> {
 
 async function accepted(more: Partial<OperationHead> = {}): Promise<OperationRecord> {
   const head = newHead({ ...(await newOwner()), ...more })
-  expect(await operations.accept(head, newState(), newRequest(), 'f')).toEqual({ kind: 'accepted' })
+  expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'accepted' })
   return present(head)
 }
 async function present(head: OperationHead): Promise<OperationRecord> {
@@ -45,7 +45,7 @@ describe('acceptance', () => {
   test('writes the operation, its places and its outbox entry', async () => {
     const owner = await newOwner()
     const head = newHead({ ...owner, idempotencyHash: 'i', reference: 'ref-1' })
-    expect(await operations.accept(head, newState(), newRequest(), 'f')).toEqual({ kind: 'accepted' })
+    expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'accepted' })
     expect(await operations.read(owner.accountId, head.id)).toMatchObject({ head, state: { status: 'queued' }, version: 1 })
     expect(await operations.accountIdOf(head.id)).toBe(owner.accountId)
     expect(await operations.readOutbox(owner.accountId, 10)).toEqual([`+${head.id}`])
@@ -65,33 +65,33 @@ describe('acceptance', () => {
   test('the same idempotency key and request is the same operation again; another request is refused', async () => {
     const owner = await newOwner()
     const head = newHead({ ...owner, idempotencyHash: 'i' })
-    await operations.accept(head, newState(), newRequest(), 'f')
+    await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     const before = await everythingOf(owner.accountId)
-    expect(await operations.accept(newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash: head.naturalKeyHash, reference: 'r' }), newState(), newRequest(), 'f')).toEqual({ kind: 'replayed', operationId: head.id })
-    expect(await operations.accept(newHead({ ...owner, idempotencyHash: 'i' }), newState(), newRequest(), 'other')).toEqual({ kind: 'reused', operationId: head.id })
+    expect(await operations.accept({ head: newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash: head.naturalKeyHash, reference: 'r' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'replayed', operationId: head.id })
+    expect(await operations.accept({ head: newHead({ ...owner, idempotencyHash: 'i' }), state: newState(), request: newRequest(), fingerprint: 'other' })).toEqual({ kind: 'reused', operationId: head.id })
     expect(await everythingOf(owner.accountId)).toEqual(before)
   })
 
   test('an unfinished operation for the same login stands in the way', async () => {
     const owner = await newOwner()
     const head = newHead(owner)
-    await operations.accept(head, newState(), newRequest(), 'f')
-    expect(await operations.accept(newHead({ ...owner, naturalKeyHash: head.naturalKeyHash, idempotencyHash: 'other' }), newState(), newRequest(), 'f')).toEqual({ kind: 'in_progress', operationId: head.id })
-    expect(await operations.accept(newHead({ ...(await newOwner()), naturalKeyHash: head.naturalKeyHash }), newState(), newRequest(), 'f')).toEqual({ kind: 'accepted' })
+    await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
+    expect(await operations.accept({ head: newHead({ ...owner, naturalKeyHash: head.naturalKeyHash, idempotencyHash: 'other' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'in_progress', operationId: head.id })
+    expect(await operations.accept({ head: newHead({ ...(await newOwner()), naturalKeyHash: head.naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'accepted' })
   })
 
   test('an account that is gone takes nothing', async () => {
     const owner = { accountId: randomUUID(), tenantId: randomUUID() }
-    expect(await operations.accept(newHead({ ...owner, reference: 'r' }), newState(), newRequest(), 'f')).toEqual({ kind: 'account_gone' })
+    expect(await operations.accept({ head: newHead({ ...owner, reference: 'r' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'account_gone' })
     expect(await everythingOf(owner.accountId)).toEqual([])
   })
 
   test.each(['reused', 'in_progress', 'replayed', 'account_gone'] as const)('%s leaves no trace of the one that was not taken', async (kind) => {
     const owner = await newOwner()
     const first = newHead({ ...owner, idempotencyHash: 'i' })
-    await operations.accept(first, newState(), newRequest(), 'f')
+    await operations.accept({ head: first, state: newState(), request: newRequest(), fingerprint: 'f' })
     const second = newHead({ ...owner, reference: 'r', idempotencyHash: kind === 'in_progress' ? null : 'i', naturalKeyHash: first.naturalKeyHash, ...(kind === 'account_gone' ? { accountId: randomUUID() } : {}) })
-    expect((await operations.accept(second, newState(), newRequest(), kind === 'reused' ? 'other' : 'f')).kind).toBe(kind)
+    expect((await operations.accept({ head: second, state: newState(), request: newRequest(), fingerprint: kind === 'reused' ? 'other' : 'f' })).kind).toBe(kind)
     expect(await operations.accountIdOf(second.id)).toBeNull()
     expect(await operations.listIds(owner, { before: null, from: null, to: null, count: 10 })).toEqual([first.id])
     expect(await operations.listIds({ tenantId: owner.tenantId }, { before: null, from: null, to: null, count: 10 })).toEqual([first.id])
@@ -114,7 +114,7 @@ describe('acceptance', () => {
   test('fifty at once for one login are one operation', async () => {
     const owner = await newOwner()
     const naturalKeyHash = randomUUID()
-    const answers = await Promise.all(Array.from({ length: 50 }, () => operations.accept(newHead({ ...owner, naturalKeyHash }), newState(), newRequest(), 'f')))
+    const answers = await Promise.all(Array.from({ length: 50 }, () => operations.accept({ head: newHead({ ...owner, naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })))
     expect(answers.map(({ kind }) => kind).sort()).toEqual(['accepted', ...Array.from({ length: 49 }, () => 'in_progress')])
   })
 
@@ -123,14 +123,14 @@ describe('acceptance', () => {
     const head = newHead({ ...owner, idempotencyHash: 'i' })
     const cautious = createOperations({ redis: { __proto__: redis, wait: async () => 0 } as unknown as Redis, keyring, retentionMs: RETENTION_MS, waitReplicas: 1 })
     await expect(cautious.accept(head, newState(), newRequest(), 'f')).rejects.toBeInstanceOf(NotReplicatedError)
-    expect(await operations.accept(newHead({ ...owner, idempotencyHash: 'i' }), newState(), newRequest(), 'f')).toEqual({ kind: 'replayed', operationId: head.id })
+    expect(await operations.accept({ head: newHead({ ...owner, idempotencyHash: 'i' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'replayed', operationId: head.id })
   })
 
   test('the outbox gives single requests before bulk, and older before newer', async () => {
     const owner = await newOwner()
     const bulk = newHead({ ...owner, priority: 10, createdAt: 1_000 })
     const [older, newer] = [newHead({ ...owner, createdAt: 2_000 }), newHead({ ...owner, createdAt: 3_000 })]
-    for (const head of [bulk, newer, older]) await operations.accept(head, newState(), newRequest(), 'f')
+    for (const head of [bulk, newer, older]) await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     expect(await operations.readOutbox(owner.accountId, 10)).toEqual([`+${older.id}`, `+${newer.id}`, `+${bulk.id}`])
     await operations.clearOutbox(owner.accountId, [`+${older.id}`])
     expect(await operations.readOutbox(owner.accountId, 1)).toEqual([`+${newer.id}`])
@@ -235,13 +235,13 @@ describe('a second run by hand', () => {
     expect(await present(record.head)).toMatchObject({ state: { status: 'queued', run: 1 }, version: record.version + 1 })
     for (const key of [keys.operation(accountId, id), keys.idempotency(accountId, 'i')]) expect(await redis.pttl(key)).toBe(-1)
     expect(await operations.countOpen(accountId)).toBe(1)
-    expect(await operations.accept(newHead({ accountId, tenantId: record.head.tenantId, naturalKeyHash: record.head.naturalKeyHash }), newState(), newRequest(), 'f')).toEqual({ kind: 'in_progress', operationId: id })
+    expect(await operations.accept({ head: newHead({ accountId, tenantId: record.head.tenantId, naturalKeyHash: record.head.naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'in_progress', operationId: id })
   })
 
   test('gives way to another operation that is creating the login by now', async () => {
     const record = await failed(await accepted())
     const other = newHead({ accountId: record.head.accountId, tenantId: record.head.tenantId, naturalKeyHash: record.head.naturalKeyHash })
-    await operations.accept(other, newState(), newRequest(), 'f')
+    await operations.accept({ head: other, state: newState(), request: newRequest(), fingerprint: 'f' })
     expect(await operations.requeue(record, requeued(record), newRequest())).toEqual({ kind: 'in_progress', operationId: other.id })
     expect((await present(record.head)).state.status).toBe('failed')
   })

@@ -117,13 +117,14 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     ...createOperationIndex({ redis, retentionMs }),
 
     /** One script decides and writes: a crash leaves nothing, or an operation whose outbox entry is still there. Resolves when it is safe to acknowledge. */
-    async accept(head: OperationHead, state: OperationState, request: OperationRequest, fingerprint: string, callbackUrl?: string): Promise<Acceptance> {
+    async accept(operation: NewOperation): Promise<Acceptance> {
+      const { head, state } = operation
       // The entries outside the account's slot come first: without the operation they lead nowhere, and expire.
       const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
       const before = redis.multi().set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs).zadd(keys.tenantOperations(head.tenantId), 0, head.id)
       await before.exec()
       if (head.reference !== null) await referenceScript(redis, [keys.tenantReference(head.tenantId, head.reference)], [head.id, lifetimeMs])
-      const call = toAcceptCall({ head, state, request, fingerprint, ...(callbackUrl === undefined ? {} : { callbackUrl }) })
+      const call = toAcceptCall(operation)
       const acceptance = toAcceptance((await acceptScript(redis, call.keys, call.values)) as [Acceptance['kind'], string])
       if (acceptance.kind !== 'accepted') {
         const undo = redis.multi().del(keys.locator(head.id)).zrem(keys.tenantOperations(head.tenantId), head.id)
@@ -141,6 +142,11 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       return (answers as [Acceptance['kind'], string][]).map(toAcceptance)
     },
     waitForReplicas,
+
+    /** Which of these logins an unfinished operation is creating at the moment. */
+    async findLiveLogins(accountId: string, naturalKeyHashes: readonly string[]): Promise<(string | null)[]> {
+      return naturalKeyHashes.length === 0 ? [] : redis.hmget(keys.liveLogins(accountId), ...naturalKeyHashes)
+    },
 
     async read(accountId: string, operationId: string): Promise<OperationRecord | undefined> {
       const [record, version] = await redis.hmgetBuffer(keys.operation(accountId, operationId), 'record', 'version')

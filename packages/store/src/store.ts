@@ -1,5 +1,6 @@
 import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
 import { createAccounts, type Accounts } from './accounts.ts'
+import { rowOf } from './batch-item-id.ts'
 import { createBatches, type Batches } from './batches.ts'
 import { createColumnMappings, type ColumnMappings } from './column-mappings.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
@@ -61,7 +62,12 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOp
         source,
       ),
     tenants: createTenants({ redis }),
-    eraseOperation: (record, now) => eraseOperation(redis, record, now),
+    async eraseOperation(record, now) {
+      const erased = await eraseOperation(redis, record, now)
+      // The client's own cells of that row name the person too.
+      if (erased && record.head.batchId !== null) await batches.eraseRow(record.head.batchId, rowOf(record.head.id))
+      return erased
+    },
     hasher: () =>
       (hasher ??= loadHasher(redis, keyring).catch((error: unknown) => {
         hasher = undefined

@@ -10,8 +10,9 @@ import { connect, isSuccess, type Connection } from '@muster/providers/connectio
 import { RemoteFailureError, type AccountContext, type CreateInput, type LookUp, type Provider } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
+import { rowOf } from '@muster/store/batch-item-id'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
-import { dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
+import { cancel, dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
 import type { RedisClock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
@@ -32,6 +33,8 @@ export interface RunOperationDependencies {
   metrics: WorkerMetrics
   /** Something was written that webhook endpoints may want to know. */
   onEvent(source: string): void
+  /** A row of a batch has come further. */
+  onBatch(batchId: string): void
 }
 
 /** Timers fire a little early and clocks differ a little; not worth a round through the queue. */
@@ -59,6 +62,8 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
           return { kind: 'done' }
         }
       }
+      const stopped = await heedBrake(record, jobId)
+      if (stopped) return stopped
       const due = dueAt(record.state)
       if (due > clock.now() + EARLY_MS) return { kind: 'again', at: clock.toLocal(due) }
       if (isExpired(record.state, clock.now())) {
@@ -79,6 +84,21 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       log.warn('the operation was written by another process meanwhile')
       return { kind: 'again', at: Date.now() + CONTESTED_MS }
     }
+  }
+
+  /** Of a batch that is paused, the job goes back to where the lane was given it from; of one that is being canceled, the row ends here, unless something may have been sent. */
+  async function heedBrake({ head, state, version }: OperationRecord, jobId: string): Promise<Verdict | undefined> {
+    if (head.batchId === null) return undefined
+    const brake = await store.batches.readBrake(head.accountId, head.batchId)
+    if (brake === 'paused') {
+      await store.batches.park(head.accountId, head.batchId, jobId, dueAt(state) || rowOf(head.id))
+      return { kind: 'done' }
+    }
+    if (brake === null || state.unknown !== null) return undefined
+    await store.operations.save({ head, state, version }, cancel(state, clock.now()))
+    dependencies.onEvent(head.accountId)
+    dependencies.onBatch(head.batchId)
+    return { kind: 'done' }
   }
 
   function toVerdict(state: OperationState): Verdict {
@@ -117,6 +137,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       const state = finishAttempt(record.state, end, calls, policy, clock.now())
       record = await store.operations.save(record, state, result)
       dependencies.onEvent(account.id)
+      if (record.head.batchId !== null) dependencies.onBatch(record.head.batchId)
       metrics.attempts.inc({ provider: provider.id, outcome: end.outcome })
       if (isFinished(state)) metrics.finished.inc({ provider: provider.id, status: state.status, error_code: state.error?.code ?? '' })
       log.info({ provider: provider.id, request_id: record.head.requestId, attempt: state.attemptCount, outcome: end.outcome, status: state.status, error_code: state.error?.code ?? ('failure' in end ? end.failure.code : undefined) }, 'attempt ended')

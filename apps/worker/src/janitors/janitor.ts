@@ -16,12 +16,13 @@ export interface JanitorOptions {
   clock: Clock
   /** Events wait at a source. */
   onEvent(source: string): void
+  tendBatch(batchId: string): Promise<void>
   workerId: string
   onError(error: Error): void
 }
 
 /** What must happen although nobody asks: expiry, work that a crash left unannounced, indexes of operations that have left. One process at a time. */
-export function startJanitor({ store, redis, schedule, clock, workerId, onEvent, onError }: JanitorOptions): { stop(): void } {
+export function startJanitor({ store, redis, schedule, clock, workerId, onEvent, tendBatch, onError }: JanitorOptions): { stop(): void } {
   let trimmedAt = clock.now()
   let running: Promise<void> | null = null
 
@@ -39,9 +40,12 @@ export function startJanitor({ store, redis, schedule, clock, workerId, onEvent,
       if (isForgotten || (await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
       if (isTrimming) await store.operations.trimIndex({ accountId }, now)
     }
+    for (const batchId of await store.batches.listOpenIds()) await tendBatch(batchId)
     for (const tenantId of await store.tenants.listIds()) {
       for (const endpointId of await store.webhookEndpoints.listIds(tenantId)) await tendEndpoint(endpointId, isTrimming)
-      if (isTrimming) await store.operations.trimIndex({ tenantId }, now)
+      if (!isTrimming) continue
+      await store.operations.trimIndex({ tenantId }, now)
+      await store.batches.trimIndex(tenantId)
     }
     if (!isTrimming) return
     trimmedAt = now

@@ -1,0 +1,130 @@
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import { endedOf, isBatchFinished, openOf, sumParts, type BatchRecord } from '@muster/store/batches'
+import { batchOfSource, batchSourceOf, EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/keys'
+import type { Redis } from '@muster/store/redis'
+import type { RedisClock } from '@muster/store/redis-clock'
+import type { Store } from '@muster/store/store'
+import { workOnBatch } from './handlers/batch-work.ts'
+
+/** How soon after a row the whole is looked at: a batch of a hundred thousand must not be looked at as often. */
+const LOOK_AFTER_MS = 250
+const PROGRESS_EVERY_MS = 5_000
+/** A minute of them. */
+const KEPT_SAMPLES = 12
+/** Of so few, one failure is no rate. */
+const JUDGED_FROM = 20
+/** An upload that nobody goes on with. */
+const ABANDONED_AFTER_MS = 7 * 86_400_000
+
+interface BatchTenderDependencies {
+  store: Store
+  schedule: LaneSchedule
+  redis: Redis
+  subscriber: Redis
+  clock: RedisClock
+  /** Events wait at a source. */
+  onEvent(source: string): void
+  onError(error: Error): void
+}
+
+export type BatchTender = ReturnType<typeof createBatchTender>
+
+/** What a batch as a whole needs: its end, its brake, its progress, and what was asked of all of its rows. Any number of processes may look at once; what they write is versioned. */
+export function createBatchTender({ store, schedule, redis, subscriber, clock, onEvent, onError }: BatchTenderDependencies) {
+  const timers = new Map<string, NodeJS.Timeout>()
+  let isStopped = false
+
+  function nudge(batchId: string): void {
+    if (isStopped || timers.has(batchId)) return
+    timers.set(
+      batchId,
+      setTimeout(() => {
+        timers.delete(batchId)
+        tend(batchId).catch((error: unknown) => onError(error as Error))
+      }, LOOK_AFTER_MS),
+    )
+  }
+
+  async function tend(batchId: string): Promise<void> {
+    let record = await store.batches.read(batchId)
+    if (!record) return
+    if (isBatchFinished(record)) return close(record)
+    record = await applyBrake(record)
+    if (record.work) {
+      record = (await workOnBatch({ store, clock }, record)) ?? record
+      for (const { id } of record.accounts) {
+        await schedule.wake(id)
+        onEvent(id)
+      }
+      if (record.work) return nudge(batchId)
+    }
+    await conclude(record)
+  }
+
+  /** Too many failures: nothing more of it is started, and it says why. */
+  async function applyBrake(record: BatchRecord): Promise<BatchRecord> {
+    if (record.status !== 'running' && record.status !== 'uploading') return record
+    const parts = await store.batches.readParts(record)
+    const failed = parts.reduce((sum, part) => sum + part.failed, 0) - record.brakeFrom.failed
+    const ended = parts.reduce((sum, part) => sum + endedOf(part), 0) - record.brakeFrom.ended
+    const isTooMany = record.maxFailures !== null && failed >= record.maxFailures
+    const isTooOften = record.maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > record.maxFailureRate
+    if (!isTooMany && !isTooOften) return record
+    const reason = isTooMany ? `${failed} rows have failed, and max_failures is ${String(record.maxFailures)}.` : `${failed} of ${ended} rows have failed, and max_failure_rate is ${String(record.maxFailureRate)}.`
+    // First the parts: if this process dies in between, the next look finds the same failures.
+    await store.batches.setBrake(record, 'paused')
+    const now = clock.now()
+    return (await store.batches.update(record.id, (latest) => (latest.status === 'running' || latest.status === 'uploading' ? { ...latest, status: 'stopped', statusReason: reason, updatedAt: now } : undefined))) ?? record
+  }
+
+  async function conclude(record: BatchRecord): Promise<void> {
+    const [parts, progress] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(record.id)])
+    const counts = sumParts(parts, progress)
+    const now = clock.now()
+    const isUploading = record.uploadedAt === null && (await store.batches.isUploading(record.id))
+    const isWhole = record.uploadedAt !== null || (record.status === 'canceling' && !isUploading)
+    if (isWhole && openOf(counts) === 0) {
+      const ended = await store.batches.update(record.id, (latest) =>
+        // A retry that was asked for just now goes first.
+        latest.work || isBatchFinished(latest) ? undefined : { ...latest, status: latest.status === 'canceling' ? 'canceled' : 'completed', finishedAt: now, updatedAt: now, progressAt: now },
+      )
+      if (ended && isBatchFinished(ended)) await close(ended)
+      return
+    }
+    if (record.uploadedAt === null && !isUploading && record.status === 'uploading' && now - record.updatedAt > ABANDONED_AFTER_MS) {
+      await store.batches.setBrake(record, 'canceled')
+      await store.batches.update(record.id, (latest) => ({ ...latest, status: 'canceling', statusReason: 'The upload was never finished.', work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 }, updatedAt: now }))
+      return nudge(record.id)
+    }
+    const ended = endedOf(counts)
+    if (now - record.progressAt < PROGRESS_EVERY_MS || record.samples.at(-1)?.ended === ended) return
+    await store.batches.update(record.id, (latest) => (now - latest.progressAt < PROGRESS_EVERY_MS ? undefined : { ...latest, progressAt: now, updatedAt: now, samples: [...latest.samples, { at: now, ended }].slice(-KEPT_SAMPLES) }))
+    await handOver(record.id)
+  }
+
+  async function handOver(batchId: string): Promise<void> {
+    for (const lane of await store.dispatchEvents(batchSourceOf(batchId), clock.now)) await schedule.wake(lane)
+  }
+
+  /** Its event first: once it is closed, nobody looks at it again. */
+  async function close(record: BatchRecord): Promise<void> {
+    await handOver(record.id)
+    await store.batches.close(record)
+    await redis.publish(FINISHED_CHANNEL, record.id)
+  }
+
+  const hear = (channel: string, source: string): void => {
+    const batchId = channel === EVENTS_CHANNEL ? batchOfSource(source) : undefined
+    if (batchId !== undefined) nudge(batchId)
+  }
+  return {
+    nudge,
+    tend,
+    start: (): void => void subscriber.on('message', hear),
+    stop(): void {
+      isStopped = true
+      subscriber.off('message', hear)
+      timers.forEach(clearTimeout)
+    },
+  }
+}

@@ -1,0 +1,57 @@
+import { itemIdOf } from '@muster/store/batch-item-id'
+import type { BatchRecord } from '@muster/store/batches'
+import type { OperationRecord } from '@muster/store/operation-record'
+import { cancel, isFinished, requeue } from '@muster/store/operation-state'
+import { StaleVersionError } from '@muster/store/operations'
+import type { RedisClock } from '@muster/store/redis-clock'
+import type { Store } from '@muster/store/store'
+
+/** Writes on their way at once. */
+const SIDE_BY_SIDE = 25
+/** After which the rest is left to the next look, so that other batches get theirs. */
+const BUDGET_MS = 3_000
+
+/** What was asked of every row, chunk by chunk; where a process dies, the next one goes on. Resolves with the record as it is then. */
+export async function workOnBatch({ store, clock }: { store: Store; clock: RedisClock }, record: BatchRecord): Promise<BatchRecord | undefined> {
+  const { work } = record
+  if (!work) return record
+  const { chunks } = await store.batches.readProgress(record.id)
+  const until = performance.now() + BUDGET_MS
+  let chunk = work.nextChunk
+  let skipped = 0
+  for (; chunk < chunks && performance.now() < until; chunk += 1) {
+    const rows = await store.batches.readChunk(record.id, chunk)
+    const located = rows.flatMap(({ row, account }) => (account === null ? [] : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }]))
+    const operations = await store.operations.readMany(located)
+    for (let from = 0; from < operations.length; from += SIDE_BY_SIDE) {
+      const done = await Promise.all(operations.slice(from, from + SIDE_BY_SIDE).map((operation) => (work.kind === 'cancel' ? cancelOne(operation) : retryOne(operation))))
+      skipped += done.filter((isDone) => !isDone).length
+    }
+  }
+  const now = clock.now()
+  return store.batches.update(record.id, (latest) => ({ ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), updatedAt: now }))
+
+  async function cancelOne(operation: OperationRecord): Promise<boolean> {
+    const { state } = operation
+    // What runs, or may have reached the provider, comes to its own end.
+    if (isFinished(state) || state.status === 'running' || state.unknown !== null) return true
+    await store.operations.save(operation, cancel(state, clock.now())).catch(ignoreStale)
+    return true
+  }
+
+  /** False when it cannot be run again: its secrets are gone, or another operation is creating the login meanwhile. */
+  async function retryOne(operation: OperationRecord): Promise<boolean> {
+    const { status, erasedAt } = operation.state
+    if ((status !== 'failed' && status !== 'expired') || erasedAt !== undefined) return true
+    const opened = await store.operations.readRequest(operation.head.accountId, operation.head.id)
+    if (!opened || opened.areSecretsErased) return false
+    const { kind } = await store.operations.requeue(operation, requeue(operation.state, work?.expiresAt ?? 0, clock.now()), opened.request)
+    return kind !== 'in_progress'
+  }
+}
+
+/** A worker has just taken it up: it heeds the brake itself. */
+function ignoreStale(error: unknown): undefined {
+  if (error instanceof StaleVersionError) return undefined
+  throw error
+}
