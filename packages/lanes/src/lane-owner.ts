@@ -187,6 +187,7 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
 
   function close(accountId: string, open: OpenLane): Promise<void> {
     open.isClosing = true
+    open.lane.stopTaking()
     open.closed ??= (async () => {
       try {
         // A drain that waits for an absent Redis must not keep a lost lane from being cut off.

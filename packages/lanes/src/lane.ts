@@ -61,6 +61,8 @@ export interface Lane {
   waitingAt(priority: number): Promise<number>
   /** Cuts off what is under way: it hands itself back, or, where a create was sent, is looked up by the next owner. */
   abandon(): void
+  /** From this moment on no job begins. */
+  stopTaking(): void
   /** Takes no more jobs, waits for those under way (with `force`: does not), and tells what is left. */
   close(force: boolean): Promise<Backlog>
 }
@@ -188,6 +190,7 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
       // A job under way cannot be removed, and need not be: it finds its operation ended.
       await Promise.all(jobIds.map((jobId) => queue.remove(jobId).catch(() => 0)))
     },
+    stopTaking: () => void worker.pause(true).catch(onError),
     backlog,
     async waitingAt(priority) {
       const counts = await queue.getCountsPerPriority([priority])

@@ -102,7 +102,7 @@ describe('acceptance', () => {
     const owner = await newOwner()
     const others = [operations, openOther(), openOther()]
     const naturalKeyHash = randomUUID()
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => (others[index % 3] ?? operations).accept(newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash }), newState(), newRequest(), 'f')))
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => (others[index % 3] ?? operations).accept({ head: newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })))
     expect(answers.filter(({ kind }) => kind === 'accepted')).toHaveLength(1)
     const replayed = answers.filter((answer) => answer.kind === 'replayed')
     expect(replayed).toHaveLength(49)
@@ -122,7 +122,7 @@ describe('acceptance', () => {
     const owner = await newOwner()
     const head = newHead({ ...owner, idempotencyHash: 'i' })
     const cautious = createOperations({ redis: { __proto__: redis, wait: async () => 0 } as unknown as Redis, keyring, retentionMs: RETENTION_MS, waitReplicas: 1 })
-    await expect(cautious.accept(head, newState(), newRequest(), 'f')).rejects.toBeInstanceOf(NotReplicatedError)
+    await expect(cautious.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).rejects.toBeInstanceOf(NotReplicatedError)
     expect(await operations.accept({ head: newHead({ ...owner, idempotencyHash: 'i' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'replayed', operationId: head.id })
   })
 
