@@ -1,18 +1,12 @@
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
+import { swapValueScript } from './versioned-record.ts'
 
 /** KEYS record. ARGV field, blob read, blob to write. Only over the very blob that was read: an erased secret must not come back. */
 const swapScript = defineScript(`
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-return 1
-`)
-
-/** The same for a key that is one blob. */
-const swapValueScript = defineScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
 return 1
 `)
 
