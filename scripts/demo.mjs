@@ -17,6 +17,7 @@ export async function prepareDemo({ startTool, env, url, simulators, say }) {
     const { api_key } = await call(url, admin_api_key, 'POST', '/api-keys', { name: 'demo', scopes: ['provision', 'read'] })
     Object.assign(demo, { api_key, admin_api_key })
   }
+  save(demo)
   // Shown once, so a remembered one is all that can be had of it. It belongs to the tenant, as the keys do: with other keys it is another's.
   demo.callback_secret ??= (await call(url, demo.admin_api_key, 'POST', '/callback-secret', { overlap_hours: 0 })).secret
   save(demo)
