@@ -123,7 +123,7 @@ describe('docs/webhooks.md', () => {
 
   test('names every problem of an address', () => {
     const codes = tableRows('docs/webhooks.md', 'Which addresses are taken').map(([, code = '']) => uncode(code))
-    for (const bad of ['nowhere', 'http://example.com', 'https://a:b@example.com', 'https://example.com/#', `https://example.com/${'x'.repeat(2_000)}`]) for (const { code } of checkEndpointUrl(bad, new Set())) expect(codes).toContain(code)
+    for (const bad of ['nowhere', 'http://example.com', 'https://a:b@example.com', 'https://example.com/#']) for (const { code } of checkEndpointUrl(bad, new Set())) expect(codes).toContain(code)
   })
 })
 
