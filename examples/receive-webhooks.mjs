@@ -1,12 +1,15 @@
 // Receives webhooks and tells which are genuine: WEBHOOK_SECRET=whsec_… node examples/receive-webhooks.mjs
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 
-const secret = process.env.WEBHOOK_SECRET ?? ''
+// Without one in the environment: that of the callbacks of a running `npm start`.
+const demo = '.muster/demo.json'
+const secret = process.env.WEBHOOK_SECRET ?? (existsSync(demo) ? JSON.parse(readFileSync(demo, 'utf8')).callback_secret : undefined) ?? ''
 const port = Number(process.env.PORT ?? 8090)
 const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
 if (!secret.startsWith('whsec_') || key.length < 24) {
-  console.error('WEBHOOK_SECRET must hold the whsec_… that the endpoint was created with.')
+  console.error('WEBHOOK_SECRET must hold the whsec_… of the endpoint, or of the callbacks.')
   process.exit(1)
 }
 

@@ -11,14 +11,21 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-secret = os.environ.get("WEBHOOK_SECRET", "")
+secret = os.environ.get("WEBHOOK_SECRET")
+if secret is None:
+    # That of the callbacks of a running `npm start`.
+    try:
+        with open(".muster/demo.json", encoding="utf-8") as demo:
+            secret = json.load(demo).get("callback_secret") or ""
+    except FileNotFoundError:
+        secret = ""
 port = int(os.environ.get("PORT", "8090"))
 try:
     key = base64.b64decode(secret[len("whsec_"):], validate=True)
 except ValueError:
     key = b""
 if not secret.startswith("whsec_") or len(key) < 24:
-    sys.exit("WEBHOOK_SECRET must hold the whsec_… that the endpoint was created with.")
+    sys.exit("WEBHOOK_SECRET must hold the whsec_… of the endpoint, or of the callbacks.")
 
 TOLERANCE_SECONDS = 5 * 60
 MOST_BYTES = 1024 * 1024

@@ -15,7 +15,7 @@ tolerance=${WEBHOOK_TOLERANCE_SECONDS:-300}
 secret=${WEBHOOK_SECRET:-}
 case $secret in
   whsec_?*) ;;
-  *) refuse 'WEBHOOK_SECRET must hold the whsec_… that the endpoint was created with' ;;
+  *) refuse 'WEBHOOK_SECRET must hold the whsec_… of the endpoint, or of the callbacks' ;;
 esac
 [ -r "$headers" ] || refuse "$headers cannot be read"
 [ "$body" = - ] || [ -r "$body" ] || refuse "$body cannot be read"

@@ -5,7 +5,7 @@ import { demoFile } from './paths.mjs'
 import { bootstrapTenant } from './services.mjs'
 
 /**
- * The demo tenant: two keys and one integrated account per simulator. What `.muster/demo.json` remembers and the API
+ * The demo tenant: two keys, the secret of its callbacks and one integrated account per simulator. What `.muster/demo.json` remembers and the API
  * still knows is used again. The file is written after every step, so an interrupted start makes nothing twice.
  */
 export async function prepareDemo({ startTool, env, url, simulators, say }) {
@@ -17,6 +17,9 @@ export async function prepareDemo({ startTool, env, url, simulators, say }) {
     const { api_key } = await call(url, admin_api_key, 'POST', '/api-keys', { name: 'demo', scopes: ['provision', 'read'] })
     Object.assign(demo, { api_key, admin_api_key })
   }
+  save(demo)
+  // Shown once, so a remembered one is all that can be had of it. It belongs to the tenant, as the keys do: with other keys it is another's.
+  demo.callback_secret ??= (await call(url, demo.admin_api_key, 'POST', '/callback-secret', { overlap_hours: 0 })).secret
   save(demo)
   for (const [provider, simulatorUrl] of Object.entries(simulators)) {
     if (!demoAccounts[provider]) continue
@@ -50,13 +53,13 @@ async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
   return keptId
 }
 
-/** The remembered keys, or nothing when one of them is refused, as with another Redis than last time. */
-async function findKeys(url, { api_key, admin_api_key }) {
+/** The remembered keys and callback secret, or nothing when one of them is refused, as with another Redis than last time. */
+async function findKeys(url, { api_key, admin_api_key, callback_secret }) {
   for (const key of [api_key, admin_api_key]) {
     const found = key && (await call(url, key, 'GET', '/integrated-accounts', undefined, [401, 403]))
     if (!found) return {}
   }
-  return { api_key, admin_api_key }
+  return { api_key, admin_api_key, callback_secret }
 }
 
 /** A call whose answer was an error; one of `absent` resolves with undefined instead. */

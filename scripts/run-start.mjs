@@ -12,6 +12,9 @@ import { readSettings } from './settings.mjs'
 import { createStack } from './stack.mjs'
 import { onStopSignal } from './stop-signals.mjs'
 
+/** Where the examples that receive webhooks listen: without it, nothing private could be told anything. */
+const demoReceiver = '127.0.0.1:8090'
+
 const usage = `Usage: npm start
 
 Installs and builds what is missing, then runs Redis, the provider simulators, the API and one worker, with a demo
@@ -23,7 +26,8 @@ tenant. Everything it keeps is in .muster/; Ctrl-C stops all of it, and the next
   MUSTER_SIMULATOR_PORT   first of six ports of the simulators (9100)
   REDIS_URL               uses this Redis and starts none
   MUSTER_ENCRYPTION_KEYS  id:base64-of-32-bytes[,id:…]; the first one seals (made once and kept in .muster/)
-  MUSTER_ALLOWED_HOSTS    more private host:port that providers may be at, beside the simulators
+  MUSTER_ALLOWED_HOSTS    more private host:port that providers and webhook receivers may be at, beside the simulators
+                          and ${demoReceiver}, where the examples receive webhooks
   LOG_LEVEL               of the API and the worker`
 
 // A worker is given 25 s to finish what it holds.
@@ -73,7 +77,7 @@ async function startEverything(stack) {
 
   const redisUrl = await provideRedis({ startTool, startService: inStage(1), say })
   const simulators = await startSimulators({ startService: inStage(2), settings })
-  const allowedHosts = [...Object.values(simulators).map((url) => new URL(url).host), process.env.MUSTER_ALLOWED_HOSTS]
+  const allowedHosts = [...Object.values(simulators).map((url) => new URL(url).host), demoReceiver, process.env.MUSTER_ALLOWED_HOSTS]
   const env = { REDIS_URL: redisUrl, MUSTER_ENCRYPTION_KEYS: encryptionKeys, MUSTER_ALLOWED_HOSTS: allowedHosts.filter(Boolean).join(',') }
   const [url] = await Promise.all([
     startApi({ startService: inStage(3), settings, env }),
@@ -102,7 +106,7 @@ function welcome(demo) {
     `  API           ${demo.url}`,
     `  Reference     ${demo.url}/docs`,
     `  Demo API key  ${demo.api_key}`,
-    `  Accounts      ${relative(root, demoFile)} (keys, integrated accounts, simulators)`,
+    `  Accounts      ${relative(root, demoFile)} (keys, callback secret, integrated accounts, simulators)`,
     `  Logs          ${relative(root, logFile('api')).replace('api.log', '')}`,
     '  Simulators',
     ...simulators,

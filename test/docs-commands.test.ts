@@ -1,6 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -46,41 +47,74 @@ function expectAnswer(output: string, answer: string, command: string): void {
   else for (const line of said.slice(0, -1)) expect(body.split('\n').some((other) => other.includes(line)), `${command} answers ${line}`).toBe(true)
 }
 
+/** Free a moment ago. Whoever may be told must be known before Muster starts, and the receiver only starts in the middle of a page. */
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Where the pages receive webhooks, and `npm start` allows it. */
+const RECEIVER = '127.0.0.1:8090'
+
 describe('the commands of the documents, run as they are written', () => {
   const providers: ProviderName[] = ['activecampaign', 'cisco_meraki', 'files_com', 'google_workspace', 'okta', 'salesforce']
   const folder = mkdtempSync(join(tmpdir(), 'muster-docs-'))
   let muster: Muster
   let apiKey = ''
+  let receiver = ''
+  const children = new Set<ChildProcess>()
 
   /** As `npm start` leaves it: a folder with .muster/demo.json, and the examples beside it. */
   beforeAll(async () => {
-    muster = await startMuster()
+    receiver = `127.0.0.1:${await findFreePort()}`
+    muster = await startMuster({ allowedHosts: [receiver] })
     const accounts = await Promise.all(providers.map(async (provider) => [provider, await muster.connect(provider)] as const))
     apiKey = (await muster.request<{ api_key: string }>('POST', '/api-keys', { body: { name: 'documents', scopes: ['provision', 'read'] } })).body.api_key
+    const { secret } = (await muster.request<{ secret: string }>('POST', '/callback-secret', { body: { overlap_hours: 0 } })).body
     mkdirSync(join(folder, '.muster'))
-    const demo = { url: muster.url(), api_key: apiKey, admin_api_key: muster.owner.adminKey, integrated_accounts: Object.fromEntries(accounts), simulators: {} }
+    symlinkSync(join(root, 'examples'), join(folder, 'examples'))
+    const demo = { url: muster.url(), api_key: apiKey, admin_api_key: muster.owner.adminKey, callback_secret: secret, integrated_accounts: Object.fromEntries(accounts), simulators: {} }
     writeFileSync(join(folder, '.muster/demo.json'), `${JSON.stringify(demo, null, 2)}\n`)
   })
   afterAll(async () => {
+    // With what they have left in the background, where a page broke off before it ended that.
+    for (const { pid } of children) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
     await muster.close()
     rmSync(folder, { recursive: true, force: true })
   })
 
   async function run(command: string, args: string[], environment: Record<string, string> = {}): Promise<{ code: unknown; output: string }> {
-    const child = spawn(command, args, { cwd: folder, env: { PATH: process.env.PATH ?? '', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { cwd: folder, env: { PATH: process.env.PATH ?? '', PORT: receiver.split(':')[1] ?? '', ...environment }, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    children.add(child)
+    child.once('close', () => children.delete(child))
     const output: Buffer[] = []
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk))
     const [code] = (await once(child, 'close')) as [number | null]
     return { code, output: Buffer.concat(output).toString() }
   }
 
-  test.each([['README.md', 'Try it'], ['docs/api.md', undefined]])('the session of %s answers what the page says', async (path, heading) => {
-    const steps = readSession(path, heading)
-    expect(steps.filter((step) => step.answer !== undefined).length).toBeGreaterThan(4)
-    // One shell for all, since later commands use what earlier ones have set.
-    const { output } = await run('bash', ['-c', steps.map(({ command }) => `${command}\nprintf '\\036'`).join('\n')])
+  /** One shell for all, since later commands use what earlier ones have set. */
+  async function expectSession(steps: readonly Step[]): Promise<void> {
+    const { output } = await run('bash', ['-c', steps.map(({ command }) => `${command}\nprintf '\\036'`).join('\n').replaceAll(RECEIVER, receiver)])
     const outputs = output.split('\u001E')
-    for (const [index, { command, answer }] of steps.entries()) if (answer !== undefined) expectAnswer(outputs[index] ?? '', answer, command)
+    for (const [index, { command, answer }] of steps.entries()) if (answer !== undefined) expectAnswer(outputs[index] ?? '', answer.replaceAll(RECEIVER, receiver), command)
+  }
+
+  test.each([['README.md', 'Try it'], ['docs/webhooks.md', 'Try it'], ['docs/api.md', undefined]])('the session of %s answers what the page says', async (path, heading) => {
+    const steps = readSession(path, heading)
+    expect(steps.filter((step) => step.answer !== undefined).length).toBeGreaterThan(2)
+    await expectSession(steps)
+  }, 60_000)
+
+  test.skipIf(spawnSync('python3', ['--version'], { stdio: 'ignore' }).error !== undefined)('the session of docs/webhooks.md answers the same with the other receiver that it names', async () => {
+    const [first, ...others] = readSession('docs/webhooks.md', 'Try it')
+    const [, node = '', python = ''] = /^(node \S+) .*# or: (.*)$/m.exec(first?.command ?? '') ?? []
+    expect(python).toContain('python3')
+    await expectSession([{ command: first?.command.replace(node, python) ?? '', answer: undefined }, ...others])
   }, 60_000)
 
   const scripts = [

@@ -8,7 +8,10 @@ import { operationErrorCodes, operationErrorHints, problemCodes, synchronousStat
 import { attemptOutcomes, operationStatuses } from '../packages/contracts/src/operation.ts'
 import { routes } from '../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../packages/contracts/src/system-routes.ts'
+import { webhookEventSchemas, webhookEventTypes, type WebhookEventType } from '../packages/contracts/src/webhook-event.ts'
 import { keys } from '../packages/store/src/keys.ts'
+import { checkEndpointUrl } from '../packages/webhooks/src/endpoint-url.ts'
+import { DEFAULT_SCHEDULE, parseSchedule } from '../packages/webhooks/src/schedule.ts'
 import { documents, files, read, root, tableRows, uncode } from './documents.ts'
 
 /** As GitHub makes an anchor of a heading. */
@@ -41,7 +44,16 @@ describe('links and names in the documents', () => {
 })
 
 describe('docs/operating.md', () => {
-  const settingsOf: Record<'api' | 'worker', Record<string, { safeParse(value: unknown): { success: boolean; data?: unknown } }>> = { api: apiSettingsSchema.shape, worker: workerSettingsSchema.shape }
+  interface Setting {
+    safeParse(value: unknown): { success: boolean; data?: unknown }
+  }
+  const settingsOf: Record<'api' | 'worker', Record<string, Setting>> = { api: apiSettingsSchema.shape, worker: workerSettingsSchema.shape }
+  /** As it would be written in the environment: of a setting that is parsed into something else, the text before that. */
+  function defaultOf(setting: Setting): string {
+    const { success, data } = ('in' in setting ? (setting.in as Setting) : setting).safeParse(undefined)
+    if (!success) return 'required'
+    return (typeof data === 'string' && data !== '') || typeof data === 'number' ? String(data) : 'none'
+  }
   const documented = new Map(tableRows('docs/operating.md').flatMap(([name = '', readBy = '', byDefault = '']) => (/^`[A-Z][A-Z_]+`$/.test(name) ? [[uncode(name), { readBy, byDefault: uncode(byDefault) }]] : [])))
   const simulatorSettings = [...read('apps/simulator/src/config.ts').matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name)
 
@@ -54,10 +66,8 @@ describe('docs/operating.md', () => {
       const readers = [name in settingsOf.api ? 'API' : '', name in settingsOf.worker ? 'worker' : '', simulatorSettings.includes(name) ? 'simulator' : ''].filter(Boolean)
       expect(readBy, name).toBe(readers.join(', '))
       for (const settings of Object.values(settingsOf)) {
-        const value = settings[name]?.safeParse(undefined)
-        if (value === undefined) continue
-        const isPlain = value.success && (typeof value.data === 'string' || typeof value.data === 'number')
-        expect(byDefault, name).toBe(isPlain ? String(value.data) : value.success ? 'none' : 'required')
+        const setting = settings[name]
+        if (setting) expect(byDefault, name).toBe(defaultOf(setting))
       }
     }
   })
@@ -82,6 +92,38 @@ describe('docs/api.md', () => {
 
   test('gives every problem of a request with its status', () => {
     for (const code of problemCodes) expect(rows.filter(([name, status]) => name === `\`${code}\`` && status === String(new RequestError(code, '').status)).length, code).toBeGreaterThan(0)
+  })
+})
+
+describe('docs/webhooks.md', () => {
+  const text = read('docs/webhooks.md')
+
+  test('explains every type of event', () => {
+    const named = tableRows('docs/webhooks.md', 'What arrives').flatMap(([types = '']) => [...types.matchAll(/`(\w+\.\w+)`/g)].map(([, type]) => type))
+    expect(named.sort()).toEqual([...webhookEventTypes].sort())
+  })
+
+  test('shows bodies that are of their schemas', () => {
+    const bodies = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map(([, body = '']) => JSON.parse(body) as { type: WebhookEventType })
+    expect(bodies).toHaveLength(2)
+    for (const body of bodies) expect(webhookEventSchemas[body.type].strict().parse(body)).toEqual(body)
+  })
+
+  test('gives the waits of the schedule, one after the other and added up', () => {
+    const seconds = (words: string): number => [...words.matchAll(/(\d+) (h|m|s)/g)].reduce((sum, [, count, unit]) => sum + Number(count) * (unit === 'h' ? 3_600 : unit === 'm' ? 60 : 1), 0)
+    const rows = tableRows('docs/webhooks.md', 'When it is tried again').slice(1)
+    const waits = parseSchedule(DEFAULT_SCHEDULE).map((milliseconds) => milliseconds / 1_000)
+    expect(rows.slice(1).map(([, wait = '']) => seconds(wait))).toEqual(waits)
+    // What has taken minutes is told in minutes.
+    waits.reduce((sum, wait, index) => {
+      expect(Math.abs(seconds(rows[index + 1]?.[2] ?? '') - sum - wait)).toBeLessThan(10)
+      return sum + wait
+    }, 0)
+  })
+
+  test('names every problem of an address', () => {
+    const codes = tableRows('docs/webhooks.md', 'Which addresses are taken').map(([, code = '']) => uncode(code))
+    for (const bad of ['nowhere', 'http://example.com', 'https://a:b@example.com', 'https://example.com/#']) for (const { code } of checkEndpointUrl(bad, new Set())) expect(codes).toContain(code)
   })
 })
 

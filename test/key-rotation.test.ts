@@ -3,10 +3,24 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { newUser, startMuster } from './harness.ts'
+import { newUser, startMuster, type Muster } from './harness.ts'
+import { startReceiver } from './receiver.ts'
 
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
 const reseal = fileURLToPath(new URL('../apps/api/dist/reseal.js', import.meta.url))
+
+/** What docs/operating.md tells an operator to do: new key in front, everything sealed anew, old key gone. */
+async function rotate(muster: Muster, old: string, fresh: string): Promise<{ resealed: number }> {
+  const runWith = async (keys: string): Promise<void> => {
+    await muster.restartApi('SIGTERM', { MUSTER_ENCRYPTION_KEYS: keys })
+    for (const worker of muster.workers.splice(0)) await worker.kill('SIGTERM')
+    muster.workers.push(await muster.startWorker({ MUSTER_ENCRYPTION_KEYS: keys }))
+  }
+  await runWith(`${fresh},${old}`)
+  const { stdout } = await promisify(execFile)(process.execPath, [reseal], { env: { PATH: process.env.PATH, REDIS_URL: muster.redis.url, MUSTER_ENCRYPTION_KEYS: `${fresh},${old}` } })
+  await runWith(fresh)
+  return JSON.parse(stdout) as { resealed: number }
+}
 
 test('a key is rotated while work waits: new key in front, everything sealed anew, old key gone, and the work is done', async () => {
   const [old, fresh] = [newKey('old'), newKey('fresh')]
@@ -21,15 +35,7 @@ test('a key is rotated while work waits: new key in front, everything sealed ane
     const waiting = await muster.create<{ id: string; status: string }>(google, user, { headers })
     expect(waiting.body.status).toBe('held')
 
-    const runWith = async (keys: string): Promise<void> => {
-      await muster.restartApi('SIGTERM', { MUSTER_ENCRYPTION_KEYS: keys })
-      for (const worker of muster.workers.splice(0)) await worker.kill('SIGTERM')
-      muster.workers.push(await muster.startWorker({ MUSTER_ENCRYPTION_KEYS: keys }))
-    }
-    await runWith(`${fresh},${old}`)
-    const { stdout } = await promisify(execFile)(process.execPath, [reseal], { env: { PATH: process.env.PATH, REDIS_URL: muster.redis.url, MUSTER_ENCRYPTION_KEYS: `${fresh},${old}` } })
-    expect((JSON.parse(stdout) as { resealed: number }).resealed).toBeGreaterThanOrEqual(5)
-    await runWith(fresh)
+    expect((await rotate(muster, old, fresh)).resealed).toBeGreaterThanOrEqual(5)
 
     // The fingerprint of the request outlives the rotation too.
     const again = await muster.create<{ id: string }>(google, user, { headers })
@@ -40,5 +46,40 @@ test('a key is rotated while work waits: new key in front, everything sealed ane
     expect((await muster.simulators.google_workspace.ledger()).created).toHaveLength(2)
   } finally {
     await muster.close()
+  }
+}, 60_000)
+
+test('endpoints, callback addresses and deliveries from before a rotation are delivered, and verify, when the old key is gone', async () => {
+  const [old, fresh] = [newKey('old'), newKey('fresh')]
+  const receiver = await startReceiver()
+  const muster = await startMuster({ environment: { MUSTER_ENCRYPTION_KEYS: old }, allowedHosts: [receiver.host] })
+  try {
+    const endpoint = (await muster.request<{ id: string; secret: string }>('POST', '/webhook-endpoints', { body: { url: `http://${receiver.host}/endpoint`, asymmetric: true } })).body
+    const { secret: callbackSecret } = (await muster.request<{ secret: string }>('POST', '/callback-secret')).body
+    const arrived = (path: string, operationId: string, count = 1) => receiver.until(({ path: at, event }) => at === path && event.data.operation_id === operationId, count)
+    const okta = await muster.connect('okta')
+    const create = async (path: string): Promise<string> => (await muster.create<{ id: string }>(okta, newUser('okta'), { query: `callback_url=${encodeURIComponent(`http://${receiver.host}${path}`)}` })).body.id
+
+    const told = await create('/told')
+    await Promise.all([arrived('/told', told), arrived('/endpoint', told)])
+    await muster.request('POST', `/integrated-accounts/${okta}/pause`)
+    const waiting = await create('/waiting')
+    await rotate(muster, old, fresh)
+
+    await muster.request('POST', `/integrated-accounts/${okta}/resume`)
+    const [[toEndpoint], [toCallback]] = await Promise.all([arrived('/endpoint', waiting), arrived('/waiting', waiting)])
+    if (toEndpoint) receiver.verify(toEndpoint, endpoint.secret)
+    if (toCallback) receiver.verify(toCallback, callbackSecret)
+    expect([toEndpoint?.event.type, toCallback?.event.type]).toEqual(['operation.succeeded', 'operation.succeeded'])
+
+    const { result } = (await muster.request<{ result: { id: string; kind: string }[] }>('GET', '/webhook-endpoints')).body
+    const callbacks = result.find(({ kind }) => kind === 'callback')?.id ?? ''
+    const deliveries = (await muster.request<{ result: { id: string }[] }>('GET', `/webhook-endpoints/${callbacks}/deliveries?operation_id=${told}`)).body.result
+    expect((await muster.request('POST', `/deliveries/${deliveries[0]?.id ?? ''}/replay`)).status).toBe(202)
+    const repeated = (await arrived('/told', told, 2)).at(-1)
+    if (repeated) receiver.verify(repeated, callbackSecret)
+  } finally {
+    await muster.close()
+    await receiver.close()
   }
 }, 60_000)

@@ -35,7 +35,7 @@ export const createUserQuerySchema = z.strictObject({
   dry_run: flag.optional().meta({ description: 'Sends and stores nothing; answers with the requests that would be sent.' }),
   not_before: dateTime.optional().meta({ description: 'No attempt starts earlier.' }),
   expires_at: dateTime.optional().meta({ description: 'No attempt starts later.' }),
-  callback_url: z.string().min(1).max(2_000).optional().meta({ description: 'Where the end of this operation is told, by a webhook signed with the callback secret of the tenant (POST /callback-secret).' }),
+  callback_url: z.string().min(1).max(2_000).optional().meta({ description: 'Where what happens to this operation is told, by a webhook signed with the callback secret of the tenant (POST /callback-secret).' }),
   reference: z.string().min(1).max(200).optional().meta({ description: "The client's own id for this create; operations can be listed by it." }),
 })
 export type CreateUserQuery = z.infer<typeof createUserQuerySchema>

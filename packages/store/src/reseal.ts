@@ -1,6 +1,7 @@
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
+import { swapValueScript } from './versioned-record.ts'
 
 /** KEYS record. ARGV field, blob read, blob to write. Only over the very blob that was read: an erased secret must not come back. */
 const swapScript = defineScript(`
@@ -31,26 +32,41 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
     if ((await swapScript(redis, [key], [field, blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1) progress.resealed += 1
   }
 
-  const hashKey = await redis.getBuffer(keys.hashKey)
-  if (hashKey && keyring.isOutdated(hashKey)) {
-    await redis.set(keys.hashKey, keyring.seal(keyring.open(hashKey, 'hash-key'), 'hash-key'))
-    progress.resealed += 1
+  async function resealValue(key: string, bound: string): Promise<void> {
+    const blob = await redis.getBuffer(key)
+    if (!blob) return
+    progress.looked += 1
+    if (!keyring.isOutdated(blob)) return
+    if ((await swapValueScript(redis, [key], [blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1) progress.resealed += 1
   }
+
+  async function forEachId(index: string, visit: (id: string) => Promise<void>): Promise<void> {
+    let cursor = '0'
+    do {
+      const [next, rows] = await redis.zscan(index, cursor, 'COUNT', SCAN_COUNT)
+      cursor = next
+      // Each id has its score behind it.
+      for (let position = 0; position < rows.length; position += 2) await visit(rows[position] ?? '')
+      onProgress(progress)
+    } while (cursor !== '0')
+  }
+
+  await resealValue(keys.hashKey, 'hash-key')
   for (const accountId of await redis.smembers(keys.accounts)) {
     await resealField(keys.account(accountId), 'credentials', `account:${accountId}:credentials`)
     // An access token is a cache: the next call asks for a new one.
     const token = await redis.getBuffer(keys.accessToken(accountId))
     if (token && keyring.isOutdated(token)) await redis.del(keys.accessToken(accountId))
-    let cursor = '0'
-    do {
-      const [next, rows] = await redis.zscan(keys.operations(accountId), cursor, 'COUNT', SCAN_COUNT)
-      cursor = next
-      for (let index = 0; index < rows.length; index += 2) {
-        const operationId = rows[index] ?? ''
-        for (const field of ['request', 'secrets', 'result']) await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
-      }
-      onProgress(progress)
-    } while (cursor !== '0')
+    await forEachId(keys.operations(accountId), async (operationId) => {
+      for (const field of ['request', 'secrets', 'result', 'callback']) await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
+    })
+  }
+  for (const tenantId of await redis.hvals(keys.tenantNames)) {
+    await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
+    for (const endpointId of await redis.smembers(keys.tenantWebhookEndpoints(tenantId))) {
+      await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
+      await forEachId(keys.deliveries(endpointId), (deliveryId) => resealField(keys.delivery(endpointId, deliveryId), 'url', `delivery:${deliveryId}:url`))
+    }
   }
   onProgress(progress)
   return progress

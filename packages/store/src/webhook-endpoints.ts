@@ -6,7 +6,7 @@ import type { Keyring } from './keyring.ts'
 import { deliveryLaneOf, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 import type { StoredEvent } from './stored-event.ts'
-import { putRecordScript } from './versioned-record.ts'
+import { putRecordScript, swapValueScript } from './versioned-record.ts'
 
 export interface WebhookEndpointRecord {
   id: string
@@ -62,27 +62,35 @@ export function rotateSecrets(secrets: readonly SigningSecret[], secret: string,
 export type WebhookEndpoints = ReturnType<typeof createWebhookEndpoints>
 
 export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
-  async function readVersioned(endpointId: string): Promise<{ record: WebhookEndpointRecord; version: string } | undefined> {
-    const [record, version] = await redis.hmget(keys.webhookEndpoint(endpointId), 'record', 'version')
-    return record && version ? { record: JSON.parse(record) as WebhookEndpointRecord, version } : undefined
+  async function readVersioned(endpointId: string): Promise<{ record: WebhookEndpointRecord; version: string; sealed: Buffer | null } | undefined> {
+    const [record, version, sealed = null] = await redis.hmgetBuffer(keys.webhookEndpoint(endpointId), 'record', 'version', 'credentials')
+    return record && version ? { record: JSON.parse(record.toString()) as WebhookEndpointRecord, version: version.toString(), sealed } : undefined
   }
+
+  const open = (sealed: Buffer, endpointId: string): WebhookEndpointSecrets => keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets
 
   async function readSecrets(endpointId: string): Promise<WebhookEndpointSecrets | undefined> {
     const sealed = await redis.hgetBuffer(keys.webhookEndpoint(endpointId), 'credentials')
-    return sealed ? (keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets) : undefined
+    return sealed ? open(sealed, endpointId) : undefined
   }
 
-  async function update(endpointId: string, change: (record: WebhookEndpointRecord) => WebhookEndpointRecord | undefined, secrets?: WebhookEndpointSecrets): Promise<WebhookEndpointRecord | undefined> {
+  /** Secrets are changed over the version they were read with, as the record is: a new secret that was shown must not be written over. */
+  async function update(
+    endpointId: string,
+    change: (record: WebhookEndpointRecord) => WebhookEndpointRecord | undefined,
+    changeSecrets?: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets,
+  ): Promise<WebhookEndpointRecord | undefined> {
     for (;;) {
       const present = await readVersioned(endpointId)
       if (!present) return undefined
       const next = change(present.record)
       if (!next) return present.record
+      const sealed = changeSecrets && present.sealed ? keyring.seal(changeSecrets(open(present.sealed, endpointId)), boundTo(endpointId)) : ''
       const event = toEndpointEvent(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
         [keys.webhookEndpoint(endpointId), keys.eventOutbox(deliveryLaneOf(endpointId))],
-        [present.version, JSON.stringify(next), secrets ? keyring.seal(secrets, boundTo(endpointId)) : '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+        [present.version, JSON.stringify(next), sealed, event ? JSON.stringify(event) : '', event?.at ?? 0],
       )
       if (written !== null) return next
     }
@@ -91,6 +99,11 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
   async function create(record: WebhookEndpointRecord, secrets: WebhookEndpointSecrets): Promise<void> {
     await redis.sadd(keys.tenantWebhookEndpoints(record.tenantId), record.id)
     await putRecordScript(redis, [keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id))], ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0])
+  }
+
+  async function readCallbackSecrets(tenantId: string): Promise<{ secrets: SigningSecret[]; sealed: Buffer | null }> {
+    const sealed = await redis.getBuffer(keys.callbackSecret(tenantId))
+    return { secrets: sealed ? (keyring.open(sealed, callbackBoundTo(tenantId)) as SigningSecret[]) : [], sealed }
   }
 
   return {
@@ -108,11 +121,9 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
       return ((await pipeline.exec()) ?? []).flatMap(([, record]) => (typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : []))
     },
 
-    /** Another address, another secret. @param change gets the present secrets. */
-    async updateSecrets(endpointId: string, change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets, now: number): Promise<WebhookEndpointRecord | undefined> {
-      const present = await readSecrets(endpointId)
-      return present && update(endpointId, (record) => ({ ...record, updatedAt: now }), change(present))
-    },
+    /** Another address, another secret. @param change gets the present secrets, and again if somebody else has changed them meanwhile. */
+    updateSecrets: (endpointId: string, change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets, now: number): Promise<WebhookEndpointRecord | undefined> =>
+      update(endpointId, (record) => ({ ...record, updatedAt: now }), change),
 
     /** The lane for one host of callback addresses; always the same one for the same host. */
     async ensureCallbackEndpoint(tenantId: string, callbackUrl: string, now: number): Promise<WebhookEndpointRecord> {
@@ -148,12 +159,15 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
       await redis.srem(keys.tenantWebhookEndpoints(record.tenantId), record.id)
     },
 
-    async readCallbackSecrets(tenantId: string): Promise<SigningSecret[]> {
-      const sealed = await redis.getBuffer(keys.callbackSecret(tenantId))
-      return sealed ? (keyring.open(sealed, callbackBoundTo(tenantId)) as SigningSecret[]) : []
-    },
-    async writeCallbackSecrets(tenantId: string, secrets: SigningSecret[]): Promise<void> {
-      await redis.set(keys.callbackSecret(tenantId), keyring.seal(secrets, callbackBoundTo(tenantId)))
+    readCallbackSecrets: async (tenantId: string): Promise<SigningSecret[]> => (await readCallbackSecrets(tenantId)).secrets,
+
+    /** @param change as for `updateSecrets`. Resolves with what was written. */
+    async updateCallbackSecrets(tenantId: string, change: (secrets: SigningSecret[]) => SigningSecret[]): Promise<SigningSecret[]> {
+      for (;;) {
+        const present = await readCallbackSecrets(tenantId)
+        const next = change(present.secrets)
+        if ((await swapValueScript(redis, [keys.callbackSecret(tenantId)], [present.sealed ?? '', keyring.seal(next, callbackBoundTo(tenantId))])) === 1) return next
+      }
     },
   }
 }
