@@ -53,6 +53,19 @@ export function clientOf(muster: Muster) {
       const { query, ...rest } = options
       return request<T>('POST', `/unified/user-directory/users?integrated_account_id=${accountId}${query ? `&${query}` : ''}`, { body, ...rest })
     },
+    /** A body that is no JSON, or not yet; its answer is checked as any other. */
+    upload: async <T = Record<string, unknown>>(path: string, body: string | Buffer, headers: Record<string, string>): Promise<Answer<T>> => {
+      const response = await fetch(muster.url() + path, { method: 'POST', headers: { authorization: `Bearer ${muster.owner.adminKey}`, ...headers }, body })
+      const answer = { status: response.status, headers: response.headers, body: (await response.json()) as T }
+      checkAnswer('POST', path, answer)
+      return answer
+    },
+    /** An answer that is no JSON. */
+    text: async (path: string): Promise<string> => {
+      const response = await fetch(muster.url() + path, { headers: { authorization: `Bearer ${muster.owner.adminKey}` } })
+      if (response.status !== 200) throw new Error(`${path} answered ${response.status}: ${await response.text()}`)
+      return response.text()
+    },
     /** How many operations the tenant has, as far as one page tells. */
     countOperations: async (accountId: string): Promise<number> => (await request<{ result: unknown[] }>('GET', `/operations?integrated_account_id=${accountId}&limit=100`)).body.result.length,
   }

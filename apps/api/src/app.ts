@@ -8,7 +8,10 @@ import { refuseOtherMethods } from './http/refuse-other-methods.ts'
 import { RequestError } from './http/request-error.ts'
 import { serveEndpoint } from './http/serve-endpoint.ts'
 import { apiKeyRoutes } from './routes/api-keys.ts'
+import { batchRoutes } from './routes/batches.ts'
+import { columnMappingRoutes } from './routes/column-mappings.ts'
 import { createUser } from './routes/create-user.ts'
+import { createUsers } from './routes/create-users.ts'
 import { describeCreate } from './routes/describe-create.ts'
 import { integratedAccountRoutes } from './routes/integrated-accounts.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -25,7 +28,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.use(assignRequestId)
   app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"], 'font-src': ["'self'", 'data:'], 'img-src': ["'self'", 'data:'], 'upgrade-insecure-requests': null } } }))
 
-  const endpoints: Endpoint[] = [createUser(dependencies), describeCreate(dependencies), ...operationRoutes(dependencies), ...integratedAccountRoutes(dependencies), ...apiKeyRoutes(dependencies), ...webhookEndpointRoutes(dependencies)]
+  const endpoints: Endpoint[] = [createUser(dependencies), createUsers(dependencies), describeCreate(dependencies), ...operationRoutes(dependencies), ...batchRoutes(dependencies), ...columnMappingRoutes(dependencies), ...integratedAccountRoutes(dependencies), ...apiKeyRoutes(dependencies), ...webhookEndpointRoutes(dependencies)]
   for (const endpoint of endpoints) {
     const { method, path }: Route = endpoint.route
     app[method](toExpressPath(path), serveEndpoint(dependencies, endpoint))

@@ -13,6 +13,9 @@ import { watchFinishedOperations, type FinishedOperations } from './finished-ope
 import { answerClientError } from './http/client-error.ts'
 import { createApiMetrics, type ApiMetrics } from './metrics.ts'
 
+/** A whole upload of many rows; bodies of other requests are given less, where they are read. */
+const UPLOAD_TIMEOUT_MS = 15 * 60_000
+
 export interface ApiDependencies {
   config: ApiConfig
   /** Tells the workers that something happened at a source; whoever misses it finds out by looking. */
@@ -55,7 +58,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     schedule: createLaneSchedule(redis),
     store,
   })
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }, app)
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: UPLOAD_TIMEOUT_MS, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }, app)
   server.on('clientError', answerClientError)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -25,7 +25,7 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
   const index = { tenantId, ...(accountId ? { accountId } : {}), ...(filter.reference ? { reference: filter.reference } : {}) }
   const from = filter.created_after ? Date.parse(filter.created_after) : null
   const to = filter.created_before ? Date.parse(filter.created_before) : null
-  const isIndexed = filter.status === undefined && filter.provider === undefined && !(accountId && filter.reference)
+  const isIndexed = filter.batch_id === undefined && filter.status === undefined && filter.provider === undefined && !(accountId && filter.reference)
   // One more than asked for tells whether there is a next page.
   const count = isIndexed ? filter.limit + 1 : LOOK_AT
 
@@ -60,6 +60,7 @@ function isMatch(record: OperationRecord, account: AccountRecord | undefined, te
   return (
     head.tenantId === tenantId &&
     (filter.integrated_account_id === undefined || head.accountId === filter.integrated_account_id) &&
+    (filter.batch_id === undefined || head.batchId === filter.batch_id) &&
     (filter.provider === undefined || head.provider === filter.provider) &&
     (filter.status === undefined || shownStatus(record, account).status === filter.status)
   )

@@ -1,3 +1,4 @@
+import { batchItemSchema } from '@muster/contracts/batch'
 import { problemSchema } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import { routes } from '@muster/contracts/routes'
@@ -31,6 +32,7 @@ function toOperation(route: Route): ZodOpenApiOperationObject {
     tags: [route.tag],
     ...(route.scope === null ? {} : { security: [{ api_key: [] }], 'x-required-scope': route.scope }),
     requestParams: { ...(route.params ? { path: route.params } : {}), ...(route.query ? { query: route.query } : {}), ...(route.headers ? { header: route.headers } : {}) },
+    ...(route.streamedBody ? { requestBody: { required: true, content: Object.fromEntries(route.streamedBody.map((type) => [type, { schema: type === 'application/json' ? z.object({ items: z.array(batchItemSchema) }) : z.string() }])) } } : {}),
     ...(route.body ? { requestBody: { required: !route.isBodyOptional, content: { 'application/json': { schema: route.body } } } } : {}),
     responses: Object.fromEntries(
       Object.entries(route.responses).map(([status, { description, schema, contentType = 'application/json' }]) => [

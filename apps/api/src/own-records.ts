@@ -1,4 +1,5 @@
 import type { AccountRecord } from '@muster/store/accounts'
+import type { BatchRecord } from '@muster/store/batches'
 import type { DeliveryRecord } from '@muster/store/deliveries'
 import type { OperationRecord } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'
@@ -29,5 +30,11 @@ export async function readOwnDelivery(store: Store, tenantId: string, deliveryId
   const endpointId = await store.deliveries.endpointIdOf(deliveryId)
   const record = endpointId === null ? undefined : await store.deliveries.read(endpointId, deliveryId)
   if (!record || record.tenantId !== tenantId) throw notFound('delivery')
+  return record
+}
+
+export async function readOwnBatch(store: Store, tenantId: string, batchId: string): Promise<BatchRecord> {
+  const record = await store.batches.read(batchId)
+  if (!record || record.tenantId !== tenantId) throw notFound('batch')
   return record
 }

@@ -271,6 +271,15 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
       }
       return next
     },
+    /** Operations of batches that the account gets to only after this one. */
+    async countBehind(accountId: string, batchId: string): Promise<number> {
+      const all = await redis.zrange(keys.accountBatches(accountId), '0', '-1')
+      const later = all.slice(all.indexOf(batchId) + 1)
+      const pipeline = redis.pipeline()
+      for (const other of later) pipeline.hmget(keys.batchPart(accountId, other), 'queued', 'running', 'retrying')
+      const rows = (await pipeline.exec()) ?? []
+      return rows.reduce((sum, [, row]) => sum + (row as (string | null)[]).reduce((open, count) => open + Number(count ?? 0), 0), 0)
+    },
     async clearBacklog(accountId: string, given: readonly { batchId: string; entry: string }[]): Promise<void> {
       const pipeline = redis.pipeline()
       for (const { batchId, entry } of given) pipeline.zrem(keys.batchOutbox(accountId, batchId), entry)

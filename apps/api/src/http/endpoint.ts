@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import type { z } from 'zod'
@@ -14,6 +15,8 @@ export interface ApiRequest<R extends Route> {
   headers: Output<R['headers']>
   body: Output<R['body']>
   prefer: Preferences
+  /** The body as it comes in, where the route reads it itself. */
+  stream?: IncomingMessage
   /** Aborted when the client goes away. */
   signal: AbortSignal
 }
@@ -21,6 +24,7 @@ export interface ApiRequest<R extends Route> {
 export interface ApiResponse {
   status: number
   headers?: Record<string, string>
+  /** A stream is sent as it comes; everything else as JSON. */
   body?: unknown
 }
 

@@ -2,6 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import express, { type Request, type Response } from 'express'
 import { RequestError } from './request-error.ts'
 
+/** Of a megabyte at most. */
+const BODY_TIMEOUT_MS = 30_000
+
 class BodyTypeError extends Error {
   readonly type: string
   constructor(type: string) {
@@ -43,7 +46,9 @@ export async function readBody(request: Request, response: Response): Promise<un
   if (!hasBody(request)) throw new RequestError('malformed_json', 'The body is missing: send a JSON object.')
   if (!request.is(['application/json', 'application/*+json'])) throw new RequestError('unsupported_media_type', 'Send the body as application/json.')
   await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new RequestError('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } })), BODY_TIMEOUT_MS)
     parseJson(request, response, (error?: unknown) => {
+      clearTimeout(timer)
       if (error === undefined) return resolve()
       const type = String((error as { type?: unknown } | null)?.type)
       reject(Object.hasOwn(refusals, type) ? refusals[type]?.() : error)

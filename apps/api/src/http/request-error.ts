@@ -42,6 +42,10 @@ export class RequestError extends Error {
     this.extensions = options.extensions ?? {}
   }
 
+  extendedBy(extensions: Record<string, unknown>): RequestError {
+    return new RequestError(this.code, this.message, { ...(this.errors ? { errors: this.errors } : {}), headers: this.headers, extensions: { ...extensions, ...this.extensions } })
+  }
+
   with(errors: InputProblem[]): RequestError {
     return new RequestError(this.code, this.message, { errors: bounded(errors), headers: this.headers, extensions: this.extensions })
   }

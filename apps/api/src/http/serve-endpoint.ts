@@ -1,6 +1,8 @@
 import type { Route } from '@muster/contracts/route'
 import type { Store } from '@muster/store/store'
 import type { RequestHandler, Response } from 'express'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { ApiMetrics } from '../metrics.ts'
 import { requestIdOf } from './answer-errors.ts'
 import { authenticate } from './authenticate.ts'
@@ -43,9 +45,10 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
       headers: input.headers as never,
       body: input.body as never,
       prefer,
+      ...(route.streamedBody ? { stream: request } : {}),
       signal: left.signal,
     })
-    if (!left.signal.aborted) send(response, answer, isDraining())
+    if (!left.signal.aborted) await send(response, answer, isDraining())
   }
 }
 
@@ -59,13 +62,19 @@ function announcePreferences(route: Route, prefer: Preferences, response: Respon
   if (prefer.applied) response.setHeader('preference-applied', prefer.applied)
 }
 
-function send(response: Response, answer: ApiResponse, isDraining: boolean): void {
+async function send(response: Response, answer: ApiResponse, isDraining: boolean): Promise<void> {
   response.status(answer.status)
   response.setHeader('cache-control', 'no-store')
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value)
   // The last answer on its connection, or clients that keep theirs open would hold the process until it is cut off.
   if (isDraining) response.setHeader('connection', 'close')
   if (answer.body === undefined) return void response.end()
+  if (answer.body instanceof Readable) return pipeline(answer.body, response).catch(ignoreLeaving)
   if (!response.hasHeader('content-type')) response.setHeader('content-type', 'application/json; charset=utf-8')
   response.end(JSON.stringify(answer.body))
+}
+
+/** Whoever reads a long answer may go away in the middle of it. */
+function ignoreLeaving(error: unknown): void {
+  if ((error as { code?: unknown }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
 }

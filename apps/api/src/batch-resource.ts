@@ -1,0 +1,83 @@
+import type { BatchResource } from '@muster/contracts/batch'
+import { limitsOf } from '@muster/providers/limits'
+import { providerOf } from '@muster/providers/registry'
+import type { AccountRecord } from '@muster/store/accounts'
+import { endedOf, isBatchFinished, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batches'
+import type { Store } from '@muster/store/store'
+
+const time = (at: number): string => new Date(at).toISOString()
+const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
+
+type AccountProgress = BatchResource['accounts'][number]
+
+export async function toBatchResource(store: Store, record: BatchRecord): Promise<BatchResource> {
+  const [parts, progress, isUploading] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(record.id), store.batches.isUploading(record.id)])
+  const counts = sumParts(parts, progress)
+  const now = Date.now()
+  const accounts = await Promise.all(parts.map((part) => toAccountProgress(store, record, part)))
+  const isFinished = isBatchFinished(record)
+  const isMoving = !isFinished && record.status !== 'paused' && record.status !== 'stopped'
+  const self = `/batches/${record.id}`
+  return {
+    id: record.id,
+    status: record.status,
+    status_reason: record.statusReason,
+    reference: record.reference,
+    format: record.format,
+    on_invalid: record.onInvalid,
+    max_failures: record.maxFailures,
+    max_failure_rate: record.maxFailureRate,
+    counts,
+    is_uploading: isUploading,
+    rate_per_second: isFinished ? null : rateOf(record, endedOf(counts), now),
+    eta_seconds: isFinished ? 0 : isMoving ? latest(accounts) : null,
+    retry_skipped: record.retrySkipped,
+    accounts,
+    created_at: time(record.createdAt),
+    updated_at: time(record.updatedAt),
+    uploaded_at: timeOrNull(record.uploadedAt),
+    finished_at: timeOrNull(record.finishedAt),
+    links: {
+      self,
+      results: `${self}/results`,
+      events: `${self}/events`,
+      ...(isFinished || record.status === 'canceling' ? {} : { cancel: `${self}/cancel` }),
+      ...(record.status === 'running' || record.status === 'uploading' ? { pause: `${self}/pause` } : {}),
+      ...(record.status === 'paused' || record.status === 'stopped' ? { resume: `${self}/resume` } : {}),
+      ...(record.status === 'completed' && counts.failed + counts.expired > 0 ? { retry: `${self}/retry` } : {}),
+    },
+  }
+}
+
+async function toAccountProgress(store: Store, record: BatchRecord, part: BatchPart): Promise<AccountProgress> {
+  const { accountId, provider, changes: _changes, ...counts } = part
+  const [account, open, behind] = await Promise.all([store.accounts.read(accountId), store.operations.countOpen(accountId), store.batches.countBehind(accountId, record.id)])
+  const limit = account ? createsPerSecond(account) : null
+  const own = openOf(part)
+  const waiting = Math.max(0, open - own - behind)
+  return {
+    integrated_account_id: accountId,
+    provider,
+    status: account?.status ?? null,
+    counts,
+    waiting_ahead: waiting,
+    limit_per_second: limit === null ? null : Math.round(limit * 100) / 100,
+    eta_seconds: own === 0 ? 0 : limit === null || account?.status !== 'active' ? null : Math.ceil((waiting + own) / limit),
+  }
+}
+
+function createsPerSecond(account: AccountRecord): number {
+  const { requests, perSeconds, callsPerCreate } = limitsOf(providerOf(account.provider), account.limits)
+  return requests / perSeconds / callsPerCreate
+}
+
+/** The slowest account decides; nobody knows when one on hold goes on. */
+function latest(accounts: readonly AccountProgress[]): number | null {
+  return accounts.reduce<number | null>((eta, account) => (eta === null || account.eta_seconds === null ? null : Math.max(eta, account.eta_seconds)), 0)
+}
+
+function rateOf({ samples, createdAt }: BatchRecord, ended: number, now: number): number | null {
+  const from = samples[0] ?? { at: createdAt, ended: 0 }
+  const seconds = (now - from.at) / 1000
+  return seconds < 1 ? null : Math.round(((ended - from.ended) / seconds) * 100) / 100
+}

@@ -1,0 +1,136 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { JsonObject } from '@muster/contracts/json'
+import { isSecretName, MASK, secretStrings, splitSecrets } from '@muster/contracts/secrets'
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import { itemIdOf } from '@muster/store/batch-item-id'
+import { CHUNK_ROWS, type BatchRecord, type BatchRow } from '@muster/store/batches'
+import type { Hasher } from '@muster/store/hash-key'
+import type { Acceptance } from '@muster/store/operations'
+import type { Store } from '@muster/store/store'
+import { toNewOperation } from '../accept-operation.ts'
+import type { ApiMetrics } from '../metrics.ts'
+import { RequestError } from '../http/request-error.ts'
+import type { JudgedRow } from './judge-rows.ts'
+
+/** Operations sealed and sent in one go: sealing is computing, and others want the event loop too. */
+const SLICE = 25
+const HOUR_MS = 3_600_000
+
+export interface CommitOptions {
+  store: Store
+  schedule: LaneSchedule
+  metrics: ApiMetrics
+  hash: Hasher
+  record: BatchRecord
+  requestId: string
+  defaultExpiryHours: number
+  now: number
+}
+
+/**
+ * Rows → operations, a chunk at a time: the operations first, then the chunk that says so. Where a process dies in between, the same rows are sent again
+ * and are the same operations; rows of chunks that are committed are only compared.
+ */
+export async function createCommitter({ store, schedule, metrics, hash, record: created, requestId, defaultExpiryHours, now }: CommitOptions) {
+  let record = created
+  const done = await store.batches.readProgress(record.id)
+  let digest = ''
+  let chunk = 0
+  let rejected = 0
+  let rows = 0
+  let waiting: JudgedRow[] = []
+
+  /** Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another upload. */
+  const extend = (judged: readonly JudgedRow[]): string => hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
+
+  async function knowAccounts(judged: readonly JudgedRow[]): Promise<void> {
+    for (const { create } of judged) {
+      if (!create || record.accounts.some(({ id }) => id === create.account.id)) continue
+      record = (await store.batches.addAccount(record.id, { id: create.account.id, provider: create.account.provider }, now)) ?? record
+      await schedule.wake(create.account.id)
+    }
+  }
+
+  async function acceptAll(judged: readonly JudgedRow[]): Promise<(Acceptance | undefined)[]> {
+    const answers: (Acceptance | undefined)[] = []
+    for (let from = 0; from < judged.length; from += SLICE) {
+      const slice = judged.slice(from, from + SLICE)
+      const operations = slice.flatMap(({ row, create }) => {
+        if (!create) return []
+        const { query } = create
+        const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
+        const expiresAt = query.expires_at === undefined ? earliest + defaultExpiryHours * HOUR_MS : Date.parse(query.expires_at)
+        return [toNewOperation(hash, { ...create, idempotencyKey: null, requestId, now, expiresAt, item: { id: itemIdOf(record.id, row.number), batchId: record.id } })]
+      })
+      const accepted = await store.operations.acceptMany(operations)
+      let next = 0
+      for (const { create } of slice) answers.push(create ? accepted[next++] : undefined)
+      await nextTurn()
+    }
+    return answers
+  }
+
+  async function flush(): Promise<void> {
+    const judged = waiting
+    waiting = []
+    if (judged.length === 0) return
+    digest = extend(judged)
+    rows += judged.length
+    if (chunk < done.chunks) {
+      chunk += 1
+      // Only the last of them is remembered, and it stands for all before it.
+      if (chunk === done.chunks) checkSame()
+      rejected = done.rejected
+      return
+    }
+    if (created.uploadedAt !== null) throw otherRows()
+    await knowAccounts(judged)
+    const answers = await acceptAll(judged)
+    const batchRows = judged.map(({ row, problems, create }, index) => toBatchRow(record, row, problems, create, answers[index]))
+    rejected += batchRows.filter(({ account }) => account === null).length
+    if (!(await store.batches.commitChunk(record.id, chunk, batchRows, { rows, rejected, digest }))) throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', { headers: { 'retry-after': '5' } })
+    chunk += 1
+    for (const [index, { create }] of judged.entries()) if (create && answers[index]?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
+    for (const { id } of record.accounts) await schedule.wake(id)
+  }
+
+  function checkSame(): void {
+    if (rows !== done.rows || digest !== done.digest) throw otherRows()
+  }
+  const otherRows = (): RequestError => new RequestError('idempotency_key_reused', `The ${done.rows} rows that came with this Idempotency-Key before are not the first of these, or not all.`)
+
+  return {
+    /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
+    async add(judged: JudgedRow): Promise<void> {
+      waiting.push(judged)
+      if (waiting.length >= CHUNK_ROWS) await flush()
+    },
+    /** The upload is whole. @throws RequestError when it has fewer rows than came before under the same key */
+    async finish(): Promise<void> {
+      await flush()
+      if (chunk < done.chunks) checkSame()
+      await store.operations.waitForReplicas()
+    },
+  }
+}
+
+function toBatchRow(record: BatchRecord, row: JudgedRow['row'], problems: JudgedRow['problems'], create: JudgedRow['create'], acceptance: Acceptance | undefined): BatchRow {
+  const kept: BatchRow = { row: row.number, line: row.line, account: null, ...toEchoed(row) }
+  const reference = create?.query.reference ?? (typeof row.value?.reference === 'string' ? row.value.reference : null)
+  if (reference !== null) kept.reference = reference
+  if (create && (acceptance?.kind === 'accepted' || acceptance?.kind === 'replayed')) return { ...kept, account: record.accounts.findIndex(({ id }) => id === create.account.id) }
+  return { ...kept, problems: acceptance ? [toRefusal(acceptance)] : problems }
+}
+
+function toRefusal(acceptance: Acceptance): { pointer: string; code: string; detail: string } {
+  if (acceptance.kind === 'account_gone') return { pointer: '/integrated_account_id', code: 'not_found', detail: 'There is no such integrated account.' }
+  const other = 'operationId' in acceptance ? `/operations/${acceptance.operationId}` : ''
+  return { pointer: '', code: 'operation_in_progress', detail: `Another operation, ${other}, not finished yet, is creating a user with this login.` }
+}
+
+/** What is echoed lies there for as long as the batch: a secret must not, whatever its column is called. Of a row that could not be read, nobody knows what is one. */
+function toEchoed({ columns, value }: JudgedRow['row']): { columns?: Record<string, string> } {
+  if (!columns || !value) return {}
+  const secrets = new Set(secretStrings(splitSecrets(value as JsonObject).secrets))
+  return { columns: Object.fromEntries(Object.entries(columns).map(([name, cell]) => [name, secrets.has(cell.trim()) || (isSecretName(name.replaceAll(/[\s-]/g, '_')) && cell !== '') ? MASK : cell])) }
+}

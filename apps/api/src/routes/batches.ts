@@ -1,0 +1,129 @@
+import { Readable } from 'node:stream'
+import { createResultWriter } from '@muster/bulk/write-results'
+import { batchResultFields } from '@muster/contracts/batch'
+import { routes } from '@muster/contracts/routes'
+import { endedOf, isBatchFinished, type BatchRecord } from '@muster/store/batches'
+import { batchSourceOf } from '@muster/store/keys'
+import { toBatchResource } from '../batch-resource.ts'
+import { readBatchResults } from '../batch-results.ts'
+import type { ApiDependencies } from '../dependencies.ts'
+import { defineEndpoint } from '../http/endpoint.ts'
+import { notFound, RequestError } from '../http/request-error.ts'
+import { readOwnBatch } from '../own-records.ts'
+import { watchBatch } from '../watch-batch.ts'
+
+const LIST_PAGE = 100
+
+export function batchRoutes({ store, schedule, events, finished, config, isDraining }: ApiDependencies) {
+  const conflict = (record: BatchRecord, what: string): RequestError => new RequestError('conflict', `The batch is ${record.status}: ${what}`)
+
+  /** @param change throws where the state does not allow it. */
+  async function change(tenantId: string, batchId: string, next: (record: BatchRecord) => BatchRecord): Promise<BatchRecord> {
+    await readOwnBatch(store, tenantId, batchId)
+    const written = await store.batches.update(batchId, next)
+    if (!written) throw notFound('batch')
+    return written
+  }
+
+  async function goOn(record: BatchRecord): Promise<void> {
+    for (const { id } of record.accounts) await schedule.wake(id)
+    events.nudge(batchSourceOf(record.id))
+  }
+
+  const list = defineEndpoint(routes.listBatches, async ({ tenantId, query }) => {
+    const found: BatchRecord[] = []
+    let before = query.cursor ?? null
+    for (;;) {
+      const ids = await store.batches.listIds(tenantId, before, LIST_PAGE)
+      for (const id of ids) {
+        const record = await store.batches.read(id)
+        if (!record || (query.status !== undefined && record.status !== query.status)) continue
+        if (found.length === query.limit) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource(store, one))), next_cursor: found.at(-1)?.id ?? null } }
+        found.push(record)
+      }
+      before = ids.at(-1) ?? null
+      if (ids.length < LIST_PAGE) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource(store, one))), next_cursor: null } }
+    }
+  })
+
+  const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
+    let record = await readOwnBatch(store, tenantId, params.id)
+    if (prefer.waitMs > 0 && !isBatchFinished(record)) {
+      await finished.wait(record.id, prefer.waitMs, signal, async () => {
+        record = (await store.batches.read(params.id)) ?? record
+        return isBatchFinished(record)
+      })
+    }
+    const headers: Record<string, string> = isBatchFinished(record) ? {} : { 'retry-after': '2' }
+    return { status: 200, headers, body: await toBatchResource(store, record) }
+  })
+
+  const results = defineEndpoint(routes.readBatchResults, async ({ tenantId, params, query, signal }) => {
+    const record = await readOwnBatch(store, tenantId, params.id)
+    const format = query.format ?? 'ndjson'
+    const rows = Readable.from(readBatchResults(store, record, query.status))
+    const writer = createResultWriter(format, record.columns ?? [], [...batchResultFields])
+    rows.once('error', (error) => writer.destroy(error))
+    signal.addEventListener('abort', () => rows.destroy(), { once: true })
+    const headers: Record<string, string> = format === 'csv' ? { 'content-type': 'text/csv; charset=utf-8', 'content-disposition': `attachment; filename="batch-${record.id}.csv"` } : { 'content-type': 'application/x-ndjson; charset=utf-8' }
+    return { status: 200, headers, body: rows.pipe(writer) }
+  })
+
+  const watch = defineEndpoint(routes.watchBatch, async ({ tenantId, params, headers, signal }) => {
+    const record = await readOwnBatch(store, tenantId, params.id)
+    return { status: 200, headers: { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' }, body: Readable.from(watchBatch({ store, isDraining }, record.id, headers['last-event-id'], signal)) }
+  })
+
+  const pause = defineEndpoint(routes.pauseBatch, async ({ tenantId, params }) => {
+    const record = await change(tenantId, params.id, (latest) => {
+      if (latest.status === 'paused') return latest
+      if (latest.status !== 'running' && latest.status !== 'uploading') throw conflict(latest, 'only one that runs can be paused.')
+      return { ...latest, status: 'paused', statusReason: 'Paused by hand.', updatedAt: Date.now() }
+    })
+    await store.batches.setBrake(record, 'paused')
+    return { status: 200, body: await toBatchResource(store, record) }
+  })
+
+  const resume = defineEndpoint(routes.resumeBatch, async ({ tenantId, params }) => {
+    const present = await readOwnBatch(store, tenantId, params.id)
+    const parts = await store.batches.readParts(present)
+    const brakeFrom = { failed: parts.reduce((sum, part) => sum + part.failed, 0), ended: parts.reduce((sum, part) => sum + endedOf(part), 0) }
+    const record = await change(tenantId, params.id, (latest) => {
+      if (latest.status !== 'paused' && latest.status !== 'stopped') throw conflict(latest, 'only one that is paused or stopped can be resumed.')
+      return { ...latest, status: latest.uploadedAt === null ? 'uploading' : 'running', statusReason: null, brakeFrom, samples: [], updatedAt: Date.now() }
+    })
+    await store.batches.setBrake(record, null)
+    await goOn(record)
+    return { status: 200, body: await toBatchResource(store, record) }
+  })
+
+  const cancel = defineEndpoint(routes.cancelBatch, async ({ tenantId, params }) => {
+    const record = await change(tenantId, params.id, (latest) => {
+      if (latest.status === 'canceling') return latest
+      if (isBatchFinished(latest)) throw conflict(latest, 'there is nothing left to cancel.')
+      return { ...latest, status: 'canceling', statusReason: 'Canceled by hand.', work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 }, updatedAt: Date.now() }
+    })
+    await store.batches.setBrake(record, 'canceled')
+    await goOn(record)
+    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, record) }
+  })
+
+  const retry = defineEndpoint(routes.retryBatch, async ({ tenantId, params }) => {
+    const now = Date.now()
+    const expiresAt = now + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
+    const present = await readOwnBatch(store, tenantId, params.id)
+    const parts = await store.batches.readParts(present)
+    if (present.status === 'completed' && parts.every(({ failed, expired }) => failed + expired === 0)) throw conflict(present, 'no row of it has failed.')
+    // Kept first: between the two, what is kept of it could leave.
+    if (present.status === 'completed') await store.batches.reopen(present, now)
+    const record = await change(tenantId, params.id, (latest) => {
+      if (latest.status !== 'completed') throw conflict(latest, 'its failed rows can be run again when it is completed.')
+      return { ...latest, status: 'running', statusReason: null, finishedAt: null, work: { kind: 'retry', nextChunk: 0, expiresAt }, retrySkipped: 0, samples: [], updatedAt: now, progressAt: latest.progressAt, brakeFrom: { failed: parts.reduce((sum, part) => sum + part.failed, 0), ended: parts.reduce((sum, part) => sum + endedOf(part), 0) } }
+    })
+    await store.batches.setBrake(record, null)
+    await goOn(record)
+    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, record) }
+  })
+
+  return [list, read, results, watch, pause, resume, cancel, retry]
+}

@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { BulkDryRun, BulkQuery } from '@muster/contracts/batch'
+import { routes } from '@muster/contracts/routes'
+import { createBatchId } from '@muster/store/batch-item-id'
+import { isBatchFinished, type BatchRecord } from '@muster/store/batches'
+import { batchSourceOf } from '@muster/store/keys'
+import { toBatchResource } from '../batch-resource.ts'
+import { createCommitter } from '../bulk/commit-rows.ts'
+import { createJudge, type JudgedRow } from '../bulk/judge-rows.ts'
+import { openSpool } from '../bulk/spool.ts'
+import { describeUpload, judgeUpload, refuseSilence, type UploadedFile } from '../bulk/upload.ts'
+import { checkCallback } from '../check-webhook-url.ts'
+import { canonicalJson } from '../create-input.ts'
+import type { ApiDependencies } from '../dependencies.ts'
+import { estimateWaitSeconds } from '../estimated-wait.ts'
+import { defineEndpoint } from '../http/endpoint.ts'
+import { invalid, RequestError } from '../http/request-error.ts'
+import { readOwnAccount } from '../own-records.ts'
+
+const MAX_REJECTED_SHOWN = 1_000
+const MAX_ERRORS_SHOWN = 100
+/** Longer than a chunk takes, shorter than the lease lasts. */
+const RENEW_EVERY_MS = 4_000
+
+export function createUsers(dependencies: ApiDependencies) {
+  const { store, schedule, events, metrics, config, log } = dependencies
+
+  return defineEndpoint(routes.createUsers, async ({ tenantId, query, headers, prefer, requestId, stream: request }) => {
+    if (!request) throw new RequestError('malformed_upload', 'The body is missing.')
+    const now = Date.now()
+    const hash = await store.hasher()
+    if (query.integrated_account_id !== undefined) await readOwnAccount(store, tenantId, query.integrated_account_id)
+    const file = await describeUpload(store, tenantId, request, query)
+    const problems = query.callback_url === undefined ? [] : await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)
+    if (problems.length > 0) throw invalid(problems)
+    refuseSilence(request)
+    const newJudge = () => createJudge({ store, config, hash, tenantId, query, isStrict: prefer.isStrict, now })
+    if (query.dry_run) return { status: 200, body: await judgeAll(judgeUpload(request, file, newJudge(), config)) }
+
+    const key = headers['idempotency-key']
+    const idempotencyHash = key === undefined ? null : hash('batch-idempotency-key', tenantId, key)
+    const fingerprint = hash('batch', file.format, canonicalJson(query))
+    const present = await findBatch(tenantId, idempotencyHash, fingerprint)
+    if (!present) await refuseTooMuch(tenantId)
+    const isAllOrNothing = query.on_invalid === 'reject_all' && !present
+
+    const spool = isAllOrNothing ? await openSpool(request) : undefined
+    try {
+      if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
+      const stream = spool ? await spool.again() : request
+      const record = present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
+      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId })
+      log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
+      return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, uploaded) }
+    } finally {
+      await spool?.remove()
+    }
+
+    /** Nothing is written; what every row would come to. */
+    async function judgeAll(judged: AsyncIterable<JudgedRow>): Promise<BulkDryRun> {
+      const report: BulkDryRun = { dry_run: true, rows: 0, valid: 0, rejected: 0, rejected_rows: [], accounts: [] }
+      let page: JudgedRow[] = []
+      const count = async (): Promise<void> => {
+        const busy = await findBusy(page)
+        page.forEach((one, index) => {
+          const errors = busy[index] ? [{ pointer: '', code: 'operation_in_progress', detail: 'An unfinished operation is creating a user with this login.' }] : one.problems
+          report.rows += 1
+          if (errors.length > 0) {
+            report.rejected += 1
+            if (report.rejected_rows.length < MAX_REJECTED_SHOWN) report.rejected_rows.push({ row: one.row.number, line: one.row.line, errors })
+            return
+          }
+          report.valid += 1
+          const account = one.create?.account
+          if (!account) return
+          const entry = report.accounts.find(({ integrated_account_id }) => integrated_account_id === account.id)
+          if (entry) entry.rows += 1
+          else report.accounts.push({ integrated_account_id: account.id, provider: account.provider, rows: 1, estimated_wait_seconds: null })
+        })
+        page = []
+      }
+      for await (const one of judged) if (page.push(one) >= 500) await count()
+      await count()
+      for (const entry of report.accounts) {
+        const account = await store.accounts.read(entry.integrated_account_id)
+        if (account) entry.estimated_wait_seconds = estimateWaitSeconds(account, (await store.operations.countOpen(account.id)) + entry.rows)
+      }
+      return report
+    }
+
+    async function findBusy(page: readonly JudgedRow[]): Promise<boolean[]> {
+      const busy = page.map(() => false)
+      for (const accountId of new Set(page.flatMap(({ create }) => create?.account.id ?? []))) {
+        const positions = page.flatMap(({ create }, index) => (create?.account.id === accountId ? [index] : []))
+        const live = await store.operations.findLiveLogins(accountId, positions.map((index) => page[index]?.create?.naturalKeyHash ?? ''))
+        positions.forEach((position, index) => (busy[position] = live[index] !== null))
+      }
+      return busy
+    }
+  })
+
+  async function findBatch(tenantId: string, idempotencyHash: string | null, fingerprint: string): Promise<BatchRecord | undefined> {
+    const batchId = idempotencyHash === null ? null : await store.batches.findByIdempotencyKey(tenantId, idempotencyHash)
+    const record = batchId === null ? undefined : await store.batches.read(batchId)
+    if (record && (await store.batches.readFingerprint(record.id)) !== fingerprint) {
+      throw new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { extensions: { batch: `/batches/${record.id}`, batch_id: record.id } })
+    }
+    return record
+  }
+
+  /** Before anything is read: a tenant cannot fill the installation. */
+  async function refuseTooMuch(tenantId: string): Promise<void> {
+    const [open, accounts] = await Promise.all([store.batches.listOpenIdsOf(tenantId), store.accounts.list(tenantId)])
+    if (open.length >= config.MUSTER_MAX_OPEN_BATCHES) throw new RequestError('too_many_requests', `${open.length} batches are open, and no more are allowed at a time.`, { headers: { 'retry-after': '60' } })
+    const waiting = (await Promise.all(accounts.map(({ id }) => store.operations.countOpen(id)))).reduce((sum, count) => sum + count, 0)
+    if (waiting >= config.MUSTER_MAX_OPEN_ROWS) throw new RequestError('too_many_requests', `${waiting} operations wait, and no more than ${config.MUSTER_MAX_OPEN_ROWS} may.`, { headers: { 'retry-after': '60' } })
+  }
+
+  async function openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }: { tenantId: string; query: BulkQuery; file: UploadedFile; requestId: string; idempotencyHash: string | null; fingerprint: string; now: number }): Promise<BatchRecord> {
+    const record: BatchRecord = {
+      id: createBatchId(now),
+      tenantId,
+      reference: query.reference ?? null,
+      requestId,
+      status: 'uploading',
+      statusReason: null,
+      format: file.format,
+      columns: null,
+      accounts: [],
+      onInvalid: query.on_invalid ?? 'continue',
+      maxFailures: query.max_failures ?? null,
+      maxFailureRate: query.max_failure_rate ?? null,
+      brakeFrom: { failed: 0, ended: 0 },
+      work: null,
+      retrySkipped: 0,
+      samples: [],
+      progressAt: now,
+      hasCallback: query.callback_url !== undefined,
+      createdAt: now,
+      updatedAt: now,
+      uploadedAt: null,
+      finishedAt: null,
+    }
+    await store.batches.create(record, { fingerprint, idempotencyHash, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) })
+    return record
+  }
+
+  /** The rows of an upload, from the first, whether they came before or not. */
+  async function receive(record: BatchRecord, stream: Readable, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string }): Promise<BatchRecord> {
+    const holder = randomUUID()
+    const busy = (): RequestError => new RequestError('upload_in_progress', 'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.', { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${record.id}`, batch_id: record.id } })
+    if (!(await store.batches.takeUpload(record.id, holder))) throw busy()
+    if (record.uploadedAt === null && (isBatchFinished(record) || record.status === 'canceling')) {
+      // Given up: nothing is added any more, and the answer is what became of it.
+      stream.resume()
+      await store.batches.releaseUpload(record.id, holder)
+      return record
+    }
+    let renewedAt = performance.now()
+    let columns: string[] | null = null
+    try {
+      const committer = await createCommitter({ store, schedule, metrics, hash, record, requestId, defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS, now: record.createdAt })
+      for await (const judged of judgeUpload(stream, file, judge, config)) {
+        if (columns === null && judged.row.columns) columns = Object.keys(judged.row.columns)
+        await committer.add(judged)
+        if (performance.now() - renewedAt < RENEW_EVERY_MS) continue
+        if (!(await store.batches.takeUpload(record.id, holder))) throw busy()
+        renewedAt = performance.now()
+      }
+      await committer.finish()
+      const done = await store.batches.update(record.id, (latest) => (latest.uploadedAt === null ? { ...latest, columns, uploadedAt: Date.now(), updatedAt: Date.now(), status: latest.status === 'uploading' ? 'running' : latest.status } : undefined))
+      events.nudge(batchSourceOf(record.id))
+      return done ?? record
+    } catch (error) {
+      // What came in stays and runs; the client is told where the rest belongs.
+      throw error instanceof RequestError ? error.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id }) : error
+    } finally {
+      await store.batches.releaseUpload(record.id, holder).catch(() => undefined)
+    }
+  }
+}
+
+function refuseAnyInvalid(report: BulkDryRun): void {
+  if (report.rejected === 0) return
+  const errors = report.rejected_rows.flatMap(({ row, errors: problems }) => problems.map((problem) => ({ ...problem, pointer: `/items/${row - 1}${problem.pointer}` })))
+  throw new RequestError('validation_failed', `${report.rejected} of ${report.rows} rows are not good, so none was accepted.`, { errors: errors.slice(0, MAX_ERRORS_SHOWN), extensions: { rows: report.rows, rejected: report.rejected, rejected_rows: report.rejected_rows.slice(0, MAX_ERRORS_SHOWN) } })
+}

@@ -1,0 +1,37 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { isBatchFinished } from '@muster/store/batches'
+import type { Store } from '@muster/store/store'
+import { toBatchResource } from './batch-resource.ts'
+
+const EVERY_MS = 1_000
+/** Proxies cut off what is silent. */
+const COMMENT_EVERY_MS = 15_000
+
+/**
+ * Server-sent events (HTML Living Standard, 9.2). Each tells the whole as it is, under an id that only grows with its changes; who comes back with
+ * Last-Event-ID is told what is newer, or nothing when nothing is. Ends after `completed`, and when the process stops.
+ */
+export async function* watchBatch({ store, isDraining }: { store: Store; isDraining(): boolean }, batchId: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  let told = /^\d{1,15}$/.test(lastEventId ?? '') ? Number(lastEventId) : -1
+  let toldStatus: string | undefined
+  let spokenAt = performance.now()
+  yield 'retry: 2000\n\n'
+  while (!signal.aborted && !isDraining()) {
+    const record = await store.batches.read(batchId)
+    if (!record) return
+    const [parts, { rows }] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(batchId)])
+    const isFinished = isBatchFinished(record)
+    const id = parts.reduce((sum, part) => sum + part.changes, 0) + rows + (isFinished ? 1 : 0)
+    if (id > told || (toldStatus !== undefined && record.status !== toldStatus) || isFinished) {
+      yield `id: ${id}\nevent: ${isFinished ? 'completed' : 'progress'}\ndata: ${JSON.stringify(await toBatchResource(store, record))}\n\n`
+      told = id
+      toldStatus = record.status
+      spokenAt = performance.now()
+    } else if (performance.now() - spokenAt > COMMENT_EVERY_MS) {
+      yield ': still here\n\n'
+      spokenAt = performance.now()
+    }
+    if (isFinished) return
+    await pause(EVERY_MS, undefined, { signal }).catch(() => undefined)
+  }
+}
