@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { takeRandomBytes } from './random-pool.ts'
 
 const VERSION = 1
 const IV = 12
@@ -14,7 +15,7 @@ interface KeyEncryptionKey {
 }
 
 function encrypt(key: Buffer, plaintext: Buffer, bound: string): Buffer {
-  const iv = randomBytes(IV)
+  const iv = takeRandomBytes(IV)
   const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG })
   cipher.setAAD(Buffer.from(bound))
   return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
@@ -65,7 +66,7 @@ export class Keyring {
   seal(value: unknown, bound: string): Buffer {
     const plaintext = Buffer.from(JSON.stringify(value))
     const isDeflated = plaintext.length >= COMPRESS_FROM
-    const dataKey = randomBytes(KEY)
+    const dataKey = takeRandomBytes(KEY)
     const { id, key } = this.#sealing
     return Buffer.concat([
       Buffer.from([VERSION, id.length]),

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { splitSecrets } from '@muster/contracts/secrets'
@@ -14,6 +15,7 @@ import { jobIdOf, type OperationHead, type OperationRecord, type OperationReques
 import type { Redis } from './redis.ts'
 
 const DAY_MS = 86_400_000
+const STRETCH_MS = 8
 
 export interface OperationsOptions {
   redis: Redis
@@ -138,7 +140,16 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
 
     /** Rows of a batch, in order. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and the row. */
     async acceptMany(operations: readonly NewOperation[]): Promise<Acceptance[]> {
-      const answers = await acceptScript.pipelined(redis, operations.map(toAcceptCall))
+      const calls: ReturnType<typeof toAcceptCall>[] = []
+      let stretchBegan = performance.now()
+      for (const operation of operations) {
+        calls.push(toAcceptCall(operation))
+        // Sealing is computing, and others want the event loop too.
+        if (performance.now() - stretchBegan < STRETCH_MS) continue
+        await nextTurn()
+        stretchBegan = performance.now()
+      }
+      const answers = await acceptScript.pipelined(redis, calls)
       return (answers as [Acceptance['kind'], string][]).map(toAcceptance)
     },
     waitForReplicas,
