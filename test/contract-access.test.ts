@@ -11,6 +11,9 @@ const bodies: Partial<Record<keyof typeof routes, unknown>> = {
   createIntegratedAccount: { provider: 'okta', name: 'x', credentials: { type: 'api_token', api_token: 'x' }, config: { base_url: 'https://acme.okta.com' } },
   updateIntegratedAccount: { name: 'stolen' },
   createApiKey: { name: 'x', scopes: ['read'] },
+  createWebhookEndpoint: { url: 'http://127.0.0.1:9/hook' },
+  updateWebhookEndpoint: { description: 'stolen' },
+  replayWebhookEndpoint: { since: '2026-01-01T00:00:00Z' },
 }
 const table = Object.entries(routes) as [keyof typeof routes, Route][]
 
@@ -25,7 +28,7 @@ describe('who may do what', () => {
   let muster: Muster
   let client: ReturnType<typeof clientOf>
   beforeAll(async () => {
-    muster = await startMuster({ workers: 0 })
+    muster = await startMuster({ workers: 0, allowedHosts: ['127.0.0.1:9'] })
     client = clientOf(muster)
   })
   afterAll(() => muster.close())
@@ -82,9 +85,12 @@ describe('who may do what', () => {
     const account = await muster.connect('okta')
     const operation = (await client.create<{ id: string }>(account, newUser('okta'))).body.id
     const key = await createKey(['provision', 'read', 'admin'])
+    const endpoint = (await client.request<{ id: string }>('POST', '/webhook-endpoints', { body: bodies.createWebhookEndpoint })).body.id
+    const delivery = (await client.request<{ id: string }>('POST', `/webhook-endpoints/${endpoint}/test`)).body.id
     const stranger = await muster.bootstrap()
-    const own: Record<string, string> = { Operations: operation, 'Integrated accounts': account, 'API keys': key.id }
-    const read = async () => [await client.request('GET', `/operations/${operation}`), await client.request('GET', `/integrated-accounts/${account}`), await client.request('GET', '/api-keys')].map(({ body }) => body)
+    const own: Record<string, string> = { Operations: operation, 'Integrated accounts': account, 'API keys': key.id, 'Webhook endpoints': endpoint, Deliveries: delivery }
+    const paths = [`/operations/${operation}`, `/integrated-accounts/${account}`, '/api-keys', `/webhook-endpoints/${endpoint}`, `/deliveries/${delivery}`]
+    const read = () => Promise.all(paths.map(async (path) => (await client.request('GET', path)).body))
     const before = await read()
     const ask = async (entry: (typeof table)[number], accountId: string, otherId: string) => {
       const [method, path, options] = toRequest(entry, accountId, otherId)
@@ -105,7 +111,7 @@ describe('who may do what', () => {
     for (const path of ['/operations?integrated_account_id=', '/unified/user-directory/users/meta/create?integrated_account_id=', '/operations?cursor=', 'POST /unified/user-directory/users?integrated_account_id=']) {
       expect(await theirs(path + account)).toEqual(await theirs(path + UNKNOWN))
     }
-    for (const path of ['/operations', '/operations?reference=x', '/integrated-accounts']) expect((await theirs(path)).body.result).toEqual([])
+    for (const path of ['/operations', '/operations?reference=x', '/integrated-accounts', '/webhook-endpoints']) expect((await theirs(path)).body.result).toEqual([])
     expect((await theirs('/api-keys')).body.result).toHaveLength(1)
     expect(await read()).toEqual(before)
   })
