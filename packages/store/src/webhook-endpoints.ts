@@ -4,7 +4,7 @@ import type { WebhookEventType } from '@muster/contracts/webhook-event'
 import { v5 as uuidv5, v7 as uuidv7 } from 'uuid'
 import type { Keyring } from './keyring.ts'
 import { deliveryLaneOf, keys } from './keys.ts'
-import type { Redis } from './redis.ts'
+import { defineScript, type Redis } from './redis.ts'
 import type { StoredEvent } from './stored-event.ts'
 import { putRecordScript } from './versioned-record.ts'
 
@@ -59,26 +59,38 @@ export function rotateSecrets(secrets: readonly SigningSecret[], secret: string,
   return [{ secret, createdAt: now, expiresAt: null }, ...kept]
 }
 
+/** KEYS sealed secrets. ARGV as read ('' for none), as they are to be. Two that rotate at once were both shown a secret, and each must sign. */
+const swapScript = defineScript(`
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+`)
+
 export type WebhookEndpoints = ReturnType<typeof createWebhookEndpoints>
 
 export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
-  async function readVersioned(endpointId: string): Promise<{ record: WebhookEndpointRecord; version: string } | undefined> {
-    const [record, version] = await redis.hmget(keys.webhookEndpoint(endpointId), 'record', 'version')
-    return record && version ? { record: JSON.parse(record) as WebhookEndpointRecord, version } : undefined
+  const open = (endpointId: string, sealed: Buffer): WebhookEndpointSecrets => keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets
+
+  /** All of one moment: secrets that were written since must not be written over. */
+  async function readVersioned(endpointId: string): Promise<{ record: WebhookEndpointRecord; version: string; sealed: Buffer | null } | undefined> {
+    const [record, version, sealed] = await redis.hmgetBuffer(keys.webhookEndpoint(endpointId), 'record', 'version', 'credentials')
+    return record && version ? { record: JSON.parse(record.toString()) as WebhookEndpointRecord, version: version.toString(), sealed: sealed ?? null } : undefined
   }
 
   async function readSecrets(endpointId: string): Promise<WebhookEndpointSecrets | undefined> {
     const sealed = await redis.hgetBuffer(keys.webhookEndpoint(endpointId), 'credentials')
-    return sealed ? (keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets) : undefined
+    return sealed ? open(endpointId, sealed) : undefined
   }
 
-  async function update(endpointId: string, change: (record: WebhookEndpointRecord) => WebhookEndpointRecord | undefined, secrets?: WebhookEndpointSecrets): Promise<WebhookEndpointRecord | undefined> {
+  /** Both changes may be asked again when somebody else writes meanwhile; undefined leaves everything as it is. */
+  async function update(endpointId: string, change: (record: WebhookEndpointRecord) => WebhookEndpointRecord | undefined, changeSecrets?: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets): Promise<WebhookEndpointRecord | undefined> {
     for (;;) {
       const present = await readVersioned(endpointId)
       if (!present) return undefined
       const next = change(present.record)
       if (!next) return present.record
       const event = toEndpointEvent(present.record, next, Number(present.version) + 1)
+      const secrets = changeSecrets && present.sealed ? changeSecrets(open(endpointId, present.sealed)) : undefined
       const written = await putRecordScript(
         redis,
         [keys.webhookEndpoint(endpointId), keys.eventOutbox(deliveryLaneOf(endpointId))],
@@ -109,10 +121,8 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     },
 
     /** Another address, another secret. @param change gets the present secrets. */
-    async updateSecrets(endpointId: string, change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets, now: number): Promise<WebhookEndpointRecord | undefined> {
-      const present = await readSecrets(endpointId)
-      return present && update(endpointId, (record) => ({ ...record, updatedAt: now }), change(present))
-    },
+    updateSecrets: (endpointId: string, change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets, now: number): Promise<WebhookEndpointRecord | undefined> =>
+      update(endpointId, (record) => ({ ...record, updatedAt: now }), change),
 
     /** The lane for one host of callback addresses; always the same one for the same host. */
     async ensureCallbackEndpoint(tenantId: string, callbackUrl: string, now: number): Promise<WebhookEndpointRecord> {
@@ -152,8 +162,14 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
       const sealed = await redis.getBuffer(keys.callbackSecret(tenantId))
       return sealed ? (keyring.open(sealed, callbackBoundTo(tenantId)) as SigningSecret[]) : []
     },
-    async writeCallbackSecrets(tenantId: string, secrets: SigningSecret[]): Promise<void> {
-      await redis.set(keys.callbackSecret(tenantId), keyring.seal(secrets, callbackBoundTo(tenantId)))
+    /** @param change may be asked again when somebody else writes meanwhile. */
+    async updateCallbackSecrets(tenantId: string, change: (secrets: SigningSecret[]) => SigningSecret[]): Promise<SigningSecret[]> {
+      const key = keys.callbackSecret(tenantId)
+      for (;;) {
+        const sealed = await redis.getBuffer(key)
+        const next = change(sealed ? (keyring.open(sealed, callbackBoundTo(tenantId)) as SigningSecret[]) : [])
+        if ((await swapScript(redis, [key], [sealed ?? '', keyring.seal(next, callbackBoundTo(tenantId))])) === 1) return next
+      }
     },
   }
 }

@@ -140,8 +140,7 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
   const rotateCallback = defineEndpoint(routes.rotateCallbackSecret, async ({ tenantId, body = {} }) => {
     const now = Date.now()
     const secret = createSecret()
-    const rotated = rotateSecrets(await store.webhookEndpoints.readCallbackSecrets(tenantId), secret, (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS, now)
-    await store.webhookEndpoints.writeCallbackSecrets(tenantId, rotated)
+    const rotated = await store.webhookEndpoints.updateCallbackSecrets(tenantId, (present) => rotateSecrets(present, secret, (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS, now))
     return { status: 200, body: { secret, previous_expires_at: toIso(rotated[1]?.expiresAt ?? null) } }
   })
 
