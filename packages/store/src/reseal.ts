@@ -9,6 +9,13 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 `)
 
+/** KEYS string. ARGV blob read, blob to write. */
+const swapStringScript = defineScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+`)
+
 const SCAN_COUNT = 500
 
 export interface ResealProgress {
@@ -31,6 +38,14 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
     if ((await swapScript(redis, [key], [field, blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1) progress.resealed += 1
   }
 
+  async function resealString(key: string, bound: string): Promise<void> {
+    const blob = await redis.getBuffer(key)
+    if (!blob) return
+    progress.looked += 1
+    if (!keyring.isOutdated(blob)) return
+    if ((await swapStringScript(redis, [key], [blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1) progress.resealed += 1
+  }
+
   const hashKey = await redis.getBuffer(keys.hashKey)
   if (hashKey && keyring.isOutdated(hashKey)) {
     await redis.set(keys.hashKey, keyring.seal(keyring.open(hashKey, 'hash-key'), 'hash-key'))
@@ -47,10 +62,26 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
       cursor = next
       for (let index = 0; index < rows.length; index += 2) {
         const operationId = rows[index] ?? ''
-        for (const field of ['request', 'secrets', 'result']) await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
+        for (const field of ['request', 'secrets', 'result', 'callback']) await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
       }
       onProgress(progress)
     } while (cursor !== '0')
+  }
+  for (const tenantId of Object.values(await redis.hgetall(keys.tenantNames))) {
+    await resealString(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
+    for (const endpointId of await redis.smembers(keys.tenantWebhookEndpoints(tenantId))) {
+      await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
+      let cursor = '0'
+      do {
+        const [next, rows] = await redis.zscan(keys.deliveries(endpointId), cursor, 'COUNT', SCAN_COUNT)
+        cursor = next
+        for (let index = 0; index < rows.length; index += 2) {
+          const deliveryId = rows[index] ?? ''
+          for (const field of ['url', 'replies']) await resealField(keys.delivery(endpointId, deliveryId), field, `delivery:${deliveryId}:${field}`)
+        }
+        onProgress(progress)
+      } while (cursor !== '0')
+    }
   }
   onProgress(progress)
   return progress
