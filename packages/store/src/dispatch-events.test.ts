@@ -49,7 +49,7 @@ describe('handing events to endpoints', () => {
   test('repeated after a crash, or by several processes side by side, it changes nothing', async () => {
     const endpoint = await register()
     const events = await happen(30)
-    const entries = await redis.zrange(keys.eventOutbox(source), 0, -1)
+    const entries = await redis.zrange(keys.eventOutbox(source), 0, '-1')
     await Promise.all(Array.from({ length: 5 }, () => store.dispatchEvents(source, Date.now)))
     // As whoever died before it took them out of the outbox leaves them.
     for (const entry of entries) await redis.zadd(keys.eventOutbox(source), 0, entry)
