@@ -153,3 +153,15 @@ describe('what a webhook route is given', () => {
     expect((await client.request('POST', '/webhook-endpoints', { body: { url: allowed } })).status).toBe(201)
   })
 })
+
+describe('an account that is removed', () => {
+  test('takes nothing along that was still to be told, also where no worker has handed it over yet', async () => {
+    const [endpoint] = (await client.request<{ result: { id: string }[] }>('GET', '/webhook-endpoints')).body.result
+    const removed = await muster.connect('okta')
+    const { body: operation } = await client.create<{ id: string }>(removed, newUser('okta'))
+    await client.request('POST', `/operations/${operation.id}/cancel`)
+    expect((await client.request('DELETE', `/integrated-accounts/${removed}`)).status).toBe(204)
+    const { body } = await client.request('GET', `/webhook-endpoints/${endpoint?.id ?? ''}/deliveries?operation_id=${operation.id}`)
+    expect(body.result).toMatchObject([{ event_type: 'operation.canceled', status: 'pending' }])
+  })
+})
