@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../test/redis.ts'
-import { deliveryIdOf } from './deliveries.ts'
-import { isWanted } from './dispatch-events.ts'
+import { deliveryIdOf, type Deliveries } from './deliveries.ts'
+import { dispatchEvents, isWanted } from './dispatch-events.ts'
 import { deliveryLaneOf, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 import { openStore, type Store } from './store.ts'
@@ -56,6 +56,24 @@ describe('handing events to endpoints', () => {
     await store.dispatchEvents(source, Date.now)
     expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
     expect(await redis.zcard(keys.outbox(deliveryLaneOf(endpoint.id)))).toBe(30)
+  })
+
+  test('cut off anywhere, it leaves what is not handed over yet in the outbox', async () => {
+    const endpoint = await register()
+    const events = await happen(20)
+    let left = 7
+    const dying: Deliveries = {
+      ...store.deliveries,
+      create: (...args) => {
+        left -= 1
+        return left < 0 ? Promise.reject(new Error('the process died')) : store.deliveries.create(...args)
+      },
+    }
+    const dependencies = { redis, endpoints: store.webhookEndpoints, deliveries: dying, readCallback: async () => undefined, now: Date.now }
+    await expect(dispatchEvents(dependencies, source)).rejects.toThrow('died')
+    expect(await deliveriesOf(endpoint)).toHaveLength(7)
+    await store.dispatchEvents(source, Date.now)
+    expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
   })
 
   test('what is of another tenant, or told to one endpoint only, goes nowhere else', async () => {
