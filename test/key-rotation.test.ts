@@ -24,28 +24,44 @@ async function rotate(muster: Muster, old: string, fresh: string): Promise<{ res
 
 test('a key is rotated while work waits: new key in front, everything sealed anew, old key gone, and the work is done', async () => {
   const [old, fresh] = [newKey('old'), newKey('fresh')]
-  const muster = await startMuster({ environment: { MUSTER_ENCRYPTION_KEYS: old } })
+  const receiver = await startReceiver()
+  const muster = await startMuster({ allowedHosts: [receiver.host], environment: { MUSTER_ENCRYPTION_KEYS: old } })
   try {
+    const endpoint = (await muster.request<{ id: string; secret: string }>('POST', '/webhook-endpoints', { body: { url: `http://${receiver.host}/rotated` } })).body
+    const callback = (await muster.request<{ secret: string }>('POST', '/callback-secret')).body
     const google = await muster.connect('google_workspace')
     const done = await muster.create<{ id: string }>(google, newUser('google_workspace'))
     await muster.finished(done.body.id)
+    await receiver.until(({ path }) => path === '/rotated')
     await muster.request('POST', `/integrated-accounts/${google}/pause`)
     const user = newUser('google_workspace')
+    const query = `callback_url=${encodeURIComponent(`http://${receiver.host}/called-back`)}`
     const headers = { 'idempotency-key': 'before-the-rotation' }
-    const waiting = await muster.create<{ id: string; status: string }>(google, user, { headers })
+    const waiting = await muster.create<{ id: string; status: string }>(google, user, { headers, query })
     expect(waiting.body.status).toBe('held')
 
     expect((await rotate(muster, old, fresh)).resealed).toBeGreaterThanOrEqual(5)
 
     // The fingerprint of the request outlives the rotation too.
-    const again = await muster.create<{ id: string }>(google, user, { headers })
+    const again = await muster.create<{ id: string }>(google, user, { headers, query })
     expect([again.status, again.body.id]).toEqual([202, waiting.body.id])
     await muster.request('POST', `/integrated-accounts/${google}/resume`)
     expect((await muster.finished(waiting.body.id)).status).toBe('succeeded')
     expect(await muster.request<{ result: { name: string } }>('GET', `/operations/${done.body.id}`)).toMatchObject({ status: 200, body: { result: { name: 'Ada Lovelace' } } })
     expect((await muster.simulators.google_workspace.ledger()).created).toHaveLength(2)
+
+    // What is sent after the rotation goes to the same addresses, and is signed with the same secrets.
+    const [, told] = await receiver.until(({ path, event }) => path === '/rotated' && event.type === 'operation.succeeded', 2)
+    const [calledBack] = await receiver.until(({ path }) => path === '/called-back')
+    if (!told || !calledBack) throw new Error('nothing came')
+    receiver.verify(told, endpoint.secret)
+    receiver.verify(calledBack, callback.secret)
+    // Of the first delivery, whose reply and address lie sealed as well.
+    const { body: list } = await muster.request<{ result: { status: string }[] }>('GET', `/webhook-endpoints/${endpoint.id}/deliveries`)
+    expect(list.result.length).toBeGreaterThanOrEqual(2)
   } finally {
     await muster.close()
+    await receiver.close()
   }
 }, 60_000)
 

@@ -5,7 +5,8 @@ import { eventually } from './harness.ts'
 
 // Whose library decides whether a signature is right: the published one, not ours.
 const require = createRequire(new URL('../packages/webhooks/package.json', import.meta.url))
-const { Webhook } = require('standardwebhooks') as { Webhook: new (secret: string) => { verify(body: string, headers: Record<string, string>): unknown } }
+type Library = { Webhook: new (secret: string) => { verify(body: string, headers: Record<string, string>): unknown } }
+const libraries = [require('standardwebhooks'), require('svix')] as Library[]
 
 export interface Received {
   path: string
@@ -31,6 +32,7 @@ export async function startReceiver() {
   const ledger: Received[] = []
   const sockets = new Set<Socket>()
   let behave: Behaviour = answer(204)
+  const behaveAt = new Map<string, Behaviour>()
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -40,7 +42,7 @@ export async function startReceiver() {
       const received: Received = { path: request.url ?? '', id: headers['webhook-id'] ?? '', at: Date.now(), headers, body, event: JSON.parse(body || '{}') as Received['event'], status: null }
       ledger.push(received)
       response.once('finish', () => (received.status = response.statusCode))
-      behave(request, response, received)
+      ;(behaveAt.get(received.path) ?? behave)(request, response, received)
     })
     request.on('error', () => undefined)
   })
@@ -55,10 +57,24 @@ export async function startReceiver() {
     host: `127.0.0.1:${port}`,
     url: `http://127.0.0.1:${port}/hook`,
     ledger,
-    /** From now on. */
-    behave: (next: Behaviour) => void (behave = next),
-    /** Whether it verifies with this secret; throws what the library says otherwise. */
-    verify: (received: Received, secret: string): unknown => new Webhook(secret).verify(received.body, received.headers),
+    /** From now on; with a path, only there. */
+    behave: (next: Behaviour, path?: string): void => {
+      if (path === undefined) behave = next
+      else behaveAt.set(path, next)
+    },
+    at: (path: string): Received[] => ledger.filter((received) => received.path === path),
+    /** Whether both libraries verify it with this secret; throws what the one that does not says. */
+    verify: (received: Received, secret: string): void => libraries.forEach(({ Webhook }) => void new Webhook(secret).verify(received.body, received.headers)),
+    /** Whether neither of them does. */
+    isRefused: (received: Received, secret: string): boolean =>
+      libraries.every(({ Webhook }) => {
+        try {
+          new Webhook(secret).verify(received.body, received.headers)
+          return false
+        } catch {
+          return true
+        }
+      }),
     /** Resolves with what fits, once there are so many of it. */
     until: (test: (received: Received) => boolean, count = 1, timeoutMs = 20_000): Promise<Received[]> => eventually(async () => ledger.filter(test), (fitting) => fitting.length >= count, timeoutMs),
     close: async (): Promise<void> => {

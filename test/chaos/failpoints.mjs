@@ -61,7 +61,10 @@ net.Socket.prototype.write = function intercepted(chunk, ...rest) {
   const text = typeof chunk === 'string' ? chunk : Buffer.isBuffer(chunk) || chunk instanceof Uint8Array ? Buffer.from(chunk).subarray(0, 200).toString('latin1') : ''
   const isCreate = /^POST \/(api\/v1\/users|api\/3\/users|api\/rest\/v1\/users|admin\/directory|services\/data\/.*sobjects\/User|api\/v1\/organizations)/.test(text)
   if (poison && /^POST \/|^\{/.test(text) && Buffer.from(chunk).includes(poison)) process.kill(process.pid, 'SIGKILL')
+  const isDelivery = text.startsWith('POST ') && Buffer.from(chunk).includes('\r\nwebhook-id: ')
   const answer = write.call(this, chunk, ...rest)
+  // The receiver has answered, and the record does not say so yet.
+  if (isDelivery) this.once('data', () => strike('after_delivery'))
   if (isCreate) {
     this.once('data', () => strike('after_provider_commit'))
     strike('after_bytes_sent')

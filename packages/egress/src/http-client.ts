@@ -54,7 +54,8 @@ export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpCl
   function toTransportError(cause: unknown): TransportError {
     const error = cause as { name?: string; code?: unknown; errors?: { code?: unknown }[] }
     // Happy eyeballs wraps one error per address.
-    const code = String(error?.code ?? error?.errors?.[0]?.code ?? 'UNKNOWN')
+    // undici's parser has a code for some answers that are no HTTP, and none for others.
+    const code = String(error?.code ?? error?.errors?.[0]?.code ?? (error?.name === 'HTTPParserError' ? 'HPE_INVALID' : 'UNKNOWN'))
     const isSent = !(cause instanceof Error && connectErrors.has(cause)) && !REFUSED_AT_HOME.has(code)
     return new TransportError(code, isSent, { cause })
   }

@@ -74,17 +74,23 @@ redis.call('ZADD', KEYS[5], ARGV[5], ARGV[1])
 return 1
 `)
 
-/** KEYS delivery, outbox, pending. ARGV version read, state, lifetime, job to add ('' for none), time, id, is pending. */
+/** KEYS delivery, outbox, pending. ARGV version read, state, lifetime, job to add ('' for none), time, id, is pending, sealed replies ('' to keep). */
 const saveScript = defineScript(`
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
 redis.call('HSET', KEYS[1], 'state', ARGV[2])
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'replies', ARGV[8]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if ARGV[4] ~= '' then redis.call('ZADD', KEYS[2], ARGV[5], '+' .. ARGV[4]) end
 if ARGV[7] == '1' then redis.call('ZADD', KEYS[3], ARGV[5], ARGV[6]) else redis.call('ZREM', KEYS[3], ARGV[6]) end
 return redis.call('HINCRBY', KEYS[1], 'version', 1)
 `)
 
-const boundTo = (deliveryId: string): string => `delivery:${deliveryId}:url`
+const boundTo = (deliveryId: string, field: 'url' | 'replies'): string => `delivery:${deliveryId}:${field}`
+
+const FIELDS = ['head', 'state', 'version', 'replies'] as const
+type Row = (Buffer | null)[]
+/** By the number of the attempt. */
+type Replies = Record<string, string>
 
 /** One event for one endpoint has one delivery, however often it is handed over: a UUIDv7 with the event's time, and a hash instead of chance. */
 export function deliveryIdOf(eventId: string, endpointId: string): string {
@@ -94,15 +100,30 @@ export function deliveryIdOf(eventId: string, endpointId: string): string {
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-/** One event on its way to one endpoint. Nothing but the address is sealed: an event names nobody. */
+/** One event on its way to one endpoint. The event names nobody, so only the address is sealed, and what receivers answer: some say again what they were told. */
 export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis; keyring: Keyring; retentionMs: number }) {
+  function toRecord(id: string, [head, state, version, sealed]: Row): DeliveryRecord | undefined {
+    if (!head || !state || !version) return undefined
+    const replies = sealed ? (keyring.open(sealed, boundTo(id, 'replies')) as Replies) : {}
+    const stored = JSON.parse(state.toString()) as DeliveryState
+    return {
+      ...(JSON.parse(head.toString()) as Omit<DeliveryRecord, 'state' | 'version'>),
+      state: { ...stored, attempts: stored.attempts.map((attempt) => ({ ...attempt, reply: replies[attempt.number] ?? null })) },
+      version: Number(version),
+    }
+  }
+
   async function read(endpointId: string, deliveryId: string): Promise<DeliveryRecord | undefined> {
-    const [head, state, version] = await redis.hmget(keys.delivery(endpointId, deliveryId), 'head', 'state', 'version')
-    return toRecord(head, state, version)
+    return toRecord(deliveryId, await redis.hmgetBuffer(keys.delivery(endpointId, deliveryId), ...FIELDS))
   }
 
   async function save(record: DeliveryRecord, state: DeliveryState, lifetimeMs: number, jobId = ''): Promise<DeliveryRecord> {
-    const version = await saveScript(redis, [keys.delivery(record.endpointId, record.id), keys.outbox(deliveryLaneOf(record.endpointId)), keys.pendingDeliveries(record.endpointId)], [record.version, JSON.stringify(state), lifetimeMs, jobId, state.updatedAt, record.id, state.status === 'pending' ? 1 : 0])
+    const replies: Replies = Object.fromEntries(state.attempts.flatMap(({ number, reply }) => (reply === null ? [] : [[number, reply]])))
+    const version = await saveScript(
+      redis,
+      [keys.delivery(record.endpointId, record.id), keys.outbox(deliveryLaneOf(record.endpointId)), keys.pendingDeliveries(record.endpointId)],
+      [record.version, JSON.stringify({ ...state, attempts: state.attempts.map((attempt) => ({ ...attempt, reply: null })) }), lifetimeMs, jobId, state.updatedAt, record.id, state.status === 'pending' ? 1 : 0, Object.keys(replies).length === 0 ? '' : keyring.seal(replies, boundTo(record.id, 'replies'))],
+    )
     if (version === null) throw new StaleDeliveryError(record.id)
     return { ...record, state, version: Number(version) }
   }
@@ -121,7 +142,7 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
       await createScript(
         redis,
         [keys.webhookEndpoint(endpoint.id), keys.delivery(endpoint.id, id), keys.deliveries(endpoint.id), keys.outbox(deliveryLaneOf(endpoint.id)), keys.pendingDeliveries(endpoint.id)],
-        [id, JSON.stringify(head), JSON.stringify(state), callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id)), now, lifetimeMs],
+        [id, JSON.stringify(head), JSON.stringify(state), callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id, 'url')), now, lifetimeMs],
       )
       return id
     },
@@ -133,7 +154,7 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
     /** The address that came with the request; undefined where the endpoint has its own. */
     async readUrl(record: DeliveryRecord): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.delivery(record.endpointId, record.id), 'url')
-      return sealed ? String(keyring.open(sealed, boundTo(record.id))) : undefined
+      return sealed ? String(keyring.open(sealed, boundTo(record.id, 'url'))) : undefined
     },
 
     /** @throws StaleDeliveryError when the record has moved on; then nothing was written. */
@@ -155,8 +176,8 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
 
     async readMany(endpointId: string, ids: readonly string[]): Promise<DeliveryRecord[]> {
       const pipeline = redis.pipeline()
-      for (const id of ids) pipeline.hmget(keys.delivery(endpointId, id), 'head', 'state', 'version')
-      return ((await pipeline.exec()) ?? []).flatMap(([, row]) => toRecord(...(row as [string | null, string | null, string | null])) ?? [])
+      for (const id of ids) pipeline.hmgetBuffer(keys.delivery(endpointId, id), ...FIELDS)
+      return ((await pipeline.exec()) ?? []).flatMap(([, row], index) => toRecord(ids[index] ?? '', row as Row) ?? [])
     },
 
     /** Takes what has left out of the index. */
@@ -188,9 +209,4 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
 function keep(attempts: DeliveryAttempt[]): DeliveryAttempt[] {
   const [first] = attempts
   return first && attempts.length > KEPT_ATTEMPTS ? [first, ...attempts.slice(1 - KEPT_ATTEMPTS)] : attempts
-}
-
-function toRecord(head: string | null | undefined, state: string | null | undefined, version: string | null | undefined): DeliveryRecord | undefined {
-  if (!head || !state || !version) return undefined
-  return { ...(JSON.parse(head) as Omit<DeliveryRecord, 'state' | 'version'>), state: JSON.parse(state) as DeliveryState, version: Number(version) }
 }

@@ -65,7 +65,9 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
     await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
     for (const endpointId of await redis.smembers(keys.tenantWebhookEndpoints(tenantId))) {
       await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
-      await forEachId(keys.deliveries(endpointId), (deliveryId) => resealField(keys.delivery(endpointId, deliveryId), 'url', `delivery:${deliveryId}:url`))
+      await forEachId(keys.deliveries(endpointId), async (deliveryId) => {
+        for (const field of ['url', 'replies']) await resealField(keys.delivery(endpointId, deliveryId), field, `delivery:${deliveryId}:${field}`)
+      })
     }
   }
   onProgress(progress)

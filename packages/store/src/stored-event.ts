@@ -22,7 +22,7 @@ export interface StoredEvent {
   /** The version of the record that it is about. */
   sequence: number
   data: JsonObject
-  /** A callback address was given, sealed with the record that the event is about. */
+  /** It is an end, and is told besides to an address that came with the request, sealed with the record that the event is about. */
   hasCallback: boolean
   /** Told to nobody else: a test, or the delivery of one endpoint. */
   onlyEndpointId?: string
@@ -41,7 +41,7 @@ export function toOperationEvent(head: OperationHead, before: OperationState, st
     outcome: state.outcome,
     error: state.error && { code: state.error.code, retryable: state.error.retryable },
   }
-  return { id: uuidv7({ msecs: state.updatedAt }), type, at: state.updatedAt, tenantId: head.tenantId, accountId: head.accountId, provider: head.provider, operationId: head.id, sequence: version, data, hasCallback: head.hasCallback ?? false }
+  return { id: uuidv7({ msecs: state.updatedAt }), type, at: state.updatedAt, tenantId: head.tenantId, accountId: head.accountId, provider: head.provider, operationId: head.id, sequence: version, data, hasCallback: isFinished(state) && head.hasCallback === true }
 }
 
 function toOperationEventType(before: OperationState, state: OperationState): WebhookEventType | undefined {

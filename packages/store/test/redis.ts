@@ -5,6 +5,8 @@ import type { AccountRecord } from '../src/accounts.ts'
 import { Keyring } from '../src/keyring.ts'
 import type { OperationHead, OperationRequest, OperationState } from '../src/operation-record.ts'
 import { connectRedis, type Redis, type RedisRole } from '../src/redis.ts'
+import type { StoredEvent } from '../src/stored-event.ts'
+import type { WebhookEndpointRecord, WebhookEndpointSecrets } from '../src/webhook-endpoints.ts'
 
 export const newKeyring = (id = 'test'): Keyring => Keyring.parse(`${id}:${randomBytes(32).toString('base64')}`)
 
@@ -39,3 +41,15 @@ export function newState(more: Partial<OperationState> = {}): OperationState {
 }
 
 export const newRequest = (): OperationRequest => ({ user: { username: 'ada', password: 'Correct-Horse-9', remote_data: { profile: { pin_token: 'canary-token', city: 'London' } } }, remoteQuery: { activate: 'true', api_key: 'canary-key' } })
+
+export function newEndpoint(more: Partial<WebhookEndpointRecord> = {}): WebhookEndpointRecord {
+  const now = Date.now()
+  return { id: randomUUID(), tenantId: randomUUID(), kind: 'registered', description: null, events: null, accountIds: null, providers: null, payload: 'thin', rate: null, concurrency: null, status: 'active', statusReason: null, statusSince: now, failingSince: null, createdAt: now, updatedAt: now, ...more }
+}
+
+export const newSecrets = (more: Partial<WebhookEndpointSecrets> = {}): WebhookEndpointSecrets => ({ url: 'https://hooks.example.com/canary-of-the-address', secrets: [{ secret: 'whsec_canaryOfTheSecret', createdAt: Date.now(), expiresAt: null }], signingKey: null, ...more })
+
+export function newEvent(more: Partial<StoredEvent> = {}): StoredEvent {
+  const at = more.at ?? Date.now()
+  return { id: uuidv7({ msecs: at }), type: 'operation.succeeded', at, tenantId: randomUUID(), accountId: randomUUID(), provider: 'okta', operationId: uuidv7(), sequence: 3, data: { status: 'succeeded' }, hasCallback: false, ...more }
+}

@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import { apiScenarios } from './api-kills.ts'
 import { providerScenarios } from './provider-faults.ts'
 import { redisScenarios } from './redis-faults.ts'
+import { webhookScenarios } from './webhook-faults.ts'
 import { workerKillScenarios } from './worker-kills.ts'
 
-export const scenarios: readonly Scenario[] = [...workerKillScenarios, ...apiScenarios, ...redisScenarios, ...providerScenarios]
+export const scenarios: readonly Scenario[] = [...workerKillScenarios, ...apiScenarios, ...redisScenarios, ...providerScenarios, ...webhookScenarios]

@@ -42,13 +42,18 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
     return toEndpointResource(record, secrets, Date.now())
   }
 
-  const create = defineEndpoint(routes.createWebhookEndpoint, async ({ tenantId, body }) => {
-    const problems = await checkWebhookUrl(body.url, '/url', allowedHosts)
-    const accounts = new Set((await store.accounts.list(tenantId)).map(({ id }) => id))
-    body.integrated_account_ids?.forEach((id, index) => {
+  /** What only the network and the store know. */
+  async function check(tenantId: string, { url, integrated_account_ids: accountIds }: Pick<Settings, 'integrated_account_ids'> & { url?: string | undefined }): Promise<void> {
+    const problems = url === undefined ? [] : await checkWebhookUrl(url, '/url', allowedHosts)
+    const accounts = new Set(accountIds ? (await store.accounts.list(tenantId)).map(({ id }) => id) : [])
+    accountIds?.forEach((id, index) => {
       if (!accounts.has(id)) problems.push({ pointer: `/integrated_account_ids/${index}`, code: 'not_found', detail: 'There is no such integrated account.' })
     })
     if (problems.length > 0) throw invalid(problems)
+  }
+
+  const create = defineEndpoint(routes.createWebhookEndpoint, async ({ tenantId, body }) => {
+    await check(tenantId, body)
     const registered = (await store.webhookEndpoints.list(tenantId)).filter(({ kind }) => kind === 'registered').length
     if (registered >= config.MUSTER_MAX_WEBHOOK_ENDPOINTS) throw new RequestError('too_many_requests', `There are ${registered} webhook endpoints, and no more are allowed: remove one first.`)
     const now = Date.now()
@@ -82,12 +87,9 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
   const update = defineEndpoint(routes.updateWebhookEndpoint, async ({ tenantId, params, body }) => {
     const record = await readOwnEndpoint(store, tenantId, params.id)
     const { url } = body
-    if (url !== undefined) {
-      if (record.kind === 'callback') throw new RequestError('conflict', 'The addresses of this endpoint come with the requests.')
-      const problems = await checkWebhookUrl(url, '/url', allowedHosts)
-      if (problems.length > 0) throw invalid(problems)
-      await store.webhookEndpoints.updateSecrets(params.id, (secrets) => ({ ...secrets, url }), Date.now())
-    }
+    if (url !== undefined && record.kind === 'callback') throw new RequestError('conflict', 'The addresses of this endpoint come with the requests.')
+    await check(tenantId, body)
+    if (url !== undefined) await store.webhookEndpoints.updateSecrets(params.id, (secrets) => ({ ...secrets, url }), Date.now())
     const now = Date.now()
     const written = await store.webhookEndpoints.update(params.id, (latest) => {
       const next = { ...withSettings(latest, body), updatedAt: now }
