@@ -118,14 +118,14 @@ describe('an address that comes with a request', () => {
     expect(stage.receiver.at('/callback/a').map(({ event }) => event.type)).toEqual(['operation.succeeded'])
   })
 
-  test('addresses of one host share an endpoint, which has no address, secret or test of its own, and is never disabled', async () => {
+  test('addresses of one host share an endpoint, which shows the secrets of callbacks, has no address or test of its own, and is never disabled', async () => {
     stage.receiver.behave(answer(410), '/callback/gone')
     const account = await stage.muster.connect('okta')
     await stage.client.create(account, newUser('okta'), { query: callback('/callback/gone') })
     await stage.told('/callback/gone', 'operation.succeeded')
     const { body: list } = await stage.client.request<{ result: Endpoint[] }>('GET', '/webhook-endpoints')
     const callbacks = list.result.filter(({ kind }) => kind === 'callback')
-    expect(callbacks).toMatchObject([{ url: `http://${stage.receiver.host}`, secrets: [] }])
+    expect(callbacks).toMatchObject([{ url: `http://${stage.receiver.host}`, secrets: [{ expires_at: null }, { expires_at: expect.any(String) }] }])
     const path = `/webhook-endpoints/${callbacks[0]?.id ?? ''}`
     const answers = [
       await stage.client.request('PATCH', path, { body: { url: stage.urlOf('/x') } }),

@@ -24,6 +24,8 @@ export interface AcceptOptions {
   item?: { id: string; batchId: string }
 }
 
+export const idempotencyHashOf = (hash: Hasher, account: AccountRecord, key: string): string => hash('idempotency-key', account.tenantId, account.id, key)
+
 /** Where the provider itself refuses two users to be alike: of two operations with the same hash, one waits for the other. */
 export function naturalKeyHashOf(hash: Hasher, account: AccountRecord, input: CreateInput): string {
   const naturalKey = providerOf(account.provider).toNaturalKey(input, toAccountContext(account))
@@ -42,7 +44,7 @@ export function toNewOperation(hash: Hasher, { account, input, query, warnings, 
     createdAt: now,
     priority: item ? priorities.bulk : priorities.single,
     naturalKeyHash: naturalKeyHashOf(hash, account, input),
-    idempotencyHash: idempotencyKey === null ? null : hash('idempotency-key', account.tenantId, account.id, idempotencyKey),
+    idempotencyHash: idempotencyKey === null ? null : idempotencyHashOf(hash, account, idempotencyKey),
     onConflict: query.on_conflict ?? 'fail',
     view: { format: query.truto_response_format ?? 'unified', ignoreRemoteData: query.truto_ignore_remote_data ?? false, excludeFields: query.truto_exclude_fields ?? [] },
     ...(query.callback_url === undefined ? {} : { hasCallback: true }),

@@ -64,7 +64,8 @@ const LONGEST_SCHEDULE_MS = 30 * DAY_MS
  * Handing the same event over twice is handing it over once, as long as the delivery is there.
  */
 const createScript = defineScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
 redis.call('HSET', KEYS[2], 'head', ARGV[2], 'state', ARGV[3], 'version', 1)
 if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], 'url', ARGV[4]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
@@ -131,20 +132,20 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
   return {
     read,
 
-    /** Resolves with the id; nothing is written when the endpoint is gone or the event was handed over before. */
-    async create(endpoint: { id: string; tenantId: string }, event: StoredEvent, callbackUrl: string | undefined, now: number): Promise<string> {
+    /** Resolves with the id, or undefined when the endpoint is gone; an event that was handed over before is not written again. */
+    async create(endpoint: { id: string; tenantId: string }, event: StoredEvent, callbackUrl: string | undefined, now: number): Promise<string | undefined> {
       const id = deliveryIdOf(event.id, endpoint.id)
       const lifetimeMs = retentionMs + LONGEST_SCHEDULE_MS
       const head = { id, endpointId: endpoint.id, tenantId: endpoint.tenantId, createdAt: now, event }
       const state: DeliveryState = { status: 'pending', updatedAt: now, finishedAt: null, nextAttemptAt: null, attemptCount: 0, failedAttempts: 0, run: 0, attempts: [] }
       // Outside the endpoint's slot; without the delivery it leads nowhere, and expires.
       await redis.set(keys.deliveryLocator(id), endpoint.id, 'PX', lifetimeMs)
-      await createScript(
+      const written = await createScript(
         redis,
         [keys.webhookEndpoint(endpoint.id), keys.delivery(endpoint.id, id), keys.deliveries(endpoint.id), keys.outbox(deliveryLaneOf(endpoint.id)), keys.pendingDeliveries(endpoint.id)],
         [id, JSON.stringify(head), JSON.stringify(state), callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id, 'url')), now, lifetimeMs],
       )
-      return id
+      return written === 1 ? id : undefined
     },
 
     countPending: (endpointId: string): Promise<number> => redis.zcard(keys.pendingDeliveries(endpointId)),

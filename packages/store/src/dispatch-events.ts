@@ -29,7 +29,7 @@ export async function dispatchEvents({ redis, endpoints, deliveries, readCallbac
     for (const entry of entries) {
       const event = JSON.parse(entry) as StoredEvent
       let own = byTenant.get(event.tenantId)
-      if (!own) byTenant.set(event.tenantId, (own = await endpoints.list(event.tenantId)))
+      if (!own) byTenant.set(event.tenantId, (own = await endpoints.listRegistered(event.tenantId)))
       for (const endpoint of own) {
         if (!isWanted(endpoint, event, source)) continue
         await deliveries.create(endpoint, event, undefined, now())
@@ -37,9 +37,12 @@ export async function dispatchEvents({ redis, endpoints, deliveries, readCallbac
       }
       const callbackUrl = event.hasCallback ? await readCallback(event) : undefined
       if (callbackUrl !== undefined) {
-        const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now())
-        await deliveries.create(endpoint, event, callbackUrl, now())
-        lanes.add(deliveryLaneOf(endpoint.id))
+        // The janitor may just have taken away the lane of a host that nobody had named for long.
+        for (let isWritten = false; !isWritten; ) {
+          const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now())
+          isWritten = (await deliveries.create(endpoint, event, callbackUrl, now())) !== undefined
+          lanes.add(deliveryLaneOf(endpoint.id))
+        }
       }
     }
     await redis.zrem(keys.eventOutbox(source), ...entries)

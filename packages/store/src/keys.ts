@@ -55,6 +55,8 @@ export const keys = {
   batchIdempotency: (tenantId: string, keyHash: string) => `muster:tenant:${tenantId}:batch-idempotency:${keyHash}`,
   columnMappings: (tenantId: string) => `muster:tenant:${tenantId}:column-mappings`,
   tenantWebhookEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:webhook-endpoints`,
+  /** Apart from those that were registered: there is one for each host, and what happens is told to none of them unless its request says so. */
+  tenantCallbackEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:callback-endpoints`,
   callbackSecret: (tenantId: string) => `muster:tenant:${tenantId}:callback-secret`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,
   /** The client's own ids can be long, and can be e-mail addresses: not for the names of keys. */

@@ -138,6 +138,9 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       return acceptance
     },
 
+    /** Whether a request with this key was accepted before; what it was is for `accept` to compare. */
+    hasIdempotencyKey: async (accountId: string, idempotencyHash: string): Promise<boolean> => (await redis.exists(keys.idempotency(accountId, idempotencyHash))) === 1,
+
     /** Rows of a batch, in order. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and the row. */
     async acceptMany(operations: readonly NewOperation[]): Promise<Acceptance[]> {
       const calls: ReturnType<typeof toAcceptCall>[] = []

@@ -63,7 +63,7 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
   }
   for (const tenantId of await redis.hvals(keys.tenantNames)) {
     await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
-    for (const endpointId of await redis.smembers(keys.tenantWebhookEndpoints(tenantId))) {
+    for (const endpointId of await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))) {
       await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
       await forEachId(keys.deliveries(endpointId), async (deliveryId) => {
         for (const field of ['url', 'replies']) await resealField(keys.delivery(endpointId, deliveryId), field, `delivery:${deliveryId}:${field}`)

@@ -96,8 +96,14 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     }
   }
 
+  async function readAll(ids: string[]): Promise<WebhookEndpointRecord[]> {
+    const pipeline = redis.pipeline()
+    for (const id of ids.sort()) pipeline.hget(keys.webhookEndpoint(id), 'record')
+    return ((await pipeline.exec()) ?? []).flatMap(([, record]) => (typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : []))
+  }
+
   async function create(record: WebhookEndpointRecord, secrets: WebhookEndpointSecrets): Promise<void> {
-    await redis.sadd(keys.tenantWebhookEndpoints(record.tenantId), record.id)
+    await redis.sadd(indexOf(record), record.id)
     await putRecordScript(redis, [keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id))], ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0])
   }
 
@@ -112,14 +118,10 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     readSecrets,
     read: async (endpointId: string): Promise<WebhookEndpointRecord | undefined> => (await readVersioned(endpointId))?.record,
 
-    listIds: (tenantId: string): Promise<string[]> => redis.smembers(keys.tenantWebhookEndpoints(tenantId)),
-
-    async list(tenantId: string): Promise<WebhookEndpointRecord[]> {
-      const ids = (await redis.smembers(keys.tenantWebhookEndpoints(tenantId))).sort()
-      const pipeline = redis.pipeline()
-      for (const id of ids) pipeline.hget(keys.webhookEndpoint(id), 'record')
-      return ((await pipeline.exec()) ?? []).flatMap(([, record]) => (typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : []))
-    },
+    /** Of both kinds. */
+    listIds: (tenantId: string): Promise<string[]> => redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId)),
+    list: async (tenantId: string): Promise<WebhookEndpointRecord[]> => readAll(await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))),
+    listRegistered: async (tenantId: string): Promise<WebhookEndpointRecord[]> => readAll(await redis.smembers(keys.tenantWebhookEndpoints(tenantId))),
 
     /** Another address, another secret. @param change gets the present secrets, and again if somebody else has changed them meanwhile. */
     updateSecrets: (endpointId: string, change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets, now: number): Promise<WebhookEndpointRecord | undefined> =>
@@ -156,7 +158,7 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     async remove(record: WebhookEndpointRecord): Promise<void> {
       // The record first: without it nothing is sent any more.
       await redis.del(keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id)))
-      await redis.srem(keys.tenantWebhookEndpoints(record.tenantId), record.id)
+      await redis.srem(indexOf(record), record.id)
     },
 
     readCallbackSecrets: async (tenantId: string): Promise<SigningSecret[]> => (await readCallbackSecrets(tenantId)).secrets,
@@ -171,6 +173,8 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     },
   }
 }
+
+const indexOf = ({ kind, tenantId }: WebhookEndpointRecord): string => (kind === 'callback' ? keys.tenantCallbackEndpoints(tenantId) : keys.tenantWebhookEndpoints(tenantId))
 
 /** Told when it was disabled by what its receiver did; whoever disables it by hand knows. */
 function toEndpointEvent(before: WebhookEndpointRecord, record: WebhookEndpointRecord, version: number): StoredEvent | undefined {

@@ -1,7 +1,7 @@
 import { routes } from '@muster/contracts/routes'
 import { isFinished } from '@muster/store/operation-state'
 import type { Acceptance } from '@muster/store/operations'
-import { acceptOperation } from '../accept-operation.ts'
+import { acceptOperation, idempotencyHashOf } from '../accept-operation.ts'
 import { answerAccepted, answerSynchronously } from '../answer-create.ts'
 import { checkCallback } from '../check-webhook-url.ts'
 import { checkCreate, findProviderProblems } from '../check-create.ts'
@@ -24,7 +24,10 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
       const now = Date.now()
 
       const { problems, warnings, requests } = checkCreate(account, input, query, prefer.isStrict, now)
-      if (query.callback_url !== undefined) problems.push(...(await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)))
+      const key = headers['idempotency-key']
+      // A repeat gets its operation, wherever the name of its callback address leads by now.
+      const isRepeated = key !== undefined && (await store.operations.hasIdempotencyKey(account.id, idempotencyHashOf(await store.hasher(), account, key)))
+      if (query.callback_url !== undefined && !isRepeated) problems.push(...(await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)))
       if (problems.length > 0) {
         metrics.refused.inc({ reason: 'validation_failed' })
         throw invalid(problems)

@@ -39,7 +39,9 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
   async function show(record: WebhookEndpointRecord) {
     const secrets = await store.webhookEndpoints.readSecrets(record.id)
     if (!secrets) throw notFound('webhook endpoint')
-    return toEndpointResource(record, secrets, Date.now())
+    // What is sent to callback addresses is signed with the tenant's secret.
+    const signing = record.kind === 'callback' ? await store.webhookEndpoints.readCallbackSecrets(record.tenantId) : secrets.secrets
+    return toEndpointResource(record, { ...secrets, secrets: signing }, Date.now())
   }
 
   /** What only the network and the store know. */
@@ -54,7 +56,7 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
 
   const create = defineEndpoint(routes.createWebhookEndpoint, async ({ tenantId, body }) => {
     await check(tenantId, body)
-    const registered = (await store.webhookEndpoints.list(tenantId)).filter(({ kind }) => kind === 'registered').length
+    const registered = (await store.webhookEndpoints.listRegistered(tenantId)).length
     if (registered >= config.MUSTER_MAX_WEBHOOK_ENDPOINTS) throw new RequestError('too_many_requests', `There are ${registered} webhook endpoints, and no more are allowed: remove one first.`)
     const now = Date.now()
     const record = withSettings(
@@ -117,6 +119,7 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
     const data = { webhook_endpoint_id: record.id, reason: null, links: { self: `/webhook-endpoints/${record.id}` } }
     const event = { id: uuidv7({ msecs: now }), type: 'webhook_endpoint.test' as const, at: now, tenantId, accountId: null, provider: null, operationId: null, sequence: 1, data, hasCallback: false, onlyEndpointId: record.id }
     const deliveryId = await store.deliveries.create(record, event, undefined, now)
+    if (deliveryId === undefined) throw notFound('webhook endpoint')
     await schedule.wake(deliveryLaneOf(record.id))
     return { status: 202, headers: { location: `/deliveries/${deliveryId}` }, body: toDeliveryResource(await readOwnDelivery(store, tenantId, deliveryId)) }
   })

@@ -9,6 +9,9 @@ const EVERY_MS = 5_000
 /** Indexes only grow by what is accepted: once an hour is enough. */
 const TRIM_EVERY_MS = 3_600_000
 
+/** Longer than an event takes from its outbox to its delivery, so that a lane is not taken from under one. */
+const CALLBACK_KEPT_MS = 86_400_000
+
 export interface JanitorOptions {
   store: Store
   redis: Redis
@@ -57,7 +60,13 @@ export function startJanitor({ store, redis, schedule, clock, workerId, onEvent,
     if ((await redis.exists(keys.eventOutbox(lane))) === 1) onEvent(lane)
     const isForgotten = (await store.deliveries.countPending(endpointId)) > 0 && !(await schedule.has(lane))
     if (isForgotten || (await store.operations.readOutbox(lane, 1)).length > 0) await schedule.wake(lane)
-    if (isTrimming) await store.deliveries.trimIndex(endpointId)
+    if (!isTrimming) return
+    await store.deliveries.trimIndex(endpointId)
+    // Hosts of callback addresses come and go with the requests.
+    const endpoint = await store.webhookEndpoints.read(endpointId)
+    if (endpoint?.kind !== 'callback' || clock.now() - endpoint.createdAt < CALLBACK_KEPT_MS || (await store.deliveries.listIds(endpointId, null, 1)).length > 0) return
+    await store.webhookEndpoints.remove(endpoint)
+    await schedule.reload(lane)
   }
 
   const timer = setInterval(() => {
