@@ -1,3 +1,4 @@
+import { isBatchFinished, type BatchRecord } from '@muster/store/batches'
 import type { OperationRecord } from '@muster/store/operation-record'
 import { isFinished } from '@muster/store/operation-state'
 import { isRedisUnavailable } from '@muster/store/redis'
@@ -23,6 +24,22 @@ export async function waitForEnd({ store, finished }: { store: Store; finished: 
       return untilHeld && shownStatus(latest, await store.accounts.read(record.head.accountId)).status === 'held'
     } catch (error) {
       // What was accepted stays so while Redis is away: the answer must not be a refusal.
+      if (isRedisUnavailable(error)) return false
+      throw error
+    }
+  })
+  return latest
+}
+
+/** The batch as it is when its last row has ended or the wait is over. */
+export async function waitForBatch({ store, finished }: { store: Store; finished: FinishedOperations }, record: BatchRecord, waitMs: number, signal: AbortSignal): Promise<BatchRecord> {
+  let latest = record
+  if (waitMs === 0 || isBatchFinished(record)) return latest
+  await finished.wait(record.id, waitMs, signal, async () => {
+    try {
+      latest = (await store.batches.read(record.id)) ?? latest
+      return isBatchFinished(latest)
+    } catch (error) {
       if (isRedisUnavailable(error)) return false
       throw error
     }

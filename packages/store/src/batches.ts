@@ -149,6 +149,18 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     }
   }
 
+  /** Unwritten again: nothing of it was accepted. */
+  async function remove(record: BatchRecord): Promise<void> {
+    await redis
+      .multi()
+      .zrem(keys.tenantBatches(record.tenantId), record.id)
+      .zrem(keys.tenantOperations(record.tenantId), record.id)
+      .srem(keys.tenantOpenBatches(record.tenantId), record.id)
+      .srem(keys.openBatches, record.id)
+      .del(keys.batch(record.id))
+      .exec()
+  }
+
   async function readChunk(batchId: string, chunk: number): Promise<BatchRow[]> {
     const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
     return sealed ? (keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]) : []
@@ -161,8 +173,8 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     update,
     read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
 
-    /** @param lifetimeMs of the idempotency entry: it outlives the batch. */
-    async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string; idempotencyHash: string | null }): Promise<void> {
+    /** Resolves with the batch that has the idempotency key: another one where another request was quicker, and then nothing is left of this one. */
+    async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string; idempotencyHash: string | null }): Promise<BatchRecord> {
       await redis
         .multi()
         .zadd(keys.tenantBatches(record.tenantId), 0, record.id)
@@ -173,24 +185,22 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
         .exec()
       const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, boundTo(record.id))
       await putRecordScript(redis, [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))], ['', JSON.stringify(record), sealed, '', 0])
-      if (options.idempotencyHash !== null) await redis.set(keys.batchIdempotency(record.tenantId, options.idempotencyHash), record.id, 'PX', 30 * DAY_MS + retentionMs)
+      if (options.idempotencyHash === null) return record
+      const claim = keys.batchIdempotency(record.tenantId, options.idempotencyHash)
+      if ((await redis.set(claim, record.id, 'PX', 30 * DAY_MS + retentionMs, 'NX')) === 'OK') return record
+      const first = await redis.get(claim)
+      const other = first === null ? undefined : (await readVersioned(first))?.record
+      if (other) {
+        await remove(record)
+        return other
+      }
+      // What it led to has left.
+      await redis.set(claim, record.id, 'PX', 30 * DAY_MS + retentionMs)
+      return record
     },
 
     readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
     findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> => redis.get(keys.batchIdempotency(tenantId, keyHash)),
-
-    /** Unwritten again: nothing of it was accepted. */
-    async remove(record: BatchRecord, idempotencyHash: string | null): Promise<void> {
-      await redis
-        .multi()
-        .zrem(keys.tenantBatches(record.tenantId), record.id)
-        .zrem(keys.tenantOperations(record.tenantId), record.id)
-        .srem(keys.tenantOpenBatches(record.tenantId), record.id)
-        .srem(keys.openBatches, record.id)
-        .del(keys.batch(record.id), keys.batchUpload(record.id))
-        .exec()
-      if (idempotencyHash !== null) await redis.del(keys.batchIdempotency(record.tenantId, idempotencyHash))
-    },
 
     async readCallback(batchId: string): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')
@@ -285,11 +295,6 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
       for (const { batchId, entry } of given) pipeline.zrem(keys.batchOutbox(accountId, batchId), entry)
       await pipeline.exec()
     },
-    /** A job that its lane had been given already goes back, while its batch is paused. */
-    async park(accountId: string, batchId: string, jobId: string, score: number): Promise<void> {
-      await redis.zadd(keys.batchOutbox(accountId, batchId), score, `+${jobId}`)
-    },
-
     /** It has come to an end: what is kept of it leaves with its last operations. */
     async close(record: BatchRecord): Promise<void> {
       const { chunks } = await readProgress(record.id)

@@ -10,6 +10,7 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { notFound, RequestError } from '../http/request-error.ts'
 import { readOwnBatch } from '../own-records.ts'
+import { waitForBatch } from '../wait-for-end.ts'
 import { watchBatch } from '../watch-batch.ts'
 
 const LIST_PAGE = 100
@@ -47,13 +48,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
   })
 
   const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
-    let record = await readOwnBatch(store, tenantId, params.id)
-    if (prefer.waitMs > 0 && !isBatchFinished(record)) {
-      await finished.wait(record.id, prefer.waitMs, signal, async () => {
-        record = (await store.batches.read(params.id)) ?? record
-        return isBatchFinished(record)
-      })
-    }
+    const record = await waitForBatch({ store, finished }, await readOwnBatch(store, tenantId, params.id), prefer.waitMs, signal)
     const headers: Record<string, string> = isBatchFinished(record) ? {} : { 'retry-after': '2' }
     return { status: 200, headers, body: await toBatchResource(store, record) }
   })

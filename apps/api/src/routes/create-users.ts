@@ -6,6 +6,7 @@ import { createBatchId } from '@muster/store/batch-item-id'
 import { isBatchFinished, type BatchRecord } from '@muster/store/batches'
 import { batchSourceOf } from '@muster/store/keys'
 import { toBatchResource } from '../batch-resource.ts'
+import { waitForBatch } from '../wait-for-end.ts'
 import { createCommitter } from '../bulk/commit-rows.ts'
 import { createJudge, type JudgedRow } from '../bulk/judge-rows.ts'
 import { openSpool } from '../bulk/spool.ts'
@@ -26,7 +27,7 @@ const RENEW_EVERY_MS = 4_000
 export function createUsers(dependencies: ApiDependencies) {
   const { store, schedule, events, metrics, config, log } = dependencies
 
-  return defineEndpoint(routes.createUsers, async ({ tenantId, query, headers, prefer, requestId, stream: request }) => {
+  return defineEndpoint(routes.createUsers, async ({ tenantId, query, headers, prefer, requestId, signal, stream: request }) => {
     if (!request) throw new RequestError('malformed_upload', 'The body is missing.')
     const now = Date.now()
     const hash = await store.hasher()
@@ -52,7 +53,7 @@ export function createUsers(dependencies: ApiDependencies) {
       const record = present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
       const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId })
       log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
-      return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, uploaded) }
+      return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, await waitForBatch(dependencies, uploaded, prefer.waitMs, signal)) }
     } finally {
       await spool?.remove()
     }
@@ -142,8 +143,7 @@ export function createUsers(dependencies: ApiDependencies) {
       uploadedAt: null,
       finishedAt: null,
     }
-    await store.batches.create(record, { fingerprint, idempotencyHash, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) })
-    return record
+    return store.batches.create(record, { fingerprint, idempotencyHash, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) })
   }
 
   /** The rows of an upload, from the first, whether they came before or not. */
@@ -157,16 +157,15 @@ export function createUsers(dependencies: ApiDependencies) {
       await store.batches.releaseUpload(record.id, holder)
       return record
     }
-    let renewedAt = performance.now()
+    let isLost = false
+    const renewal = setInterval(() => void store.batches.takeUpload(record.id, holder).then((isOurs) => (isLost ||= !isOurs), () => undefined), RENEW_EVERY_MS)
     let columns: string[] | null = null
     try {
       const committer = await createCommitter({ store, schedule, metrics, hash, record, requestId, defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS, now: record.createdAt })
       for await (const judged of judgeUpload(stream, file, judge, config)) {
         if (columns === null && judged.row.columns) columns = Object.keys(judged.row.columns)
         await committer.add(judged)
-        if (performance.now() - renewedAt < RENEW_EVERY_MS) continue
-        if (!(await store.batches.takeUpload(record.id, holder))) throw busy()
-        renewedAt = performance.now()
+        if (isLost) throw busy()
       }
       await committer.finish()
       const done = await store.batches.update(record.id, (latest) => (latest.uploadedAt === null ? { ...latest, columns, uploadedAt: Date.now(), updatedAt: Date.now(), status: latest.status === 'uploading' ? 'running' : latest.status } : undefined))
@@ -176,6 +175,7 @@ export function createUsers(dependencies: ApiDependencies) {
       // What came in stays and runs; the client is told where the rest belongs.
       throw error instanceof RequestError ? error.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id }) : error
     } finally {
+      clearInterval(renewal)
       await store.batches.releaseUpload(record.id, holder).catch(() => undefined)
     }
   }

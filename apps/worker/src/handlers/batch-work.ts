@@ -16,6 +16,7 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
   const { work } = record
   if (!work) return record
   const { chunks } = await store.batches.readProgress(record.id)
+  const gone = new Set((await Promise.all(record.accounts.map(async ({ id }) => ((await store.accounts.read(id)) ? [] : [id])))).flat())
   const until = performance.now() + BUDGET_MS
   let chunk = work.nextChunk
   let skipped = 0
@@ -39,10 +40,11 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
     return true
   }
 
-  /** False when it cannot be run again: its secrets are gone, or another operation is creating the login meanwhile. */
+  /** False when it cannot be run again: its secrets or its account are gone, or another operation is creating the login meanwhile. */
   async function retryOne(operation: OperationRecord): Promise<boolean> {
     const { status, erasedAt } = operation.state
     if ((status !== 'failed' && status !== 'expired') || erasedAt !== undefined) return true
+    if (gone.has(operation.head.accountId)) return false
     const opened = await store.operations.readRequest(operation.head.accountId, operation.head.id)
     if (!opened || opened.areSecretsErased) return false
     const { kind } = await store.operations.requeue(operation, requeue(operation.state, work?.expiresAt ?? 0, clock.now()), opened.request)
