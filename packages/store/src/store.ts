@@ -18,8 +18,8 @@ export interface Store {
   operations: Operations
   tenants: Tenants
   webhookEndpoints: WebhookEndpoints
-  /** Hands what happened at a source (an account, or the lane of an endpoint) to the webhook endpoints; resolves with their lanes. */
-  dispatchEvents(source: string, now: () => number): Promise<Set<string>>
+  /** Hands what happened at a source (an account, or the lane of an endpoint) to the webhook endpoints. */
+  dispatchEvents(source: string, now: () => number, wake: (lane: string) => Promise<void>): Promise<void>
   /** Takes the person out of an operation that has ended; undefined when somebody wrote it meanwhile. */
   eraseOperation(record: OperationRecord, now: number): Promise<OperationRecord | undefined>
   /** Loaded at the first use, so that a process can start while Redis is away. */
@@ -44,9 +44,9 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOp
     deliveries,
     operations,
     webhookEndpoints,
-    dispatchEvents: (source, now) =>
+    dispatchEvents: (source, now, wake) =>
       dispatchEvents(
-        { redis, endpoints: webhookEndpoints, deliveries, now, readCallback: async ({ accountId, operationId }) => (accountId !== null && operationId !== null ? operations.readCallback(accountId, operationId) : undefined) },
+        { redis, endpoints: webhookEndpoints, deliveries, now, wake, readCallback: async ({ accountId, operationId }) => (accountId !== null && operationId !== null ? operations.readCallback(accountId, operationId) : undefined) },
         source,
       ),
     tenants: createTenants({ redis }),
