@@ -99,7 +99,10 @@ const badReceivers: Scenario = {
         const broken: string[] = []
         if (untrusted && unheard) {
           const log = await eventually(() => deliveriesOf(muster, unheard.id), (all) => all.length > 0 && all.every(({ attempt_count: count }) => count > 0))
-          if (untrusted.requests() > 0 || log.some(({ attempts }) => attempts.some(({ reason }) => reason !== 'tls'))) broken.push('something was sent to a receiver that nobody vouches for')
+          const reasons = new Set(log.flatMap(({ attempts }) => attempts.map(({ reason }) => reason)))
+          // On a busy machine a handshake can take longer than the attempt may.
+          reasons.delete('timeout')
+          if (untrusted.requests() > 0 || [...reasons].join() !== 'tls') broken.push('something was sent to a receiver that nobody vouches for')
         }
         for (const { path } of faulty) witnesses.behave(path, answer(204))
         const verdict = await judgeWebhooks(muster, witnesses, [healthy, ...faulty], entries, false)
