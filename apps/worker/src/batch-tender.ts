@@ -102,9 +102,7 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     await handOver(record.id)
   }
 
-  async function handOver(batchId: string): Promise<void> {
-    for (const lane of await store.dispatchEvents(batchSourceOf(batchId), clock.now)) await schedule.wake(lane)
-  }
+  const handOver = (batchId: string): Promise<void> => store.dispatchEvents(batchSourceOf(batchId), clock.now, schedule.wake)
 
   /** Its event first: once it is closed, nobody looks at it again. */
   async function close(record: BatchRecord): Promise<void> {

@@ -11,9 +11,7 @@ export type EventDispatcher = ReturnType<typeof createEventDispatcher>
 export function createEventDispatcher({ store, schedule, subscriber, clock, onError }: { store: Store; schedule: LaneSchedule; subscriber: Redis; clock: Clock; onError(error: Error): void }) {
   const running = new Map<string, () => Promise<void>>()
 
-  async function dispatch(source: string): Promise<void> {
-    for (const lane of await store.dispatchEvents(source, clock.now)) await schedule.wake(lane)
-  }
+  const dispatch = (source: string): Promise<void> => store.dispatchEvents(source, clock.now, schedule.wake)
 
   /** A burst at one source is handed over in one go. */
   function nudge(source: string): void {

@@ -27,12 +27,14 @@ export interface DeliveryState {
 }
 
 /** What an attempt came to. */
-export type DeliveryEnd = { kind: 'delivered' } | { kind: 'failed' } | { kind: 'again'; delayMs: number }
+/** interrupted: we broke it off ourselves, so it may have arrived, and counts against nobody. */
+export type DeliveryEnd = { kind: 'delivered' } | { kind: 'interrupted' } | { kind: 'failed' } | { kind: 'again'; delayMs: number }
 
 export function finishDeliveryAttempt(state: DeliveryState, attempt: Omit<DeliveryAttempt, 'number'>, end: DeliveryEnd, now: number): DeliveryState {
   const attemptCount = state.attemptCount + 1
   const next = { ...state, updatedAt: now, attemptCount, attempts: keep([...state.attempts, { number: attemptCount, ...attempt }]) }
   if (end.kind === 'delivered') return { ...next, status: 'delivered', finishedAt: now, nextAttemptAt: null, failedAttempts: 0 }
+  if (end.kind === 'interrupted') return { ...next, nextAttemptAt: now }
   const failedAttempts = state.failedAttempts + 1
   return end.kind === 'failed' ? { ...next, status: 'failed', finishedAt: now, nextAttemptAt: null, failedAttempts } : { ...next, nextAttemptAt: now + end.delayMs, failedAttempts }
 }

@@ -23,6 +23,10 @@ beforeEach(() => {
   source = randomUUID()
 })
 
+const dispatch = async (woken: string[] = []): Promise<Set<string>> => {
+  await store.dispatchEvents(source, Date.now, async (lane) => void woken.push(lane))
+  return new Set(woken)
+}
 async function register(more: Partial<WebhookEndpointRecord> = {}): Promise<WebhookEndpointRecord> {
   const record = newEndpoint({ tenantId, ...more })
   await store.webhookEndpoints.create(record, newSecrets())
@@ -40,7 +44,7 @@ describe('handing events to endpoints', () => {
     const [first, second] = [await register(), await register({ status: 'disabled' })]
     const choosy = await register({ events: ['operation.failed'] })
     const events = await happen(250)
-    expect(await store.dispatchEvents(source, Date.now)).toEqual(new Set([deliveryLaneOf(first.id), deliveryLaneOf(second.id)]))
+    expect(await dispatch()).toEqual(new Set([deliveryLaneOf(first.id), deliveryLaneOf(second.id)]))
     for (const endpoint of [first, second]) expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
     expect(await deliveriesOf(choosy)).toEqual([])
     expect(await redis.exists(keys.eventOutbox(source))).toBe(0)
@@ -50,10 +54,10 @@ describe('handing events to endpoints', () => {
     const endpoint = await register()
     const events = await happen(30)
     const entries = await redis.zrange(keys.eventOutbox(source), 0, '-1')
-    await Promise.all(Array.from({ length: 5 }, () => store.dispatchEvents(source, Date.now)))
+    await Promise.all(Array.from({ length: 5 }, () => dispatch()))
     // As whoever died before it took them out of the outbox leaves them.
     for (const entry of entries) await redis.zadd(keys.eventOutbox(source), 0, entry)
-    await store.dispatchEvents(source, Date.now)
+    await dispatch()
     expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
     expect(await redis.zcard(keys.outbox(deliveryLaneOf(endpoint.id)))).toBe(30)
   })
@@ -69,10 +73,11 @@ describe('handing events to endpoints', () => {
         return left < 0 ? Promise.reject(new Error('the process died')) : store.deliveries.create(...args)
       },
     }
-    const dependencies = { redis, endpoints: store.webhookEndpoints, deliveries: dying, readCallback: async () => undefined, now: Date.now }
+    const dependencies = { redis, endpoints: store.webhookEndpoints, deliveries: dying, readCallback: async () => undefined, wake: async () => undefined, now: Date.now }
     await expect(dispatchEvents(dependencies, source)).rejects.toThrow('died')
     expect(await deliveriesOf(endpoint)).toHaveLength(7)
-    await store.dispatchEvents(source, Date.now)
+    expect(await redis.zcard(keys.eventOutbox(source))).toBe(20)
+    await dispatch()
     expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
   })
 
@@ -80,14 +85,24 @@ describe('handing events to endpoints', () => {
     const [own, other] = [await register(), await register()]
     const stranger = await register({ tenantId: randomUUID() })
     const [event] = await happen(1, { onlyEndpointId: own.id, type: 'webhook_endpoint.test' })
-    await store.dispatchEvents(source, Date.now)
+    await dispatch()
     expect(await deliveriesOf(own)).toEqual([deliveryIdOf(event?.id ?? '', own.id)])
     for (const endpoint of [other, stranger]) expect(await deliveriesOf(endpoint)).toEqual([])
   })
 
+  test('a lane is woken with the first of a long outbox, not after its last', async () => {
+    const endpoint = await register()
+    await happen(250)
+    const leftAtWakes: number[] = []
+    await store.dispatchEvents(source, Date.now, async () => void leftAtWakes.push(await redis.zcard(keys.eventOutbox(source))))
+    expect(leftAtWakes[0]).toBe(250)
+    expect(leftAtWakes.length).toBeGreaterThanOrEqual(10)
+    expect(await deliveriesOf(endpoint)).toHaveLength(250)
+  })
+
   test('with nobody to tell, events leave the outbox all the same', async () => {
     await happen(3)
-    expect(await store.dispatchEvents(source, Date.now)).toEqual(new Set())
+    expect(await dispatch()).toEqual(new Set())
     expect(await redis.exists(keys.eventOutbox(source))).toBe(0)
   })
 })

@@ -5,7 +5,8 @@ import type { Redis } from './redis.ts'
 import type { StoredEvent } from './stored-event.ts'
 import type { WebhookEndpointRecord, WebhookEndpoints } from './webhook-endpoints.ts'
 
-const PAGE = 100
+/** Lanes are woken page by page: the first event of a long outbox must not wait for the last. */
+const PAGE = 25
 
 export interface DispatchDependencies {
   redis: Redis
@@ -13,28 +14,28 @@ export interface DispatchDependencies {
   deliveries: Deliveries
   /** Where the end of an operation, or of a batch, is to be told besides. */
   readCallback(event: StoredEvent): Promise<string | undefined>
+  /** A lane was given something. */
+  wake(lane: string): Promise<void>
   now(): number
 }
 
 /**
  * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash between repeats, and repeating changes nothing,
- * so any number of processes may do it at once. Resolves with the lanes that were given something.
+ * so any number of processes may do it at once.
  */
-export async function dispatchEvents({ redis, endpoints, deliveries, readCallback, now }: DispatchDependencies, source: string): Promise<Set<string>> {
-  const lanes = new Set<string>()
+export async function dispatchEvents({ redis, endpoints, deliveries, readCallback, wake, now }: DispatchDependencies, source: string): Promise<void> {
   for (;;) {
     const entries = await redis.zrange(keys.eventOutbox(source), 0, String(PAGE - 1))
-    if (entries.length === 0) return lanes
+    if (entries.length === 0) return
+    const lanes = new Set<string>()
     const byTenant = new Map<string, WebhookEndpointRecord[]>()
     for (const entry of entries) {
       const event = JSON.parse(entry) as StoredEvent
       let own = byTenant.get(event.tenantId)
       if (!own) byTenant.set(event.tenantId, (own = await endpoints.listRegistered(event.tenantId)))
-      for (const endpoint of own) {
-        if (!isWanted(endpoint, event, source)) continue
-        await deliveries.create(endpoint, event, undefined, now())
-        lanes.add(deliveryLaneOf(endpoint.id))
-      }
+      const wanting = own.filter((endpoint) => isWanted(endpoint, event, source))
+      await Promise.all(wanting.map((endpoint) => deliveries.create(endpoint, event, undefined, now())))
+      for (const { id } of wanting) lanes.add(deliveryLaneOf(id))
       const callbackUrl = event.hasCallback ? await readCallback(event) : undefined
       if (callbackUrl !== undefined) {
         // The janitor may just have taken away the lane of a host that nobody had named for long.
@@ -45,6 +46,8 @@ export async function dispatchEvents({ redis, endpoints, deliveries, readCallbac
         }
       }
     }
+    // Before the entries go: whoever dies in between repeats both.
+    await Promise.all([...lanes].map(wake))
     await redis.zrem(keys.eventOutbox(source), ...entries)
   }
 }

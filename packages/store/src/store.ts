@@ -23,8 +23,8 @@ export interface Store {
   operations: Operations
   tenants: Tenants
   webhookEndpoints: WebhookEndpoints
-  /** Hands what happened at a source (an account, or the lane of an endpoint) to the webhook endpoints; resolves with their lanes. */
-  dispatchEvents(source: string, now: () => number): Promise<Set<string>>
+  /** Hands what happened at a source (an account, or the lane of an endpoint) to the webhook endpoints. */
+  dispatchEvents(source: string, now: () => number, wake: (lane: string) => Promise<void>): Promise<void>
   /** Takes the person out of an operation that has ended; undefined when somebody wrote it meanwhile. */
   eraseOperation(record: OperationRecord, now: number): Promise<OperationRecord | undefined>
   /** Loaded at the first use, so that a process can start while Redis is away. */
@@ -52,9 +52,15 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOp
     deliveries,
     operations,
     webhookEndpoints,
-    dispatchEvents: (source, now) =>
+    dispatchEvents: (source, now, wake) =>
       dispatchEvents(
-        { redis, endpoints: webhookEndpoints, deliveries, now, readCallback: async ({ accountId, operationId, batchId }) => {
+        {
+          redis,
+          endpoints: webhookEndpoints,
+          deliveries,
+          now,
+          wake,
+          readCallback: async ({ accountId, operationId, batchId }) => {
             if (accountId !== null && operationId !== null) return operations.readCallback(accountId, operationId)
             return batchId === undefined ? undefined : batches.readCallback(batchId)
           },

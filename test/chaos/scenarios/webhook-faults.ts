@@ -99,13 +99,19 @@ const badReceivers: Scenario = {
         const broken: string[] = []
         if (untrusted && unheard) {
           const log = await eventually(() => deliveriesOf(muster, unheard.id), (all) => all.length > 0 && all.every(({ attempt_count: count }) => count > 0))
-          if (untrusted.requests() > 0 || log.some(({ attempts }) => attempts.some(({ reason }) => reason !== 'tls'))) broken.push('something was sent to a receiver that nobody vouches for')
+          const reasons = new Set(log.flatMap(({ attempts }) => attempts.map(({ reason }) => reason)))
+          // On a busy machine a handshake can take longer than the attempt may.
+          reasons.delete('timeout')
+          if (untrusted.requests() > 0 || [...reasons].join() !== 'tls') broken.push('something was sent to a receiver that nobody vouches for')
         }
         for (const { path } of faulty) witnesses.behave(path, answer(204))
         const verdict = await judgeWebhooks(muster, witnesses, [healthy, ...faulty], entries, false)
         if (trapped > 0) broken.push(`${trapped} connections came to a private address that a receiver named`)
         const delays = witnesses.receiver.at(healthy.path).map(({ at, event }) => at - Date.parse(event.timestamp))
-        return stage.conclude(entries, { ...verdict.figures, receivers: faulty.length + (untrusted ? 2 : 1), 'healthy one waited at most (ms)': Math.max(...delays) }, [...broken, ...verdict.broken])
+        // The receivers share one process, which a flood of 20 MB replies keeps busy: what Muster took is told apart from what came on top.
+        const happenedAt = new Map(witnesses.receiver.at(healthy.path).map(({ id, event }) => [id, Date.parse(event.timestamp)]))
+        const starts = (await deliveriesOf(muster, healthy.id)).map(({ event_id: id, attempts }) => Date.parse(attempts[0]?.started_at ?? '') - (happenedAt.get(id) ?? NaN))
+        return stage.conclude(entries, { ...verdict.figures, 'healthy one begun after at most (ms)': Math.max(...starts), receivers: faulty.length + (untrusted ? 2 : 1), 'healthy one waited at most (ms)': Math.max(...delays) }, [...broken, ...verdict.broken])
       })
     } finally {
       await Promise.all([close(trap), close(untrusted?.server)])

@@ -95,7 +95,7 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
     const open = await store.operations.countOpen(account.id)
     if (open > 0) throw new RequestError('conflict', `The account has ${open} unfinished operations: cancel them, or wait for them.`)
     // Of an account that is gone nobody looks for what waits to be told.
-    for (const lane of await store.dispatchEvents(account.id, Date.now)) await schedule.wake(lane)
+    await store.dispatchEvents(account.id, Date.now, schedule.wake)
     await store.accounts.remove(account)
     // Its owner finds it gone, and takes the lane away.
     await schedule.reload(account.id)

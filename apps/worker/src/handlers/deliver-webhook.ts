@@ -81,8 +81,6 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
       (response) => ({ response }),
       (error: unknown) => ({ error }),
     )
-    // The process stops, or the lane is another's: whether it arrived nobody knows, and the next attempt has the same id.
-    if (context.signal.aborted) return { kind: 'again', at: Date.now() }
     const now = clock.now()
     const reply = classifyReply(exchange, now)
     const end = toEnd(reply, record.state.failedAttempts + 1)
@@ -93,12 +91,15 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     )
     metrics.deliveries.inc({ outcome: end.kind, reason: reply.reason ?? '' })
     dependencies.log.info({ endpoint_id: endpoint.id, delivery_id: record.id, event_type: record.event.type, attempt: saved.state.attemptCount, outcome: end.kind, reason: reply.reason }, 'delivery attempted')
+    if (end.kind === 'interrupted') return { kind: 'again', at: Date.now() }
     await noteHealth(endpoint, reply, now)
     return end.kind === 'again' ? { kind: 'again', at: clock.toLocal(now + end.delayMs) } : { kind: 'done' }
   }
 
   function toEnd(reply: Reply, failedAttempts: number): DeliveryEnd {
     if (reply.outcome === 'delivered') return { kind: 'delivered' }
+    // The process stops, or the lane is another's: whether it arrived nobody knows, and the next attempt has the same id.
+    if (reply.reason === 'aborted') return { kind: 'interrupted' }
     const delayMs = reply.outcome === 'gone' ? undefined : delayAfter(dependencies.schedule, failedAttempts, { retryAfterMs: reply.retryAfterMs })
     return delayMs === undefined ? { kind: 'failed' } : { kind: 'again', delayMs }
   }
