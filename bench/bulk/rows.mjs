@@ -52,9 +52,10 @@ export function writeLargeNdjson(run, count, totalBytes) {
   function* lines() {
     for (let index = 0; index < count; index += 1) {
       const person = toPerson(run, index)
-      const row = { reference: person.reference, ...users.okta(person), emails: [{ email: person.email }], title: '' }
-      const bio = randomBytes(Math.max(0, Math.ceil((rowBytes - JSON.stringify(row).length - 11) * 0.75))).toString('base64url')
-      yield `${JSON.stringify({ ...row, bio }).slice(0, -2)}"}\n`
+      const row = { reference: person.reference, ...users.okta(person), emails: [{ email: person.email }], remote_data: { profile: { aboutMe: '' } } }
+      const missing = rowBytes - 1 - JSON.stringify(row).length
+      row.remote_data.profile.aboutMe = randomBytes(Math.max(0, missing)).toString('base64url').slice(0, Math.max(0, missing))
+      yield `${JSON.stringify(row)}\n`
     }
   }
   return writeLines(join(benchFolder, `${run}.ndjson`), lines())
