@@ -20,8 +20,8 @@ export interface AcceptOptions {
   requestId: string
   now: number
   expiresAt: number
-  /** A row of a batch, whose id is made of both. */
-  item?: { id: string; batchId: string }
+  /** A row of a batch, whose id is made of both; what its login comes to is known already. */
+  item?: { id: string; batchId: string; naturalKeyHash: string }
 }
 
 export const idempotencyHashOf = (hash: Hasher, account: AccountRecord, key: string): string => hash('idempotency-key', account.tenantId, account.id, key)
@@ -43,7 +43,7 @@ export function toNewOperation(hash: Hasher, { account, input, query, warnings, 
     requestId,
     createdAt: now,
     priority: item ? priorities.bulk : priorities.single,
-    naturalKeyHash: naturalKeyHashOf(hash, account, input),
+    naturalKeyHash: item?.naturalKeyHash ?? naturalKeyHashOf(hash, account, input),
     idempotencyHash: idempotencyKey === null ? null : idempotencyHashOf(hash, account, idempotencyKey),
     onConflict: query.on_conflict ?? 'fail',
     view: { format: query.truto_response_format ?? 'unified', ignoreRemoteData: query.truto_ignore_remote_data ?? false, excludeFields: query.truto_exclude_fields ?? [] },

@@ -3,7 +3,7 @@ import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import { unifiedUserInputSchema, type UnifiedUserInput } from '@muster/contracts/unified-user'
 import { checkInput } from '@muster/providers/field-support'
-import { previewCreate, type PreviewedRequest } from '@muster/providers/preview'
+import { planCreate } from '@muster/providers/preview'
 import { UnresolvedInputError, type CreateInput } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
@@ -18,8 +18,6 @@ const DROPPED = new Set(['field_not_supported', 'parameter_not_supported', 'not_
 export interface CheckedCreate {
   problems: InputProblem[]
   warnings: Warning[]
-  /** The requests as they would be sent; none where there are problems. */
-  requests: PreviewedRequest[]
 }
 
 /** Everything that can be said of a create before anything is sent. */
@@ -28,19 +26,16 @@ export function checkCreate(account: AccountRecord, input: CreateInput, query: C
   const context = toAccountContext(account)
   const { problems, warnings } = checkInput(provider, input, context)
   problems.push(...checkTimes(query, now))
-  let requests: PreviewedRequest[] = []
   if (problems.length === 0) {
     try {
-      const preview = previewCreate(provider, input, context)
-      requests = preview.requests
-      warnings.push(...preview.warnings)
+      warnings.push(...planCreate(provider, input, context).plan.warnings)
     } catch (error) {
       if (!(error instanceof UnresolvedInputError)) throw error
       problems.push({ pointer: error.pointer, code: 'not_found', detail: error.message })
     }
   }
   if (isStrict) problems.push(...warnings.filter(({ code }) => DROPPED.has(code)).map(({ pointer, detail, code }) => ({ pointer: pointer ?? '', detail, code })))
-  return { problems, warnings, requests }
+  return { problems, warnings }
 }
 
 function checkTimes(query: Pick<CreateUserQuery, 'not_before' | 'expires_at'>, now: number): InputProblem[] {

@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '@muster/contracts/json'
 import { maskSecrets } from '@muster/contracts/secrets'
 import type { Warning } from '@muster/contracts/operation'
 import { baseUrlOf } from './base-url.ts'
-import type { AccountContext, CreateInput, Provider, RemoteRequest } from './provider.ts'
+import type { AccountContext, CreateInput, CreatePlan, LookUp, Provider, RemoteRequest } from './provider.ts'
 import { toUrl } from './remote-request.ts'
 
 export interface PreviewedRequest {
@@ -13,11 +13,16 @@ export interface PreviewedRequest {
   body: JsonValue
 }
 
-/** What an attempt would send, without sending it: answers of look-ups stand as placeholders, secrets are masked. */
+/** What an attempt would do, answers of look-ups standing as placeholders. */
+export function planCreate(provider: Provider, input: CreateInput, account: AccountContext): { lookUps: readonly LookUp[]; plan: CreatePlan } {
+  const lookUps = provider.lookUps?.(input, account) ?? []
+  return { lookUps, plan: provider.toCreateRequest(input, account, Object.fromEntries(lookUps.map((lookUp) => [lookUp.key, lookUp.placeholder]))) }
+}
+
+/** What an attempt would send, without sending it: secrets are masked. */
 export function previewCreate(provider: Provider, input: CreateInput, account: AccountContext): { requests: PreviewedRequest[]; warnings: Warning[] } {
   const authentication = provider.authentications[account.credentialType] as Provider['authentications']['api_token'] | undefined
-  const lookUps = provider.lookUps?.(input, account) ?? []
-  const plan = provider.toCreateRequest(input, account, Object.fromEntries(lookUps.map((lookUp) => [lookUp.key, lookUp.placeholder])))
+  const { lookUps, plan } = planCreate(provider, input, account)
   const authorization = authentication?.kind === 'static' ? authentication.toHeaders(maskedCredentials) : { authorization: '<access token>' }
   const preview = (purpose: string, request: RemoteRequest): PreviewedRequest => ({
     purpose,

@@ -1,13 +1,36 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { takeRandomBytes } from './random-pool.ts'
+import { SEALED_DICTIONARY_1 } from './sealed-dictionary.ts'
 
 const VERSION = 1
 const IV = 12
 const TAG = 16
 const KEY = 32
-/** Below this, deflate makes it longer. */
-const COMPRESS_FROM = 128
+/** Nothing so short gets shorter. */
+const COMPRESS_FROM = 32
+/** With more, the window of the small deflate no longer holds the dictionary, nor does it matter any more. */
+const DICTIONARY_UP_TO = 4_096
+/** As small as the dictionary lets it be: zlib's own would be set up anew, 256 KB each time, for a few hundred bytes. */
+const SMALL = { dictionary: SEALED_DICTIONARY_1, windowBits: 14, memLevel: 5 }
+
+/** How the plaintext was packed: the byte that says so, and the word for it that is bound in. */
+const PLAIN = 0
+const DEFLATED = 1
+const DEFLATED_WITH_DICTIONARY_1 = 2
+const words: Record<number, string> = { [PLAIN]: '', [DEFLATED]: 'deflated|', [DEFLATED_WITH_DICTIONARY_1]: 'deflated-1|' }
+
+function pack(plaintext: Buffer): { packing: number; packed: Buffer } {
+  if (plaintext.length < COMPRESS_FROM) return { packing: PLAIN, packed: plaintext }
+  if (plaintext.length > DICTIONARY_UP_TO) return { packing: DEFLATED, packed: deflateRawSync(plaintext) }
+  const packed = deflateRawSync(plaintext, SMALL)
+  return packed.length < plaintext.length ? { packing: DEFLATED_WITH_DICTIONARY_1, packed } : { packing: PLAIN, packed: plaintext }
+}
+
+function unpack(packing: number, packed: Buffer): Buffer {
+  if (packing === PLAIN) return packed
+  return packing === DEFLATED ? inflateRawSync(packed) : inflateRawSync(packed, SMALL)
+}
 
 interface KeyEncryptionKey {
   id: string
@@ -32,8 +55,8 @@ function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
  * Envelope encryption: each blob has a data key of its own, wrapped by the newest key of the ring; its id is written in front.
  * Both layers are bound to the record and field they belong to, so a blob copied to another place does not open.
  *
- * Layout: version, length of key id, key id, wrapped data key (iv, key, tag), 1 when deflated and else 0, iv, ciphertext, tag.
- * Whether it is deflated is bound in too, so that no byte can be changed.
+ * Layout: version, length of key id, key id, wrapped data key (iv, key, tag), how it is packed, iv, ciphertext, tag.
+ * How it is packed is bound in too, so that no byte can be changed.
  */
 export class Keyring {
   readonly #keys: Map<string, KeyEncryptionKey>
@@ -65,24 +88,24 @@ export class Keyring {
   /** @param bound names the record and the field, such as `operation:<id>:secrets`. */
   seal(value: unknown, bound: string): Buffer {
     const plaintext = Buffer.from(JSON.stringify(value))
-    const isDeflated = plaintext.length >= COMPRESS_FROM
+    const { packing, packed } = pack(plaintext)
     const dataKey = takeRandomBytes(KEY)
     const { id, key } = this.#sealing
     return Buffer.concat([
       Buffer.from([VERSION, id.length]),
       Buffer.from(id),
       encrypt(key, dataKey, `key|${bound}`),
-      Buffer.from([isDeflated ? 1 : 0]),
-      encrypt(dataKey, isDeflated ? deflateRawSync(plaintext) : plaintext, isDeflated ? `deflated|${bound}` : bound),
+      Buffer.from([packing]),
+      encrypt(dataKey, packed, `${words[packing] ?? ''}${bound}`),
     ])
   }
 
   open(blob: Buffer, bound: string): unknown {
-    const { id, wrapped, isDeflated, sealed } = split(blob)
+    const { id, wrapped, packing, sealed } = split(blob)
     const entry = this.#keys.get(id)
     if (!entry) throw new Error(`sealed with key "${id}", which is not in MUSTER_ENCRYPTION_KEYS`)
-    const plaintext = decrypt(decrypt(entry.key, wrapped, `key|${bound}`), sealed, isDeflated ? `deflated|${bound}` : bound)
-    return JSON.parse((isDeflated ? inflateRawSync(plaintext) : plaintext).toString()) as unknown
+    const packed = decrypt(decrypt(entry.key, wrapped, `key|${bound}`), sealed, `${words[packing] ?? ''}${bound}`)
+    return JSON.parse(unpack(packing, packed).toString()) as unknown
   }
 
   /** True when a key other than the newest sealed it. */
@@ -91,16 +114,16 @@ export class Keyring {
   }
 }
 
-function split(blob: Buffer): { id: string; wrapped: Buffer; isDeflated: boolean; sealed: Buffer } {
+function split(blob: Buffer): { id: string; wrapped: Buffer; packing: number; sealed: Buffer } {
   const idLength = blob[1] ?? 0
   const wrappedAt = 2 + idLength
   const flagAt = wrappedAt + IV + KEY + TAG
-  const flag = blob[flagAt]
-  if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG || (flag !== 0 && flag !== 1)) throw new Error('not a sealed blob')
+  const packing = blob[flagAt] ?? -1
+  if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG || words[packing] === undefined) throw new Error('not a sealed blob')
   return {
     id: blob.subarray(2, wrappedAt).toString(),
     wrapped: blob.subarray(wrappedAt, flagAt),
-    isDeflated: flag === 1,
+    packing,
     sealed: blob.subarray(flagAt + 1),
   }
 }

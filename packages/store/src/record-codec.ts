@@ -1,11 +1,14 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { batchIdOf } from './batch-item-id.ts'
 import type { OperationHead, OperationState } from './operation-record.ts'
 
 /**
  * Operations lie in memory by the hundred thousand, and JSON is mostly names: deflated against a dictionary of those names, a waiting one takes a quarter.
- * The first byte says which dictionary; a change of it is a new number beside the old one, since records outlive a deploy.
+ * The first byte says how: a change of it, or of the dictionary, is a new number beside the old ones, since records outlive a deploy.
+ * 2 differs from 1 in what it leaves out: the id of a batch, which the operation's id holds, and of a success, whose login nobody waits for any more, its hash.
  */
-const CODEC = 1
+const CODEC = 2
+const READABLE = [1, 2]
 const DICTIONARY = Buffer.from(
   [
     'The connection to the provider broke before an answer came (ECONNRESET).The provider did not answer in time.Looking the user up after a lost answer.Its worker died.',
@@ -24,16 +27,18 @@ const DICTIONARY = Buffer.from(
 /** A window that holds dictionary and record, and no more: zlib's own would be set up anew, 256 KB each time, for a few hundred bytes. */
 const OPTIONS = { dictionary: DICTIONARY, level: 6, windowBits: 13, memLevel: 3 }
 
-/** Both are the key's already. */
-type KeptHead = Omit<OperationHead, 'id' | 'accountId'>
+/** Both ids are the key's already; true: the batch that is in the operation's id. */
+type KeptHead = Omit<OperationHead, 'id' | 'accountId' | 'batchId' | 'naturalKeyHash'> & { batchId: string | true | null; naturalKeyHash?: string }
 
 export function encodeRecord(head: OperationHead, state: OperationState): Buffer {
-  const { id: _id, accountId: _accountId, ...kept } = head
+  const { id, accountId: _accountId, naturalKeyHash, ...others } = head
+  const kept: KeptHead = { ...others, batchId: head.batchId === batchIdOf(id) ? true : head.batchId, ...(state.status === 'succeeded' ? {} : { naturalKeyHash }) }
   return Buffer.concat([Buffer.from([CODEC]), deflateRawSync(JSON.stringify([kept, state]), OPTIONS)])
 }
 
 export function decodeRecord(accountId: string, operationId: string, blob: Buffer): { head: OperationHead; state: OperationState } {
-  if (blob[0] !== CODEC) throw new Error(`a record of codec ${String(blob[0])}: it was written by a newer Muster`)
+  if (!READABLE.includes(blob[0] ?? 0)) throw new Error(`a record of codec ${String(blob[0])}: it was written by a newer Muster`)
   const [kept, state] = JSON.parse(inflateRawSync(blob.subarray(1), OPTIONS).toString()) as [KeptHead, OperationState]
-  return { head: { id: operationId, accountId, ...kept }, state }
+  const batchId = kept.batchId === true ? batchIdOf(operationId) : kept.batchId
+  return { head: { ...kept, id: operationId, accountId, batchId, naturalKeyHash: kept.naturalKeyHash ?? '' }, state }
 }

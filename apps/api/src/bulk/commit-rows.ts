@@ -11,8 +11,11 @@ import type { ApiMetrics } from '../metrics.ts'
 import { RequestError } from '../http/request-error.ts'
 import type { JudgedRow } from './judge-rows.ts'
 
-/** Operations sent in one go: with fewer the system calls cost more than the work, with more Redis has others wait. */
-const SLICE = 125
+/**
+ * Rows taken in one go: with fewer the system calls cost more than the work, with more Redis has others wait, and what is held of them grows old enough to
+ * be cleared away late. Chunks are whole slices, since two uploads are compared slice by slice.
+ */
+const SLICE = CHUNK_ROWS / 4
 const HOUR_MS = 3_600_000
 
 export interface CommitOptions {
@@ -38,6 +41,9 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   let rejected = 0
   let rows = 0
   let waiting: JudgedRow[] = []
+  /** Of the present chunk. */
+  let taken = 0
+  let batchRows: BatchRow[] = []
 
   /** Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another upload. */
   const extend = (judged: readonly JudgedRow[]): string => hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
@@ -50,30 +56,38 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     }
   }
 
-  async function acceptAll(judged: readonly JudgedRow[]): Promise<(Acceptance | undefined)[]> {
-    const answers: (Acceptance | undefined)[] = []
-    for (let from = 0; from < judged.length; from += SLICE) {
-      const slice = judged.slice(from, from + SLICE)
-      const operations = slice.flatMap(({ row, create }) => {
-        if (!create) return []
-        const { query } = create
-        const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
-        const expiresAt = query.expires_at === undefined ? earliest + defaultExpiryHours * HOUR_MS : Date.parse(query.expires_at)
-        return [toNewOperation(hash, { ...create, idempotencyKey: null, requestId, now, expiresAt, item: { id: itemIdOf(record.id, row.number), batchId: record.id } })]
-      })
-      const accepted = await store.operations.acceptMany(operations)
-      let next = 0
-      for (const { create } of slice) answers.push(create ? accepted[next++] : undefined)
-    }
-    return answers
+  function acceptAll(judged: readonly JudgedRow[]): Promise<Acceptance[]> {
+    const operations = judged.flatMap(({ row, create }) => {
+      if (!create) return []
+      const { query, naturalKeyHash } = create
+      const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
+      const expiresAt = query.expires_at === undefined ? earliest + defaultExpiryHours * HOUR_MS : Date.parse(query.expires_at)
+      return [toNewOperation(hash, { ...create, idempotencyKey: null, requestId, now, expiresAt, item: { id: itemIdOf(record.id, row.number), batchId: record.id, naturalKeyHash } })]
+    })
+    return store.operations.acceptMany(operations)
   }
 
-  async function flush(): Promise<void> {
+  async function takeSlice(): Promise<void> {
     const judged = waiting
     waiting = []
     if (judged.length === 0) return
     digest = extend(judged)
     rows += judged.length
+    taken += judged.length
+    if (chunk < done.chunks) return
+    if (created.uploadedAt !== null) throw otherRows()
+    await knowAccounts(judged)
+    const answers = (await acceptAll(judged)).values()
+    for (const { row, problems, create } of judged) {
+      const acceptance = create ? answers.next().value : undefined
+      if (create && acceptance?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
+      batchRows.push(toBatchRow(record, row, problems, create, acceptance))
+    }
+  }
+
+  async function commitChunk(): Promise<void> {
+    if (taken === 0) return
+    taken = 0
     if (chunk < done.chunks) {
       chunk += 1
       // Only the last of them is remembered, and it stands for all before it.
@@ -81,14 +95,11 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       rejected = done.rejected
       return
     }
-    if (created.uploadedAt !== null) throw otherRows()
-    await knowAccounts(judged)
-    const answers = await acceptAll(judged)
-    const batchRows = judged.map(({ row, problems, create }, index) => toBatchRow(record, row, problems, create, answers[index]))
-    rejected += batchRows.filter(({ account }) => account === null).length
-    if (!(await store.batches.commitChunk(record.id, chunk, batchRows, { rows, rejected, digest }))) throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', { headers: { 'retry-after': '5' } })
+    const whole = batchRows
+    batchRows = []
+    rejected += whole.filter(({ account }) => account === null).length
+    if (!(await store.batches.commitChunk(record.id, chunk, whole, { rows, rejected, digest }))) throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', { headers: { 'retry-after': '5' } })
     chunk += 1
-    for (const [index, { create }] of judged.entries()) if (create && answers[index]?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
     for (const { id } of record.accounts) await schedule.wake(id)
   }
 
@@ -101,11 +112,13 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
     async add(judged: JudgedRow): Promise<void> {
       waiting.push(judged)
-      if (waiting.length >= CHUNK_ROWS) await flush()
+      if (waiting.length >= SLICE) await takeSlice()
+      if (taken >= CHUNK_ROWS) await commitChunk()
     },
     /** The upload is whole. @throws RequestError when it has fewer rows than came before under the same key */
     async finish(): Promise<void> {
-      await flush()
+      await takeSlice()
+      await commitChunk()
       if (chunk < done.chunks) checkSame()
       await store.operations.waitForReplicas()
     },

@@ -1,11 +1,13 @@
 import { routes } from '@muster/contracts/routes'
+import { previewCreate } from '@muster/providers/preview'
+import { providerOf } from '@muster/providers/registry'
 import { isFinished } from '@muster/store/operation-state'
 import type { Acceptance } from '@muster/store/operations'
 import { acceptOperation, idempotencyHashOf } from '../accept-operation.ts'
 import { answerAccepted, answerSynchronously } from '../answer-create.ts'
 import { checkCallback } from '../check-webhook-url.ts'
 import { checkCreate, findProviderProblems } from '../check-create.ts'
-import { toCreateInput } from '../create-input.ts'
+import { toAccountContext, toCreateInput } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { estimateWaitSeconds } from '../estimated-wait.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
@@ -23,7 +25,7 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
       const input = toCreateInput(query, body)
       const now = Date.now()
 
-      const { problems, warnings, requests } = checkCreate(account, input, query, prefer.isStrict, now)
+      const { problems, warnings } = checkCreate(account, input, query, prefer.isStrict, now)
       const key = headers['idempotency-key']
       // A repeat gets its operation, wherever the name of its callback address leads by now.
       const isRepeated = key !== undefined && (await store.operations.hasIdempotencyKey(account.id, idempotencyHashOf(await store.hasher(), account, key)))
@@ -34,6 +36,7 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
       }
 
       if (query.dry_run) {
+        const { requests } = previewCreate(providerOf(account.provider), input, toAccountContext(account))
         const estimate = estimateWaitSeconds(account, await store.operations.countOpen(account.id))
         return { status: 200, body: { dry_run: true, provider: account.provider, requests, warnings, estimated_wait_seconds: estimate, account_status: account.status } }
       }
