@@ -2,7 +2,7 @@ import type { JsonObject } from '@muster/contracts/json'
 import { isSecretName, MASK, secretStrings, splitSecrets } from '@muster/contracts/secrets'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { itemIdOf } from '@muster/store/batch-item-id'
-import { CHUNK_ROWS, type BatchRecord, type BatchRow } from '@muster/store/batches'
+import { CHUNK_ROWS, isBatchFinished, type BatchRecord, type BatchRow } from '@muster/store/batches'
 import type { Hasher } from '@muster/store/hash-key'
 import type { Acceptance } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
@@ -82,6 +82,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       return
     }
     if (created.uploadedAt !== null) throw otherRows()
+    if (record.status === 'canceling' || isBatchFinished(record)) return
     await knowAccounts(judged)
     const answers = await acceptAll(judged)
     const batchRows = judged.map(({ row, problems, create }, index) => toBatchRow(record, row, problems, create, answers[index]))
@@ -90,6 +91,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     chunk += 1
     for (const [index, { create }] of judged.entries()) if (create && answers[index]?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
     for (const { id } of record.accounts) await schedule.wake(id)
+    record = (await store.batches.read(record.id)) ?? record
   }
 
   function checkSame(): void {
@@ -98,6 +100,8 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   const otherRows = (): RequestError => new RequestError('idempotency_key_reused', `The ${done.rows} rows that came with this Idempotency-Key before are not the first of these, or not all.`)
 
   return {
+    /** Nothing more of it is to be accepted. */
+    isCanceled: (): boolean => record.status === 'canceling' || isBatchFinished(record),
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
     async add(judged: JudgedRow): Promise<void> {
       waiting.push(judged)

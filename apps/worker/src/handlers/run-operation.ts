@@ -10,7 +10,6 @@ import { connect, isSuccess, type Connection } from '@muster/providers/connectio
 import { RemoteFailureError, type AccountContext, type CreateInput, type LookUp, type Provider } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
-import { rowOf } from '@muster/store/batch-item-id'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
 import { cancel, dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
@@ -91,7 +90,8 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     if (head.batchId === null) return undefined
     const brake = await store.batches.readBrake(head.accountId, head.batchId)
     if (brake === 'paused') {
-      await store.batches.park(head.accountId, head.batchId, jobId, dueAt(state) || rowOf(head.id))
+      // Not at once: until this job is gone from its lane, the same one given to it anew would be taken for a double, and lost.
+      await store.batches.park(head.accountId, head.batchId, jobId, Math.max(dueAt(state), clock.now() + CONTESTED_MS))
       return { kind: 'done' }
     }
     if (brake === null || state.unknown !== null) return undefined
