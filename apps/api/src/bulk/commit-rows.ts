@@ -68,6 +68,8 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     return answers
   }
 
+  const isCanceled = (): boolean => record.uploadedAt === null && (record.status === 'canceling' || isBatchFinished(record))
+
   async function flush(): Promise<void> {
     const judged = waiting
     waiting = []
@@ -82,7 +84,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       return
     }
     if (created.uploadedAt !== null) throw otherRows()
-    if (record.status === 'canceling' || isBatchFinished(record)) return
+    if (isCanceled()) return
     await knowAccounts(judged)
     const answers = await acceptAll(judged)
     const batchRows = judged.map(({ row, problems, create }, index) => toBatchRow(record, row, problems, create, answers[index]))
@@ -101,7 +103,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
 
   return {
     /** Nothing more of it is to be accepted. */
-    isCanceled: (): boolean => record.status === 'canceling' || isBatchFinished(record),
+    isCanceled,
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
     async add(judged: JudgedRow): Promise<void> {
       waiting.push(judged)

@@ -107,7 +107,9 @@ export function createUsers(dependencies: ApiDependencies) {
     return record
   }
 
-  const reusedBy = (batchId: string): RequestError => new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { extensions: { batch: `/batches/${batchId}`, batch_id: batchId } })
+  function reusedBy(batchId: string): RequestError {
+    return new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { extensions: { batch: `/batches/${batchId}`, batch_id: batchId } })
+  }
 
   /** Before anything is read: a tenant cannot fill the installation. */
   async function refuseTooMuch(tenantId: string): Promise<void> {
