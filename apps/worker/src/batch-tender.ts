@@ -49,6 +49,8 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     let record = await store.batches.read(batchId)
     if (!record) return
     if (isBatchFinished(record)) return close(record)
+    // Whoever changed its status may have died before its accounts were told.
+    await store.batches.syncBrake(batchId)
     record = await applyBrake(record)
     if (record.work) {
       record = (await workOnBatch({ store, clock }, record)) ?? record
@@ -71,10 +73,10 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     const isTooOften = record.maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > record.maxFailureRate
     if (!isTooMany && !isTooOften) return record
     const reason = isTooMany ? `${failed} rows have failed, and max_failures is ${String(record.maxFailures)}.` : `${failed} of ${ended} rows have failed, and max_failure_rate is ${String(record.maxFailureRate)}.`
-    // First the parts: if this process dies in between, the next look finds the same failures.
-    await store.batches.setBrake(record, 'paused')
     const now = clock.now()
-    return (await store.batches.update(record.id, (latest) => (latest.status === 'running' || latest.status === 'uploading' ? { ...latest, status: 'stopped', statusReason: reason, updatedAt: now } : undefined))) ?? record
+    const stopped = (await store.batches.update(record.id, (latest) => (latest.status === 'running' || latest.status === 'uploading' ? { ...latest, status: 'stopped', statusReason: reason, updatedAt: now } : undefined))) ?? record
+    await store.batches.syncBrake(record.id)
+    return stopped
   }
 
   async function conclude(record: BatchRecord): Promise<void> {
@@ -92,8 +94,8 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
       return
     }
     if (record.uploadedAt === null && !isUploading && record.status === 'uploading' && now - record.updatedAt > ABANDONED_AFTER_MS) {
-      await store.batches.setBrake(record, 'canceled')
       await store.batches.update(record.id, (latest) => ({ ...latest, status: 'canceling', statusReason: 'The upload was never finished.', work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 }, updatedAt: now }))
+      await store.batches.syncBrake(record.id)
       return nudge(record.id)
     }
     const ended = endedOf(counts)

@@ -35,6 +35,8 @@ async function* inflate(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
   try {
     for await (const chunk of gunzip as AsyncIterable<Buffer>) yield chunk
   } catch (error) {
+    // What was unpacked before the error and not taken yet: the rows in it are good.
+    for (let chunk = gunzip.read() as Buffer | null; chunk !== null; chunk = gunzip.read() as Buffer | null) yield chunk
     if (codeOf(error) === 'Z_BUF_ERROR') throw new UploadError('ended_early', 'The gzip data ends before it is complete.', null, { cause: error })
     if (codeOf(error)?.startsWith('Z_')) throw new UploadError('corrupt_gzip', 'The upload is no gzip data, or it is damaged.', null, { cause: error })
     throw error

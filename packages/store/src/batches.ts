@@ -6,11 +6,14 @@ import { batchSourceOf, keys } from './keys.ts'
 import { referenceHash } from './operation-index.ts'
 import { defineScript, type Redis } from './redis.ts'
 import { toBatchEvent } from './stored-event.ts'
-import { putRecordScript } from './versioned-record.ts'
+import { putRecordScript, swapValueScript } from './versioned-record.ts'
 
 const DAY_MS = 86_400_000
-/** Rows of one chunk; part of what is stored, since a row's number tells its chunk. */
-export const CHUNK_ROWS = 500
+/**
+ * Rows of one chunk; part of what is stored, since a row's number tells its chunk. What is held of more of them grows old enough to be cleared away late,
+ * and has Redis keep others waiting; with fewer the system calls cost more than the work.
+ */
+export const CHUNK_ROWS = 125
 /** An upload that shows no sign of life for so long may be taken up by another request. */
 const UPLOAD_LEASE_MS = 15_000
 
@@ -79,7 +82,10 @@ export interface BatchPart {
   changes: number
 }
 
+/** paused: its rows are not started. canceled: each is canceled when its turn comes, or before. */
 export type BatchBrake = 'paused' | 'canceled'
+
+const brakeOf = ({ status }: Pick<BatchRecord, 'status'>): BatchBrake | null => (status === 'paused' || status === 'stopped' ? 'paused' : status === 'canceling' ? 'canceled' : null)
 
 export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
 
@@ -87,7 +93,8 @@ const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'cance
 
 export function sumParts(parts: readonly BatchPart[], { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>): BatchCounts {
   const counts = Object.fromEntries(statuses.map((status) => [status, parts.reduce((sum, part) => sum + part[status], 0)])) as Record<(typeof statuses)[number], number>
-  return { total: rows, rejected, ...counts }
+  // Rows are accepted a little before the chunk that says so.
+  return { total: Math.max(rows, rejected + openOf(counts) + endedOf(counts)), rejected, ...counts }
 }
 export const openOf = (counts: Pick<BatchCounts, 'queued' | 'running' | 'retrying'>): number => counts.queued + counts.running + counts.retrying
 export const endedOf = (counts: Pick<BatchCounts, 'succeeded' | 'failed' | 'canceled' | 'expired'>): number => counts.succeeded + counts.failed + counts.canceled + counts.expired
@@ -106,6 +113,15 @@ for index = 6, #ARGV, 2 do
   redis.call('HSET', KEYS[3], ARGV[index], before and (before .. ',' .. ARGV[index + 1]) or ARGV[index + 1])
 end
 return 1
+`)
+
+/** KEYS references. ARGV reference, row. */
+const forgetReferenceScript = defineScript(`
+local rows = redis.call('HGET', KEYS[1], ARGV[1])
+if not rows then return end
+local kept = {}
+for row in string.gmatch(rows, '%d+') do if row ~= ARGV[2] then kept[#kept + 1] = row end end
+if #kept == 0 then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], table.concat(kept, ',')) end
 `)
 
 const boundTo = (batchId: string): string => `batch:${batchId}:credentials`
@@ -149,21 +165,39 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     }
   }
 
-  /** Unwritten again: nothing of it was accepted. */
-  async function remove(record: BatchRecord): Promise<void> {
-    await redis
-      .multi()
-      .zrem(keys.tenantBatches(record.tenantId), record.id)
-      .zrem(keys.tenantOperations(record.tenantId), record.id)
-      .srem(keys.tenantOpenBatches(record.tenantId), record.id)
-      .srem(keys.openBatches, record.id)
-      .del(keys.batch(record.id))
-      .exec()
-  }
-
   async function readChunk(batchId: string, chunk: number): Promise<BatchRow[]> {
     const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
     return sealed ? (keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]) : []
+  }
+
+  /**
+   * The brakes of its accounts, as its status says. They lie in other slots than the status, so whoever writes them looks again afterwards:
+   * of two who write at the same moment, the later one has seen the latest status.
+   */
+  async function syncBrake(batchId: string): Promise<void> {
+    for (let done = ''; ; ) {
+      const record = (await readVersioned(batchId))?.record
+      if (!record || isBatchFinished(record)) return
+      const brake = brakeOf(record)
+      const wanted = JSON.stringify([brake, record.accounts.length])
+      if (wanted === done) return
+      const pipeline = redis.pipeline()
+      for (const { id } of record.accounts) {
+        if (brake === null) pipeline.hdel(keys.batchPart(id, record.id), 'brake')
+        else pipeline.hset(keys.batchPart(id, record.id), 'brake', brake)
+      }
+      await pipeline.exec()
+      done = wanted
+    }
+  }
+
+  async function reopen(record: BatchRecord, now: number): Promise<void> {
+    const { chunks } = await readProgress(record.id)
+    const pipeline = redis.pipeline()
+    for (const key of keysOf(record, chunks)) pipeline.persist(key)
+    for (const { id } of record.accounts) pipeline.zadd(keys.accountBatches(id), 'NX', now, record.id)
+    pipeline.sadd(keys.tenantOpenBatches(record.tenantId), record.id).sadd(keys.openBatches, record.id)
+    await pipeline.exec()
   }
 
   return {
@@ -173,32 +207,32 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     update,
     read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
 
-    /** Resolves with the batch that has the idempotency key: another one where another request was quicker, and then nothing is left of this one. */
-    async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string; idempotencyHash: string | null }): Promise<BatchRecord> {
+    /** The id under which the batch of this key is to be written: whoever comes second, at the same moment or after a crash, gets the id of the first. The entry outlives the batch. */
+    async reserveId(tenantId: string, keyHash: string, batchId: string): Promise<string> {
+      const key = keys.batchIdempotency(tenantId, keyHash)
+      if ((await redis.set(key, batchId, 'PX', 30 * DAY_MS + retentionMs, 'NX')) === 'OK') return batchId
+      return (await redis.get(key)) ?? batchId
+    },
+
+    /** Nothing is changed where it is written already; what is there then is for the caller to read. Resolves with false where it was made of another request. */
+    async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string }): Promise<boolean> {
+      await redis.hsetnx(keys.batch(record.id), 'fingerprint', options.fingerprint)
+      if ((await redis.hget(keys.batch(record.id), 'fingerprint')) !== options.fingerprint) return false
       await redis
         .multi()
+        .hsetnx(keys.batch(record.id), 'chunks', '0')
         .zadd(keys.tenantBatches(record.tenantId), 0, record.id)
         .zadd(keys.tenantOperations(record.tenantId), 0, record.id)
         .sadd(keys.tenantOpenBatches(record.tenantId), record.id)
         .sadd(keys.openBatches, record.id)
-        .hset(keys.batch(record.id), 'chunks', 0, 'rows', 0, 'rejected', 0, 'digest', '', 'fingerprint', options.fingerprint)
         .exec()
       const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, boundTo(record.id))
       await putRecordScript(redis, [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))], ['', JSON.stringify(record), sealed, '', 0])
-      if (options.idempotencyHash === null) return record
-      const claim = keys.batchIdempotency(record.tenantId, options.idempotencyHash)
-      if ((await redis.set(claim, record.id, 'PX', 30 * DAY_MS + retentionMs, 'NX')) === 'OK') return record
-      const first = await redis.get(claim)
-      const other = first === null ? undefined : (await readVersioned(first))?.record
-      if (other) {
-        await remove(record)
-        return other
-      }
-      // What it led to has left.
-      await redis.set(claim, record.id, 'PX', 30 * DAY_MS + retentionMs)
-      return record
+      return true
     },
 
+    /** Grows with every change of the record. */
+    readVersion: async (batchId: string): Promise<number> => Number((await redis.hget(keys.batch(batchId), 'version')) ?? 0),
     readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
     findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> => redis.get(keys.batchIdempotency(tenantId, keyHash)),
 
@@ -215,7 +249,10 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     /** Before the first row of it is accepted, so that its operations can be found, and its lane fed. */
     async addAccount(batchId: string, account: { id: string; provider: ProviderId }, now: number): Promise<BatchRecord | undefined> {
       await redis.zadd(keys.accountBatches(account.id), 'NX', now, batchId)
-      return update(batchId, (record) => (record.accounts.some(({ id }) => id === account.id) ? undefined : { ...record, accounts: [...record.accounts, account], updatedAt: now }))
+      const record = await update(batchId, (present) => (present.accounts.some(({ id }) => id === account.id) ? undefined : { ...present, accounts: [...present.accounts, account], updatedAt: now }))
+      // What was paused or canceled before it had this account.
+      await syncBrake(batchId)
+      return record
     },
 
     /** Resolves with false when another request has committed it. */
@@ -232,10 +269,16 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     /** A person's cells leave the chunk that holds them. */
     async eraseRow(batchId: string, row: number): Promise<void> {
       const chunk = Math.floor((row - 1) / CHUNK_ROWS)
-      const rows = await readChunk(batchId, chunk)
-      if (rows.length === 0) return
-      const erased = rows.map((kept) => (kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept))
-      await redis.set(keys.batchChunk(batchId, chunk), keyring.seal(erased, chunkBoundTo(batchId, chunk)), 'KEEPTTL')
+      for (;;) {
+        const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
+        if (!sealed) return
+        const rows = keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]
+        const reference = rows.find((kept) => kept.row === row)?.reference
+        if (reference) await forgetReferenceScript(redis, [keys.batchReferences(batchId)], [referenceHash(reference), row])
+        const erased = rows.map((kept) => (kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept))
+        // Only over what was read: another row of the chunk may be erased at the same moment, and its cells must not come back.
+        if ((await swapValueScript(redis, [keys.batchChunk(batchId, chunk)], [sealed, keyring.seal(erased, chunkBoundTo(batchId, chunk))])) === 1) return
+      }
     },
 
     /** One request at a time uploads rows. Resolves with false while another does. */
@@ -250,15 +293,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     },
     isUploading: async (batchId: string): Promise<boolean> => (await redis.exists(keys.batchUpload(batchId))) === 1,
 
-    /** paused: its rows are not started. canceled: each is canceled when its turn comes, or before. */
-    async setBrake(record: Pick<BatchRecord, 'id' | 'accounts'>, brake: BatchBrake | null): Promise<void> {
-      const pipeline = redis.pipeline()
-      for (const { id } of record.accounts) {
-        if (brake === null) pipeline.hdel(keys.batchPart(id, record.id), 'brake')
-        else pipeline.hset(keys.batchPart(id, record.id), 'brake', brake)
-      }
-      await pipeline.exec()
-    },
+    syncBrake,
     readBrake: async (accountId: string, batchId: string): Promise<BatchBrake | null> => (await redis.hget(keys.batchPart(accountId, batchId), 'brake')) as BatchBrake | null,
 
     /** What the lane of the account may be given now: the oldest batch first, in order of rows. */
@@ -301,19 +336,15 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
       const lifetimeMs = retentionMs + DAY_MS
       const pipeline = redis.pipeline()
       for (const key of keysOf(record, chunks)) pipeline.pexpire(key, lifetimeMs)
-      for (const { id } of record.accounts) pipeline.zrem(keys.accountBatches(id), record.id).del(keys.batchOutbox(id, record.id))
+      for (const { id } of record.accounts) pipeline.zrem(keys.accountBatches(id), record.id)
       pipeline.srem(keys.tenantOpenBatches(record.tenantId), record.id).srem(keys.openBatches, record.id)
       await pipeline.exec()
+      // Its failed rows were asked to run again meanwhile.
+      const latest = (await readVersioned(record.id))?.record
+      if (latest && !isBatchFinished(latest)) await reopen(latest, latest.updatedAt)
     },
-    /** It goes on: failed rows are run again. */
-    async reopen(record: BatchRecord, now: number): Promise<void> {
-      const { chunks } = await readProgress(record.id)
-      const pipeline = redis.pipeline()
-      for (const key of keysOf(record, chunks)) pipeline.persist(key)
-      for (const { id } of record.accounts) pipeline.zadd(keys.accountBatches(id), 'NX', now, record.id)
-      pipeline.sadd(keys.tenantOpenBatches(record.tenantId), record.id).sadd(keys.openBatches, record.id)
-      await pipeline.exec()
-    },
+    /** It goes on: failed rows are run again. To be called before its status says so, since what is kept of it could leave, and after, since somebody could just be closing it. */
+    reopen,
 
     /** Takes those that have left out of the tenant's list. */
     async trimIndex(tenantId: string): Promise<void> {
@@ -328,5 +359,5 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
 }
 
 function keysOf(record: BatchRecord, chunks: number): string[] {
-  return [keys.batch(record.id), keys.batchReferences(record.id), ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)), ...record.accounts.map(({ id }) => keys.batchPart(id, record.id))]
+  return [keys.batch(record.id), keys.batchReferences(record.id), ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)), ...record.accounts.flatMap(({ id }) => [keys.batchPart(id, record.id), keys.batchOutbox(id, record.id)])]
 }

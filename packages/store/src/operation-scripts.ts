@@ -95,6 +95,18 @@ if isOfBatch == '1' then count(part, before, status) end
 return {'accepted', id}
 `)
 
+/**
+ * KEYS operation, where its job waits for the lane
+ * ARGV version read, record, score, job id
+ * Under another job id: the one that is at work on it is still in the lane, where the same one would be taken for a double and lost.
+ */
+export const parkScript = defineScript(`
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
+redis.call('HSET', KEYS[1], 'record', ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[3], '+' .. ARGV[4])
+return redis.call('HINCRBY', KEYS[1], 'version', 1)
+`)
+
 /** KEYS index of a reference. ARGV id, lifetime. A later operation with less time must not take an earlier one out of the list; PEXPIRE GT is of Redis 7. */
 export const referenceScript = defineScript(`
 redis.call('ZADD', KEYS[1], 0, ARGV[1])

@@ -7,8 +7,8 @@ import type { Keyring } from './keyring.ts'
 import { rowOf } from './batch-item-id.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
 import { createOperationIndex } from './operation-index.ts'
-import { acceptScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
-import { isFinished } from './operation-state.ts'
+import { acceptScript, parkScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
+import { dueAt, isFinished } from './operation-state.ts'
 import { toOperationEvent } from './stored-event.ts'
 import { decodeRecord, encodeRecord } from './record-codec.ts'
 import { jobIdOf, type OperationHead, type OperationRecord, type OperationRequest, type OperationState } from './operation-record.ts'
@@ -247,6 +247,14 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       // It may have waited far beyond its expires_at, for an account on hold: an end must be found for as long as it is kept.
       if (finished && head.batchId === null) await redis.set(keys.locator(head.id), head.accountId, 'PX', retentionMs + DAY_MS)
       return { head, state, version: Number(version) }
+    },
+
+    /** From the lane back to where it was given it from, as it is, until its turn comes again. @throws StaleVersionError */
+    async park(record: OperationRecord, now: number): Promise<void> {
+      const { head } = record
+      const state = { ...record.state, run: record.state.run + 1, updatedAt: now }
+      const written = await parkScript(redis, [keys.operation(head.accountId, head.id), waitingPlace(head)], [record.version, encodeRecord(head, state), scoreOf(head, dueAt(state) || null, now), jobIdOf(head.id, state.run)])
+      if (written === null) throw new StaleVersionError(head.id)
     },
 
     /** Back into the lane, with the secrets given anew. `in_progress` names the operation that is creating this login meanwhile. */

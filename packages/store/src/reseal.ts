@@ -63,6 +63,12 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
   }
   for (const tenantId of await redis.hvals(keys.tenantNames)) {
     await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
+    await forEachId(keys.tenantBatches(tenantId), async (batchId) => {
+      await resealField(keys.batch(batchId), 'credentials', `batch:${batchId}:credentials`)
+      // What comes in meanwhile is sealed by the newest key already.
+      const chunks = Number((await redis.hget(keys.batch(batchId), 'chunks')) ?? 0)
+      for (let chunk = 0; chunk < chunks; chunk += 1) await resealValue(keys.batchChunk(batchId, chunk), `batch:${batchId}:chunk:${chunk}`)
+    })
     for (const endpointId of await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))) {
       await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
       await forEachId(keys.deliveries(endpointId), async (deliveryId) => {

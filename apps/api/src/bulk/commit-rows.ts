@@ -2,7 +2,7 @@ import type { JsonObject } from '@muster/contracts/json'
 import { isSecretName, MASK, secretStrings, splitSecrets } from '@muster/contracts/secrets'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { itemIdOf } from '@muster/store/batch-item-id'
-import { CHUNK_ROWS, type BatchRecord, type BatchRow } from '@muster/store/batches'
+import { CHUNK_ROWS, isBatchFinished, type BatchRecord, type BatchRow } from '@muster/store/batches'
 import type { Hasher } from '@muster/store/hash-key'
 import type { Acceptance } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
@@ -11,11 +11,6 @@ import type { ApiMetrics } from '../metrics.ts'
 import { RequestError } from '../http/request-error.ts'
 import type { JudgedRow } from './judge-rows.ts'
 
-/**
- * Rows taken in one go: with fewer the system calls cost more than the work, with more Redis has others wait, and what is held of them grows old enough to
- * be cleared away late. Chunks are whole slices, since two uploads are compared slice by slice.
- */
-const SLICE = CHUNK_ROWS / 4
 const HOUR_MS = 3_600_000
 
 export interface CommitOptions {
@@ -41,9 +36,6 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   let rejected = 0
   let rows = 0
   let waiting: JudgedRow[] = []
-  /** Of the present chunk. */
-  let taken = 0
-  let batchRows: BatchRow[] = []
 
   /** Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another upload. */
   const extend = (judged: readonly JudgedRow[]): string => hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
@@ -67,27 +59,14 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     return store.operations.acceptMany(operations)
   }
 
-  async function takeSlice(): Promise<void> {
+  const isCanceled = (): boolean => record.uploadedAt === null && (record.status === 'canceling' || isBatchFinished(record))
+
+  async function flush(): Promise<void> {
     const judged = waiting
     waiting = []
     if (judged.length === 0) return
     digest = extend(judged)
     rows += judged.length
-    taken += judged.length
-    if (chunk < done.chunks) return
-    if (created.uploadedAt !== null) throw otherRows()
-    await knowAccounts(judged)
-    const answers = (await acceptAll(judged)).values()
-    for (const { row, problems, create } of judged) {
-      const acceptance = create ? answers.next().value : undefined
-      if (create && acceptance?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
-      batchRows.push(toBatchRow(record, row, problems, create, acceptance))
-    }
-  }
-
-  async function commitChunk(): Promise<void> {
-    if (taken === 0) return
-    taken = 0
     if (chunk < done.chunks) {
       chunk += 1
       // Only the last of them is remembered, and it stands for all before it.
@@ -95,12 +74,21 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       rejected = done.rejected
       return
     }
-    const whole = batchRows
-    batchRows = []
-    rejected += whole.filter(({ account }) => account === null).length
-    if (!(await store.batches.commitChunk(record.id, chunk, whole, { rows, rejected, digest }))) throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', { headers: { 'retry-after': '5' } })
+    if (created.uploadedAt !== null) throw otherRows()
+    if (isCanceled()) return
+    await knowAccounts(judged)
+    const answers = (await acceptAll(judged)).values()
+    const batchRows: BatchRow[] = []
+    for (const { row, problems, create } of judged) {
+      const acceptance = create ? answers.next().value : undefined
+      if (create && acceptance?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
+      batchRows.push(toBatchRow(record, row, problems, create, acceptance))
+    }
+    rejected += batchRows.filter(({ account }) => account === null).length
+    if (!(await store.batches.commitChunk(record.id, chunk, batchRows, { rows, rejected, digest }))) throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', { headers: { 'retry-after': '5' } })
     chunk += 1
     for (const { id } of record.accounts) await schedule.wake(id)
+    record = (await store.batches.read(record.id)) ?? record
   }
 
   function checkSame(): void {
@@ -109,16 +97,16 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   const otherRows = (): RequestError => new RequestError('idempotency_key_reused', `The ${done.rows} rows that came with this Idempotency-Key before are not the first of these, or not all.`)
 
   return {
+    /** Nothing more of it is to be accepted. */
+    isCanceled,
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
     async add(judged: JudgedRow): Promise<void> {
       waiting.push(judged)
-      if (waiting.length >= SLICE) await takeSlice()
-      if (taken >= CHUNK_ROWS) await commitChunk()
+      if (waiting.length >= CHUNK_ROWS) await flush()
     },
     /** The upload is whole. @throws RequestError when it has fewer rows than came before under the same key */
     async finish(): Promise<void> {
-      await takeSlice()
-      await commitChunk()
+      await flush()
       if (chunk < done.chunks) checkSame()
       await store.operations.waitForReplicas()
     },

@@ -36,7 +36,8 @@ export async function describeUpload(store: Store, tenantId: string, request: In
 /** Every row, judged, in order. @throws RequestError where the upload cannot be read on */
 export async function* judgeUpload(stream: Readable, file: UploadedFile, judge: Judge, config: ApiConfig): AsyncGenerator<JudgedRow, void, undefined> {
   try {
-    for await (const row of readRows(stream, { ...file, maxRows: config.MUSTER_MAX_BATCH_ROWS, maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024 })) yield await judge.judge(row)
+    // Left open: the socket is the answer's too, and what makes an upload unreadable has to be told over it.
+    for await (const row of readRows(stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, { ...file, maxRows: config.MUSTER_MAX_BATCH_ROWS, maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024 })) yield await judge.judge(row)
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
     const isTooLarge = error.code === 'too_many_rows' || error.code === 'too_many_bytes'

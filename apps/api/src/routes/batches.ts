@@ -75,7 +75,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       if (latest.status !== 'running' && latest.status !== 'uploading') throw conflict(latest, 'only one that runs can be paused.')
       return { ...latest, status: 'paused', statusReason: 'Paused by hand.', updatedAt: Date.now() }
     })
-    await store.batches.setBrake(record, 'paused')
+    await store.batches.syncBrake(record.id)
     return { status: 200, body: await toBatchResource(store, record) }
   })
 
@@ -87,7 +87,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       if (latest.status !== 'paused' && latest.status !== 'stopped') throw conflict(latest, 'only one that is paused or stopped can be resumed.')
       return { ...latest, status: latest.uploadedAt === null ? 'uploading' : 'running', statusReason: null, brakeFrom, samples: [], updatedAt: Date.now() }
     })
-    await store.batches.setBrake(record, null)
+    await store.batches.syncBrake(record.id)
     await goOn(record)
     return { status: 200, body: await toBatchResource(store, record) }
   })
@@ -98,7 +98,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       if (isBatchFinished(latest)) throw conflict(latest, 'there is nothing left to cancel.')
       return { ...latest, status: 'canceling', statusReason: 'Canceled by hand.', work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 }, updatedAt: Date.now() }
     })
-    await store.batches.setBrake(record, 'canceled')
+    await store.batches.syncBrake(record.id)
     await goOn(record)
     return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, record) }
   })
@@ -115,7 +115,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       if (latest.status !== 'completed') throw conflict(latest, 'its failed rows can be run again when it is completed.')
       return { ...latest, status: 'running', statusReason: null, finishedAt: null, work: { kind: 'retry', nextChunk: 0, expiresAt }, retrySkipped: 0, samples: [], updatedAt: now, progressAt: latest.progressAt, brakeFrom: { failed: parts.reduce((sum, part) => sum + part.failed, 0), ended: parts.reduce((sum, part) => sum + endedOf(part), 0) } }
     })
-    await store.batches.setBrake(record, null)
+    await store.batches.reopen(record, now)
+    await store.batches.syncBrake(record.id)
     await goOn(record)
     return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, record) }
   })

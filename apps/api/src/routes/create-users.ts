@@ -104,10 +104,12 @@ export function createUsers(dependencies: ApiDependencies) {
   async function findBatch(tenantId: string, idempotencyHash: string | null, fingerprint: string): Promise<BatchRecord | undefined> {
     const batchId = idempotencyHash === null ? null : await store.batches.findByIdempotencyKey(tenantId, idempotencyHash)
     const record = batchId === null ? undefined : await store.batches.read(batchId)
-    if (record && (await store.batches.readFingerprint(record.id)) !== fingerprint) {
-      throw new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { extensions: { batch: `/batches/${record.id}`, batch_id: record.id } })
-    }
+    if (record && (await store.batches.readFingerprint(record.id)) !== fingerprint) throw reusedBy(record.id)
     return record
+  }
+
+  function reusedBy(batchId: string): RequestError {
+    return new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { extensions: { batch: `/batches/${batchId}`, batch_id: batchId } })
   }
 
   /** Before anything is read: a tenant cannot fill the installation. */
@@ -119,8 +121,9 @@ export function createUsers(dependencies: ApiDependencies) {
   }
 
   async function openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }: { tenantId: string; query: BulkQuery; file: UploadedFile; requestId: string; idempotencyHash: string | null; fingerprint: string; now: number }): Promise<BatchRecord> {
+    const id = createBatchId(now)
     const record: BatchRecord = {
-      id: createBatchId(now),
+      id: idempotencyHash === null ? id : await store.batches.reserveId(tenantId, idempotencyHash, id),
       tenantId,
       reference: query.reference ?? null,
       requestId,
@@ -143,7 +146,9 @@ export function createUsers(dependencies: ApiDependencies) {
       uploadedAt: null,
       finishedAt: null,
     }
-    return store.batches.create(record, { fingerprint, idempotencyHash, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) })
+    if (!(await store.batches.create(record, { fingerprint, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) }))) throw reusedBy(record.id)
+    // Another request with this key may have written it at the same moment.
+    return (await store.batches.read(record.id)) ?? record
   }
 
   /** The rows of an upload, from the first, whether they came before or not. */
@@ -165,10 +170,18 @@ export function createUsers(dependencies: ApiDependencies) {
       for await (const judged of judgeUpload(stream, file, judge, config)) {
         if (columns === null && judged.row.columns) columns = Object.keys(judged.row.columns)
         await committer.add(judged)
+        if (committer.isCanceled()) break
         if (isLost) throw busy()
       }
       await committer.finish()
-      const done = await store.batches.update(record.id, (latest) => (latest.uploadedAt === null ? { ...latest, columns, uploadedAt: Date.now(), updatedAt: Date.now(), status: latest.status === 'uploading' ? 'running' : latest.status } : undefined))
+      const now = Date.now()
+      const done = await store.batches.update(record.id, (latest) => {
+        if (latest.uploadedAt !== null || isBatchFinished(latest)) return undefined
+        // Rows that came in after it was canceled were not there to be canceled.
+        if (latest.status === 'canceling') return { ...latest, columns, updatedAt: now, work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 } }
+        return { ...latest, columns, uploadedAt: now, updatedAt: now, status: latest.status === 'uploading' ? 'running' : latest.status }
+      })
+      if (done?.uploadedAt === null) stream.resume()
       events.nudge(batchSourceOf(record.id))
       return done ?? record
     } catch (error) {

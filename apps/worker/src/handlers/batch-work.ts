@@ -1,5 +1,5 @@
 import { itemIdOf } from '@muster/store/batch-item-id'
-import type { BatchRecord } from '@muster/store/batches'
+import { CHUNK_ROWS, type BatchRecord } from '@muster/store/batches'
 import type { OperationRecord } from '@muster/store/operation-record'
 import { cancel, isFinished, requeue } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
@@ -15,22 +15,39 @@ const BUDGET_MS = 3_000
 export async function workOnBatch({ store, clock }: { store: Store; clock: RedisClock }, record: BatchRecord): Promise<BatchRecord | undefined> {
   const { work } = record
   if (!work) return record
-  const { chunks } = await store.batches.readProgress(record.id)
+  const { chunks, rows: committed } = await store.batches.readProgress(record.id)
   const gone = new Set((await Promise.all(record.accounts.map(async ({ id }) => ((await store.accounts.read(id)) ? [] : [id])))).flat())
   const until = performance.now() + BUDGET_MS
   let chunk = work.nextChunk
   let skipped = 0
+  const again = { failed: 0, ended: 0 }
   for (; chunk < chunks && performance.now() < until; chunk += 1) {
     const rows = await store.batches.readChunk(record.id, chunk)
-    const located = rows.flatMap(({ row, account }) => (account === null ? [] : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }]))
+    await doAll(rows.flatMap(({ row, account }) => (account === null ? [] : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }])))
+  }
+  if (chunk >= chunks && work.kind === 'cancel') await doAll(uncommitted())
+  const now = clock.now()
+  return store.batches.update(record.id, (latest) => {
+    // Another process has done the same meanwhile, or something else is to be done now: a cancel must not be written away.
+    if (JSON.stringify(latest.work) !== JSON.stringify(work)) return undefined
+    // Rows that run again have not ended any more: the brake, which counts from here, must not take them for old failures.
+    const brakeFrom = { failed: latest.brakeFrom.failed - again.failed, ended: latest.brakeFrom.ended - again.ended }
+    return { ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, brakeFrom, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), updatedAt: now }
+  })
+
+  async function doAll(located: { accountId: string; operationId: string }[]): Promise<void> {
     const operations = await store.operations.readMany(located)
     for (let from = 0; from < operations.length; from += SIDE_BY_SIDE) {
-      const done = await Promise.all(operations.slice(from, from + SIDE_BY_SIDE).map((operation) => (work.kind === 'cancel' ? cancelOne(operation) : retryOne(operation))))
+      const done = await Promise.all(operations.slice(from, from + SIDE_BY_SIDE).map((operation) => (work?.kind === 'cancel' ? cancelOne(operation) : retryOne(operation))))
       skipped += done.filter((isDone) => !isDone).length
     }
   }
-  const now = clock.now()
-  return store.batches.update(record.id, (latest) => ({ ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), updatedAt: now }))
+
+  /** What the API had accepted of the next chunk when it died. */
+  function uncommitted(): { accountId: string; operationId: string }[] {
+    if (record.uploadedAt !== null) return []
+    return record.accounts.flatMap(({ id }) => Array.from({ length: CHUNK_ROWS }, (_, index) => ({ accountId: id, operationId: itemIdOf(record.id, committed + index + 1) })))
+  }
 
   async function cancelOne(operation: OperationRecord): Promise<boolean> {
     const { state } = operation
@@ -48,6 +65,10 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
     const opened = await store.operations.readRequest(operation.head.accountId, operation.head.id)
     if (!opened || opened.areSecretsErased) return false
     const { kind } = await store.operations.requeue(operation, requeue(operation.state, work?.expiresAt ?? 0, clock.now()), opened.request)
+    if (kind === 'accepted') {
+      again.ended += 1
+      if (status === 'failed') again.failed += 1
+    }
     return kind !== 'in_progress'
   }
 }

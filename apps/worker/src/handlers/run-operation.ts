@@ -40,8 +40,6 @@ export interface RunOperationDependencies {
 const EARLY_MS = 10
 /** After which an operation that somebody else has just written, or whose account has just changed, is looked at again. */
 const CONTESTED_MS = 1_000
-/** Each look at a paused row takes the turn of another's job. */
-const PAUSED_MS = 60_000
 
 /** One job of a lane: one attempt of its operation, and the record of what came of it. */
 export function createRunOperation(dependencies: RunOperationDependencies): RunJob {
@@ -87,14 +85,14 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     }
   }
 
-  /**
-   * Of a batch that is paused, the few jobs that the lane had been given already come up again later: not back to where it was given them from, since
-   * there one could be taken for given while it is still here. Of one that is being canceled, the row ends here, unless something may have been sent.
-   */
+  /** Of a batch that is paused, the job goes back to where the lane was given it from; of one that is being canceled, the row ends here, unless something may have been sent. */
   async function heedBrake({ head, state, version }: OperationRecord): Promise<Verdict | undefined> {
     if (head.batchId === null) return undefined
     const brake = await store.batches.readBrake(head.accountId, head.batchId)
-    if (brake === 'paused') return { kind: 'again', at: Date.now() + PAUSED_MS }
+    if (brake === 'paused') {
+      await store.operations.park({ head, state, version }, clock.now())
+      return { kind: 'done' }
+    }
     if (brake === null || state.unknown !== null) return undefined
     await store.operations.save({ head, state, version }, cancel(state, clock.now()))
     dependencies.onEvent(head.accountId)
