@@ -118,7 +118,8 @@ describe('a batch under way', () => {
     await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 0 })
     await client.change(id, 'retry')
     const stopped = await client.until(id, ({ status, counts }) => status === 'stopped' || (status === 'completed' && counts.failed === 40))
-    expect(stopped.status).toBe('stopped')
+    // On a slow machine the last of them have failed as well by the time of the brake, and the batch has ended.
+    expect(stopped.status_reason).toContain('max_failures is 25')
   }, 40_000)
 
   test('rows wait for their not_before, and the others do not wait for them', async () => {
