@@ -33,7 +33,7 @@ export function encodeRecord(head: OperationHead, state: OperationState): Buffer
 }
 
 export function decodeRecord(accountId: string, operationId: string, blob: Buffer): { head: OperationHead; state: OperationState } {
-  if (blob[0] !== CODEC) throw new Error(`a record of codec ${String(blob[0])}: it was written by a newer Muster`)
+  if (blob[0] !== CODEC) throw new Error(`a record of codec ${String(blob[0])}: this version of Muster reads codec ${CODEC}`)
   const [kept, state] = JSON.parse(inflateRawSync(blob.subarray(1), OPTIONS).toString()) as [KeptHead, OperationState]
   return { head: { id: operationId, accountId, ...kept }, state }
 }
