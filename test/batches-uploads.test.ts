@@ -93,6 +93,24 @@ describe('uploads that break, come twice, or come again', () => {
     await expectEachOnce('given-up', 0)
   })
 
+  test('canceled while it is still uploaded, it takes no more, and every row that came in ends once', async () => {
+    const items = itemsOf('okta', 4 * CHUNK, 'while')
+    const upload = client.stream({ query, key: 'while' })
+    await upload.send(toNdjson(items.slice(0, CHUNK + 50)))
+    const { body } = await eventually(() => client.request<{ result: { id: string; counts: { total: number } }[] }>('GET', '/batches?status=uploading'), (page) => (page.body.result[0]?.counts.total ?? 0) >= CHUNK)
+    const id = body.result[0]?.id ?? ''
+    await client.change(id, 'cancel')
+    await upload.send(toNdjson(items.slice(CHUNK + 50)))
+    upload.end()
+    expect(await upload.answered).toMatchObject({ status: 202, body: { id } })
+    const batch = await client.completed(id)
+    expect(batch.status).toBe('canceled')
+    expect(batch.counts.total).toBeLessThanOrEqual(2 * CHUNK)
+    expect(batch.counts.succeeded + batch.counts.canceled).toBe(batch.counts.total)
+    expect(recount(await client.results(id))).toEqual(batch.counts)
+    await expectEachOnce('while', batch.counts.succeeded)
+  }, 30_000)
+
   test('of two uploads of one key at the same time one is taken, however close they come', async () => {
     const items = itemsOf('okta', 20, 'race')
     const answers = await Promise.all(Array.from({ length: 8 }, () => client.bulk(toNdjson(items), { query, key: 'race' })))

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Scope } from '../packages/contracts/src/api-key.ts'
 import type { Route } from '../packages/contracts/src/route.ts'
 import { routes } from '../packages/contracts/src/routes.ts'
+import { batchClientOf, itemsOf, toNdjson } from './batch-client.ts'
 import { clientOf, type ProblemBody } from './contract.ts'
 import { newUser, startMuster, type Muster } from './harness.ts'
 
@@ -13,6 +14,7 @@ const bodies: Partial<Record<keyof typeof routes, unknown>> = {
   createApiKey: { name: 'x', scopes: ['read'] },
   createWebhookEndpoint: { url: 'https://127.0.0.1/' },
   updateWebhookEndpoint: { description: 'stolen' },
+  saveColumnMapping: { name: 'stolen', columns: { Mail: 'email' } },
   replayWebhookEndpoint: { since: '2026-01-01T00:00:00Z' },
 }
 const table = Object.entries(routes) as [keyof typeof routes, Route][]
@@ -34,10 +36,10 @@ describe('who may do what', () => {
   afterAll(() => muster.close())
 
   const createKey = async (scopes: Scope[], more: object = {}) => (await client.request<Key>('POST', '/api-keys', { body: { name: scopes.join(' '), scopes, ...more } })).body
-  const toRequest = ([id, route]: (typeof table)[number], accountId: string, otherId: string): [string, string, { body?: unknown }] => {
-    const path = route.path.replace('{id}', otherId)
-    const query = id === 'createUser' ? `?integrated_account_id=${accountId}` : ''
-    return [route.method.toUpperCase(), path + query, id in bodies ? { body: bodies[id] } : {}]
+  const toRequest = ([id, route]: (typeof table)[number], accountId: string, otherId: string): [string, string, { body?: unknown; rawBody?: string }] => {
+    const path = route.path.replace(/\{\w+\}/, otherId)
+    const query = id === 'createUser' || id === 'createUsers' ? `?integrated_account_id=${accountId}` : ''
+    return [route.method.toUpperCase(), path + query, id in bodies ? { body: bodies[id] } : id === 'createUsers' ? { rawBody: toNdjson(itemsOf('okta', 1)) } : {}]
   }
 
   test('a key is shown once, listed without itself, and opens nothing once it is revoked', async () => {
@@ -87,9 +89,11 @@ describe('who may do what', () => {
     const key = await createKey(['provision', 'read', 'admin'])
     const endpoint = (await client.request<{ id: string }>('POST', '/webhook-endpoints', { body: { url: 'http://127.0.0.1:1/' } })).body.id
     const delivery = (await client.request<{ id: string }>('POST', `/webhook-endpoints/${endpoint}/test`)).body.id
+    const batch = (await batchClientOf(muster).bulk(toNdjson(itemsOf('okta', 2)), { query: `integrated_account_id=${account}` })).body.id
+    await client.request('POST', '/column-mappings', { body: { name: 'hr', columns: { Mail: 'email' } } })
     const stranger = await muster.bootstrap()
-    const own: Record<string, string> = { Operations: operation, 'Integrated accounts': account, 'API keys': key.id, 'Webhook endpoints': endpoint, Deliveries: delivery }
-    const read = () => Promise.all([`/operations/${operation}`, `/integrated-accounts/${account}`, '/api-keys', `/webhook-endpoints/${endpoint}`, `/webhook-endpoints/${endpoint}/deliveries`, `/deliveries/${delivery}`].map(async (path) => (await client.request('GET', path)).body))
+    const own: Record<string, string> = { Operations: operation, 'Integrated accounts': account, 'API keys': key.id, 'Webhook endpoints': endpoint, Deliveries: delivery, Batches: batch, 'Column mappings': 'hr' }
+    const read = () => Promise.all([`/operations/${operation}`, `/integrated-accounts/${account}`, '/api-keys', `/webhook-endpoints/${endpoint}`, `/webhook-endpoints/${endpoint}/deliveries`, `/deliveries/${delivery}`, `/batches/${batch}`, '/column-mappings'].map(async (path) => (await client.request('GET', path)).body))
     const before = await read()
     const ask = async (entry: (typeof table)[number], accountId: string, otherId: string) => {
       const [method, path, options] = toRequest(entry, accountId, otherId)
@@ -98,7 +102,7 @@ describe('who may do what', () => {
     }
     for (const entry of table) {
       const [id, route] = entry
-      if (!route.params && id !== 'createUser') continue
+      if (!route.params && id !== 'createUser' && id !== 'createUsers') continue
       const foreign = await ask(entry, account, own[route.tag] ?? '')
       expect([id, foreign]).toEqual([id, await ask(entry, UNKNOWN, UNKNOWN)])
       expect([id, foreign.status]).toEqual([id, 404])
@@ -110,7 +114,7 @@ describe('who may do what', () => {
     for (const path of ['/operations?integrated_account_id=', '/unified/user-directory/users/meta/create?integrated_account_id=', '/operations?cursor=', 'POST /unified/user-directory/users?integrated_account_id=']) {
       expect(await theirs(path + account)).toEqual(await theirs(path + UNKNOWN))
     }
-    for (const path of ['/operations', '/operations?reference=x', '/integrated-accounts', '/webhook-endpoints']) expect((await theirs(path)).body.result).toEqual([])
+    for (const path of ['/operations', '/operations?reference=x', '/integrated-accounts', '/webhook-endpoints', '/batches', '/column-mappings']) expect((await theirs(path)).body.result).toEqual([])
     expect((await theirs('/api-keys')).body.result).toHaveLength(1)
     expect(await read()).toEqual(before)
   })

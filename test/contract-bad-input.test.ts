@@ -167,7 +167,7 @@ describe('bad input', () => {
       expect(pointersOf(answer)[0]).toMatch(/^\?/)
     })
 
-    test.each(['/operations/%zz', '/operations/%00', '/operations/..%2f..%2fetc', '/operations/__proto__', '/operations/x', '/integrated-accounts/constructor', '/nothing', '//', '/operations/a/b/c', '/docs/package.json', '/docs/..%2fpackage.json', '/docs/%2e%2e/%2e%2e/package.json', '/unified/user-directory/users/bulk'])('%s is answered 404', async (path) => {
+    test.each(['/operations/%zz', '/operations/%00', '/operations/..%2f..%2fetc', '/operations/__proto__', '/operations/x', '/integrated-accounts/constructor', '/nothing', '//', '/operations/a/b/c', '/docs/package.json', '/docs/..%2fpackage.json', '/docs/%2e%2e/%2e%2e/package.json'])('%s is answered 404', async (path) => {
       const { status, head, body } = await raw(`GET ${path} HTTP/1.1`)
       expect([status, (JSON.parse(body) as ProblemBody).code]).toEqual([404, 'not_found'])
       expect(head.toLowerCase()).toContain('content-type: application/problem+json')
@@ -176,7 +176,7 @@ describe('bad input', () => {
     test('a method that a path does not take: 405 with those that it takes', async () => {
       for (const { path } of Object.values<Route>({ ...routes, ...systemRoutes })) {
         const own = Object.values<Route>({ ...routes, ...systemRoutes }).filter((route) => route.path === path).flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
-        const target = path.replace('{id}', '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b')
+        const target = path.replace('{id}', '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b').replace('{name}', 'hr')
         for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
           if (own.includes(method)) continue
           const { status, headers } = await muster.request(method, target, { key: null })

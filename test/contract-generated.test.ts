@@ -33,7 +33,7 @@ describe('generated requests', () => {
     })).value
     /** A good body with some of its values exchanged. */
     const mutated = fc.tuple(fc.constantFrom<Record<string, unknown>>(...providers.map((provider) => newUser(provider)), { provider: 'okta', name: 'x', credentials: { type: 'api_token', api_token: 'x' }, config: { base_url: 'https://acme.okta.com' } }, { name: 'x', scopes: ['read'] }, { url: 'https://127.0.0.1/', events: ['operation.failed'] }, { since: '2026-01-01T00:00:00Z' }), fc.dictionary(fc.constantFrom(...names), json, { maxKeys: 3 })).map(([good, changes]) => ({ ...good, ...changes }))
-    const parameters = ['integrated_account_id', 'truto_response_format', 'truto_ignore_remote_data', 'truto_exclude_fields', 'truto_exclude_fields[]', 'remote_query', 'remote_query[a]', 'remote_query[a][b][]', 'dry_run', 'not_before', 'expires_at', 'reference', 'limit', 'cursor', 'status', 'provider', 'created_after', 'on_conflict', 'organization_id', 'callback_url', 'event_type', 'operation_id']
+    const parameters = ['integrated_account_id', 'truto_response_format', 'truto_ignore_remote_data', 'truto_exclude_fields', 'truto_exclude_fields[]', 'remote_query', 'remote_query[a]', 'remote_query[a][b][]', 'dry_run', 'not_before', 'expires_at', 'reference', 'limit', 'cursor', 'status', 'provider', 'created_after', 'on_conflict', 'organization_id', 'callback_url', 'event_type', 'operation_id', 'on_invalid', 'max_failures', 'max_failure_rate', 'mapping', 'columns[a]']
     const query = fc.array(fc.tuple(fc.oneof(fc.constantFrom(...parameters), text), fc.oneof(text, fc.constantFrom(...ids, 'raw', 'adopt', 'okta', 'held', '10'))), { maxLength: 4 })
     const header = fc.string({ unit: 'grapheme-ascii', maxLength: 20 }).map((value) => value.trim())
     const seldom = <T>(arbitrary: fc.Arbitrary<T>) => fc.oneof({ weight: 10, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary })
@@ -47,17 +47,18 @@ describe('generated requests', () => {
       body: fc.oneof(json, mutated, mutated),
       cut: seldom(fc.nat(40)),
       key: seldom(header),
+      type: fc.oneof({ weight: 3, arbitrary: fc.constant('application/json') }, { weight: 1, arbitrary: fc.constantFrom('text/csv', 'application/x-ndjson') }),
       prefer: fc.oneof(header, fc.constantFrom('', 'respond-async', 'handling=strict', 'handling=strict, wait=0')),
     })
     await fc.assert(
-      fc.asyncProperty(requests, async ({ route, method: other, id, query: pairs, account, body, cut, key, prefer }) => {
+      fc.asyncProperty(requests, async ({ route, method: other, id, query: pairs, account, body, cut, key, prefer, type }) => {
         const method = other ?? route.method.toUpperCase()
         const given = pairs.map(([name, value]) => `${encodeURIComponent(sound(name)).replaceAll('%5B', '[').replaceAll('%5D', ']')}=${encodeURIComponent(sound(value))}`)
-        const whose = account !== null && route.id === 'createUser' ? [`integrated_account_id=${account}`] : []
-        const path = `${route.path.replace('{id}', encodeURIComponent(sound(id)))}?${[...whose, ...given].join('&')}`
+        const whose = account !== null && (route.id === 'createUser' || route.id === 'createUsers') ? [`integrated_account_id=${account}`] : []
+        const path = `${route.path.replace(/\{\w+\}/, encodeURIComponent(sound(id)))}?${[...whose, ...given].join('&')}`
         const text = JSON.stringify(body)
         const rawBody = cut === undefined ? text : text.slice(0, cut)
-        const answer = await muster.request(method, path, { ...(method === 'GET' ? {} : { rawBody }), headers: { prefer, ...(key ? { 'idempotency-key': key } : {}) } })
+        const answer = await muster.request(method, path, { ...(method === 'GET' ? {} : { rawBody }), headers: { prefer, ...(method === 'GET' ? {} : { 'content-type': type }), ...(key ? { 'idempotency-key': key } : {}) } })
         if (answer.status >= 500) throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`)
         checkAnswer(method, path, answer)
       }),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { batchClientOf, itemsOf } from './batch-client.ts'
 import { newUser, startMuster, type Muster } from './harness.ts'
 import { startReceiver } from './receiver.ts'
 
@@ -94,6 +95,40 @@ test('endpoints, callback addresses and deliveries from before a rotation are de
     expect((await muster.request('POST', `/deliveries/${deliveries[0]?.id ?? ''}/replay`)).status).toBe(202)
     const repeated = (await arrived('/told', told, 2)).at(-1)
     if (repeated) receiver.verify(repeated, callbackSecret)
+  } finally {
+    await muster.close()
+    await receiver.close()
+  }
+}, 60_000)
+
+test('a batch from before a rotation goes on, is read, told and resumed under its key, when the old key is gone', async () => {
+  const [old, fresh] = [newKey('old'), newKey('fresh')]
+  const receiver = await startReceiver()
+  const muster = await startMuster({ environment: { MUSTER_ENCRYPTION_KEYS: old }, allowedHosts: [receiver.host] })
+  try {
+    const client = batchClientOf(muster)
+    const { secret } = (await client.request<{ secret: string }>('POST', '/callback-secret')).body
+    const okta = await muster.connect('okta', { limits: { requests: 300, per_seconds: 1 } })
+    await muster.simulators.okta.set({ rate_limit: null, rate_limit_by_id: null })
+    const query = `integrated_account_id=${okta}&callback_url=${encodeURIComponent(`http://${receiver.host}/batch`)}`
+    const csv = (count: number): string => `first_name,last_name,email\n${Array.from({ length: count }, (_, index) => `Ada,Lovelace,rotated.${index}@example.com\n`).join('')}`
+    const ended = await client.completed((await client.bulk(csv(3), { query: `integrated_account_id=${okta}`, type: 'text/csv' })).body.id)
+    const before = await client.results(ended.id)
+    const items = itemsOf('okta', 520)
+    const half = await client.bulk(`${JSON.stringify({ items }).slice(0, -1)}`, { query, type: 'application/json', key: 'rotated' })
+    expect(half.body.upload_error).toBe('ended_early')
+    await muster.request('POST', `/integrated-accounts/${okta}/pause`)
+    await rotate(muster, old, fresh)
+
+    expect(await client.results(ended.id)).toEqual(before)
+    const whole = await client.bulk(JSON.stringify({ items }), { query, type: 'application/json', key: 'rotated' })
+    expect([whole.status, whole.body.id]).toEqual([202, half.body.batch_id])
+    await muster.request('POST', `/integrated-accounts/${okta}/resume`)
+    expect((await client.completed(whole.body.id)).counts).toMatchObject({ total: 520, succeeded: 520 })
+    const [told] = await receiver.until(({ path, event }) => path === '/batch' && event.type === 'batch.completed')
+    if (told) receiver.verify(told, secret)
+    expect(told?.event.data.batch_id).toBe(whole.body.id)
+    expect(await client.results(whole.body.id)).toHaveLength(520)
   } finally {
     await muster.close()
     await receiver.close()

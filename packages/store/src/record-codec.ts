@@ -37,7 +37,7 @@ export function encodeRecord(head: OperationHead, state: OperationState): Buffer
 }
 
 export function decodeRecord(accountId: string, operationId: string, blob: Buffer): { head: OperationHead; state: OperationState } {
-  if (!READABLE.includes(blob[0] ?? 0)) throw new Error(`a record of codec ${String(blob[0])}: it was written by a newer Muster`)
+  if (!READABLE.includes(blob[0] ?? 0)) throw new Error(`a record of codec ${String(blob[0])}: this version of Muster reads codecs ${READABLE.join(', ')}`)
   const [kept, state] = JSON.parse(inflateRawSync(blob.subarray(1), OPTIONS).toString()) as [KeptHead, OperationState]
   const batchId = kept.batchId === true ? batchIdOf(operationId) : kept.batchId
   return { head: { ...kept, id: operationId, accountId, batchId, naturalKeyHash: kept.naturalKeyHash ?? '' }, state }

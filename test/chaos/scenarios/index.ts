@@ -1,8 +1,9 @@
 import type { Scenario } from '../scenario.ts'
 import { apiScenarios } from './api-kills.ts'
+import { bulkScenarios } from './bulk-faults.ts'
 import { providerScenarios } from './provider-faults.ts'
 import { redisScenarios } from './redis-faults.ts'
 import { webhookScenarios } from './webhook-faults.ts'
 import { workerKillScenarios } from './worker-kills.ts'
 
-export const scenarios: readonly Scenario[] = [...workerKillScenarios, ...apiScenarios, ...redisScenarios, ...providerScenarios, ...webhookScenarios]
+export const scenarios: readonly Scenario[] = [...workerKillScenarios, ...apiScenarios, ...bulkScenarios, ...redisScenarios, ...providerScenarios, ...webhookScenarios]

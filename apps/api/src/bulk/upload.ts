@@ -46,6 +46,12 @@ export async function* judgeUpload(stream: Readable, file: UploadedFile, judge: 
 }
 
 /** Breaks off what has fallen silent; a slow upload may take as long as it likes, in pieces. */
-export function refuseSilence(request: IncomingMessage): void {
-  request.setTimeout(SILENCE_MS, () => request.destroy(new Error('the upload fell silent')))
+export function refuseSilence(request: IncomingMessage, silenceMs = SILENCE_MS): void {
+  request.setTimeout(silenceMs, () => {
+    // What it has sent waits for us, and not we for it.
+    if (request.readableLength > 0) request.socket.setTimeout(silenceMs)
+    else request.destroy(new Error('the upload fell silent'))
+  })
+  // What follows the last byte is our work, and a time-out of the socket would cut the answer off.
+  request.once('end', () => request.socket.setTimeout(0))
 }

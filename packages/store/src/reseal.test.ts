@@ -1,0 +1,34 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { newBatch } from '../test/batches.ts'
+import { useRedis } from '../test/redis.ts'
+import { createBatches } from './batches.ts'
+import { Keyring } from './keyring.ts'
+import { keys } from './keys.ts'
+import { resealAll } from './reseal.ts'
+
+const connect = useRedis(6)
+const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
+
+test('the chunks of a batch and its callback address are sealed by the newest key, and leave when they would have left', async () => {
+  const redis = connect()
+  const [old, fresh] = [newKey('old'), newKey('fresh')]
+  const tenantId = randomUUID()
+  await redis.hset(keys.tenantNames, 'acme', tenantId)
+  const before = createBatches({ redis, keyring: Keyring.parse(old), retentionMs: 60_000 })
+  const batch = newBatch({ tenantId, hasCallback: true })
+  await before.create(batch, { fingerprint: 'f', callbackUrl: 'https://example.com/hook' })
+  const rows = [0, 1].map((chunk) => [{ row: chunk * 500 + 1, line: 2, account: 0, columns: { Mail: 'ada@example.com' } }])
+  for (const [chunk, own] of rows.entries()) await before.commitChunk(batch.id, chunk, own, { rows: chunk + 1, rejected: 0, digest: '' })
+  const ttls = (): Promise<number[]> => Promise.all([keys.batch(batch.id), keys.batchChunk(batch.id, 0), keys.batchChunk(batch.id, 1)].map((key) => redis.pttl(key)))
+  await redis.pexpire(keys.batchChunk(batch.id, 1), 90_000)
+
+  expect(await resealAll(redis, Keyring.parse(`${fresh},${old}`), () => undefined)).toMatchObject({ resealed: 3 })
+  const after = createBatches({ redis, keyring: Keyring.parse(fresh), retentionMs: 60_000 })
+  expect(await Promise.all(rows.map((_, chunk) => after.readChunk(batch.id, chunk)))).toEqual(rows)
+  expect(await after.readCallback(batch.id)).toBe('https://example.com/hook')
+  expect(await ttls()).toEqual([-1, -1, expect.any(Number)])
+  expect((await ttls())[2]).toBeGreaterThan(0)
+  // And again where it was stopped.
+  expect(await resealAll(redis, Keyring.parse(`${fresh},${old}`), () => undefined)).toEqual({ looked: 3, resealed: 0 })
+})
