@@ -17,7 +17,7 @@ export interface Spool {
 }
 
 /** On disk, packed, and encrypted with a key that lives in this process only: the upload is full of people and passwords, and what is left of it after a crash is noise. */
-export async function openSpool(source: Readable): Promise<Spool> {
+export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spool> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-upload-'))
   const file = join(folder, 'rows')
   const [key, iv] = [randomBytes(32), randomBytes(16)]
@@ -27,7 +27,7 @@ export async function openSpool(source: Readable): Promise<Spool> {
   // Whoever reads `first` sets the speed for both.
   const passed = pipeline(
     source,
-    async function* (bytes: AsyncIterable<Buffer>) {
+    async function* (bytes: AsyncIterable<Uint8Array>) {
       for await (const piece of bytes) {
         if (!toDisk.write(piece)) await new Promise<void>((resolve) => toDisk.once('drain', resolve))
         yield piece

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
 import { readRows, type UploadFormat } from '@muster/bulk/read-rows'
 import { UploadError } from '@muster/bulk/upload-error'
 import type { BulkQuery } from '@muster/contracts/batch'
@@ -34,7 +33,7 @@ export async function describeUpload(store: Store, tenantId: string, request: In
 }
 
 /** Every row, judged, in order. @throws RequestError where the upload cannot be read on */
-export async function* judgeUpload(stream: Readable, file: UploadedFile, judge: Judge, config: ApiConfig): AsyncGenerator<JudgedRow, void, undefined> {
+export async function* judgeUpload(stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: Judge, config: ApiConfig): AsyncGenerator<JudgedRow, void, undefined> {
   try {
     for await (const row of readRows(stream, { ...file, maxRows: config.MUSTER_MAX_BATCH_ROWS, maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024 })) yield await judge.judge(row)
   } catch (error) {
@@ -48,3 +47,6 @@ export async function* judgeUpload(stream: Readable, file: UploadedFile, judge: 
 export function refuseSilence(request: IncomingMessage): void {
   request.setTimeout(SILENCE_MS, () => request.destroy(new Error('the upload fell silent')))
 }
+
+/** A stream that is left in the middle is destroyed, and here its connection with it: whoever is refused would never be told. */
+export const bytesOf = (request: IncomingMessage): AsyncIterable<Uint8Array> => request.iterator({ destroyOnReturn: false })

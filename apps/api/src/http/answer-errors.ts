@@ -16,7 +16,9 @@ export const requestIdOf = (response: Response): string => String(response.getHe
 export function answerErrors({ log, isDraining }: { log: Logger; isDraining(): boolean }) {
   return (thrown: unknown, request: Request, response: Response, _next: NextFunction): void => {
     // Whoever left broke off his own request: nothing went wrong, and nobody reads the answer.
-    if (request.socket.destroyed) return
+    if (!response.socket || response.socket.destroyed) return
+    // What is left of a refused upload is thrown away: many a client listens only when it has sent everything.
+    request.resume()
     const { error, isOurs } = toRequestError(thrown)
     const requestId = requestIdOf(response)
     if (isOurs) log[error.status === 503 ? 'warn' : 'error']({ err: thrown, request_id: requestId, method: request.method, path: request.path }, 'request failed')

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
 import type { BulkDryRun, BulkQuery } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import { createBatchId } from '@muster/store/batch-item-id'
@@ -9,7 +9,7 @@ import { toBatchResource } from '../batch-resource.ts'
 import { createCommitter } from '../bulk/commit-rows.ts'
 import { createJudge, type JudgedRow } from '../bulk/judge-rows.ts'
 import { openSpool } from '../bulk/spool.ts'
-import { describeUpload, judgeUpload, refuseSilence, type UploadedFile } from '../bulk/upload.ts'
+import { bytesOf, describeUpload, judgeUpload, refuseSilence, type UploadedFile } from '../bulk/upload.ts'
 import { checkCallback } from '../check-webhook-url.ts'
 import { canonicalJson } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -36,7 +36,7 @@ export function createUsers(dependencies: ApiDependencies) {
     if (problems.length > 0) throw invalid(problems)
     refuseSilence(request)
     const newJudge = () => createJudge({ store, config, hash, tenantId, query, isStrict: prefer.isStrict, now })
-    if (query.dry_run) return { status: 200, body: await judgeAll(judgeUpload(request, file, newJudge(), config)) }
+    if (query.dry_run) return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request), file, newJudge(), config)) }
 
     const key = headers['idempotency-key']
     const idempotencyHash = key === undefined ? null : hash('batch-idempotency-key', tenantId, key)
@@ -45,12 +45,12 @@ export function createUsers(dependencies: ApiDependencies) {
     if (!present) await refuseTooMuch(tenantId)
     const isAllOrNothing = query.on_invalid === 'reject_all' && !present
 
-    const spool = isAllOrNothing ? await openSpool(request) : undefined
+    const spool = isAllOrNothing ? await openSpool(bytesOf(request)) : undefined
     try {
       if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
-      const stream = spool ? await spool.again() : request
+      const stream = spool ? await spool.again() : bytesOf(request)
       const record = present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
-      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId })
+      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId, request })
       log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
       return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, uploaded) }
     } finally {
@@ -147,13 +147,13 @@ export function createUsers(dependencies: ApiDependencies) {
   }
 
   /** The rows of an upload, from the first, whether they came before or not. */
-  async function receive(record: BatchRecord, stream: Readable, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string }): Promise<BatchRecord> {
+  async function receive(record: BatchRecord, stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId, request }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string; request: IncomingMessage }): Promise<BatchRecord> {
     const holder = randomUUID()
     const busy = (): RequestError => new RequestError('upload_in_progress', 'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.', { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${record.id}`, batch_id: record.id } })
     if (!(await store.batches.takeUpload(record.id, holder))) throw busy()
     if (record.uploadedAt === null && (isBatchFinished(record) || record.status === 'canceling')) {
       // Given up: nothing is added any more, and the answer is what became of it.
-      stream.resume()
+      request.resume()
       await store.batches.releaseUpload(record.id, holder)
       return record
     }
