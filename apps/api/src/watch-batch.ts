@@ -13,19 +13,19 @@ const COMMENT_EVERY_MS = 15_000
  */
 export async function* watchBatch({ store, isDraining }: { store: Store; isDraining(): boolean }, batchId: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
   let told = /^\d{1,15}$/.test(lastEventId ?? '') ? Number(lastEventId) : -1
-  let toldStatus: string | undefined
   let spokenAt = performance.now()
   yield 'retry: 2000\n\n'
   while (!signal.aborted && !isDraining()) {
-    const record = await store.batches.read(batchId)
-    if (!record) return
+    const present = await store.batches.readVersioned(batchId)
+    if (!present) return
+    const { record, version } = present
     const [parts, { rows }] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(batchId)])
     const isFinished = isBatchFinished(record)
-    const id = parts.reduce((sum, part) => sum + part.changes, 0) + rows + (isFinished ? 1 : 0)
-    if (id > told || (toldStatus !== undefined && record.status !== toldStatus) || isFinished) {
+    // Every one of these only grows; the version tells of a pause, which changes no count.
+    const id = parts.reduce((sum, part) => sum + part.changes, 0) + rows + Number(version)
+    if (id > told || isFinished) {
       yield `id: ${id}\nevent: ${isFinished ? 'completed' : 'progress'}\ndata: ${JSON.stringify(await toBatchResource(store, record))}\n\n`
       told = id
-      toldStatus = record.status
       spokenAt = performance.now()
     } else if (performance.now() - spokenAt > COMMENT_EVERY_MS) {
       yield ': still here\n\n'

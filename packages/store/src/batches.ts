@@ -83,6 +83,8 @@ export type BatchBrake = 'paused' | 'canceled'
 
 export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
 
+const brakeOf = ({ status }: BatchRecord): BatchBrake | null => (status === 'canceling' ? 'canceled' : status === 'paused' || status === 'stopped' ? 'paused' : null)
+
 const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const
 
 export function sumParts(parts: readonly BatchPart[], { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>): BatchCounts {
@@ -160,6 +162,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     readChunk,
     update,
     read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
+    readVersioned,
 
     /** @param lifetimeMs of the idempotency entry: it outlives the batch. */
     async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string; idempotencyHash: string | null }): Promise<void> {
@@ -205,7 +208,11 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     /** Before the first row of it is accepted, so that its operations can be found, and its lane fed. */
     async addAccount(batchId: string, account: { id: string; provider: ProviderId }, now: number): Promise<BatchRecord | undefined> {
       await redis.zadd(keys.accountBatches(account.id), 'NX', now, batchId)
-      return update(batchId, (record) => (record.accounts.some(({ id }) => id === account.id) ? undefined : { ...record, accounts: [...record.accounts, account], updatedAt: now }))
+      const written = await update(batchId, (record) => (record.accounts.some(({ id }) => id === account.id) ? undefined : { ...record, accounts: [...record.accounts, account], updatedAt: now }))
+      // Its brake was set where it had rows by then.
+      const brake = written && brakeOf(written)
+      if (brake) await redis.hset(keys.batchPart(account.id, batchId), 'brake', brake)
+      return written
     },
 
     /** Resolves with false when another request has committed it. */
@@ -296,7 +303,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
       const lifetimeMs = retentionMs + DAY_MS
       const pipeline = redis.pipeline()
       for (const key of keysOf(record, chunks)) pipeline.pexpire(key, lifetimeMs)
-      for (const { id } of record.accounts) pipeline.zrem(keys.accountBatches(id), record.id).del(keys.batchOutbox(id, record.id))
+      for (const { id } of record.accounts) pipeline.zrem(keys.accountBatches(id), record.id)
       pipeline.srem(keys.tenantOpenBatches(record.tenantId), record.id).srem(keys.openBatches, record.id)
       await pipeline.exec()
     },
@@ -323,5 +330,5 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
 }
 
 function keysOf(record: BatchRecord, chunks: number): string[] {
-  return [keys.batch(record.id), keys.batchReferences(record.id), ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)), ...record.accounts.map(({ id }) => keys.batchPart(id, record.id))]
+  return [keys.batch(record.id), keys.batchReferences(record.id), ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)), ...record.accounts.flatMap(({ id }) => [keys.batchPart(id, record.id), keys.batchOutbox(id, record.id)])]
 }

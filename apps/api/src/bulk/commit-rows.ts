@@ -38,6 +38,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   let rejected = 0
   let rows = 0
   let waiting: JudgedRow[] = []
+  let hasWritten = false
 
   /** Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another upload. */
   const extend = (judged: readonly JudgedRow[]): string => hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
@@ -82,6 +83,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       return
     }
     if (created.uploadedAt !== null) throw otherRows()
+    hasWritten = true
     await knowAccounts(judged)
     const answers = await acceptAll(judged)
     const batchRows = judged.map(({ row, problems, create }, index) => toBatchRow(record, row, problems, create, answers[index]))
@@ -98,6 +100,8 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   const otherRows = (): RequestError => new RequestError('idempotency_key_reused', `The ${done.rows} rows that came with this Idempotency-Key before are not the first of these, or not all.`)
 
   return {
+    /** Something of this upload is, or may be, accepted. */
+    hasWritten: (): boolean => hasWritten || done.chunks > 0,
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
     async add(judged: JudgedRow): Promise<void> {
       waiting.push(judged)

@@ -50,7 +50,7 @@ export function createUsers(dependencies: ApiDependencies) {
       if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
       const stream = spool ? await spool.again() : bytesOf(request)
       const record = present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
-      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId, request })
+      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId, request, unwrite: async () => present === undefined && store.batches.remove(record, idempotencyHash) })
       log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
       return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, uploaded) }
     } finally {
@@ -147,10 +147,13 @@ export function createUsers(dependencies: ApiDependencies) {
   }
 
   /** The rows of an upload, from the first, whether they came before or not. */
-  async function receive(record: BatchRecord, stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId, request }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string; request: IncomingMessage }): Promise<BatchRecord> {
+  async function receive(found: BatchRecord, stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId, request, unwrite }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string; request: IncomingMessage; unwrite(): Promise<unknown> }): Promise<BatchRecord> {
     const holder = randomUUID()
-    const busy = (): RequestError => new RequestError('upload_in_progress', 'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.', { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${record.id}`, batch_id: record.id } })
-    if (!(await store.batches.takeUpload(record.id, holder))) throw busy()
+    const busy = (): RequestError => new RequestError('upload_in_progress', 'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.', { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${found.id}`, batch_id: found.id } })
+    if (!(await store.batches.takeUpload(found.id, holder))) throw busy()
+    // As it is now that nobody else uploads: it may have been finished, or unwritten, since it was found.
+    const record = await store.batches.read(found.id)
+    if (!record) throw busy()
     if (record.uploadedAt === null && (isBatchFinished(record) || record.status === 'canceling')) {
       // Given up: nothing is added any more, and the answer is what became of it.
       request.resume()
@@ -159,8 +162,8 @@ export function createUsers(dependencies: ApiDependencies) {
     }
     let renewedAt = performance.now()
     let columns: string[] | null = null
+    const committer = await createCommitter({ store, schedule, metrics, hash, record, requestId, defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS, now: record.createdAt })
     try {
-      const committer = await createCommitter({ store, schedule, metrics, hash, record, requestId, defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS, now: record.createdAt })
       for await (const judged of judgeUpload(stream, file, judge, config)) {
         if (columns === null && judged.row.columns) columns = Object.keys(judged.row.columns)
         await committer.add(judged)
@@ -173,6 +176,11 @@ export function createUsers(dependencies: ApiDependencies) {
       events.nudge(batchSourceOf(record.id))
       return done ?? record
     } catch (error) {
+      // Nothing of it came in: an empty batch would stand open for a week.
+      if (!committer.hasWritten()) {
+        await unwrite()
+        throw error
+      }
       // What came in stays and runs; the client is told where the rest belongs.
       throw error instanceof RequestError ? error.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id }) : error
     } finally {

@@ -19,6 +19,7 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
   const until = performance.now() + BUDGET_MS
   let chunk = work.nextChunk
   let skipped = 0
+  const requeued = { failed: 0, ended: 0 }
   for (; chunk < chunks && performance.now() < until; chunk += 1) {
     const rows = await store.batches.readChunk(record.id, chunk)
     const located = rows.flatMap(({ row, account }) => (account === null ? [] : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }]))
@@ -29,7 +30,7 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
     }
   }
   const now = clock.now()
-  return store.batches.update(record.id, (latest) => ({ ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), updatedAt: now }))
+  return store.batches.update(record.id, (latest) => ({ ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), brakeFrom: { failed: latest.brakeFrom.failed - requeued.failed, ended: latest.brakeFrom.ended - requeued.ended }, updatedAt: now }))
 
   async function cancelOne(operation: OperationRecord): Promise<boolean> {
     const { state } = operation
@@ -46,6 +47,11 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
     const opened = await store.operations.readRequest(operation.head.accountId, operation.head.id)
     if (!opened || opened.areSecretsErased) return false
     const { kind } = await store.operations.requeue(operation, requeue(operation.state, work?.expiresAt ?? 0, clock.now()), opened.request)
+    if (kind === 'accepted') {
+      // The brake counts from what had failed before: these no longer have.
+      requeued.failed += status === 'failed' ? 1 : 0
+      requeued.ended += 1
+    }
     return kind !== 'in_progress'
   }
 }
