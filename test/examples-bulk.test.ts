@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { root } from './documents.ts'
-import { startMuster, type Muster } from './harness.ts'
+import { newUser, startMuster, type Muster } from './harness.ts'
 
 let muster: Muster
+let okta: string
 const folder = mkdtempSync(join(tmpdir(), 'muster-examples-'))
 beforeAll(async () => {
   muster = await startMuster({})
-  const okta = await muster.connect('okta', { limits: { requests: 50, per_seconds: 1 } })
+  okta = await muster.connect('okta', { limits: { requests: 50, per_seconds: 1 } })
   await muster.simulators.okta.set({ rate_limit: null })
   const { api_key } = (await muster.request<{ api_key: string }>('POST', '/api-keys', { body: { name: 'examples', scopes: ['provision', 'read'] } })).body
   mkdirSync(join(folder, '.muster'))
@@ -79,17 +80,22 @@ describe('examples/bulk.mjs', () => {
   test('comes back when the API is killed while it follows', async () => {
     const running = run('node', 'bulk.mjs', ['150', 'killed.ndjson'], { RUN: 'killed' })
     while ((await created()).filter((key) => key.includes('killed')).length < 20) await new Promise((resolve) => setTimeout(resolve, 50))
-    await muster.api.kill()
-    await muster.startApi()
+    await muster.restartApi('SIGKILL', { MUSTER_PORT: String(muster.api.listening.port) })
     const { code, output } = await running
     expect(output).toContain('completed: 150 of 150 created')
     expect(code).toBe(0)
   })
 
   test('ends badly when rows have failed', async () => {
-    const { code, output } = await run('node', 'bulk.mjs', ['31', 'again.ndjson'], { RUN: 'many', MUSTER_ACCOUNT: '' })
-    expect(code).toBe(1)
-    expect(output).toMatch(/\w+: /)
+    expect((await muster.create(okta, newUser('okta', 'ada.taken.1'), { headers: { prefer: 'wait=20' } })).status).toBe(201)
+    const { code, output } = await run('node', 'bulk.mjs', ['3', 'taken.ndjson'], { RUN: 'taken' })
+    expect([code, output]).toEqual([1, expect.stringContaining('completed: 2 of 3 created')])
+    expect(results('taken.ndjson').map(({ status }) => status)).toEqual(['failed', 'succeeded', 'succeeded'])
+  })
+
+  test('ends badly, and says why, when the rows are not those that came with the key', async () => {
+    const { code, output } = await run('node', 'bulk.mjs', ['31', 'again.ndjson'], { RUN: 'many' })
+    expect([code, output]).toEqual([1, expect.stringContaining('idempotency_key_reused')])
   })
 
   test('ends badly, and says why, when the key is wrong', async () => {
