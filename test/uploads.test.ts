@@ -48,6 +48,13 @@ describe('an upload that is refused at its beginning', () => {
   })
 })
 
+test('of two rows that are erased at the same moment, both are gone from the results', async () => {
+  const { body } = await upload(csv(20, 'erased'))
+  await ended(body.id)
+  await Promise.all((await resultsOf(body.id)).map(({ operation_id }) => client.request('DELETE', `/operations/${operation_id}`)))
+  expect(await client.text(`/batches/${body.id}/results`)).not.toContain('erased.')
+})
+
 describe('rows that are run again', () => {
   /** A batch whose every row fails, since the users are there. */
   async function failedBatch(name: string, count: number, query = ''): Promise<string> {

@@ -6,7 +6,7 @@ import { batchSourceOf, keys } from './keys.ts'
 import { referenceHash } from './operation-index.ts'
 import { defineScript, type Redis } from './redis.ts'
 import { toBatchEvent } from './stored-event.ts'
-import { putRecordScript } from './versioned-record.ts'
+import { putRecordScript, swapValueScript } from './versioned-record.ts'
 
 const DAY_MS = 86_400_000
 /** Rows of one chunk; part of what is stored, since a row's number tells its chunk. */
@@ -110,8 +110,8 @@ end
 return 1
 `)
 
-const boundTo = (batchId: string): string => `batch:${batchId}:credentials`
-const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
+export const batchBoundTo = (batchId: string): string => `batch:${batchId}:credentials`
+export const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
 
 export type Batches = ReturnType<typeof createBatches>
 
@@ -174,7 +174,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
         .sadd(keys.openBatches, record.id)
         .hset(keys.batch(record.id), 'chunks', 0, 'rows', 0, 'rejected', 0, 'digest', '', 'fingerprint', options.fingerprint)
         .exec()
-      const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, boundTo(record.id))
+      const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, batchBoundTo(record.id))
       await putRecordScript(redis, [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))], ['', JSON.stringify(record), sealed, '', 0])
       if (options.idempotencyHash !== null) await redis.set(keys.batchIdempotency(record.tenantId, options.idempotencyHash), record.id, 'PX', 30 * DAY_MS + retentionMs)
     },
@@ -197,7 +197,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
 
     async readCallback(batchId: string): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')
-      return sealed ? (keyring.open(sealed, boundTo(batchId)) as { callbackUrl: string }).callbackUrl : undefined
+      return sealed ? (keyring.open(sealed, batchBoundTo(batchId)) as { callbackUrl: string }).callbackUrl : undefined
     },
 
     /** Ids of a page, newest first, older than `before`. */
@@ -229,10 +229,14 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     /** A person's cells leave the chunk that holds them. */
     async eraseRow(batchId: string, row: number): Promise<void> {
       const chunk = Math.floor((row - 1) / CHUNK_ROWS)
-      const rows = await readChunk(batchId, chunk)
-      if (rows.length === 0) return
-      const erased = rows.map((kept) => (kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept))
-      await redis.set(keys.batchChunk(batchId, chunk), keyring.seal(erased, chunkBoundTo(batchId, chunk)), 'KEEPTTL')
+      for (;;) {
+        const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
+        if (!sealed) return
+        const rows = keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]
+        const erased = rows.map((kept) => (kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept))
+        // Only over what was read: another row of the chunk may be erased at the same moment.
+        if ((await swapValueScript(redis, [keys.batchChunk(batchId, chunk)], [sealed, keyring.seal(erased, chunkBoundTo(batchId, chunk))])) === 1) return
+      }
     },
 
     /** One request at a time uploads rows. Resolves with false while another does. */

@@ -1,3 +1,4 @@
+import { batchBoundTo, chunkBoundTo } from './batches.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
@@ -63,6 +64,11 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
   }
   for (const tenantId of await redis.hvals(keys.tenantNames)) {
     await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
+    await forEachId(keys.tenantBatches(tenantId), async (batchId) => {
+      await resealField(keys.batch(batchId), 'credentials', batchBoundTo(batchId))
+      const chunks = Number((await redis.hget(keys.batch(batchId), 'chunks')) ?? 0)
+      for (let chunk = 0; chunk < chunks; chunk += 1) await resealValue(keys.batchChunk(batchId, chunk), chunkBoundTo(batchId, chunk))
+    })
     for (const endpointId of await redis.smembers(keys.tenantWebhookEndpoints(tenantId))) {
       await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
       await forEachId(keys.deliveries(endpointId), (deliveryId) => resealField(keys.delivery(endpointId, deliveryId), 'url', `delivery:${deliveryId}:url`))

@@ -19,6 +19,6 @@ return redis.call('HINCRBY', KEYS[1], 'version', 1)
 /** KEYS value. ARGV blob read ('' for none), blob to write. For a key that is one blob, and so has no version beside it. */
 export const swapValueScript = defineScript(`
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1
 `)
