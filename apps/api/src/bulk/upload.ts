@@ -46,6 +46,8 @@ export async function* judgeUpload(stream: AsyncIterable<Uint8Array>, file: Uplo
 /** Breaks off what has fallen silent; a slow upload may take as long as it likes, in pieces. */
 export function refuseSilence(request: IncomingMessage): void {
   request.setTimeout(SILENCE_MS, () => request.destroy(new Error('the upload fell silent')))
+  // Who has sent everything is silent by right, while rows that were judged are accepted.
+  request.once('end', () => request.setTimeout(0))
 }
 
 /** A stream that is left in the middle is destroyed, and here its connection with it: whoever is refused would never be told. */
