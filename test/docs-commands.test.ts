@@ -104,7 +104,7 @@ describe('the commands of the documents, run as they are written', () => {
     for (const [index, { command, answer }] of steps.entries()) if (answer !== undefined) expectAnswer(outputs[index] ?? '', answer.replaceAll(RECEIVER, receiver), command)
   }
 
-  test.each([['README.md', 'Try it'], ['docs/webhooks.md', 'Try it'], ['docs/api.md', undefined]])('the session of %s answers what the page says', async (path, heading) => {
+  test.each([['README.md', 'Try it'], ['docs/webhooks.md', 'Try it'], ['docs/bulk.md', undefined], ['docs/api.md', undefined]])('the session of %s answers what the page says', async (path, heading) => {
     const steps = readSession(path, heading)
     expect(steps.filter((step) => step.answer !== undefined).length).toBeGreaterThan(2)
     await expectSession(steps)
@@ -124,10 +124,11 @@ describe('the commands of the documents, run as they are written', () => {
     ['python3', 'create_user.py'],
   ] as const
 
-  test('every example is tried here, or with those that receive', () => {
+  test('every example is tried here, or with those that receive, or that create many', () => {
     const received = read('test/examples-webhooks.test.ts')
     const receivers = ['receive-webhooks.mjs', 'receive_webhooks.py', 'verify-webhook.sh'].filter((name) => received.includes(name))
-    expect(readdirSync(join(root, 'examples')).filter((name) => name !== 'README.md').sort()).toEqual([...scripts.map(([, name]) => name), ...receivers].sort())
+    const ofMany = ['bulk-csv.sh', 'bulk.mjs'].filter((name) => read('test/examples-bulk.test.ts').includes(name))
+    expect(readdirSync(join(root, 'examples')).filter((name) => name !== 'README.md').sort()).toEqual([...scripts.map(([, name]) => name), ...receivers, ...ofMany].sort())
   })
 
   describe.each(scripts)('%s examples/%s', (interpreter, name) => {

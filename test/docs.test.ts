@@ -82,8 +82,8 @@ describe('docs/api.md', () => {
     expect(text.split('\n').filter((line) => /^### `[A-Z]+ \//.test(line)).sort()).toEqual(expected.sort())
   })
 
-  test('names every parameter of the create call and of the list', () => {
-    for (const route of [routes.createUser, routes.listOperations]) for (const name of Object.keys(route.query.shape)) expect(text).toContain(`\`${name}`)
+  test('names every parameter of the create calls and of the list', () => {
+    for (const route of [routes.createUser, routes.createUsers, routes.listOperations]) for (const name of Object.keys(route.query.shape)) expect(text).toContain(`\`${name}`)
   })
 
   test('gives every error of an operation with its status and its hint', () => {

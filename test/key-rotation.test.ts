@@ -66,6 +66,27 @@ test('a key is rotated while work waits: new key in front, everything sealed ane
   }
 }, 60_000)
 
+test('a batch from before a rotation is run, and its results are read, when the old key is gone', async () => {
+  const [old, fresh] = [newKey('old'), newKey('fresh')]
+  const muster = await startMuster({ environment: { MUSTER_ENCRYPTION_KEYS: old } })
+  try {
+    const okta = await muster.connect('okta')
+    await muster.request('POST', `/integrated-accounts/${okta}/pause`)
+    const headers = { authorization: `Bearer ${muster.owner.adminKey}`, 'content-type': 'text/csv' }
+    const rows = 'first_name,last_name,email,Cost centre\nAda,Lovelace,ada@example.com,4711\n'
+    const response = await fetch(`${muster.url()}/unified/user-directory/users/bulk?integrated_account_id=${okta}&columns[Cost%20centre]=`, { method: 'POST', headers, body: rows })
+    const { id } = (await response.json()) as { id: string }
+
+    await rotate(muster, old, fresh)
+
+    await muster.request('POST', `/integrated-accounts/${okta}/resume`)
+    expect((await muster.request<{ counts: object }>('GET', `/batches/${id}`, { headers: { prefer: 'wait=20' } })).body.counts).toMatchObject({ total: 1, succeeded: 1 })
+    expect(await (await fetch(`${muster.url()}/batches/${id}/results`, { headers })).text()).toContain('"Cost centre":"4711"')
+  } finally {
+    await muster.close()
+  }
+}, 60_000)
+
 test('endpoints, callback addresses and deliveries from before a rotation are delivered, and verify, when the old key is gone', async () => {
   const [old, fresh] = [newKey('old'), newKey('fresh')]
   const receiver = await startReceiver()

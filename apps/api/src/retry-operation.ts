@@ -6,14 +6,16 @@ import { checkInput } from '@muster/providers/field-support'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import type { OperationRecord, OperationRequest } from '@muster/store/operation-record'
+import { batchSourceOf } from '@muster/store/keys'
 import { requeue } from '@muster/store/operation-state'
 import { toAccountContext } from './create-input.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { invalid, RequestError } from './http/request-error.ts'
 import { readOwnAccount, readOwnOperation } from './own-records.ts'
+import { reopenBatch } from './reopen-batch.ts'
 
 /** Back into its lane, with the secrets given anew. @throws RefusedTransitionError where its state does not allow it */
-export async function retryOperation({ store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>, tenantId: string, operationId: string, body: RetryInput, expiresAt: number): Promise<{ record: OperationRecord; account: AccountRecord }> {
+export async function retryOperation({ store, schedule, events }: Pick<ApiDependencies, 'store' | 'schedule' | 'events'>, tenantId: string, operationId: string, body: RetryInput, expiresAt: number): Promise<{ record: OperationRecord; account: AccountRecord }> {
   for (;;) {
     const record = await readOwnOperation(store, tenantId, operationId)
     const now = Date.now()
@@ -35,6 +37,10 @@ export async function retryOperation({ store, schedule }: Pick<ApiDependencies, 
     }
     // Somebody else wrote it meanwhile: what may be done is decided anew.
     if (outcome.kind === 'stale') continue
+    if (record.head.batchId !== null) {
+      await reopenBatch(store, record.head.batchId, now)
+      events.nudge(batchSourceOf(record.head.batchId))
+    }
     schedule.wake(account.id).catch(() => undefined)
     return { record: { ...record, state: next, version: record.version + 1 }, account }
   }

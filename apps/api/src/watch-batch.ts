@@ -16,13 +16,13 @@ export async function* watchBatch({ store, isDraining }: { store: Store; isDrain
   let spokenAt = performance.now()
   yield 'retry: 2000\n\n'
   while (!signal.aborted && !isDraining()) {
-    // Before the record, so that what is told under an id is never older than it.
-    const version = await store.batches.readVersion(batchId)
-    const record = await store.batches.read(batchId)
-    if (!record) return
+    const present = await store.batches.readVersioned(batchId)
+    if (!present) return
+    const { record, version } = present
     const [parts, { rows }] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(batchId)])
     const isFinished = isBatchFinished(record)
-    const id = parts.reduce((sum, part) => sum + part.changes, 0) + rows + version
+    // Every one of these only grows; the version tells of a pause, which changes no count.
+    const id = parts.reduce((sum, part) => sum + part.changes, 0) + rows + Number(version)
     if (id > told || isFinished) {
       yield `id: ${id}\nevent: ${isFinished ? 'completed' : 'progress'}\ndata: ${JSON.stringify(await toBatchResource(store, record))}\n\n`
       told = id

@@ -110,6 +110,9 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
   async function close(record: BatchRecord): Promise<void> {
     await handOver(record.id)
     await store.batches.close(record)
+    // Rows were run again while it was being closed.
+    const latest = await store.batches.read(record.id)
+    if (latest && !isBatchFinished(latest)) await store.batches.reopen(latest, clock.now())
     await redis.publish(FINISHED_CHANNEL, record.id)
   }
 

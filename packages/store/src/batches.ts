@@ -124,8 +124,8 @@ for row in string.gmatch(rows, '%d+') do if row ~= ARGV[2] then kept[#kept + 1] 
 if #kept == 0 then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], table.concat(kept, ',')) end
 `)
 
-const boundTo = (batchId: string): string => `batch:${batchId}:credentials`
-const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
+export const batchBoundTo = (batchId: string): string => `batch:${batchId}:credentials`
+export const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
 
 export type Batches = ReturnType<typeof createBatches>
 
@@ -206,6 +206,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     readChunk,
     update,
     read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
+    readVersioned,
 
     /** The id under which the batch of this key is to be written: whoever comes second, at the same moment or after a crash, gets the id of the first. The entry outlives the batch. */
     async reserveId(tenantId: string, keyHash: string, batchId: string): Promise<string> {
@@ -226,19 +227,28 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
         .sadd(keys.tenantOpenBatches(record.tenantId), record.id)
         .sadd(keys.openBatches, record.id)
         .exec()
-      const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, boundTo(record.id))
+      const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, batchBoundTo(record.id))
       await putRecordScript(redis, [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))], ['', JSON.stringify(record), sealed, '', 0])
       return true
     },
 
-    /** Grows with every change of the record. */
-    readVersion: async (batchId: string): Promise<number> => Number((await redis.hget(keys.batch(batchId), 'version')) ?? 0),
+    /** Unwritten again: nothing of it was accepted. Its id stays reserved for its key. */
+    async remove(record: BatchRecord): Promise<void> {
+      await redis
+        .multi()
+        .zrem(keys.tenantBatches(record.tenantId), record.id)
+        .zrem(keys.tenantOperations(record.tenantId), record.id)
+        .srem(keys.tenantOpenBatches(record.tenantId), record.id)
+        .srem(keys.openBatches, record.id)
+        .del(keys.batch(record.id))
+        .exec()
+    },
     readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
     findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> => redis.get(keys.batchIdempotency(tenantId, keyHash)),
 
     async readCallback(batchId: string): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')
-      return sealed ? (keyring.open(sealed, boundTo(batchId)) as { callbackUrl: string }).callbackUrl : undefined
+      return sealed ? (keyring.open(sealed, batchBoundTo(batchId)) as { callbackUrl: string }).callbackUrl : undefined
     },
 
     /** Ids of a page, newest first, older than `before`. */

@@ -1,3 +1,4 @@
+import { batchBoundTo, chunkBoundTo } from './batches.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
@@ -64,10 +65,10 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
   for (const tenantId of await redis.hvals(keys.tenantNames)) {
     await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
     await forEachId(keys.tenantBatches(tenantId), async (batchId) => {
-      await resealField(keys.batch(batchId), 'credentials', `batch:${batchId}:credentials`)
+      await resealField(keys.batch(batchId), 'credentials', batchBoundTo(batchId))
       // What comes in meanwhile is sealed by the newest key already.
       const chunks = Number((await redis.hget(keys.batch(batchId), 'chunks')) ?? 0)
-      for (let chunk = 0; chunk < chunks; chunk += 1) await resealValue(keys.batchChunk(batchId, chunk), `batch:${batchId}:chunk:${chunk}`)
+      for (let chunk = 0; chunk < chunks; chunk += 1) await resealValue(keys.batchChunk(batchId, chunk), chunkBoundTo(batchId, chunk))
     })
     for (const endpointId of await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))) {
       await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)

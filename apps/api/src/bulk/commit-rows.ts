@@ -36,6 +36,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   let rejected = 0
   let rows = 0
   let waiting: JudgedRow[] = []
+  let hasWritten = false
 
   /** Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another upload. */
   const extend = (judged: readonly JudgedRow[]): string => hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
@@ -76,6 +77,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     }
     if (created.uploadedAt !== null) throw otherRows()
     if (isCanceled()) return
+    hasWritten = true
     await knowAccounts(judged)
     const answers = (await acceptAll(judged)).values()
     const batchRows: BatchRow[] = []
@@ -99,6 +101,8 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   return {
     /** Nothing more of it is to be accepted. */
     isCanceled,
+    /** Something of this upload is, or may be, accepted. */
+    hasWritten: (): boolean => hasWritten || done.chunks > 0,
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
     async add(judged: JudgedRow): Promise<void> {
       waiting.push(judged)

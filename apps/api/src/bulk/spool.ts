@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,26 +18,31 @@ export interface Spool {
 }
 
 /** On disk, packed, and encrypted with a key that lives in this process only: the upload is full of people and passwords, and what is left of it after a crash is noise. */
-export async function openSpool(source: Readable): Promise<Spool> {
+export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spool> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-upload-'))
   const file = join(folder, 'rows')
   const [key, iv] = [randomBytes(32), randomBytes(16)]
   const first = new PassThrough()
   const toDisk = new PassThrough()
+  const stop = new AbortController()
   const written = pipeline(toDisk, createGzip({ level: constants.Z_BEST_SPEED }), createCipheriv('aes-256-ctr', key, iv), createWriteStream(file, { mode: 0o600 }))
   // Whoever reads `first` sets the speed for both.
   const passed = pipeline(
     source,
-    async function* (bytes: AsyncIterable<Buffer>) {
+    async function* (bytes: AsyncIterable<Uint8Array>) {
       for await (const piece of bytes) {
-        if (!toDisk.write(piece)) await new Promise<void>((resolve) => toDisk.once('drain', resolve))
+        if (!toDisk.write(piece)) await once(toDisk, 'drain', { signal: stop.signal })
         yield piece
       }
       toDisk.end()
     },
     first,
   )
-  written.catch((error: unknown) => first.destroy(error as Error))
+  // A disk that is full, or a reader that has had enough: whoever waits for the other to go on would wait for ever.
+  written.catch((error: unknown) => {
+    stop.abort()
+    first.destroy(error as Error)
+  })
   passed.catch(() => toDisk.destroy())
   return {
     first,
@@ -45,9 +51,11 @@ export async function openSpool(source: Readable): Promise<Spool> {
       return createReadStream(file).pipe(createDecipheriv('aes-256-ctr', key, iv)).pipe(createGunzip())
     },
     async remove() {
+      stop.abort()
       first.destroy()
       toDisk.destroy()
-      await Promise.allSettled([passed, written])
+      // Not for `passed`: it may wait for a client that sends nothing more.
+      await written.catch(() => undefined)
       await rm(folder, { recursive: true, force: true })
     },
   }

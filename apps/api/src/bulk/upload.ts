@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
 import { readRows, type UploadFormat } from '@muster/bulk/read-rows'
 import { UploadError } from '@muster/bulk/upload-error'
 import type { BulkQuery } from '@muster/contracts/batch'
@@ -34,10 +33,9 @@ export async function describeUpload(store: Store, tenantId: string, request: In
 }
 
 /** Every row, judged, in order. @throws RequestError where the upload cannot be read on */
-export async function* judgeUpload(stream: Readable, file: UploadedFile, judge: Judge, config: ApiConfig): AsyncGenerator<JudgedRow, void, undefined> {
+export async function* judgeUpload(stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: Judge, config: ApiConfig): AsyncGenerator<JudgedRow, void, undefined> {
   try {
-    // Left open: the socket is the answer's too, and what makes an upload unreadable has to be told over it.
-    for await (const row of readRows(stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, { ...file, maxRows: config.MUSTER_MAX_BATCH_ROWS, maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024 })) yield await judge.judge(row)
+    for await (const row of readRows(stream, { ...file, maxRows: config.MUSTER_MAX_BATCH_ROWS, maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024 })) yield await judge.judge(row)
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
     const isTooLarge = error.code === 'too_many_rows' || error.code === 'too_many_bytes'
@@ -55,3 +53,6 @@ export function refuseSilence(request: IncomingMessage, silenceMs = SILENCE_MS):
   // What follows the last byte is our work, and a time-out of the socket would cut the answer off.
   request.once('end', () => request.socket.setTimeout(0))
 }
+
+/** A stream that is left in the middle is destroyed, and here its connection with it: whoever is refused would never be told. */
+export const bytesOf = (request: IncomingMessage): AsyncIterable<Uint8Array> => request.iterator({ destroyOnReturn: false })

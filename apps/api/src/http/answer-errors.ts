@@ -18,6 +18,8 @@ export function answerErrors({ log, isDraining }: { log: Logger; isDraining(): b
     // Whoever left broke off his own request: nothing went wrong, and nobody reads the answer.
     // An upload that was read to its end has let go of its socket; the answer still has it.
     if (response.socket?.destroyed ?? response.destroyed) return
+    // What is left of a refused upload is thrown away: many a client listens only when it has sent everything.
+    request.resume()
     const { error, isOurs } = toRequestError(thrown)
     const requestId = requestIdOf(response)
     if (isOurs) log[error.status === 503 ? 'warn' : 'error']({ err: thrown, request_id: requestId, method: request.method, path: request.path }, 'request failed')

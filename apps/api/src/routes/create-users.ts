@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
 import type { BulkDryRun, BulkQuery } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import { createBatchId } from '@muster/store/batch-item-id'
@@ -10,7 +10,7 @@ import { waitForBatch } from '../wait-for-end.ts'
 import { createCommitter } from '../bulk/commit-rows.ts'
 import { createJudge, type JudgedRow } from '../bulk/judge-rows.ts'
 import { openSpool } from '../bulk/spool.ts'
-import { describeUpload, judgeUpload, refuseSilence, type UploadedFile } from '../bulk/upload.ts'
+import { bytesOf, describeUpload, judgeUpload, refuseSilence, type UploadedFile } from '../bulk/upload.ts'
 import { checkCallback } from '../check-webhook-url.ts'
 import { canonicalJson } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -37,7 +37,7 @@ export function createUsers(dependencies: ApiDependencies) {
     if (problems.length > 0) throw invalid(problems)
     refuseSilence(request)
     const newJudge = () => createJudge({ store, config, hash, tenantId, query, isStrict: prefer.isStrict, now })
-    if (query.dry_run) return { status: 200, body: await judgeAll(judgeUpload(request, file, newJudge(), config)) }
+    if (query.dry_run) return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request), file, newJudge(), config)) }
 
     const key = headers['idempotency-key']
     const idempotencyHash = key === undefined ? null : hash('batch-idempotency-key', tenantId, key)
@@ -46,12 +46,12 @@ export function createUsers(dependencies: ApiDependencies) {
     if (!present) await refuseTooMuch(tenantId)
     const isAllOrNothing = query.on_invalid === 'reject_all' && !present
 
-    const spool = isAllOrNothing ? await openSpool(request) : undefined
+    const spool = isAllOrNothing ? await openSpool(bytesOf(request)) : undefined
     try {
       if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
-      const stream = spool ? await spool.again() : request
+      const stream = spool ? await spool.again() : bytesOf(request)
       const record = present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
-      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId })
+      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId, request, unwrite: async () => present === undefined && store.batches.remove(record) })
       log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
       return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, await waitForBatch(dependencies, uploaded, prefer.waitMs, signal)) }
     } finally {
@@ -152,21 +152,24 @@ export function createUsers(dependencies: ApiDependencies) {
   }
 
   /** The rows of an upload, from the first, whether they came before or not. */
-  async function receive(record: BatchRecord, stream: Readable, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string }): Promise<BatchRecord> {
+  async function receive(found: BatchRecord, stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId, request, unwrite }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string; request: IncomingMessage; unwrite(): Promise<unknown> }): Promise<BatchRecord> {
     const holder = randomUUID()
-    const busy = (): RequestError => new RequestError('upload_in_progress', 'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.', { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${record.id}`, batch_id: record.id } })
-    if (!(await store.batches.takeUpload(record.id, holder))) throw busy()
+    const busy = (): RequestError => new RequestError('upload_in_progress', 'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.', { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${found.id}`, batch_id: found.id } })
+    if (!(await store.batches.takeUpload(found.id, holder))) throw busy()
+    // As it is now that nobody else uploads: it may have been finished, or unwritten, since it was found.
+    const record = await store.batches.read(found.id)
+    if (!record) throw busy()
     if (record.uploadedAt === null && (isBatchFinished(record) || record.status === 'canceling')) {
       // Given up: nothing is added any more, and the answer is what became of it.
-      stream.resume()
+      request.resume()
       await store.batches.releaseUpload(record.id, holder)
       return record
     }
     let isLost = false
     const renewal = setInterval(() => void store.batches.takeUpload(record.id, holder).then((isOurs) => (isLost ||= !isOurs), () => undefined), RENEW_EVERY_MS)
     let columns: string[] | null = null
+    const committer = await createCommitter({ store, schedule, metrics, hash, record, requestId, defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS, now: record.createdAt })
     try {
-      const committer = await createCommitter({ store, schedule, metrics, hash, record, requestId, defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS, now: record.createdAt })
       for await (const judged of judgeUpload(stream, file, judge, config)) {
         if (columns === null && judged.row.columns) columns = Object.keys(judged.row.columns)
         await committer.add(judged)
@@ -181,10 +184,15 @@ export function createUsers(dependencies: ApiDependencies) {
         if (latest.status === 'canceling') return { ...latest, columns, updatedAt: now, work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 } }
         return { ...latest, columns, uploadedAt: now, updatedAt: now, status: latest.status === 'uploading' ? 'running' : latest.status }
       })
-      if (done?.uploadedAt === null) stream.resume()
+      if (done?.uploadedAt === null) request.resume()
       events.nudge(batchSourceOf(record.id))
       return done ?? record
     } catch (error) {
+      // Nothing of it came in: an empty batch would stand open for a week.
+      if (!committer.hasWritten()) {
+        await unwrite()
+        throw error
+      }
       // What came in stays and runs; the client is told where the rest belongs.
       throw error instanceof RequestError ? error.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id }) : error
     } finally {

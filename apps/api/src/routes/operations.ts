@@ -57,7 +57,7 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
   const retry = defineEndpoint(routes.retryOperation, async ({ tenantId, params, body = {} }) => {
     const expiresAt = body.expires_at ? Date.parse(body.expires_at) : Date.now() + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
     try {
-      const { record, account } = await retryOperation({ store, schedule }, tenantId, params.id, body, expiresAt)
+      const { record, account } = await retryOperation({ store, schedule, events }, tenantId, params.id, body, expiresAt)
       return { status: 202, headers: { location: `/operations/${params.id}`, 'retry-after': '1' }, body: await toResource(store, record, account) }
     } catch (error) {
       if (error instanceof RefusedTransitionError) throw new RequestError('operation_not_retryable', refusals[error.reason])
