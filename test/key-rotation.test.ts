@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { batchClientOf, itemsOf, toNdjson } from './batch-client.ts'
+import { batchClientOf, itemsOf } from './batch-client.ts'
 import { newUser, startMuster, type Muster } from './harness.ts'
 import { startReceiver } from './receiver.ts'
 

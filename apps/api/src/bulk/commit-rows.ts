@@ -84,7 +84,6 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       return
     }
     if (created.uploadedAt !== null) throw otherRows()
-    if (isCanceled()) return
     await knowAccounts(judged)
     const answers = await acceptAll(judged)
     const batchRows = judged.map(({ row, problems, create }, index) => toBatchRow(record, row, problems, create, answers[index]))

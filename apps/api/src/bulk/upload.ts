@@ -36,7 +36,7 @@ export async function describeUpload(store: Store, tenantId: string, request: In
 /** Every row, judged, in order. @throws RequestError where the upload cannot be read on */
 export async function* judgeUpload(stream: Readable, file: UploadedFile, judge: Judge, config: ApiConfig): AsyncGenerator<JudgedRow, void, undefined> {
   try {
-    // Left open: the socket is the answer's too, and what makes an upload unreadable has to be told over it.
+    // Left open: Node would take the socket out of a request that is not read to its end, under whoever still looks at it.
     for await (const row of readRows(stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, { ...file, maxRows: config.MUSTER_MAX_BATCH_ROWS, maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024 })) yield await judge.judge(row)
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
