@@ -19,7 +19,7 @@ describe('an upload in every format', () => {
 
   test('one batch mixes all six providers, each row with its own account, and tells each account its own counts', async () => {
     const before = await Promise.all(providers.map(created))
-    const items = [0, 1, 2].flatMap(() => providers.map((provider) => ({ integrated_account_id: accountOf[provider], reference: `mixed-${provider}`, ...itemsOf(provider, 1)[0] })))
+    const items = [0, 1, 2].flatMap(() => providers.flatMap((provider) => itemsOf(provider, 1).map((item): Record<string, unknown> => ({ integrated_account_id: accountOf[provider], ...item }))))
     const { status, headers, body } = await client.bulk(toNdjson(items))
     expect([status, headers.get('location')]).toEqual([202, `/batches/${body.id}`])
     const batch = await client.completed(body.id)

@@ -204,11 +204,14 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
   async function request<T = Record<string, unknown>>(method: string, path: string, options: { body?: unknown; rawBody?: string; headers?: Record<string, string>; key?: string | null } = {}): Promise<Answer<T>> {
     const hasBody = options.body !== undefined || options.rawBody !== undefined
     const key = options.key === undefined ? owner.adminKey : options.key
-    const response = await fetch(url() + path, {
-      method,
-      headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(hasBody ? { 'content-type': 'application/json' } : {}), ...options.headers },
-      ...(hasBody ? { body: options.rawBody ?? JSON.stringify(options.body) } : {}),
-    })
+    const send = (): Promise<Response> =>
+      fetch(url() + path, {
+        method,
+        headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(hasBody ? { 'content-type': 'application/json' } : {}), ...options.headers },
+        ...(hasBody ? { body: options.rawBody ?? JSON.stringify(options.body) } : {}),
+      })
+    // A connection that was idle for long enough is closed by the API; on a busy machine that can cross the next request on its way.
+    const response = await send().catch((error: unknown) => (isClosedIdle(error) ? send() : Promise.reject(error as Error)))
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: (text === '' ? undefined : parseLine(text)) as T }
   }
@@ -286,6 +289,9 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
     },
   }
 }
+
+/** Nothing of an answer had come: the other side was gone before it read the request. */
+const isClosedIdle = (error: unknown): boolean => error instanceof TypeError && error.cause instanceof Error && error.cause.message === 'other side closed'
 
 async function setRedis(url: string, settings: Record<string, string>): Promise<void> {
   if (Object.keys(settings).length === 0) return

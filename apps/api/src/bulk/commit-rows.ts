@@ -76,7 +76,6 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       return
     }
     if (created.uploadedAt !== null) throw otherRows()
-    if (isCanceled()) return
     hasWritten = true
     await knowAccounts(judged)
     const answers = (await acceptAll(judged)).values()
