@@ -19,4 +19,4 @@ WORKDIR /app
 # Owned by root and run by another user: a process cannot change its own code.
 COPY --from=build /app ./
 USER node
-CMD ["node", "--max-semi-space-size=4", "apps/api/dist/main.js"]
+CMD ["node", "apps/api/dist/main.js"]

@@ -11,7 +11,6 @@ import { demoAccounts } from '../scripts/demo-accounts.mjs'
 import { dataFolder, root } from '../scripts/paths.mjs'
 import { waitUntil } from '../scripts/processes.mjs'
 import { startRedis } from '../scripts/redis.mjs'
-import { apiNodeOptions } from '../scripts/services.mjs'
 
 export const benchFolder = join(dataFolder, 'bench')
 
@@ -36,7 +35,7 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {} })
     const child = start({
       name,
       command: process.execPath,
-      args: [...(nodeOptions[name] ?? (name === 'api' ? apiNodeOptions : [])), join(root, 'apps', name, 'dist', 'main.js')],
+      args: [...(nodeOptions[name] ?? []), join(root, 'apps', name, 'dist', 'main.js')],
       env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...env },
       onLine(line) {
         if (listening !== undefined || !line.includes('"listening"')) return

@@ -5,12 +5,6 @@ import { Refusal } from './refusal.mjs'
 
 const readyWithinMs = 60_000
 
-/**
- * Rows of an upload live for a moment: Node's own 16 MB for what is young, twice, would be most of what the API grows by. More often and less at a time
- * costs no more (measured). Docker's files say the same.
- */
-export const apiNodeOptions = ['--max-semi-space-size=4']
-
 /** Starts the simulators; resolves with their URLs by provider. */
 export async function startSimulators({ startService, settings }) {
   let simulators
@@ -19,14 +13,14 @@ export async function startSimulators({ startService, settings }) {
     const entry = parseLine(line)
     if (entry?.msg === 'listening' && entry.simulators) simulators = entry.simulators
   }
-  const child = startApp(startService, 'simulator', env, { onLine: takeLine })
+  const child = startApp(startService, 'simulator', env, takeLine)
   await waitUntil(() => simulators, { child, deadlineMs: readyWithinMs, what: 'the simulators' })
   return simulators
 }
 
 /** Starts the API; resolves with its URL once it is ready. */
 export async function startApi({ startService, settings, env }) {
-  const child = startApp(startService, 'api', { ...env, MUSTER_HOST: settings.host, MUSTER_PORT: String(settings.port) }, { nodeOptions: apiNodeOptions })
+  const child = startApp(startService, 'api', { ...env, MUSTER_HOST: settings.host, MUSTER_PORT: String(settings.port) })
   const url = urlOf(settings.host, settings.port)
   await untilReady(url, child)
   return url
@@ -56,11 +50,11 @@ export async function bootstrapTenant({ startTool, env, tenant }) {
   return answer
 }
 
-function startApp(startService, name, env, { nodeOptions = [], onLine } = {}) {
+function startApp(startService, name, env, onLine) {
   return startService({
     name,
     command: process.execPath,
-    args: [...nodeOptions, join(root, 'apps', name, 'dist', 'main.js')],
+    args: [join(root, 'apps', name, 'dist', 'main.js')],
     env: { ...process.env, ...env },
     logFile: logFile(name),
     onLine,
