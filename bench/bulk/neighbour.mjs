@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startMuster } from '../stack.mjs'
+import { pollUntil, startMuster } from '../stack.mjs'
 import { loadNow, percentile } from '../table.mjs'
 import { toSimulatorSettings, toUser, writeCsv } from './rows.mjs'
 
@@ -42,27 +42,34 @@ export async function measureNeighbour({ stack, say, rows, nodeOptions }) {
     const idleLoad = loadNow()
     const file = await writeCsv('neighbour', rows)
     say(`neighbour: ${rows} rows wait on another account…`)
-    await muster.upload(file, 'text/csv', `?integrated_account_id=${busy}`)
+    const batch = await muster.upload(file, 'text/csv', `?integrated_account_id=${busy}`)
     rmSync(file, { force: true })
     const beside = await series()
+    const besideLoad = loadNow()
 
-    const submitted = new Map()
+    const [submitted, accepted] = [new Map(), new Map()]
     for (let index = 0; index < SAMPLES / 2; index += 1) {
       const user = toUser('okta', 'urgent', index)
       submitted.set(user.emails[0].email, Date.now())
       await muster.call('POST', path(busy), user)
+      accepted.set(user.emails[0].email, Date.now())
       await sleep(250 + Math.random() * 100)
     }
     await sleep(2_000)
     const { created } = await muster.control('okta', 'GET', 'ledger')
     const slotMs = (BUSY.per_seconds * 1000) / BUSY.requests
-    const slots = created.flatMap(({ key, at }) => (submitted.has(key) ? [(Date.parse(at) - submitted.get(key)) / slotMs] : []))
+    const slotsSince = (times) => created.flatMap(({ key, at }) => (times.has(key) ? [(Date.parse(at) - times.get(key)) / slotMs] : []))
+    const slots = slotsSince(accepted)
     if (slots.length !== submitted.size) throw new Error(`${slots.length} of ${submitted.size} creates arrived`)
 
+    // Once more without the batch, since the machine may have been another one before.
+    await muster.call('POST', `/batches/${batch.id}/cancel`)
+    await pollUntil(() => muster.call('GET', `/batches/${batch.id}`), ({ status }) => status === 'canceled', { everyMs: 500, forMs: 120_000 })
+    idle.push(...(await series()))
     const [before, after] = [percentile(idle, 0.95), percentile(beside, 0.95)]
     return [
-      { figure: `single create beside ${rows} waiting rows of another account, p95`, measured: `${after.toFixed(0)} ms, ${(after / before).toFixed(2)} times (p50 ${percentile(beside, 0.5).toFixed(0)} ms; load ${loadNow()})`, target: '1.5 times idle', baseline: `${before.toFixed(0)} ms idle (p50 ${percentile(idle, 0.5).toFixed(0)} ms; load ${idleLoad})`, isOk: after <= 1.5 * before },
-      { figure: 'single create on the busy account, submitted to sent, p95', measured: `${percentile(slots, 0.95).toFixed(2)} slots (p50 ${percentile(slots, 0.5).toFixed(2)}, most ${Math.max(...slots).toFixed(2)})`, target: 'within 2 slots', baseline: `a slot is ${slotMs} ms`, isOk: percentile(slots, 0.95) <= 2 },
+      { figure: `single create beside ${rows} waiting rows of another account, p95`, measured: `${after.toFixed(0)} ms, ${(after / before).toFixed(2)} times (p50 ${percentile(beside, 0.5).toFixed(0)} ms; load ${besideLoad})`, target: '1.5 times idle', baseline: `${before.toFixed(0)} ms idle, before and after (p50 ${percentile(idle, 0.5).toFixed(0)} ms; load ${idleLoad} and ${loadNow()})`, isOk: after <= 1.5 * before },
+      { figure: 'single create on the busy account, accepted to received by the provider, p95', measured: `${percentile(slots, 0.95).toFixed(2)} slots (p50 ${percentile(slots, 0.5).toFixed(2)}; since submitted ${percentile(slotsSince(submitted), 0.95).toFixed(2)})`, target: 'within 2 slots', baseline: `a slot is ${slotMs} ms`, isOk: percentile(slots, 0.95) <= 2 },
     ]
   } finally {
     await muster.close()

@@ -5,7 +5,7 @@ import { UploadError } from './upload-error.ts'
 
 const NEWLINE = 10
 /** So that a caller who hands over one huge buffer does not make the readers hold its rows at once. */
-const PIECE_BYTES = 64 * 1024
+const PIECE_BYTES = 8 * 1024
 
 export interface ByteOptions {
   isGzip: boolean

@@ -1,12 +1,12 @@
 import { defineScript } from './redis.ts'
 
 /**
- * KEYS account, operation, idempotency, live logins, index, open operations, outbox, part of a batch
- * ARGV id, login, record, request, secrets, callback, fingerprint, has idempotency key, expires at, score in the outbox, job id, is of a batch
+ * KEYS account, operation, idempotency, live logins, index, open operations, outbox
+ * ARGV id, login, record, request, secrets, callback, fingerprint, has idempotency key, expires at, score in the outbox, job id
  */
 export const acceptScript = defineScript(`
-local account, operation, idempotency, live, index, open, outbox, part = unpack(KEYS)
-local id, login, record, request, secrets, callback, fingerprint, keyed, expiresAt, score, job, isOfBatch = unpack(ARGV)
+local account, operation, idempotency, live, index, open, outbox = unpack(KEYS)
+local id, login, record, request, secrets, callback, fingerprint, keyed, expiresAt, score, job = unpack(ARGV)
 if redis.call('EXISTS', account) == 0 then return {'account_gone', ''} end
 if keyed == '1' then
   local before = redis.call('HMGET', idempotency, 'id', 'fingerprint')
@@ -15,8 +15,6 @@ if keyed == '1' then
     return {'reused', before[1]}
   end
 end
--- A row of an upload that broke off and is sent again.
-if isOfBatch == '1' and redis.call('EXISTS', operation) == 1 then return {'replayed', id} end
 local other = redis.call('HGET', live, login)
 if other then return {'in_progress', other} end
 redis.call('HSET', operation, 'record', record, 'version', 1, 'request', request)
@@ -27,8 +25,41 @@ redis.call('HSET', live, login, id)
 redis.call('ZADD', index, 0, id)
 redis.call('ZADD', open, expiresAt, id)
 redis.call('ZADD', outbox, score, '+' .. job)
-if isOfBatch == '1' then redis.call('HINCRBY', part, 'queued', 1) end
 return {'accepted', id}
+`)
+
+/**
+ * Rows of one batch at one account; an answer for each, in their order.
+ *
+ * KEYS account, live logins, index, open operations, batch outbox, part of the batch, then the operation of each row
+ * ARGV for each row: id, which is its job's too, login, record, request, secrets, callback, expires at, score in the outbox
+ */
+export const acceptRowsScript = defineScript(`
+local account, live, index, open, outbox, part = unpack(KEYS, 1, 6)
+local isGone = redis.call('EXISTS', account) == 0
+local answers, accepted = {}, 0
+for row = 1, #KEYS - 6 do
+  local operation = KEYS[row + 6]
+  local id, login, record, request, secrets, callback, expiresAt, score = unpack(ARGV, row * 8 - 7, row * 8)
+  local other = redis.call('HGET', live, login)
+  if isGone then answers[row] = {'account_gone', ''}
+  -- Of an upload that broke off and is sent again.
+  elseif redis.call('EXISTS', operation) == 1 then answers[row] = {'replayed', id}
+  elseif other then answers[row] = {'in_progress', other}
+  else
+    redis.call('HSET', operation, 'record', record, 'version', 1, 'request', request)
+    if secrets ~= '' then redis.call('HSET', operation, 'secrets', secrets) end
+    if callback ~= '' then redis.call('HSET', operation, 'callback', callback) end
+    redis.call('HSET', live, login, id)
+    redis.call('ZADD', index, 0, id)
+    redis.call('ZADD', open, expiresAt, id)
+    redis.call('ZADD', outbox, score, '+' .. id)
+    accepted = accepted + 1
+    answers[row] = {'accepted', id}
+  end
+end
+if accepted > 0 then redis.call('HINCRBY', part, 'queued', accepted) end
+return answers
 `)
 
 /** What a change of status does to the counts of the batch. `changes` only ever grows, so that readers know a newer count from an older one. */

@@ -7,7 +7,7 @@ import type { Keyring } from './keyring.ts'
 import { rowOf } from './batch-item-id.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
 import { createOperationIndex } from './operation-index.ts'
-import { acceptScript, parkScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
+import { acceptRowsScript, acceptScript, parkScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
 import { dueAt, isFinished } from './operation-state.ts'
 import { toOperationEvent } from './stored-event.ts'
 import { decodeRecord, encodeRecord } from './record-codec.ts'
@@ -16,6 +16,8 @@ import type { Redis } from './redis.ts'
 
 const DAY_MS = 86_400_000
 const STRETCH_MS = 8
+/** Of a batch, accepted by one script: as many as keep others waiting for less than a millisecond. */
+const ROWS_A_CALL = 25
 
 export interface OperationsOptions {
   redis: Redis
@@ -90,7 +92,6 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         keys.operations(head.accountId),
         keys.openOperations(head.accountId),
         waitingPlace(head),
-        partOf(head),
       ],
       values: [
         head.id,
@@ -98,16 +99,24 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         encodeRecord(head, state),
         sealed.request,
         sealed.secrets,
-        callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(head.id, 'callback')),
+        sealCallback(head.id, callbackUrl),
         fingerprint,
         head.idempotencyHash === null ? 0 : 1,
         state.expiresAt,
         scoreOf(head, state.notBefore, head.createdAt),
         jobIdOf(head.id, 0),
-        isOfBatch(head),
       ],
     }
   }
+
+  const sealCallback = (operationId: string, callbackUrl: string | undefined): Buffer | '' => (callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(operationId, 'callback')))
+
+  /** What the rows of one account have in common; each is then added. */
+  const toAcceptRowsCall = (head: OperationHead): { keys: string[]; values: (string | number | Buffer)[]; positions: number[] } => ({
+    keys: [keys.account(head.accountId), keys.liveLogins(head.accountId), keys.operations(head.accountId), keys.openOperations(head.accountId), waitingPlace(head), partOf(head)],
+    values: [],
+    positions: [],
+  })
 
   const toAcceptance = ([kind, operationId]: [Acceptance['kind'], string]): Acceptance => (kind === 'accepted' || kind === 'account_gone' ? { kind } : { kind, operationId })
 
@@ -141,19 +150,33 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     /** Whether a request with this key was accepted before; what it was is for `accept` to compare. */
     hasIdempotencyKey: async (accountId: string, idempotencyHash: string): Promise<boolean> => (await redis.exists(keys.idempotency(accountId, idempotencyHash))) === 1,
 
-    /** Rows of a batch, in order. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and the row. */
-    async acceptMany(operations: readonly NewOperation[]): Promise<Acceptance[]> {
-      const calls: ReturnType<typeof toAcceptCall>[] = []
+    /** Rows of one batch. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and the row. */
+    async acceptMany(operations: Iterable<NewOperation>): Promise<Acceptance[]> {
+      const calls: ReturnType<typeof toAcceptRowsCall>[] = []
+      const latest = new Map<string, ReturnType<typeof toAcceptRowsCall>>()
+      let count = 0
       let stretchBegan = performance.now()
-      for (const operation of operations) {
-        calls.push(toAcceptCall(operation))
+      for (const { head, state, request, callbackUrl } of operations) {
+        let call = latest.get(head.accountId)
+        if (!call || call.positions.length >= ROWS_A_CALL) {
+          call = toAcceptRowsCall(head)
+          latest.set(head.accountId, call)
+          calls.push(call)
+        }
+        const sealed = sealRequest(head.id, request)
+        call.keys.push(keys.operation(head.accountId, head.id))
+        call.values.push(head.id, head.naturalKeyHash, encodeRecord(head, state), sealed.request, sealed.secrets, sealCallback(head.id, callbackUrl), state.expiresAt, scoreOf(head, state.notBefore, head.createdAt))
+        call.positions.push(count)
+        count += 1
         // Sealing is computing, and others want the event loop too.
         if (performance.now() - stretchBegan < STRETCH_MS) continue
         await nextTurn()
         stretchBegan = performance.now()
       }
-      const answers = await acceptScript.pipelined(redis, calls)
-      return (answers as [Acceptance['kind'], string][]).map(toAcceptance)
+      const answers = (await acceptRowsScript.pipelined(redis, calls)) as [Acceptance['kind'], string][][]
+      const acceptances: Acceptance[] = []
+      calls.forEach(({ positions }, index) => positions.forEach((position, row) => (acceptances[position] = toAcceptance(answers[index]?.[row] ?? ['account_gone', '']))))
+      return acceptances
     },
     waitForReplicas,
 

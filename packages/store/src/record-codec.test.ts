@@ -1,6 +1,11 @@
+import { createCipheriv, randomBytes } from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { newHead, newState } from '../test/redis.ts'
+import { createBatchId, itemIdOf } from './batch-item-id.ts'
+import { Keyring } from './keyring.ts'
+import type { OperationState } from './operation-record.ts'
 import { decodeRecord, encodeRecord } from './record-codec.ts'
 
 const head = newHead({ accountId: 'a', tenantId: 't' })
@@ -31,4 +36,29 @@ describe('a packed record', () => {
     expect(() => decodeRecord('a', head.id, blob)).toThrow(`a record of codec ${number}: this version of Muster reads codecs 1, 2`)
     expect(() => decodeRecord('a', head.id, Buffer.alloc(0))).toThrow('a record of codec undefined')
   })
+})
+
+const batchId = createBatchId(Date.now())
+const row = { ...head, id: itemIdOf(batchId, 7), batchId }
+
+test('a record of a row comes back as it was, the batch that its id holds included', () => {
+  expect(decodeRecord('a', row.id, encodeRecord(row, newState())).head).toEqual(row)
+})
+
+test('of a success, the hash of its login is not kept', () => {
+  const succeeded: OperationState = newState({ status: 'succeeded' })
+  expect(decodeRecord('a', row.id, encodeRecord(row, succeeded)).head).toEqual({ ...row, naturalKeyHash: '' })
+})
+
+test('what was deflated without a dictionary opens still', () => {
+  const keyEncryptionKey = randomBytes(32)
+  const dataKey = randomBytes(32)
+  const encrypt = (key: Buffer, plaintext: Buffer, bound: string): Buffer => {
+    const iv = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(bound))
+    return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+  }
+  const value = { text: 'x'.repeat(200) }
+  const blob = Buffer.concat([Buffer.from([1, 1]), Buffer.from('k'), encrypt(keyEncryptionKey, dataKey, 'key|b'), Buffer.from([1]), encrypt(dataKey, deflateRawSync(JSON.stringify(value)), 'deflated|b')])
+  expect(Keyring.parse(`k:${keyEncryptionKey.toString('base64')}`).open(blob, 'b')).toEqual(value)
 })

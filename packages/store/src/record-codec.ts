@@ -24,8 +24,8 @@ const DICTIONARY = Buffer.from(
   ].join(''),
 )
 
-/** A window that holds dictionary and record, and no more: zlib's own would be set up anew, 256 KB each time, for a few hundred bytes. */
-const OPTIONS = { dictionary: DICTIONARY, level: 6, windowBits: 13, memLevel: 3 }
+/** A window that holds dictionary and record, and room for the answer, and no more: zlib's own would be set up anew, 256 KB and 16 KB each time, for a few hundred bytes. */
+const OPTIONS = { dictionary: DICTIONARY, level: 6, windowBits: 13, memLevel: 3, chunkSize: 1_024 }
 
 /** Both ids are the key's already; true: the batch that is in the operation's id. */
 type KeptHead = Omit<OperationHead, 'id' | 'accountId' | 'batchId' | 'naturalKeyHash'> & { batchId: string | true | null; naturalKeyHash?: string }

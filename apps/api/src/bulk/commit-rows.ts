@@ -4,7 +4,7 @@ import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { itemIdOf } from '@muster/store/batch-item-id'
 import { CHUNK_ROWS, isBatchFinished, type BatchRecord, type BatchRow } from '@muster/store/batches'
 import type { Hasher } from '@muster/store/hash-key'
-import type { Acceptance } from '@muster/store/operations'
+import type { Acceptance, NewOperation } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
 import { toNewOperation } from '../accept-operation.ts'
 import type { ApiMetrics } from '../metrics.ts'
@@ -49,15 +49,15 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     }
   }
 
-  function acceptAll(judged: readonly JudgedRow[]): Promise<Acceptance[]> {
-    const operations = judged.flatMap(({ row, create }) => {
-      if (!create) return []
+  /** One at a time, so that none is held for longer than it takes to seal it. */
+  function* toOperations(judged: readonly JudgedRow[]): Generator<NewOperation> {
+    for (const { row, create } of judged) {
+      if (!create) continue
       const { query, naturalKeyHash } = create
       const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
       const expiresAt = query.expires_at === undefined ? earliest + defaultExpiryHours * HOUR_MS : Date.parse(query.expires_at)
-      return [toNewOperation(hash, { ...create, idempotencyKey: null, requestId, now, expiresAt, item: { id: itemIdOf(record.id, row.number), batchId: record.id, naturalKeyHash } })]
-    })
-    return store.operations.acceptMany(operations)
+      yield toNewOperation(hash, { ...create, idempotencyKey: null, requestId, now, expiresAt, item: { id: itemIdOf(record.id, row.number), batchId: record.id, naturalKeyHash } })
+    }
   }
 
   const isCanceled = (): boolean => record.uploadedAt === null && (record.status === 'canceling' || isBatchFinished(record))
@@ -78,7 +78,7 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
     if (created.uploadedAt !== null) throw otherRows()
     hasWritten = true
     await knowAccounts(judged)
-    const answers = (await acceptAll(judged)).values()
+    const answers = (await store.operations.acceptMany(toOperations(judged))).values()
     const batchRows: BatchRow[] = []
     for (const { row, problems, create } of judged) {
       const acceptance = create ? answers.next().value : undefined
