@@ -1,4 +1,7 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+/** What measures when calls arrive: beside other tests it would measure those. */
+const alone = ['test/faults-limits.test.ts']
 
 export default defineConfig({
   resolve: { conditions: ['source'] },
@@ -10,5 +13,9 @@ export default defineConfig({
     maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'side by side', exclude: [...configDefaults.exclude, ...alone], sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'alone', include: alone, fileParallelism: false, sequence: { groupOrder: 1 } } },
+    ],
   },
 })
