@@ -80,6 +80,14 @@ describe('uploads that break, come twice, or come again', () => {
     await expectEachOnce('dropped', items.length)
   }, 60_000)
 
+  test('a broken upload without a key, with which nobody could go on, is whole with the rows that are in, and says so', async () => {
+    const items = itemsOf('okta', CHUNK + 100, 'keyless')
+    const broken = await client.bulk(json(items).slice(0, -1), { query, type: 'application/json' })
+    const batch = await client.completed(broken.body.batch_id ?? '')
+    expect(batch).toMatchObject({ status: 'completed', status_reason: expect.stringContaining(`broke off after ${CHUNK} rows`), counts: { total: CHUNK, succeeded: CHUNK } })
+    expect((await client.request<{ result: unknown[]; next_cursor: string | null }>('GET', `/operations?batch_id=${batch.id}&limit=100`)).body).toMatchObject({ result: { length: 100 }, next_cursor: expect.any(String) })
+  }, 60_000)
+
   test('a batch whose upload was never finished can be canceled, and the rest is not taken any more', async () => {
     const items = itemsOf('okta', CHUNK + 100, 'given-up')
     await muster.request('POST', `/integrated-accounts/${okta}/pause`)

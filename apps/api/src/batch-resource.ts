@@ -16,7 +16,7 @@ export async function toBatchResource(store: Store, record: BatchRecord): Promis
   const now = Date.now()
   const accounts = await Promise.all(parts.map((part) => toAccountProgress(store, record, part)))
   const isFinished = isBatchFinished(record)
-  const isMoving = !isFinished && record.status !== 'paused' && record.status !== 'stopped'
+  const isMoving = record.status === 'running' || record.status === 'uploading'
   const self = `/batches/${record.id}`
   return {
     id: record.id,

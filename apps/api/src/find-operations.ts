@@ -4,6 +4,7 @@ import type { OperationRecord } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'
 import type { z } from 'zod'
 import { notFound } from './http/request-error.ts'
+import { readOwnBatch } from './own-records.ts'
 import { shownStatus, toSummary, type OperationSummary } from './operation-resource.ts'
 
 type Filter = z.output<typeof routes.listOperations.query>
@@ -22,7 +23,8 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
   const accounts = new Map((await store.accounts.list(tenantId)).map((account) => [account.id, account]))
   const accountId = filter.integrated_account_id
   if (accountId !== undefined && !accounts.has(accountId)) throw notFound('integrated account')
-  const index = { tenantId, ...(accountId ? { accountId } : {}), ...(filter.reference ? { reference: filter.reference } : {}) }
+  const batch = filter.batch_id === undefined ? undefined : await readOwnBatch(store, tenantId, filter.batch_id)
+  const index = { tenantId, ...(batch ? { batchId: batch.id } : {}), ...(accountId ? { accountId } : {}), ...(filter.reference ? { reference: filter.reference } : {}) }
   const from = filter.created_after ? Date.parse(filter.created_after) : null
   const to = filter.created_before ? Date.parse(filter.created_before) : null
   const isIndexed = filter.batch_id === undefined && filter.status === undefined && filter.provider === undefined && !(accountId && filter.reference)
@@ -33,7 +35,7 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
   let before = filter.cursor ?? null
   for (let looked = 0; looked < LOOK_AT_MOST; looked += count) {
     const ids = await store.operations.listIds(index, { before, from, to, count })
-    for (const record of await readAll(store, ids, index.reference ? undefined : accountId)) {
+    for (const record of await readAll(store, ids, index.reference || batch ? undefined : accountId)) {
       const account = accounts.get(record.head.accountId)
       if (!isMatch(record, account, tenantId, filter)) continue
       if (found.length === filter.limit) return toPage(found, found.at(-1)?.record.head.id ?? null)

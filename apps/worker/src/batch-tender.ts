@@ -13,6 +13,8 @@ const PROGRESS_EVERY_MS = 5_000
 const KEPT_SAMPLES = 12
 /** Of so few, one failure is no rate. */
 const JUDGED_FROM = 20
+/** Longer than the API takes from the batch to its first look at the rows. */
+const BROKEN_AFTER_MS = 20_000
 /** An upload that nobody goes on with. */
 const ABANDONED_AFTER_MS = 7 * 86_400_000
 
@@ -84,6 +86,11 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     const counts = sumParts(parts, progress)
     const now = clock.now()
     const isUploading = record.uploadedAt === null && (await store.batches.isUploading(record.id))
+    if (record.status === 'uploading' && !isUploading && !record.isResumable && now - record.updatedAt > BROKEN_AFTER_MS) {
+      // Nobody can go on with it: what came in is all there will be.
+      await store.batches.update(record.id, (latest) => (latest.uploadedAt === null && latest.status === 'uploading' ? { ...latest, status: 'running', statusReason: `The upload broke off after ${progress.rows} rows; without an Idempotency-Key nothing can be added to it.`, uploadedAt: now, updatedAt: now } : undefined))
+      return nudge(record.id)
+    }
     const isWhole = record.uploadedAt !== null || (record.status === 'canceling' && !isUploading)
     if (isWhole && openOf(counts) === 0) {
       const ended = await store.batches.update(record.id, (latest) =>

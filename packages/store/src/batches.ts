@@ -43,6 +43,8 @@ export interface BatchRecord {
   samples: { at: number; ended: number }[]
   progressAt: number
   hasCallback: boolean
+  /** It came with an Idempotency-Key, so a broken upload can be gone on with. */
+  isResumable: boolean
   createdAt: number
   updatedAt: number
   /** When the last row had come in. */

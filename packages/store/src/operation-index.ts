@@ -69,6 +69,14 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     return ids
   }
 
+  /** From the last row to the first; all of them are of one moment. */
+  async function listBatchIds(batchId: string, { before, from, to, count }: PageOptions): Promise<string[]> {
+    const at = parseInt(batchId.replace('-', '').slice(0, 12), 16)
+    if (at < (from ?? 0) || at > (to ?? Infinity)) return []
+    const last = before !== null && batchIdOf(before) === batchId ? rowOf(before) - 1 : await rowsOfBatch(batchId)
+    return Array.from({ length: Math.max(0, Math.min(count, last)) }, (_, index) => itemIdOf(batchId, last - index))
+  }
+
   async function listReferenceIds(tenantId: string, reference: string, { before, from, to, count }: PageOptions): Promise<string[]> {
     const single = await redis.zrevrangebylex(keys.tenantReference(tenantId, reference), '+', '-')
     const batches = await redis.zrange(keys.tenantBatches(tenantId), '0', '-1')
@@ -86,7 +94,8 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     },
 
     /** Ids of a page, newest first, older than `before`. The indexes are sorted by id, and a UUIDv7 begins with its time. */
-    async listIds(index: { tenantId: string; accountId?: string; reference?: string }, options: PageOptions): Promise<string[]> {
+    async listIds(index: { tenantId: string; accountId?: string; batchId?: string; reference?: string }, options: PageOptions): Promise<string[]> {
+      if (index.batchId !== undefined) return listBatchIds(index.batchId, options)
       if (index.reference !== undefined) return listReferenceIds(index.tenantId, index.reference, options)
       if (index.accountId === undefined) return listTenantIds(index.tenantId, options)
       return redis.zrevrangebylex(keys.operations(index.accountId), upperBound(options.before, options.to), options.from === null ? '-' : `[${uuidPrefix(options.from)}`, 'LIMIT', 0, options.count)

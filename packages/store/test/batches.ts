@@ -8,7 +8,7 @@ export function newBatch(more: Partial<BatchRecord> & Pick<BatchRecord, 'tenantI
   const now = Date.now()
   return {
     id: createBatchId(now), reference: null, requestId: 'r', status: 'uploading', statusReason: null, format: 'ndjson', columns: null, accounts: [], onInvalid: 'continue', maxFailures: null, maxFailureRate: null,
-    brakeFrom: { failed: 0, ended: 0 }, work: null, retrySkipped: 0, samples: [], progressAt: now, hasCallback: false, createdAt: now, updatedAt: now, uploadedAt: null, finishedAt: null, ...more,
+    brakeFrom: { failed: 0, ended: 0 }, work: null, retrySkipped: 0, samples: [], progressAt: now, hasCallback: false, isResumable: true, createdAt: now, updatedAt: now, uploadedAt: null, finishedAt: null, ...more,
   }
 }
 

@@ -141,6 +141,7 @@ export function createUsers(dependencies: ApiDependencies) {
       samples: [],
       progressAt: now,
       hasCallback: query.callback_url !== undefined,
+      isResumable: idempotencyHash !== null,
       createdAt: now,
       updatedAt: now,
       uploadedAt: null,

@@ -7,7 +7,7 @@ import type { RedisClock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
 
 /** Writes on their way at once. */
-const SIDE_BY_SIDE = 25
+const SIDE_BY_SIDE = 100
 /** After which the rest is left to the next look, so that other batches get theirs. */
 const BUDGET_MS = 3_000
 
