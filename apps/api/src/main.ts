@@ -4,7 +4,7 @@ import { startApi } from './dependencies.ts'
 
 /**
  * The heap may grow by half before it is cleared, where V8 would let it double and more: handles of ciphers and deflates outlive the clearing of young objects,
- * eight of them a row, and an upload of 100,000 rows left 130 MB of them lying about. Set here, so that it holds however the API is started; V8 passes over a flag it does not know.
+ * eight of them a row, and an upload of 100,000 rows left 130 MB of them lying about. Set here, so that it holds however the API is started; of a flag it does not know, V8 says so and goes on.
  */
 setFlagsFromString('--heap-growing-percent=50')
 
