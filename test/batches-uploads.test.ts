@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CHUNK_ROWS } from '../packages/store/src/batches.ts'
+import { CHUNK_ROWS } from '../packages/store/src/batch-record.ts'
 import { batchClientOf, itemsOf, recount, toNdjson } from './batch-client.ts'
 import { createdTwice } from './faults.ts'
 import { eventually, startMuster, type Muster } from './harness.ts'

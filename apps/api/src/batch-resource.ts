@@ -2,7 +2,7 @@ import type { BatchResource } from '@muster/contracts/batch'
 import { limitsOf } from '@muster/providers/limits'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
-import { endedOf, isBatchFinished, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batches'
+import { endedOf, isBatchFinished, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
 import type { Store } from '@muster/store/store'
 
 const time = (at: number): string => new Date(at).toISOString()

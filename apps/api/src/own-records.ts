@@ -1,5 +1,5 @@
 import type { AccountRecord } from '@muster/store/accounts'
-import type { BatchRecord } from '@muster/store/batches'
+import type { BatchRecord } from '@muster/store/batch-record'
 import type { DeliveryRecord } from '@muster/store/deliveries'
 import type { OperationRecord } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'

@@ -1,4 +1,4 @@
-import { endedOf, isBatchFinished } from '@muster/store/batches'
+import { endedOf, isBatchFinished } from '@muster/store/batch-record'
 import type { Store } from '@muster/store/store'
 
 /** One of its rows was queued again by itself: of a batch that has ended, lanes are given nothing, what is kept of it leaves, and its brake may be on. */

@@ -1,4 +1,4 @@
-import { isBatchFinished, type BatchRecord } from '@muster/store/batches'
+import { isBatchFinished, type BatchRecord } from '@muster/store/batch-record'
 import type { OperationRecord } from '@muster/store/operation-record'
 import { isFinished } from '@muster/store/operation-state'
 import { isRedisUnavailable } from '@muster/store/redis'

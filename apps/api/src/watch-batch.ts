@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { isBatchFinished } from '@muster/store/batches'
+import { isBatchFinished } from '@muster/store/batch-record'
 import type { Store } from '@muster/store/store'
 import { toBatchResource } from './batch-resource.ts'
 

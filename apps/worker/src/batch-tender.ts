@@ -1,5 +1,5 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import { endedOf, isBatchFinished, openOf, sumParts, type BatchRecord } from '@muster/store/batches'
+import { endedOf, isBatchFinished, openOf, sumParts, type BatchRecord } from '@muster/store/batch-record'
 import { batchOfSource, batchSourceOf, EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
 import type { RedisClock } from '@muster/store/redis-clock'

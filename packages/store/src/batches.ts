@@ -1,6 +1,6 @@
-import type { BatchCounts } from '@muster/contracts/webhook-event'
 import type { ProviderId } from '@muster/contracts/provider-ids'
-import type { BatchFormat, BatchStatus } from '@muster/contracts/batch'
+import { createBatchBacklog } from './batch-backlog.ts'
+import { brakeOf, CHUNK_ROWS, isBatchFinished, statuses, sumParts, type BatchBrake, type BatchPart, type BatchRecord, type BatchRow, type UploadProgress } from './batch-record.ts'
 import type { Keyring } from './keyring.ts'
 import { batchSourceOf, keys } from './keys.ts'
 import { referenceHash } from './operation-index.ts'
@@ -9,97 +9,8 @@ import { toBatchEvent } from './stored-event.ts'
 import { putRecordScript, swapValueScript } from './versioned-record.ts'
 
 const DAY_MS = 86_400_000
-/**
- * Rows of one chunk; part of what is stored, since a row's number tells its chunk. What is held of more of them grows old enough to be cleared away late,
- * and has Redis keep others waiting; with fewer the system calls cost more than the work.
- */
-export const CHUNK_ROWS = 125
 /** An upload that shows no sign of life for so long may be taken up by another request. */
 const UPLOAD_LEASE_MS = 15_000
-
-export interface BatchRecord {
-  id: string
-  tenantId: string
-  reference: string | null
-  requestId: string
-  status: BatchStatus
-  statusReason: string | null
-  format: BatchFormat
-  /** The client's own columns, of CSV. */
-  columns: string[] | null
-  /** Every account that a row names, in the order of their first rows. */
-  accounts: { id: string; provider: ProviderId }[]
-  onInvalid: 'continue' | 'reject_all'
-  maxFailures: number | null
-  /** From 0 to 1, of the rows that have ended. */
-  maxFailureRate: number | null
-  /** What had failed and ended when it was last resumed: the brake counts from there. */
-  brakeFrom: { failed: number; ended: number }
-  /** What is to be done to its operations, and how far it has come: the next chunk. */
-  work: { kind: 'cancel' | 'retry'; nextChunk: number; expiresAt: number } | null
-  /** Failed rows that could not be run again, since their secrets were erased with their end. */
-  retrySkipped: number
-  /** How many had ended when, for the rate; the latest last. */
-  samples: { at: number; ended: number }[]
-  progressAt: number
-  hasCallback: boolean
-  /** It came with an Idempotency-Key, so a broken upload can be gone on with. */
-  isResumable: boolean
-  createdAt: number
-  updatedAt: number
-  /** When the last row had come in. */
-  uploadedAt: number | null
-  finishedAt: number | null
-}
-
-/** What is committed of the upload. */
-export interface UploadProgress {
-  rows: number
-  rejected: number
-  chunks: number
-  /** Over all rows so far: another upload under the same key must have the same ones. */
-  digest: string
-}
-
-/** One row as it is kept for the results. `account` is a position in the batch's accounts; null: rejected. */
-export interface BatchRow {
-  row: number
-  line: number | null
-  account: number | null
-  problems?: { pointer: string; code: string; detail: string }[]
-  reference?: string | null
-  columns?: Record<string, string>
-}
-
-export interface BatchPart {
-  accountId: string
-  provider: ProviderId
-  queued: number
-  running: number
-  retrying: number
-  succeeded: number
-  failed: number
-  canceled: number
-  expired: number
-  changes: number
-}
-
-/** paused: its rows are not started. canceled: each is canceled when its turn comes, or before. */
-export type BatchBrake = 'paused' | 'canceled'
-
-const brakeOf = ({ status }: Pick<BatchRecord, 'status'>): BatchBrake | null => (status === 'paused' || status === 'stopped' ? 'paused' : status === 'canceling' ? 'canceled' : null)
-
-export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
-
-const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const
-
-export function sumParts(parts: readonly BatchPart[], { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>): BatchCounts {
-  const counts = Object.fromEntries(statuses.map((status) => [status, parts.reduce((sum, part) => sum + part[status], 0)])) as Record<(typeof statuses)[number], number>
-  // Rows are accepted a little before the chunk that says so.
-  return { total: Math.max(rows, rejected + openOf(counts) + endedOf(counts)), rejected, ...counts }
-}
-export const openOf = (counts: Pick<BatchCounts, 'queued' | 'running' | 'retrying'>): number => counts.queued + counts.running + counts.retrying
-export const endedOf = (counts: Pick<BatchCounts, 'succeeded' | 'failed' | 'canceled' | 'expired'>): number => counts.succeeded + counts.failed + counts.canceled + counts.expired
 
 /**
  * KEYS batch, chunk, references
@@ -308,40 +219,8 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     syncBrake,
     readBrake: async (accountId: string, batchId: string): Promise<BatchBrake | null> => (await redis.hget(keys.batchPart(accountId, batchId), 'brake')) as BatchBrake | null,
 
-    /** What the lane of the account may be given now: the oldest batch first, in order of rows. */
-    async readBacklog(accountId: string, now: number, limit: number): Promise<{ batchId: string; entry: string }[]> {
-      const found: { batchId: string; entry: string }[] = []
-      for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
-        if (found.length >= limit) break
-        const [brake, entries] = await Promise.all([redis.hget(keys.batchPart(accountId, batchId), 'brake'), redis.zrangebyscore(keys.batchOutbox(accountId, batchId), '-inf', now, 'LIMIT', 0, limit - found.length)])
-        if (brake !== 'paused') found.push(...entries.map((entry) => ({ batchId, entry })))
-      }
-      return found
-    },
-    /** When the first of those that have to wait for their time may start; null when there is none. */
-    async nextBacklogAt(accountId: string): Promise<number | null> {
-      let next: number | null = null
-      for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
-        if ((await redis.hget(keys.batchPart(accountId, batchId), 'brake')) === 'paused') continue
-        const [, score] = await redis.zrange(keys.batchOutbox(accountId, batchId), '0', '0', 'WITHSCORES')
-        if (score !== undefined) next = Math.min(next ?? Infinity, Number(score))
-      }
-      return next
-    },
-    /** Operations of batches that the account gets to only after this one. */
-    async countBehind(accountId: string, batchId: string): Promise<number> {
-      const all = await redis.zrange(keys.accountBatches(accountId), '0', '-1')
-      const later = all.slice(all.indexOf(batchId) + 1)
-      const pipeline = redis.pipeline()
-      for (const other of later) pipeline.hmget(keys.batchPart(accountId, other), 'queued', 'running', 'retrying')
-      const rows = (await pipeline.exec()) ?? []
-      return rows.reduce((sum, [, row]) => sum + (row as (string | null)[]).reduce((open, count) => open + Number(count ?? 0), 0), 0)
-    },
-    async clearBacklog(accountId: string, given: readonly { batchId: string; entry: string }[]): Promise<void> {
-      const pipeline = redis.pipeline()
-      for (const { batchId, entry } of given) pipeline.zrem(keys.batchOutbox(accountId, batchId), entry)
-      await pipeline.exec()
-    },
+    ...createBatchBacklog({ redis }),
+
     /** It has come to an end: what is kept of it leaves with its last operations. */
     async close(record: BatchRecord): Promise<void> {
       const { chunks } = await readProgress(record.id)

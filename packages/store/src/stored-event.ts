@@ -3,7 +3,7 @@ import type { AccountEventData, BatchCounts, BatchEventData, WebhookEventType } 
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import { v7 as uuidv7 } from 'uuid'
 import type { AccountRecord } from './accounts.ts'
-import type { BatchRecord } from './batches.ts'
+import type { BatchRecord } from './batch-record.ts'
 import type { OperationHead, OperationState } from './operation-record.ts'
 import { isFinished } from './operation-state.ts'
 

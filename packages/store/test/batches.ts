@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createBatchId, itemIdOf } from '../src/batch-item-id.ts'
-import type { BatchRecord } from '../src/batches.ts'
+import type { BatchRecord } from '../src/batch-record.ts'
 import type { NewOperation } from '../src/operations.ts'
 import { newHead, newRequest, newState } from './redis.ts'
 

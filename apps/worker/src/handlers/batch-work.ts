@@ -1,5 +1,5 @@
 import { itemIdOf } from '@muster/store/batch-item-id'
-import { CHUNK_ROWS, type BatchRecord } from '@muster/store/batches'
+import { CHUNK_ROWS, type BatchRecord } from '@muster/store/batch-record'
 import type { OperationRecord } from '@muster/store/operation-record'
 import { cancel, isFinished, requeue } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
