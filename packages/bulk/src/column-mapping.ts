@@ -2,7 +2,7 @@ import type { InputProblem } from '@muster/contracts/problem'
 import { knownNames, toName, toTarget } from './column-target.ts'
 import type { CellKind, Target, TargetFault } from './column-target.ts'
 import { UploadError } from './upload-error.ts'
-import { escapePointer, isForbiddenName, isSoundText, unsoundText } from './value-check.ts'
+import { escapePointer, isForbiddenName, isSoundText, unsoundText } from '@muster/contracts/untrusted-value'
 
 const MAX_LISTED = 50
 

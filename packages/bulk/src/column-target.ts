@@ -1,7 +1,7 @@
 import { unifiedUserInputSchema } from '@muster/contracts/unified-user'
 import type { z } from 'zod'
 import { itemOptions, userFields } from './item.ts'
-import { isForbiddenName } from './value-check.ts'
+import { isForbiddenName } from '@muster/contracts/untrusted-value'
 
 const MAX_INDEX = 99
 const MAX_DEPTH = 10

@@ -1,7 +1,7 @@
 import { createUserQuerySchema } from '@muster/contracts/create-user-parameters'
 import type { InputProblem } from '@muster/contracts/problem'
 import { unifiedUserInputSchema } from '@muster/contracts/unified-user'
-import { checkValue, escapePointer } from './value-check.ts'
+import { checkValue, escapePointer } from '@muster/contracts/untrusted-value'
 
 export const userFields: ReadonlySet<string> = new Set(Object.keys(unifiedUserInputSchema.shape))
 
@@ -17,7 +17,7 @@ export interface ParsedItem {
 /** Nested, or flat with the fields of the user beside the options; what comes back is nested. What the fields hold is for the schemas. */
 export function toItem(value: unknown): ParsedItem {
   if (!isObject(value)) return { value: undefined, problems: [{ pointer: '', code: 'not_an_object', detail: 'An item must be an object.' }] }
-  const unsafe = checkValue(value)
+  const unsafe = checkValue(value, 'row')
   if (unsafe.length > 0) return { value: undefined, problems: unsafe }
   const isNested = Object.hasOwn(value, 'user')
   const item: Record<string, unknown> = {}

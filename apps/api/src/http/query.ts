@@ -1,6 +1,6 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import { parse } from 'qs'
-import { isSoundText, UNSOUND_TEXT } from './sound-text.ts'
+import { isSoundText, unsoundText } from '@muster/contracts/untrusted-value'
 
 const MAX_DEPTH = 5
 const MAX_PARAMETERS = 200
@@ -34,7 +34,7 @@ function checkPair(pair: string): InputProblem[] {
   const pointer = `?${name ?? written}`
   if (name === undefined || value === undefined) return [{ pointer, code: 'malformed_encoding', detail: 'The percent-encoding is not that of UTF-8 text.' }]
   if (FORBIDDEN.test(name)) return [{ pointer, code: 'forbidden_name', detail: 'This name is not allowed.' }]
-  return isSoundText(name + value) ? [] : [{ pointer, ...UNSOUND_TEXT }]
+  return isSoundText(name + value) ? [] : [unsoundText(pointer)]
 }
 
 function decode(text: string): string | undefined {

@@ -1,7 +1,7 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import type { Request, Response } from 'express'
-import { checkBody } from './check-body.ts'
+import { checkValue } from '@muster/contracts/untrusted-value'
 import { parseQuery } from './query.ts'
 import { hasBody, readBody } from './read-body.ts'
 import { RequestError } from './request-error.ts'
@@ -32,7 +32,7 @@ export async function readInput(route: Route, request: Request, response: Respon
       // What else is wrong is worth telling, even when the body could not be read.
       throw error instanceof RequestError && problems.length > 0 ? error.with(problems) : error
     }
-    const unsafe = checkBody(rawBody)
+    const unsafe = checkValue(rawBody, 'body')
     const checked = unsafe.length > 0 ? { value: undefined, problems: unsafe } : validate(route.body, rawBody, 'body')
     problems.push(...checked.problems)
     body = checked.value

@@ -1,6 +1,6 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { z } from 'zod'
-import { escapePointer } from './check-body.ts'
+import { escapePointer } from '@muster/contracts/untrusted-value'
 
 export type Place = 'body' | 'query' | 'path' | 'header'
 

@@ -1,20 +1,25 @@
-import type { InputProblem } from '@muster/contracts/problem'
+import type { InputProblem } from './problem.ts'
 
 const MAX_DEPTH = 20
-/** Half of what 64 KiB can hold; the largest honest user has some hundred. */
+/** Keys and items together; the largest honest request (a user with pages of remote_data) has some hundred. */
 const MAX_VALUES = 10_000
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 
 export const isForbiddenName = (name: string): boolean => FORBIDDEN.has(name)
 
-/** No NUL, and no lone surrogate, which turns into U+FFFD on the way to a provider. */
+/** No NUL, which ends text in half of all systems, and no lone surrogate, which turns into U+FFFD on the way: either would make another user than the one asked for. */
 export const isSoundText = (text: string): boolean => !/[\0\p{Surrogate}]/u.test(text)
 
 /** RFC 6901 section 3. */
 export const escapePointer = (segment: string): string => segment.replaceAll('~', '~0').replaceAll('/', '~1')
 
-/** What a schema cannot see or does not survive. Pointers are made only where something is wrong: this runs over every value of every row. */
-export function checkValue(value: unknown): InputProblem[] {
+/**
+ * What must be known before a schema sees it: JSON.parse keeps an own `__proto__`, takes 100,000 nested arrays that nothing after it survives, and a schema
+ * makes one issue of each of 300,000 wrong items. Pointers are made only where something is wrong: this runs over every value of every row of an upload.
+ *
+ * @param what it is called in what is said of it: body, row.
+ */
+export function checkValue(value: unknown, what: string): InputProblem[] {
   const problems: InputProblem[] = []
   const path: string[] = []
   const pointer = (): string => path.map((segment) => `/${escapePointer(segment)}`).join('')
@@ -24,10 +29,10 @@ export function checkValue(value: unknown): InputProblem[] {
   function visit(inner: unknown): InputProblem | undefined {
     if (typeof inner === 'string' && !isSoundText(inner)) problems.push(unsoundText(pointer()))
     if (typeof inner !== 'object' || inner === null) return undefined
-    if (path.length >= MAX_DEPTH) return { pointer: pointer(), code: 'too_deep', detail: `The row nests deeper than ${MAX_DEPTH} levels.` }
+    if (path.length >= MAX_DEPTH) return { pointer: pointer(), code: 'too_deep', detail: `The ${what} nests deeper than ${MAX_DEPTH} levels.` }
     for (const key of Object.keys(inner)) {
       seen++
-      if (seen > MAX_VALUES) return { pointer: pointer(), code: 'too_many', detail: `The row holds more than ${MAX_VALUES} values.` }
+      if (seen > MAX_VALUES) return { pointer: pointer(), code: 'too_many', detail: `The ${what} holds more than ${MAX_VALUES} values.` }
       path.push(key)
       if (isForbiddenName(key)) problems.push({ pointer: pointer(), code: 'forbidden_name', detail: 'This name is not allowed.' })
       else if (!isSoundText(key)) problems.push(unsoundText(pointer()))

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { checkBody } from './check-body.ts'
+import { checkValue } from './untrusted-value.ts'
+
+const checkBody = (body: unknown) => checkValue(body, 'body')
 
 const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth))
 
