@@ -12,6 +12,8 @@ export interface HttpRequest {
    */
   readAtMostBytes?: number
   signal?: AbortSignal
+  /** Called when the request leaves: its connection is open, and its headers are written. */
+  onSent?(): void
 }
 
 export interface HttpResponse {

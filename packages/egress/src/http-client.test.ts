@@ -71,6 +71,24 @@ describe('an exchange', () => {
     expect(await client.call()).toMatchObject({ status: 201, headers: { 'x-request-id': 'r-1', 'set-cookie': 'a=1, b=2' }, body: 'POST /users application/json {} ü' })
   })
 
+  test('tells when it has left: once, before it is answered, and never where no connection came to be', async () => {
+    const order: string[] = []
+    const { call } = await httpServer((_, response) => {
+      order.push('arrived')
+      response.end('{}')
+    })
+    await call({ onSent: () => order.push('sent') }).then(() => order.push('answered'))
+    await call({ onSent: () => order.push('sent') }).then(() => order.push('answered'))
+    expect(order).toEqual(['sent', 'arrived', 'answered', 'sent', 'arrived', 'answered'])
+    const onSent = vi.fn()
+    const gone = createServer()
+    const port = await listen(gone)
+    gone.close()
+    await once(gone, 'close')
+    expect(await failureOf(clientFor(port).call({ onSent }))).toBe('ECONNREFUSED not sent')
+    expect(onSent).not.toHaveBeenCalled()
+  })
+
   test('does not follow a redirect', async () => {
     let requests = 0
     const client = await httpServer((_, response) => {

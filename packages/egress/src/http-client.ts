@@ -1,6 +1,6 @@
 import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
 import { TransportError, type HttpClient, type HttpResponse } from '@muster/contracts/http-client'
-import { Agent, buildConnector, request as undiciRequest } from 'undici'
+import { Agent, buildConnector, request as undiciRequest, type Dispatcher } from 'undici'
 import { AddressRefusedError, guardLookup, refusePrivateLiteral, systemLookup, type Lookup } from './address-guard.ts'
 import { readUpTo } from './partial-body.ts'
 
@@ -60,7 +60,7 @@ export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpCl
     return new TransportError(code, isSent, { cause })
   }
 
-  const http: HttpClient = async ({ method, url, headers, body, timeoutMs, readAtMostBytes, signal }) => {
+  const http: HttpClient = async ({ method, url, headers, body, timeoutMs, readAtMostBytes, signal, onSent }) => {
     if (signal?.aborted) throw new TransportError('ABORTED', false)
     const deadline = AbortSignal.timeout(timeoutMs)
     const isTimeout = (cause: unknown): boolean => deadline.aborted || (cause as { code?: unknown } | null)?.code === 'UND_ERR_BODY_TIMEOUT'
@@ -68,7 +68,7 @@ export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpCl
       const target = new URL(url)
       if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target))) throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
       const response = await undiciRequest(target, {
-        dispatcher: agent,
+        dispatcher: onSent ? agent.compose(tellWhenSent(onSent)) : agent,
         method,
         headers,
         body: body ?? null,
@@ -89,4 +89,20 @@ export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpCl
     }
   }
   return { http, close: () => agent.close() }
+}
+
+/** undici starts a request when it has a connection for it. */
+function tellWhenSent(onSent: () => void): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch(options, {
+      onRequestStart(controller, context) {
+        onSent()
+        handler.onRequestStart?.(controller, context)
+      },
+      onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
+      onResponseStart: (...args) => handler.onResponseStart?.(...args),
+      onResponseData: (...args) => handler.onResponseData?.(...args),
+      onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
+      onResponseError: (...args) => handler.onResponseError?.(...args),
+    })
 }

@@ -21,6 +21,27 @@ describe('the pace of calls', () => {
     expect(((left.length - 1) * 1000) / ((left.at(-1) ?? 0) - (left[0] ?? 0))).toBeGreaterThan(9.5)
   })
 
+  test('a call that leaves late, while its connection is opened, still has no more than the limit beside it in any window', async () => {
+    const pacer = new CallPacer(pace)
+    const sent: number[] = []
+    const all = Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        pacer.wait().then((onSent) => {
+          const send = (): void => {
+            onSent()
+            sent.push(performance.now())
+          }
+          if (index % 12 === 0) setTimeout(send, 250)
+          else send()
+        }),
+      ),
+    )
+    await vi.runAllTimersAsync()
+    await all
+    expect(sent).toHaveLength(30)
+    for (const at of sent) expect(sent.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
+  })
+
   test('the more urgent job goes first among those that wait', async () => {
     const pacer = new CallPacer(pace)
     const order: string[] = []

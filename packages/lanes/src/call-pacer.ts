@@ -18,7 +18,7 @@ const MADE_UP_FOR_MS = 100
 
 interface Waiter {
   priority: number
-  pass(): void
+  pass(onSent: () => void): void
   refuse(reason: unknown): void
 }
 
@@ -60,8 +60,11 @@ export class CallPacer {
     return restMs > WORTH_WAITING_MS ? new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now()) : undefined
   }
 
-  /** Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. */
-  wait(signal?: AbortSignal, priority = 0): Promise<void> {
+  /**
+   * Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. What it resolves with is to be called when the
+   * call does leave: while a connection is opened it is late, and the calls after it are not, which would put one too many into a window.
+   */
+  wait(signal?: AbortSignal, priority = 0): Promise<() => void> {
     return new Promise((resolve, reject) => {
       const refusal = this.#refusal()
       if (signal?.aborted || refusal) return reject((refusal ?? signal?.reason) as Error)
@@ -71,9 +74,9 @@ export class CallPacer {
       }
       const waiter: Waiter = {
         priority,
-        pass: () => {
+        pass: (onSent) => {
           leave()
-          resolve()
+          resolve(onSent)
         },
         refuse: (reason) => {
           leave()
@@ -101,11 +104,16 @@ export class CallPacer {
       }, at - now)
       return
     }
-    this.#left[this.#oldest] = now
-    this.#oldest = (this.#oldest + 1) % this.#left.length
+    const index = this.#oldest
+    this.#left[index] = now
+    this.#oldest = (index + 1) % this.#left.length
+    const onSent = (): void => {
+      // Unless a later call has its place by now.
+      if (this.#left[index] === now) this.#left[index] = performance.now()
+    }
     // Timers come late: the schedule is kept, so that this costs no throughput, and no window gets more than its limit for it; after a real gap it begins anew.
     this.#nextAt = now - this.#nextAt < Math.max(this.#intervalMs, MADE_UP_FOR_MS) ? this.#nextAt + this.#intervalMs : now + this.#intervalMs
-    first.pass()
+    first.pass(onSent)
     this.#release()
   }
 }

@@ -96,6 +96,7 @@ export function open(url: string, options: Options = {}): Connection & { calls: 
     waitForSlot: async (signal) => {
       slots += 1
       await options.waitForSlot?.(signal)
+      return undefined
     },
     onCall: (call) => calls.push(call),
     ...(options.signal ? { signal: options.signal } : {}),
