@@ -29,6 +29,24 @@ export interface WebhookEndpointRecord {
   updatedAt: number
 }
 
+/** Told of everything, thinly, until its settings say otherwise. */
+export const newEndpointRecord = (who: Pick<WebhookEndpointRecord, 'id' | 'tenantId' | 'kind'>, now: number): WebhookEndpointRecord => ({
+  ...who,
+  description: null,
+  events: null,
+  accountIds: null,
+  providers: null,
+  payload: 'thin',
+  rate: null,
+  concurrency: null,
+  status: 'active',
+  statusReason: null,
+  statusSince: now,
+  failingSince: null,
+  createdAt: now,
+  updatedAt: now,
+})
+
 export interface SigningSecret {
   /** whsec_… */
   secret: string
@@ -133,24 +151,7 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
       const id = uuidv5(`${tenantId} ${origin}`, CALLBACK_NAMESPACE)
       const present = await readVersioned(id)
       if (present) return present.record
-      const record: WebhookEndpointRecord = {
-        id,
-        tenantId,
-        kind: 'callback',
-        description: null,
-        events: null,
-        accountIds: null,
-        providers: null,
-        payload: 'thin',
-        rate: null,
-        concurrency: null,
-        status: 'active',
-        statusReason: null,
-        statusSince: now,
-        failingSince: null,
-        createdAt: now,
-        updatedAt: now,
-      }
+      const record = newEndpointRecord({ id, tenantId, kind: 'callback' }, now)
       await create(record, { url: origin, secrets: [], signingKey: null })
       return record
     },

@@ -1,7 +1,7 @@
 import { routes } from '@muster/contracts/routes'
 import type { DeliveryRecord } from '@muster/store/deliveries'
 import { deliveryLaneOf } from '@muster/store/keys'
-import { DISABLED_BY_HAND, rotateSecrets, type WebhookEndpointRecord } from '@muster/store/webhook-endpoints'
+import { DISABLED_BY_HAND, newEndpointRecord, rotateSecrets, type WebhookEndpointRecord } from '@muster/store/webhook-endpoints'
 import { createSecret, createSigningKey } from '@muster/webhooks/secret'
 import { v4 as uuidv4, v7 as uuidv7 } from 'uuid'
 import type { z } from 'zod'
@@ -59,27 +59,7 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
     const registered = (await store.webhookEndpoints.listRegistered(tenantId)).length
     if (registered >= config.MUSTER_MAX_WEBHOOK_ENDPOINTS) throw new RequestError('too_many_requests', `There are ${registered} webhook endpoints, and no more are allowed: remove one first.`)
     const now = Date.now()
-    const record = withSettings(
-      {
-        id: uuidv4(),
-        tenantId,
-        kind: 'registered',
-        description: null,
-        events: null,
-        accountIds: null,
-        providers: null,
-        payload: 'thin',
-        rate: null,
-        concurrency: null,
-        status: 'active',
-        statusReason: null,
-        statusSince: now,
-        failingSince: null,
-        createdAt: now,
-        updatedAt: now,
-      },
-      body,
-    )
+    const record = withSettings(newEndpointRecord({ id: uuidv4(), tenantId, kind: 'registered' }, now), body)
     const secret = createSecret()
     const secrets = { url: body.url, secrets: [{ secret, createdAt: now, expiresAt: null }], signingKey: body.asymmetric ? createSigningKey() : null }
     await store.webhookEndpoints.create(record, secrets)
