@@ -25,6 +25,13 @@ export interface HttpResponse {
   isTruncated?: true
 }
 
+/** Leave for one call, and what that call tells of itself: a provider counts it from when it arrives, which lies between the two. */
+export interface CallSlot {
+  sent(): void
+  /** An answer came, or none will. */
+  ended(): void
+}
+
 /** Throws `TransportError` when no complete answer came. */
 export type HttpClient = (request: HttpRequest) => Promise<HttpResponse>
 

@@ -26,9 +26,9 @@ describe('the pace of calls', () => {
     const sent: number[] = []
     const all = Promise.all(
       Array.from({ length: 30 }, (_, index) =>
-        pacer.wait().then((onSent) => {
+        pacer.wait().then((slot) => {
           const send = (): void => {
-            onSent()
+            slot.sent()
             sent.push(performance.now())
           }
           if (index % 12 === 0) setTimeout(send, 250)
@@ -40,6 +40,31 @@ describe('the pace of calls', () => {
     await all
     expect(sent).toHaveLength(30)
     for (const at of sent) expect(sent.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
+  })
+
+  test('a call that arrives late, on a busy machine, still has no more than the limit beside it, and a slow answer costs no more than a twentieth', async () => {
+    for (const [late, every] of [[45, 7], [200, 1]] as const) {
+      const pacer = new CallPacer(pace)
+      const arrived: number[] = []
+      const all = Promise.all(
+        Array.from({ length: 80 }, (_, index) =>
+          pacer.wait().then((slot) => {
+            slot.sent()
+            setTimeout(() => {
+              arrived.push(performance.now())
+              slot.ended()
+            }, index % every === 0 ? late : 2)
+          }),
+        ),
+      )
+      await vi.runAllTimersAsync()
+      await all
+      await vi.runAllTimersAsync()
+      arrived.sort((a, b) => a - b)
+      expect(arrived).toHaveLength(80)
+      for (const at of arrived) expect(arrived.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
+      expect(((arrived.length - 1) * 1000) / ((arrived.at(-1) ?? 0) - (arrived[0] ?? 0)), `${late} ms`).toBeGreaterThan(9.5)
+    }
   })
 
   test('the more urgent job goes first among those that wait', async () => {

@@ -1,3 +1,4 @@
+import type { CallSlot } from '@muster/contracts/http-client'
 import { callIntervalMs, MARGIN, type Pace } from './pace.ts'
 
 /** The lane rests for longer than a job should wait for: hand it back, unsent. */
@@ -15,10 +16,15 @@ export class LaneRestsError extends Error {
 const WORTH_WAITING_MS = 2_000
 /** A pause of the machine up to this is made up for by calls that leave closer together. */
 const MADE_UP_FOR_MS = 100
+/**
+ * A call has arrived when its answer is there. Where that takes longer than this, most of it is the provider's own work: with more, calls to
+ * a limit of one second could not use 95 % of it.
+ */
+const ARRIVES_WITHIN_MS = 48
 
 interface Waiter {
   priority: number
-  pass(onSent: () => void): void
+  pass(slot: CallSlot): void
   refuse(reason: unknown): void
 }
 
@@ -29,8 +35,8 @@ interface Waiter {
 export class CallPacer {
   readonly #intervalMs: number
   readonly #windowMs: number
-  /** When the latest calls left, as many as the limit allows in a window; the oldest is the next to be overwritten. */
-  readonly #left: number[]
+  /** From when on the latest calls, as many as the limit allows in a window, are surely out of it; the oldest is the next to be overwritten. */
+  readonly #freeAt: number[]
   #oldest = 0
   readonly #waiters = new Set<Waiter>()
   #nextAt: number
@@ -40,8 +46,8 @@ export class CallPacer {
   /** The first call waits one interval: the owner before this one may have made a call just now. */
   constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>) {
     this.#intervalMs = callIntervalMs(pace)
-    this.#windowMs = pace.perSeconds * 1000 * MARGIN
-    this.#left = Array.from({ length: pace.requests }, () => -Infinity)
+    this.#windowMs = pace.perSeconds * 1000
+    this.#freeAt = Array.from({ length: pace.requests }, () => -Infinity)
     this.#nextAt = performance.now() + this.#intervalMs
   }
 
@@ -61,10 +67,10 @@ export class CallPacer {
   }
 
   /**
-   * Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. What it resolves with is to be called when the
-   * call does leave: while a connection is opened it is late, and the calls after it are not, which would put one too many into a window.
+   * Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. The call is to tell when it does leave and when
+   * it ends: while a connection is opened, or the machine is busy, it is late and the calls after it are not, which would put one too many into a window.
    */
-  wait(signal?: AbortSignal, priority = 0): Promise<() => void> {
+  wait(signal?: AbortSignal, priority = 0): Promise<CallSlot> {
     return new Promise((resolve, reject) => {
       const refusal = this.#refusal()
       if (signal?.aborted || refusal) return reject((refusal ?? signal?.reason) as Error)
@@ -74,9 +80,9 @@ export class CallPacer {
       }
       const waiter: Waiter = {
         priority,
-        pass: (onSent) => {
+        pass: (slot) => {
           leave()
-          resolve(onSent)
+          resolve(slot)
         },
         refuse: (reason) => {
           leave()
@@ -96,7 +102,7 @@ export class CallPacer {
     // At most as many as the lane runs jobs.
     const first = [...this.#waiters].reduce<Waiter | undefined>((best, waiter) => (best && best.priority <= waiter.priority ? best : waiter), undefined)
     if (!first) return
-    const at = Math.max(this.#nextAt, (this.#left[this.#oldest] ?? 0) + this.#windowMs)
+    const at = Math.max(this.#nextAt, this.#freeAt[this.#oldest] ?? 0)
     if (now < at) {
       this.#timer = setTimeout(() => {
         this.#timer = undefined
@@ -104,16 +110,26 @@ export class CallPacer {
       }, at - now)
       return
     }
-    const index = this.#oldest
-    this.#left[index] = now
-    this.#oldest = (index + 1) % this.#left.length
-    const onSent = (): void => {
-      // Unless a later call has its place by now.
-      if (this.#left[index] === now) this.#left[index] = performance.now()
-    }
+    const slot = this.#takePlace(now)
     // Timers come late: the schedule is kept, so that this costs no throughput, and no window gets more than its limit for it; after a real gap it begins anew.
     this.#nextAt = now - this.#nextAt < Math.max(this.#intervalMs, MADE_UP_FOR_MS) ? this.#nextAt + this.#intervalMs : now + this.#intervalMs
-    first.pass(onSent)
+    first.pass(slot)
     this.#release()
+  }
+
+  #takePlace(now: number): CallSlot {
+    const index = this.#oldest
+    this.#oldest = (index + 1) % this.#freeAt.length
+    let sentAt = now
+    let mark = now + this.#windowMs * MARGIN
+    this.#freeAt[index] = mark
+    const move = (freeAt: number): void => {
+      // Unless a later call has its place by now.
+      if (this.#freeAt[index] === mark) this.#freeAt[index] = mark = Math.max(mark, freeAt)
+    }
+    return {
+      sent: () => move((sentAt = performance.now()) + this.#windowMs * MARGIN),
+      ended: () => move(Math.min(performance.now(), sentAt + ARRIVES_WITHIN_MS) + this.#windowMs),
+    }
   }
 }

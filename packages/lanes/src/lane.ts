@@ -1,3 +1,4 @@
+import type { CallSlot } from '@muster/contracts/http-client'
 import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
@@ -17,8 +18,8 @@ export type Verdict =
 export interface RunContext {
   /** Aborted when the lane is lost or the process is stopping: nothing more may be sent. */
   signal: AbortSignal
-  /** Resolves when a call may leave, at once, with what to call when it has left. Rejects with a `LaneRestsError` when that would take too long, and with the signal's reason. */
-  waitForSlot(signal?: AbortSignal): Promise<() => void>
+  /** Resolves when a call may leave, at once. Rejects with a `LaneRestsError` when that would take too long, and with the signal's reason. */
+  waitForSlot(signal?: AbortSignal): Promise<CallSlot>
 }
 
 export type RunJob = (accountId: string, jobId: string, context: RunContext) => Promise<Verdict>
@@ -101,11 +102,11 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     await queue.rateLimit(Math.max(1, Math.ceil(restsUntil - Date.now())))
   }
 
-  async function waitForSlot(jobSignal: AbortSignal, priority: number, own?: AbortSignal): Promise<() => void> {
-    const onSent = await pacer.wait(own ?? jobSignal, priority)
+  async function waitForSlot(jobSignal: AbortSignal, priority: number, own?: AbortSignal): Promise<CallSlot> {
+    const slot = await pacer.wait(own ?? jobSignal, priority)
     if (!isOurs()) abandon()
     jobSignal.throwIfAborted()
-    return onSent
+    return slot
   }
 
   async function runJob(jobId: string, priority: number): Promise<Verdict> {

@@ -1,5 +1,5 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import type { HttpClient, HttpResponse } from '@muster/contracts/http-client'
+import type { CallSlot, HttpClient, HttpResponse } from '@muster/contracts/http-client'
 import { TransportError } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
@@ -32,8 +32,8 @@ export interface ConnectionOptions {
   http: HttpClient
   tokens: TokenStore
   allowedHosts: AllowedHosts
-  /** Resolves when the account's limit leaves room for one more call, with what to call when that has left. */
-  waitForSlot(signal?: AbortSignal): Promise<(() => void) | undefined>
+  /** Resolves when the account's limit leaves room for one more call; with nothing, where nobody counts. */
+  waitForSlot(signal?: AbortSignal): Promise<CallSlot | undefined>
   onCall?(call: RemoteCall): void
   signal?: AbortSignal
   /** Unix milliseconds by the clock that all workers share. */
@@ -58,11 +58,11 @@ export function connect(options: ConnectionOptions): Connection {
   /** Meraki's shard or Files.com's region, once the provider has named it. */
   let redirectedBaseUrl: string | undefined
 
-  async function exchange(purpose: string, method: string, url: string, headers: Record<string, string>, body: string | undefined, timeoutMs: number, onSent: (() => void) | undefined): Promise<RemoteResponse> {
+  async function exchange(purpose: string, method: string, url: string, headers: Record<string, string>, body: string | undefined, timeoutMs: number, slot: CallSlot | undefined): Promise<RemoteResponse> {
     const startedAt = performance.now()
     const call: RemoteCall = { purpose, method, url: withoutQuery(url), status: null, duration_ms: 0, provider_request_id: null, error: null }
     try {
-      const response = toRemoteResponse(await http({ method, url, headers, timeoutMs, ...(body === undefined ? {} : { body }), ...(options.signal ? { signal: options.signal } : {}), ...(onSent ? { onSent } : {}) }))
+      const response = toRemoteResponse(await http({ method, url, headers, timeoutMs, ...(body === undefined ? {} : { body }), ...(options.signal ? { signal: options.signal } : {}), ...(slot ? { onSent: slot.sent } : {}) }))
       call.status = response.status
       call.provider_request_id = (provider.toProviderRequestId?.(response) ?? response.headers['x-request-id'])?.slice(0, MAX_REQUEST_ID_LENGTH) ?? null
       const receivedAt = now()
@@ -72,12 +72,13 @@ export function connect(options: ConnectionOptions): Connection {
       call.error = error instanceof TransportError ? error.code : 'UNKNOWN'
       throw new RemoteFailureError(classifyTransport(error))
     } finally {
+      slot?.ended()
       call.duration_ms = Math.round(performance.now() - startedAt)
       options.onCall?.(call)
     }
   }
 
-  async function requestToken(present: Credentials, onSent: (() => void) | undefined): Promise<AccessToken> {
+  async function requestToken(present: Credentials, slot: CallSlot | undefined): Promise<AccessToken> {
     if (authentication?.kind !== 'token') throw new Error(`${provider.id}: ${credentials.type} needs no token`)
     const request = await authentication.toTokenRequest(present as never, account, baseUrlOf(provider, account.config), now())
     const origin = toOrigin(request.url)
@@ -85,7 +86,7 @@ export function connect(options: ConnectionOptions): Connection {
       throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `The token address ${origin ?? ''} is not a host of ${provider.name}.` })
     }
     const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', 'user-agent': USER_AGENT, ...request.headers }
-    const answer = await exchange('token', 'POST', request.url, headers, new URLSearchParams(request.form).toString(), TOKEN_TIMEOUT_MS, onSent).catch(neverExecuted)
+    const answer = await exchange('token', 'POST', request.url, headers, new URLSearchParams(request.form).toString(), TOKEN_TIMEOUT_MS, slot).catch(neverExecuted)
     if (answer.status < 200 || answer.status > 299) throw new RemoteFailureError(classifyTokenFailure(answer), answer)
     const token = authentication.parseToken(answer.body, now())
     if (token.baseUrl && !isAllowedOrigin(provider, toOrigin(token.baseUrl) ?? 'http://invalid', account.config, options.allowedHosts)) {
@@ -102,8 +103,8 @@ export function connect(options: ConnectionOptions): Connection {
     let token = await tokens.read()
     if (!isUsable(token)) {
       // Before the lock of the renewal, which a slow pace would outlast; whoever then finds a new token has wasted a slot, once in its lifetime.
-      const onSent = await options.waitForSlot(options.signal)
-      token = await tokens.renew(async (other, latest) => (isUsable(other) ? other : requestToken(latest, onSent)))
+      const slot = await options.waitForSlot(options.signal)
+      token = await tokens.renew(async (other, latest) => (isUsable(other) ? other : requestToken(latest, slot)))
     }
     return { headers: authentication.toHeaders(token), token }
   }
@@ -114,9 +115,9 @@ export function connect(options: ConnectionOptions): Connection {
     for (let redirects = 0; ; ) {
       const { headers, token } = await authorize(rejected)
       const url = toUrl(redirectedBaseUrl ?? token?.baseUrl ?? baseUrlOf(provider, account.config), request)
-      const onSent = await options.waitForSlot(options.signal)
+      const slot = await options.waitForSlot(options.signal)
       const requestHeaders = { accept: 'application/json', 'user-agent': USER_AGENT, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers, ...request.headers }
-      const response = await exchange(purpose, request.method, url, requestHeaders, body, provider.timeoutMs, onSent)
+      const response = await exchange(purpose, request.method, url, requestHeaders, body, provider.timeoutMs, slot)
       const elsewhere = provider.toRedirect?.(response)
       if (elsewhere !== undefined && redirects < MAX_REDIRECTS) {
         const origin = toOrigin(elsewhere)
