@@ -42,29 +42,29 @@ describe('the pace of calls', () => {
     for (const at of sent) expect(sent.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
   })
 
-  test('a call that arrives late, on a busy machine, still has no more than the limit beside it, and a slow answer costs no more than a twentieth', async () => {
-    for (const [late, every] of [[45, 7], [200, 1]] as const) {
-      const pacer = new CallPacer(pace)
-      const arrived: number[] = []
-      const all = Promise.all(
-        Array.from({ length: 80 }, (_, index) =>
-          pacer.wait().then((slot) => {
-            slot.sent()
-            setTimeout(() => {
-              arrived.push(performance.now())
-              slot.ended()
-            }, index % every === 0 ? late : 2)
-          }),
-        ),
-      )
-      await vi.runAllTimersAsync()
-      await all
-      await vi.runAllTimersAsync()
-      arrived.sort((a, b) => a - b)
-      expect(arrived).toHaveLength(80)
-      for (const at of arrived) expect(arrived.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
-      expect(((arrived.length - 1) * 1000) / ((arrived.at(-1) ?? 0) - (arrived[0] ?? 0)), `${late} ms`).toBeGreaterThan(9.5)
+  const spread = (index: number): number => 200 * Math.exp(0.5 * Math.sin(index * 12.9898) * Math.sin(index * 4.1414) * 2)
+
+  test.each([
+    ['stalls of the machine', (index: number) => (index % 40 === 39 ? 120 : 4), (index: number) => (index % 40 === 39 ? 120 : 1)],
+    ['a late one in twelve', (index: number) => (index % 12 === 11 ? 60 : 4), (index: number) => (index % 12 === 11 ? 60 : 1)],
+    ['a provider that is slow, now more, now less', spread, () => 20],
+    ['a provider that becomes slow', (index: number) => (index < 200 ? 5 : 400), () => 2],
+  ])('with %s, no more than the limit arrive in any window, and 95 % of it are used', async (_, answersIn, arrivesIn) => {
+    const pacer = new CallPacer(pace)
+    const arrived: number[] = []
+    const send = async (index: number): Promise<void> => {
+      const slot = await pacer.wait()
+      slot.sent()
+      setTimeout(() => arrived.push(performance.now()), arrivesIn(index))
+      setTimeout(() => slot.ended(), answersIn(index))
     }
+    const all = Promise.all(Array.from({ length: 600 }, (_unused, index) => send(index)))
+    await vi.runAllTimersAsync()
+    await all
+    arrived.sort((a, b) => a - b)
+    expect(arrived).toHaveLength(600)
+    for (const at of arrived) expect(arrived.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
+    expect(((arrived.length - 1) * 1000) / ((arrived.at(-1) ?? 0) - (arrived[0] ?? 0))).toBeGreaterThan(9.5)
   })
 
   test('the more urgent job goes first among those that wait', async () => {

@@ -14,13 +14,16 @@ export class LaneRestsError extends Error {
 
 /** A rest up to this is sat out: handing jobs back and taking them up again costs more. */
 const WORTH_WAITING_MS = 2_000
-/** A pause of the machine up to this is made up for by calls that leave closer together. */
+/** So much of a pause, of the machine or of work, is made up for by calls that leave closer together. */
 const MADE_UP_FOR_MS = 100
-/**
- * A call has arrived when its answer is there. Where that takes longer than this, most of it is the provider's own work: with more, calls to
- * a limit of one second could not use 95 % of it.
- */
-const ARRIVES_WITHIN_MS = 48
+/** An answer quicker than usual lowers what is usual a little, a slower one raises it much: nine of ten come to be quicker. */
+const USUAL = { slower: 1.18, quicker: 0.98 }
+
+interface Place {
+  /** Milliseconds of the monotonic clock. */
+  freeAt: number
+  takenBy?: CallSlot
+}
 
 interface Waiter {
   priority: number
@@ -35,19 +38,20 @@ interface Waiter {
 export class CallPacer {
   readonly #intervalMs: number
   readonly #windowMs: number
-  /** From when on the latest calls, as many as the limit allows in a window, are surely out of it; the oldest is the next to be overwritten. */
-  readonly #freeAt: number[]
-  #oldest = 0
+  /** As many as the limit allows calls in a window: a call takes one, and the next call that takes it surely arrives a window later. */
+  readonly #places: Place[]
   readonly #waiters = new Set<Waiter>()
   #nextAt: number
   #restsUntil = 0
+  /** In how many milliseconds nine of ten answers come. */
+  #usualMs = Infinity
   #timer: NodeJS.Timeout | undefined
 
   /** The first call waits one interval: the owner before this one may have made a call just now. */
   constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>) {
     this.#intervalMs = callIntervalMs(pace)
     this.#windowMs = pace.perSeconds * 1000
-    this.#freeAt = Array.from({ length: pace.requests }, () => -Infinity)
+    this.#places = Array.from({ length: pace.requests }, () => ({ freeAt: -Infinity }))
     this.#nextAt = performance.now() + this.#intervalMs
   }
 
@@ -102,7 +106,9 @@ export class CallPacer {
     // At most as many as the lane runs jobs.
     const first = [...this.#waiters].reduce<Waiter | undefined>((best, waiter) => (best && best.priority <= waiter.priority ? best : waiter), undefined)
     if (!first) return
-    const at = Math.max(this.#nextAt, this.#freeAt[this.#oldest] ?? 0)
+    // A loop over all: they are few where calls are frequent.
+    const place = this.#places.reduce((best, other) => (other.freeAt < best.freeAt ? other : best))
+    const at = Math.max(this.#nextAt, place.freeAt)
     if (now < at) {
       this.#timer = setTimeout(() => {
         this.#timer = undefined
@@ -110,26 +116,32 @@ export class CallPacer {
       }, at - now)
       return
     }
-    const slot = this.#takePlace(now)
-    // Timers come late: the schedule is kept, so that this costs no throughput, and no window gets more than its limit for it; after a real gap it begins anew.
-    this.#nextAt = now - this.#nextAt < Math.max(this.#intervalMs, MADE_UP_FOR_MS) ? this.#nextAt + this.#intervalMs : now + this.#intervalMs
+    const slot = this.#take(place, now)
+    // Timers come late: the schedule is kept, so that this costs no throughput; no window gets more than its limit for it, since the places see to that.
+    this.#nextAt = Math.max(this.#nextAt, now - MADE_UP_FOR_MS) + this.#intervalMs
     first.pass(slot)
     this.#release()
   }
 
-  #takePlace(now: number): CallSlot {
-    const index = this.#oldest
-    this.#oldest = (index + 1) % this.#freeAt.length
+  #take(place: Place, now: number): CallSlot {
     let sentAt = now
-    let mark = now + this.#windowMs * MARGIN
-    this.#freeAt[index] = mark
-    const move = (freeAt: number): void => {
-      // Unless a later call has its place by now.
-      if (this.#freeAt[index] === mark) this.#freeAt[index] = mark = Math.max(mark, freeAt)
+    const keepFrom = (arrivedAt: number): void => {
+      // Unless a later call has it by now.
+      if (place.takenBy === slot) place.freeAt = arrivedAt + this.#windowMs * MARGIN
     }
-    return {
-      sent: () => move((sentAt = performance.now()) + this.#windowMs * MARGIN),
-      ended: () => move(Math.min(performance.now(), sentAt + ARRIVES_WITHIN_MS) + this.#windowMs),
+    const slot: CallSlot = {
+      sent: () => keepFrom((sentAt = performance.now())),
+      ended: () => keepFrom(sentAt + Math.min(this.#lateness(performance.now() - sentAt), this.#windowMs)),
     }
+    place.takenBy = slot
+    keepFrom(now)
+    return slot
+  }
+
+  /** By so much a call may have arrived late, at most: whatever its answer took longer than is usual can have passed on the way there. */
+  #lateness(tookMs: number): number {
+    const lateMs = Math.max(0, tookMs - this.#usualMs)
+    this.#usualMs = this.#usualMs === Infinity ? Math.max(1, tookMs) : Math.max(1, this.#usualMs * (tookMs > this.#usualMs ? USUAL.slower : USUAL.quicker))
+    return lateMs
   }
 }

@@ -10,8 +10,8 @@ const errorsSchema = z
   .array(z.looseObject({ errorCode: z.string(), message: looseText, fields: looseList(z.string()) }))
   .min(1)
 
-/** The daily allocation is a rolling 24 hours, so calls come back little by little; Salesforce sends no Retry-After. */
-const DAILY_LIMIT_WAIT_MS = 60 * 60 * 1000
+/** The daily allocation is a rolling 24 hours, so calls come back little by little; Salesforce sends no Retry-After. To ask costs one of them. */
+const DAILY_LIMIT_WAIT_MS = 5 * 60 * 1000
 /** Long requests must end first. */
 const CONCURRENCY_WAIT_MS = 5_000
 

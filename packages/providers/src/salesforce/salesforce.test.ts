@@ -415,7 +415,7 @@ describe('Salesforce failures', () => {
   })
 
   test.each([
-    ['the day', 403, 'TotalRequests Limit exceeded.', 3_600_000],
+    ['the day', 403, 'TotalRequests Limit exceeded.', 300_000],
     ['requests side by side', 403, 'ConcurrentRequests (Concurrent API Requests) Limit exceeded.', 5_000],
     ['requests side by side, as a 503', 503, 'ConcurrentRequests (Concurrent API Requests) Limit exceeded.', 5_000],
   ])('the limit of %s waits as long as it takes', (_, status, message, retryAfterMs) => {
