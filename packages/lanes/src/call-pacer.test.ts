@@ -67,6 +67,16 @@ describe('the pace of calls', () => {
     expect(((arrived.length - 1) * 1000) / ((arrived.at(-1) ?? 0) - (arrived[0] ?? 0))).toBeGreaterThan(9.5)
   })
 
+  test('a limit of a day is as even as one of a second', async () => {
+    const pacer = new CallPacer({ requests: 864_000, perSeconds: 86_400 })
+    const left: number[] = []
+    const all = Promise.all(Array.from({ length: 2_500 }, () => pacer.wait().then((slot) => (slot.sent(), left.push(performance.now())))))
+    await vi.runAllTimersAsync()
+    await all
+    for (const [index, at] of left.entries()) expect(left.filter((other) => other >= at && other < at + 1_000).length, `window of call ${index}`).toBeLessThanOrEqual(10)
+    expect(((left.length - 1) * 1000) / ((left.at(-1) ?? 0) - (left[0] ?? 0))).toBeGreaterThan(9.5)
+  })
+
   test('the more urgent job goes first among those that wait', async () => {
     const pacer = new CallPacer(pace)
     const order: string[] = []

@@ -19,6 +19,9 @@ const MADE_UP_FOR_MS = 100
 /** An answer quicker than usual lowers what is usual a little, a slower one raises it much: nine of ten come to be quicker. */
 const USUAL = { slower: 1.18, quicker: 0.98 }
 
+/** A limit of more calls than this, such as one of a day, is kept as its share of a shorter window. */
+const MOST_PLACES = 1_000
+
 interface Place {
   /** Milliseconds of the monotonic clock. */
   freeAt: number
@@ -50,8 +53,9 @@ export class CallPacer {
   /** The first call waits one interval: the owner before this one may have made a call just now. */
   constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>) {
     this.#intervalMs = callIntervalMs(pace)
-    this.#windowMs = pace.perSeconds * 1000
-    this.#places = Array.from({ length: pace.requests }, () => ({ freeAt: -Infinity }))
+    const places = Math.min(pace.requests, MOST_PLACES)
+    this.#windowMs = (pace.perSeconds * 1000 * places) / pace.requests
+    this.#places = Array.from({ length: places }, () => ({ freeAt: -Infinity }))
     this.#nextAt = performance.now() + this.#intervalMs
   }
 
@@ -106,7 +110,6 @@ export class CallPacer {
     // At most as many as the lane runs jobs.
     const first = [...this.#waiters].reduce<Waiter | undefined>((best, waiter) => (best && best.priority <= waiter.priority ? best : waiter), undefined)
     if (!first) return
-    // A loop over all: they are few where calls are frequent.
     const place = this.#places.reduce((best, other) => (other.freeAt < best.freeAt ? other : best))
     const at = Math.max(this.#nextAt, place.freeAt)
     if (now < at) {
