@@ -67,6 +67,23 @@ describe('the pace of calls', () => {
     expect(((arrived.length - 1) * 1000) / ((arrived.at(-1) ?? 0) - (arrived[0] ?? 0))).toBeGreaterThan(9.5)
   })
 
+  test('calls are even again soon after late ones', async () => {
+    const pacer = new CallPacer(pace)
+    const left: number[] = []
+    const send = async (index: number): Promise<void> => {
+      const slot = await pacer.wait()
+      left.push(performance.now())
+      slot.sent()
+      setTimeout(() => slot.ended(), index > 40 && index < 45 ? 90 : 4)
+    }
+    const all = Promise.all(Array.from({ length: 300 }, (_, index) => send(index)))
+    await vi.runAllTimersAsync()
+    await all
+    const gaps = left.slice(1).map((at, index) => at - (left[index] ?? 0))
+    expect(Math.max(...gaps.slice(0, 100))).toBeGreaterThan(1.5 * callIntervalMs(pace))
+    expect(Math.max(...gaps.slice(-100))).toBeLessThan(1.1 * callIntervalMs(pace))
+  })
+
   test('a limit of a day is as even as one of a second', async () => {
     const pacer = new CallPacer({ requests: 864_000, perSeconds: 86_400 })
     const left: number[] = []

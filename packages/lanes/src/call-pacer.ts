@@ -1,5 +1,5 @@
 import type { CallSlot } from '@muster/contracts/http-client'
-import { callIntervalMs, MARGIN, type Pace } from './pace.ts'
+import { callIntervalMs, type Pace } from './pace.ts'
 
 /** The lane rests for longer than a job should wait for: hand it back, unsent. */
 export class LaneRestsError extends Error {
@@ -19,6 +19,8 @@ const MADE_UP_FOR_MS = 100
 /** An answer quicker than usual lowers what is usual a little, a slower one raises it much: nine of ten come to be quicker. */
 const USUAL = { slower: 1.18, quicker: 0.98 }
 
+/** Of a window. Less than the schedule's: calls that came close together after a pause drift apart again, instead of leaving in bunches for ever. */
+const PLACE_MARGIN = 1.02
 /** A limit of more calls than this, such as one of a day, is kept as its share of a shorter window. */
 const MOST_PLACES = 1_000
 
@@ -130,7 +132,7 @@ export class CallPacer {
     let sentAt = now
     const keepFrom = (arrivedAt: number): void => {
       // Unless a later call has it by now.
-      if (place.takenBy === slot) place.freeAt = arrivedAt + this.#windowMs * MARGIN
+      if (place.takenBy === slot) place.freeAt = arrivedAt + this.#windowMs * PLACE_MARGIN
     }
     const slot: CallSlot = {
       sent: () => keepFrom((sentAt = performance.now())),

@@ -12,7 +12,7 @@ export interface Pace {
  * Slower than allowed by so much. Calls leave evenly spaced, but arrive with the network's jitter: without it, one call too many can fall
  * into a provider's window.
  */
-export const MARGIN = 1.03
+const MARGIN = 1.03
 const WINDOW_MS = 100
 
 /** Milliseconds between two calls. */
