@@ -143,11 +143,11 @@ describe('the pace of calls', () => {
   })
 })
 
-test('jobs start about as fast as their calls can leave, whatever the pace', () => {
+test('jobs are taken faster than their calls can leave, and no more than twice as fast, whatever the pace', () => {
   for (const requests of [1, 5, 10, 40, 100, 1_000]) {
     const { max, duration } = jobWindow({ requests, perSeconds: 1, concurrency: 1, callsPerJob: 1 })
     expect(duration).toBeGreaterThan(0)
-    expect((max * 1000) / duration / requests, `${requests} a second`).toBeGreaterThan(0.95)
-    expect((max * 1000) / duration / requests, `${requests} a second`).toBeLessThan(1.1)
+    expect((max * 1000) / duration / requests, `${requests} a second`).toBeGreaterThan(1.5)
+    expect((max * 1000) / duration / requests, `${requests} a second`).toBeLessThan(2.5)
   }
 })

@@ -3,7 +3,8 @@ import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } f
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
 import { LANE_QUEUE, lanePrefix } from './lane-keys.ts'
-import { jobWindow, type Pace } from './pace.ts'
+import { jobsAhead, jobWindow, type Pace } from './pace.ts'
+import { StartGate } from './start-gate.ts'
 
 /** What becomes of a job after a run. */
 export type Verdict =
@@ -84,6 +85,7 @@ async function freeOrphans(redis: Redis, queue: Queue): Promise<void> {
 
 export async function openLane({ redis, accountId, pace, run, isOurs, onHold, onError }: LaneOptions): Promise<Lane> {
   const pacer = new CallPacer(pace)
+  const gate = new StartGate(jobsAhead(pace))
   /** One for each job under way. */
   const running = new Map<string, AbortController>()
   const base = { connection: redis, prefix: lanePrefix(accountId) }
@@ -92,7 +94,9 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
   /** Unix milliseconds. BullMQ would let a short rest cut a long one off. */
   let restsUntil = 0
 
+  const sendBack = (): void => gate.makeRoom(gate.waiting, -1)
   const abandon = (): void => {
+    sendBack()
     for (const controller of running.values()) controller.abort(new Error('the lane was lost, or its worker stops'))
   }
 
@@ -112,14 +116,24 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
   async function runJob(jobId: string, priority: number): Promise<Verdict> {
     const controller = new AbortController()
     running.set(jobId, controller)
+    let isAhead = true
+    const leaveGate = (): void => {
+      if (isAhead) gate.leave()
+      isAhead = false
+    }
     try {
-      return await run(accountId, jobId, { signal: controller.signal, waitForSlot: (own) => waitForSlot(controller.signal, priority, own) })
+      return await run(accountId, jobId, { signal: controller.signal, waitForSlot: (own) => waitForSlot(controller.signal, priority, own).finally(leaveGate) })
     } finally {
+      leaveGate()
       running.delete(jobId)
     }
   }
 
   async function process(job: Job, token: string | undefined): Promise<void> {
+    if (!(await gate.enter(job.priority))) {
+      await job.moveToWait(token)
+      throw new WaitingError()
+    }
     const verdict = await runJob(job.id ?? '', job.priority)
     switch (verdict.kind) {
       case 'done':
@@ -134,6 +148,7 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
       case 'hold':
         // At once, not when the lane has closed: every job that starts until then would be refused as well.
         pacer.rest(Infinity)
+        sendBack()
         worker.pause(true).catch(onError)
         onHold()
         await job.moveToWait(token)
@@ -187,12 +202,17 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
           })),
         )
       }
+      const urgent = entries.filter(({ priority }) => priority === 0).length
+      if (gate.waiting + running.size >= pace.concurrency) gate.makeRoom(urgent, 0)
     },
     async remove(jobIds) {
       // A job under way cannot be removed, and need not be: it finds its operation ended.
       await Promise.all(jobIds.map((jobId) => queue.remove(jobId).catch(() => 0)))
     },
-    stopTaking: () => void worker.pause(true).catch(onError),
+    stopTaking() {
+      worker.pause(true).catch(onError)
+      sendBack()
+    },
     backlog,
     async waitingAt(priority) {
       const counts = await queue.getCountsPerPriority([priority])
