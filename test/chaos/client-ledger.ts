@@ -33,7 +33,8 @@ export async function submitAll(muster: Muster, { accounts, count, parallel, can
   const submitOne = async (index: number): Promise<void> => {
     const account = accounts[index % accounts.length]
     if (!account) return
-    const login = `user.${index}.${randomUUID().slice(0, 8)}`
+    // No part of it can be in the password, which some providers refuse.
+    const login = `user.r${index}.${randomUUID().slice(0, 8)}`
     const body = { ...newUser(account.provider, login) }
     if ('password' in body || account.provider === 'okta') body.password = `${canary}-Aa1`
     const entry: ClientEntry = { accountId: account.id, provider: account.provider, login, operationId: null, refusals: [], refusalBodies: [] }

@@ -79,7 +79,7 @@ async function conclude(stage: Stage, upload: Upload, items: readonly Item[], fi
     const account = stage.accounts[(row - 1) % stage.accounts.length]
     return { accountId: account?.id ?? '', provider: account?.provider ?? 'okta', login: reference ?? '', operationId: operation_id, refusals: [], refusalBodies: [] }
   })
-  return stage.conclude(entries, { rows: items.length, uploads: upload.attempts, answers: JSON.stringify(upload.answers).replaceAll('"', ''), ...figures }, broken)
+  return stage.conclude(entries, { rows: items.length, uploads: upload.attempts, ...upload.answers, ...figures }, broken)
 }
 
 const apiKill: Scenario = {
