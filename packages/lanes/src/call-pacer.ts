@@ -18,6 +18,8 @@ const WORTH_WAITING_MS = 2_000
 const MADE_UP_FOR_MS = 100
 /** An answer quicker than usual lowers what is usual a little, a slower one raises it much: nine of ten come to be quicker. */
 const USUAL = { slower: 1.18, quicker: 0.98 }
+/** Of a provider that answers quickly, half of what is usual may be the way there; of a slow one, so much. */
+const MOST_ON_THE_WAY_MS = 25
 
 /** Of a window. Less than the schedule's: calls that came close together after a pause drift apart again, instead of leaving in bunches for ever. */
 const PLACE_MARGIN = 1.02
@@ -143,9 +145,9 @@ export class CallPacer {
     return slot
   }
 
-  /** By so much a call may have arrived late, at most: whatever its answer took longer than is usual can have passed on the way there. */
+  /** By so much a call may have arrived late: whatever its answer took longer than is usual can have passed on the way there. */
   #lateness(tookMs: number): number {
-    const lateMs = Math.max(0, tookMs - this.#usualMs)
+    const lateMs = this.#usualMs === Infinity ? 0 : Math.max(0, tookMs - this.#usualMs + Math.min(MOST_ON_THE_WAY_MS, this.#usualMs / 2))
     this.#usualMs = this.#usualMs === Infinity ? Math.max(1, tookMs) : Math.max(1, this.#usualMs * (tookMs > this.#usualMs ? USUAL.slower : USUAL.quicker))
     return lateMs
   }
