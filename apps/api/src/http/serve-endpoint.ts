@@ -53,7 +53,7 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
 }
 
 /** What its paths are about: "integrated account" for /integrated-accounts/{id}. */
-const nounOf = (route: Route): string => route.tag.replace(/s$/, '').replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase())
+const nounOf = (route: Route): string => route.tag.replace(/ies$/, 'y').replace(/(?<=ch)es$|s$/, '').replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase())
 
 /** RFC 7240 section 3. Vary stands on every answer of such a route, since it is the header's absence that the others depend on. */
 function announcePreferences(route: Route, prefer: Preferences, response: Response): void {
