@@ -20,7 +20,6 @@ const MADE_UP_FOR_MS = 100
 const USUAL = { slower: 1.18, quicker: 0.98 }
 /** Of a provider that answers quickly, half of what is usual may be the way there; of a slow one, so much. */
 const MOST_ON_THE_WAY_MS = 25
-
 /** Of a window. Less than the schedule's: calls that came close together after a pause drift apart again, instead of leaving in bunches for ever. */
 const PLACE_MARGIN = 1.02
 /** A limit of more calls than this, such as one of a day, is kept as its share of a shorter window. */
