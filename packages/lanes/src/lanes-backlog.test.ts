@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createLaneOwner, type LaneOwner, type LaneSource } from './lane-owner.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import type { Verdict } from './lane.ts'
-import type { Pace } from './pace.ts'
+import { LANE_QUEUE, lanePrefix } from './lane-keys.ts'
+import { jobsAhead, type Pace } from './pace.ts'
 
 const BULK = 10
 
@@ -124,6 +125,26 @@ describe('work that waits outside of the lane', () => {
     // One may have been taken up before the lane heard of it.
     expect(runs.indexOf('single') - at).toBeLessThanOrEqual(2)
   })
+
+  test('makes room for a single job when all places are taken, by a row that has not begun', async () => {
+    backlog.pace = { requests: 10, perSeconds: 1, concurrency: 4, callsPerJob: 1 }
+    const begun = jobsAhead(backlog.pace)
+    expect(begun).toBeLessThan(4)
+    let release = (): void => undefined
+    const released = new Promise<Verdict>((resolve) => (release = () => resolve({ kind: 'done' })))
+    backlog.verdict = (jobId) => (jobId === 'single' ? { kind: 'done' } : released)
+    backlog.add('a', 6)
+    await startOwner()
+    await wake()
+    while ((await redis.llen(`${lanePrefix(accountId)}:${LANE_QUEUE}:active`)) < 4);
+    expect(backlog.runs).toHaveLength(begun)
+    backlog.outbox.push('+single')
+    await wake()
+    expect(await backlog.until((all) => all.length > begun)).toEqual([...backlog.runs.slice(0, begun), 'single'])
+    release()
+    const all = await backlog.until((runs) => runs.length >= 7)
+    expect(new Set(all).size).toBe(7)
+  }, 20_000)
 
   test('of a batch that is paused nothing is given, while another goes on; resumed, it goes on by itself', async () => {
     backlog.add('paused', 5)
