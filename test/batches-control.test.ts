@@ -111,7 +111,7 @@ describe('a batch under way', () => {
 
   test('a retry that fails like the first time is stopped by the brake like the first time', async () => {
     await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 40 })
-    const id = await start(60, '&max_failures=25')
+    const id = await start(100, '&max_failures=25')
     await client.until(id, ({ status }) => status === 'stopped')
     await client.change(id, 'resume')
     expect((await client.completed(id)).counts.failed).toBe(40)

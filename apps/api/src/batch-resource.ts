@@ -2,7 +2,7 @@ import type { BatchResource } from '@muster/contracts/batch'
 import { limitsOf } from '@muster/providers/limits'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
-import { endedOf, isBatchFinished, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
+import { endedOf, isBatchFinished, openOf, statuses, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
 import type { Store } from '@muster/store/store'
 
 const time = (at: number): string => new Date(at).toISOString()
@@ -50,7 +50,8 @@ export async function toBatchResource(store: Store, record: BatchRecord): Promis
 }
 
 async function toAccountProgress(store: Store, record: BatchRecord, part: BatchPart): Promise<AccountProgress> {
-  const { accountId, provider, changes: _changes, ...counts } = part
+  const { accountId, provider } = part
+  const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']
   const [account, open, behind] = await Promise.all([store.accounts.read(accountId), store.operations.countOpen(accountId), store.batches.countBehind(accountId, record.id)])
   const limit = account ? createsPerSecond(account) : null
   const own = openOf(part)

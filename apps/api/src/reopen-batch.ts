@@ -1,12 +1,11 @@
-import { endedOf, isBatchFinished } from '@muster/store/batch-record'
+import { brakeCountsOf, isBatchFinished } from '@muster/store/batch-record'
 import type { Store } from '@muster/store/store'
 
 /** One of its rows was queued again by itself: of a batch that has ended, lanes are given nothing, what is kept of it leaves, and its brake may be on. */
 export async function reopenBatch(store: Store, batchId: string, now: number): Promise<void> {
   const present = await store.batches.read(batchId)
   if (!present || !isBatchFinished(present)) return
-  const parts = await store.batches.readParts(present)
-  const brakeFrom = { failed: parts.reduce((sum, part) => sum + part.failed, 0), ended: parts.reduce((sum, part) => sum + endedOf(part), 0) }
+  const brakeFrom = brakeCountsOf(await store.batches.readParts(present))
   const record = await store.batches.update(batchId, (latest) =>
     isBatchFinished(latest) ? { ...latest, status: 'running', statusReason: null, finishedAt: null, uploadedAt: latest.uploadedAt ?? now, samples: [], brakeFrom, updatedAt: now } : undefined,
   )

@@ -1,5 +1,5 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import { endedOf, isBatchFinished, openOf, sumParts, type BatchRecord } from '@muster/store/batch-record'
+import { brakeCountsOf, endedOf, isBatchFinished, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
 import { batchOfSource, batchSourceOf, EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
 import type { RedisClock } from '@muster/store/redis-clock'
@@ -68,13 +68,8 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
   /** Too many failures: nothing more of it is started, and it says why. */
   async function applyBrake(record: BatchRecord): Promise<BatchRecord> {
     if (record.status !== 'running' && record.status !== 'uploading') return record
-    const parts = await store.batches.readParts(record)
-    const failed = parts.reduce((sum, part) => sum + part.failed, 0) - record.brakeFrom.failed
-    const ended = parts.reduce((sum, part) => sum + endedOf(part), 0) - record.brakeFrom.ended
-    const isTooMany = record.maxFailures !== null && failed >= record.maxFailures
-    const isTooOften = record.maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > record.maxFailureRate
-    if (!isTooMany && !isTooOften) return record
-    const reason = isTooMany ? `${failed} rows have failed, and max_failures is ${String(record.maxFailures)}.` : `${failed} of ${ended} rows have failed, and max_failure_rate is ${String(record.maxFailureRate)}.`
+    const reason = tooManyFailures(record, await store.batches.readParts(record))
+    if (reason === null) return record
     const now = clock.now()
     const stopped = (await store.batches.update(record.id, (latest) => (latest.status === 'running' || latest.status === 'uploading' ? { ...latest, status: 'stopped', statusReason: reason, updatedAt: now } : undefined))) ?? record
     await store.batches.syncBrake(record.id)
@@ -94,10 +89,14 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     const isWhole = record.uploadedAt !== null || (record.status === 'canceling' && !isUploading)
     if (isWhole && openOf(counts) === 0) {
       const ended = await store.batches.update(record.id, (latest) =>
-        // A retry that was asked for just now goes first.
-        latest.work || isBatchFinished(latest) ? undefined : { ...latest, status: latest.status === 'canceling' ? 'canceled' : 'completed', finishedAt: now, updatedAt: now, progressAt: now },
+        // Changed meanwhile: rows may run again, or a brake count anew.
+        latest.updatedAt !== record.updatedAt || latest.work || isBatchFinished(latest)
+          ? undefined
+          : // Its last rows may have failed since the brake was looked at.
+            { ...latest, status: latest.status === 'canceling' ? 'canceled' : 'completed', statusReason: latest.statusReason ?? tooManyFailures(latest, parts), finishedAt: now, updatedAt: now, progressAt: now },
       )
       if (ended && isBatchFinished(ended)) await close(ended)
+      else if (ended) nudge(record.id)
       return
     }
     if (record.uploadedAt === null && !isUploading && record.status === 'uploading' && now - record.updatedAt > ABANDONED_AFTER_MS) {
@@ -137,4 +136,14 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
       timers.forEach(clearTimeout)
     },
   }
+}
+
+/** Why its brake stops it; null where it does not. */
+function tooManyFailures({ maxFailures, maxFailureRate, brakeFrom }: BatchRecord, parts: readonly BatchPart[]): string | null {
+  const now = brakeCountsOf(parts)
+  const failed = now.failed - brakeFrom.failed
+  const ended = now.ended - brakeFrom.ended
+  if (maxFailures !== null && failed >= maxFailures) return `${failed} rows have failed, and max_failures is ${maxFailures}.`
+  if (maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > maxFailureRate) return `${failed} of ${ended} rows have failed, and max_failure_rate is ${maxFailureRate}.`
+  return null
 }

@@ -5,7 +5,7 @@ import { newBatch, newItem } from '../test/batches.ts'
 import { newAccount, newKeyring, newRequest, useRedis } from '../test/redis.ts'
 import { createAccounts } from './accounts.ts'
 import { itemIdOf } from './batch-item-id.ts'
-import { openOf, sumParts } from './batch-record.ts'
+import { brakeCountsOf, openOf, sumParts } from './batch-record.ts'
 import { createBatches, type Batches } from './batches.ts'
 import type { OperationRecord } from './operation-record.ts'
 import { cancel, expire, finishAttempt, isFinished, recoverFromCrash, requeue, startAttempt, type AttemptEnd } from './operation-state.ts'
@@ -72,12 +72,16 @@ test('whatever happens to the rows of a batch in whatever order, its parts say w
         for (const one of done) if (one.status === 'rejected' && !(one.reason instanceof StaleVersionError)) throw one.reason
       }
 
-      const counts = sumParts(await batches.readParts(batch), { rows: 0, rejected: 0 })
+      const parts = await batches.readParts(batch)
+      const counts = sumParts(parts, { rows: 0, rejected: 0 })
       const records = (await Promise.all(Array.from({ length: ROWS }, (_, index) => read(index + 1)))).filter((record) => record !== undefined)
       const of = (status: string): number => records.filter(({ state }) => state.status === status).length
       expect(counts).toEqual({ total: records.length, rejected: 0, queued: of('queued'), running: of('running'), retrying: of('retrying'), succeeded: of('succeeded'), failed: of('failed'), canceled: of('canceled'), expired: of('expired') })
       const open = (await Promise.all(accounts.map(({ id }) => operations.countOpen(id)))).reduce((sum, count) => sum + count, 0)
       expect(open).toBe(openOf(counts))
+      // Each run that is behind a row has come to an end, and what has ended once stays counted when it runs again.
+      expect(brakeCountsOf(parts).ended).toBe(records.reduce((sum, { state }) => sum + state.run + (isFinished(state) ? 1 : 0), 0))
+      expect(brakeCountsOf(parts).failed).toBeGreaterThanOrEqual(of('failed'))
       // The next one begins with nothing open.
       for (const record of records) if (!isFinished(record.state)) await operations.save(record, { ...cancel({ ...record.state, status: 'queued', unknown: null }, Date.now()) })
     }),

@@ -23,8 +23,8 @@ export interface BatchRecord {
   maxFailures: number | null
   /** From 0 to 1, of the rows that have ended. */
   maxFailureRate: number | null
-  /** What had failed and ended when it was last resumed: the brake counts from there. */
-  brakeFrom: { failed: number; ended: number }
+  /** What had ever failed and ended when it was last resumed or run again: the brake counts from there. */
+  brakeFrom: BrakeCounts
   /** What is to be done to its operations, and how far it has come: the next chunk. */
   work: { kind: 'cancel' | 'retry'; nextChunk: number; expiresAt: number } | null
   /** Failed rows that could not be run again, since their secrets were erased with their end. */
@@ -72,6 +72,15 @@ export interface BatchPart {
   canceled: number
   expired: number
   changes: number
+  /** Ends that rows have come to, each as often as it was run. */
+  everEnded: number
+  everFailed: number
+}
+
+/** What a brake judges by. */
+export interface BrakeCounts {
+  failed: number
+  ended: number
 }
 
 /** paused: its rows are not started. canceled: each is canceled when its turn comes, or before. */
@@ -82,6 +91,10 @@ export const brakeOf = ({ status }: Pick<BatchRecord, 'status'>): BatchBrake | n
 export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
 
 export const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const
+
+export const partCounts = [...statuses, 'changes', 'everEnded', 'everFailed'] as const
+
+export const brakeCountsOf = (parts: readonly BatchPart[]): BrakeCounts => ({ failed: parts.reduce((sum, part) => sum + part.everFailed, 0), ended: parts.reduce((sum, part) => sum + part.everEnded, 0) })
 
 export function sumParts(parts: readonly BatchPart[], { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>): BatchCounts {
   const counts = Object.fromEntries(statuses.map((status) => [status, parts.reduce((sum, part) => sum + part[status], 0)])) as Record<(typeof statuses)[number], number>

@@ -1,6 +1,6 @@
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import { createBatchBacklog } from './batch-backlog.ts'
-import { brakeOf, CHUNK_ROWS, isBatchFinished, statuses, sumParts, type BatchBrake, type BatchPart, type BatchRecord, type BatchRow, type UploadProgress } from './batch-record.ts'
+import { brakeOf, CHUNK_ROWS, isBatchFinished, partCounts, sumParts, type BatchBrake, type BatchPart, type BatchRecord, type BatchRow, type UploadProgress } from './batch-record.ts'
 import type { Keyring } from './keyring.ts'
 import { batchSourceOf, keys } from './keys.ts'
 import { referenceHash } from './operation-index.ts'
@@ -54,7 +54,7 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     const rows = (await pipeline.exec()) ?? []
     return record.accounts.map(({ id, provider }, index) => {
       const fields = (rows[index]?.[1] ?? {}) as Record<string, string>
-      const counts = Object.fromEntries([...statuses, 'changes' as const].map((name) => [name, Number(fields[name] ?? 0)])) as Record<(typeof statuses)[number] | 'changes', number>
+      const counts = Object.fromEntries(partCounts.map((name) => [name, Number(fields[name] ?? 0)])) as Record<(typeof partCounts)[number], number>
       return { accountId: id, provider, ...counts }
     })
   }

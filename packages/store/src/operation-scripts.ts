@@ -62,13 +62,19 @@ if accepted > 0 then redis.call('HINCRBY', part, 'queued', accepted) end
 return answers
 `)
 
-/** What a change of status does to the counts of the batch. `changes` only ever grows, so that readers know a newer count from an older one. */
+/**
+ * What a change of status does to the counts of the batch. The last three only ever grow: `changes`, so that readers know a newer count from an older one,
+ * and what the brake counts, since a row that is run again has still failed before.
+ */
 const COUNT = `
+local ends = {succeeded = true, failed = true, canceled = true, expired = true}
 local function count(part, from, to)
   if from == to then return end
   redis.call('HINCRBY', part, from, -1)
   redis.call('HINCRBY', part, to, 1)
   redis.call('HINCRBY', part, 'changes', 1)
+  if ends[to] then redis.call('HINCRBY', part, 'everEnded', 1) end
+  if to == 'failed' then redis.call('HINCRBY', part, 'everFailed', 1) end
 end
 `
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { createResultWriter } from '@muster/bulk/write-results'
 import { batchResultFields } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
-import { endedOf, isBatchFinished, type BatchRecord } from '@muster/store/batch-record'
+import { brakeCountsOf, isBatchFinished, type BatchRecord } from '@muster/store/batch-record'
 import { batchSourceOf } from '@muster/store/keys'
 import { toBatchResource } from '../batch-resource.ts'
 import { readBatchResults } from '../batch-results.ts'
@@ -81,8 +81,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
 
   const resume = defineEndpoint(routes.resumeBatch, async ({ tenantId, params }) => {
     const present = await readOwnBatch(store, tenantId, params.id)
-    const parts = await store.batches.readParts(present)
-    const brakeFrom = { failed: parts.reduce((sum, part) => sum + part.failed, 0), ended: parts.reduce((sum, part) => sum + endedOf(part), 0) }
+    const brakeFrom = brakeCountsOf(await store.batches.readParts(present))
     const record = await change(tenantId, params.id, (latest) => {
       if (latest.status !== 'paused' && latest.status !== 'stopped') throw conflict(latest, 'only one that is paused or stopped can be resumed.')
       return { ...latest, status: latest.uploadedAt === null ? 'uploading' : 'running', statusReason: null, brakeFrom, samples: [], updatedAt: Date.now() }
@@ -113,7 +112,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     if (present.status === 'completed') await store.batches.reopen(present, now)
     const record = await change(tenantId, params.id, (latest) => {
       if (latest.status !== 'completed') throw conflict(latest, 'its failed rows can be run again when it is completed.')
-      return { ...latest, status: 'running', statusReason: null, finishedAt: null, work: { kind: 'retry', nextChunk: 0, expiresAt }, retrySkipped: 0, samples: [], updatedAt: now, progressAt: latest.progressAt, brakeFrom: { failed: parts.reduce((sum, part) => sum + part.failed, 0), ended: parts.reduce((sum, part) => sum + endedOf(part), 0) } }
+      return { ...latest, status: 'running', statusReason: null, finishedAt: null, work: { kind: 'retry', nextChunk: 0, expiresAt }, retrySkipped: 0, samples: [], updatedAt: now, progressAt: latest.progressAt, brakeFrom: brakeCountsOf(parts) }
     })
     await store.batches.reopen(record, now)
     await store.batches.syncBrake(record.id)

@@ -20,7 +20,6 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
   const until = performance.now() + BUDGET_MS
   let chunk = work.nextChunk
   let skipped = 0
-  const again = { failed: 0, ended: 0 }
   for (; chunk < chunks && performance.now() < until; chunk += 1) {
     const rows = await store.batches.readChunk(record.id, chunk)
     await doAll(rows.flatMap(({ row, account }) => (account === null ? [] : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }])))
@@ -30,9 +29,7 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
   return store.batches.update(record.id, (latest) => {
     // Another process has done the same meanwhile, or something else is to be done now: a cancel must not be written away.
     if (JSON.stringify(latest.work) !== JSON.stringify(work)) return undefined
-    // Rows that run again have not ended any more: the brake, which counts from here, must not take them for old failures.
-    const brakeFrom = { failed: latest.brakeFrom.failed - again.failed, ended: latest.brakeFrom.ended - again.ended }
-    return { ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, brakeFrom, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), updatedAt: now }
+    return { ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), updatedAt: now }
   })
 
   async function doAll(located: { accountId: string; operationId: string }[]): Promise<void> {
@@ -65,10 +62,6 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
     const opened = await store.operations.readRequest(operation.head.accountId, operation.head.id)
     if (!opened || opened.areSecretsErased) return false
     const { kind } = await store.operations.requeue(operation, requeue(operation.state, work?.expiresAt ?? 0, clock.now()), opened.request)
-    if (kind === 'accepted') {
-      again.ended += 1
-      if (status === 'failed') again.failed += 1
-    }
     return kind !== 'in_progress'
   }
 }

@@ -1,0 +1,80 @@
+import { createLaneSchedule } from '@muster/lanes/lane-schedule'
+import type { BatchRecord } from '@muster/store/batch-record'
+import { defaultRetryPolicy, finishAttempt, requeue, startAttempt } from '@muster/store/operation-state'
+import type { OperationRecord } from '@muster/store/operation-record'
+import type { Redis } from '@muster/store/redis'
+import { followRedisClock, type RedisClock } from '@muster/store/redis-clock'
+import { openStore, type Store } from '@muster/store/store'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newBatch, newItem } from '../../../packages/store/test/batches.ts'
+import { newAccount, newKeyring, useRedis } from '../../../packages/store/test/redis.ts'
+import { createBatchTender, type BatchTender } from './batch-tender.ts'
+
+const ROWS = 40
+const connect = useRedis(4)
+/** Without secrets, which would be erased with the end of the row: it could not be run again. */
+const request = { user: { username: 'ada' }, remoteQuery: {} }
+const failure = { code: 'provider_unavailable' as const, message: 'x', origin: 'provider' as const }
+let store: Store
+let clock: RedisClock
+let redis: Redis
+beforeAll(async () => {
+  redis = connect()
+  store = openStore({ redis, keyring: newKeyring(), retentionMs: 86_400_000, waitReplicas: 0 })
+  clock = await followRedisClock(redis, () => undefined)
+})
+afterAll(() => clock.stop())
+
+const tenderOf = (seen: Store): BatchTender => createBatchTender({ store: seen, schedule: createLaneSchedule(redis), redis, subscriber: redis, clock, onEvent: () => undefined, onError: (error) => expect.unreachable(String(error)) })
+
+/** A batch whose rows have all come in, and all of them. */
+async function startBatch(more: Partial<BatchRecord>) {
+  const account = newAccount()
+  await store.accounts.create(account, { type: 'api_token', api_token: 'x' })
+  const batch = newBatch({ tenantId: account.tenantId, status: 'running', uploadedAt: Date.now(), accounts: [{ id: account.id, provider: 'okta' }], ...more })
+  await store.batches.create(batch, { fingerprint: 'f' })
+  const items = Array.from({ length: ROWS }, (_, index) => ({ ...newItem(batch, index + 1, account.id), request }))
+  await store.operations.acceptMany(items)
+  await store.batches.commitChunk(batch.id, 0, items.map((_, index) => ({ row: index + 1, line: null, account: 0 })), { rows: ROWS, rejected: 0, digest: '' })
+  const rows = (): Promise<OperationRecord[]> => store.operations.readMany(items.map(({ head }) => ({ accountId: account.id, operationId: head.id })))
+  return { id: batch.id, rows, read: async (): Promise<BatchRecord | undefined> => store.batches.read(batch.id) }
+}
+
+async function fail(records: readonly OperationRecord[]): Promise<void> {
+  for (const record of records) {
+    const running = await store.operations.save(record, startAttempt(record.state, clock.now()))
+    await store.operations.save(running, finishAttempt(running.state, { outcome: 'failed', failure, warnings: [] }, [], { ...defaultRetryPolicy, maxAttempts: 1 }, clock.now()))
+  }
+}
+
+test('a batch whose last rows fail between the look at its brake and the look at its end says so, though there is nothing left to stop', async () => {
+  const batch = await startBatch({ maxFailures: 25 })
+  const rows = await batch.rows()
+  await fail(rows.slice(0, 24))
+  let isFirstLook = true
+  const readParts: Store['batches']['readParts'] = async (record) => {
+    const parts = await store.batches.readParts(record)
+    if (isFirstLook) await fail(rows.slice(24))
+    isFirstLook = false
+    return parts
+  }
+  await tenderOf({ ...store, batches: { ...store.batches, readParts } }).tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'completed', statusReason: '40 rows have failed, and max_failures is 25.' })
+})
+
+test('rows that a process had queued again when it died count for the brake like those that the next one queues', async () => {
+  const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
+  const batch = await startBatch({ maxFailures: 25, brakeFrom: { failed: ROWS, ended: ROWS }, work: retry })
+  await fail(await batch.rows())
+  for (const row of (await batch.rows()).slice(0, 20)) await store.operations.requeue(row, requeue(row.state, retry.expiresAt, clock.now()), request)
+  const { tend } = tenderOf(store)
+  await tend(batch.id)
+  const again = await batch.rows()
+  expect(again.map(({ state }) => [state.status, state.run])).toEqual(Array.from({ length: ROWS }, () => ['queued', 1]))
+  await fail(again.slice(0, 24))
+  await tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
+  await fail(again.slice(24, 25))
+  await tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'stopped', statusReason: '25 rows have failed, and max_failures is 25.' })
+})
