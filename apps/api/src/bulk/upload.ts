@@ -45,13 +45,19 @@ export async function* judgeUpload(stream: AsyncIterable<Uint8Array>, file: Uplo
 
 /** Breaks off what has fallen silent; a slow upload may take as long as it likes, in pieces. */
 export function refuseSilence(request: IncomingMessage, silenceMs = SILENCE_MS): void {
+  const { socket } = request
   request.setTimeout(silenceMs, () => {
-    // What it has sent waits for us, and not we for it.
-    if (request.readableLength > 0) request.socket.setTimeout(silenceMs)
-    else request.destroy(new Error('the upload fell silent'))
+    const heard = socket.bytesRead
+    // Timers go before what lies in the socket: after a stall of ours, or a pause, that is looked at first.
+    setImmediate(() => {
+      if (request.readableEnded) return
+      // What it has sent waits for us, and not we for it.
+      if (request.readableLength > 0 || socket.bytesRead > heard) socket.setTimeout(silenceMs)
+      else request.destroy(new Error('the upload fell silent'))
+    })
   })
   // What follows the last byte is our work, and a time-out of the socket would cut the answer off.
-  request.once('end', () => request.socket.setTimeout(0))
+  request.once('end', () => socket.setTimeout(0))
 }
 
 /** A stream that is left in the middle is destroyed, and here its connection with it: whoever is refused would never be told. */
