@@ -15,7 +15,7 @@ export interface Batch extends Record<string, unknown> {
   is_uploading: boolean
   retry_skipped: number
   uploaded_at: string | null
-  accounts: { integrated_account_id: string; provider: string; counts: Omit<Counts, 'total' | 'rejected'>; waiting_ahead: number; eta_seconds: number | null; limit_per_second: number | null }[]
+  accounts: { integrated_account_id: string; provider: string; counts: Omit<Counts, 'total' | 'rejected'>; waiting_ahead: number; eta_seconds: number | null; limit_per_second: number | null; resting_until: string | null }[]
   links: Record<string, string>
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { priorities } from '../packages/store/src/operation-record.ts'
+import { batchClientOf, itemsOf, toNdjson } from './batch-client.ts'
 import { busiestWindow } from './chaos/invariants.ts'
 import { acceptWithoutWake, createSealingKey, finishedAll, isLong, openStoreOf, providers, readRecord, submit, tell, type Operation } from './faults.ts'
 import { eventually, newUser, startMuster, type Ledger, type Muster, type ProviderName } from './harness.ts'
@@ -20,6 +21,7 @@ describe('limits of the providers', () => {
     await muster.close()
   })
 
+  const client = (): ReturnType<typeof batchClientOf> => batchClientOf(muster)
   const read = async (id: string): Promise<Operation> => (await muster.request<Operation>('GET', `/operations/${id}`)).body
   const isThrottled = (operation: Operation): boolean => operation.attempts.some((attempt) => attempt.outcome === 'rate_limited')
 
@@ -70,6 +72,14 @@ describe('limits of the providers', () => {
       expect(await muster.finished(third, 10_000)).toMatchObject({ status: 'succeeded' })
       tell(`${provider}: a create of another account while one rests`, { ms: Date.now() - before })
       expect(await read(second)).toMatchObject({ status: 'queued', attempt_count: 0 })
+      // Whoever waits for it is told for how long.
+      const query = `integrated_account_id=${accountId}`
+      const { body: batch } = await client().bulk(toNdjson(itemsOf(provider, 1)), { query })
+      const until = Date.parse(batch.accounts[0]?.resting_until ?? '')
+      expect(Math.abs(until - Date.now() - restMs)).toBeLessThan(15_000)
+      expect(batch.eta_seconds).toBeGreaterThanOrEqual(Math.floor((until - Date.now()) / 1000))
+      const preview = await muster.create<{ estimated_wait_seconds: number }>(accountId, newUser(provider), { query: 'dry_run=true' })
+      expect(preview.body.estimated_wait_seconds).toBeGreaterThanOrEqual(Math.floor((until - Date.now()) / 1000))
       const own = (await muster.simulators[provider].ledger()).requests.slice(calls)
       expect(own.filter((request) => request.method === 'POST' && !request.path.includes('oauth'))).toHaveLength(1)
       expect((await readRecord(behind.store, accountId, first)).state.usedAttempts).toBe(0)

@@ -3,6 +3,7 @@ import type { Problem } from '@muster/contracts/problem'
 import type { AccountRecord } from '@muster/store/accounts'
 import type { OperationRecord } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'
+import type { ApiDependencies } from './dependencies.ts'
 import { estimateWaitSeconds } from './estimated-wait.ts'
 import type { ApiResponse } from './http/endpoint.ts'
 import { PROBLEM_TYPE } from './http/problem.ts'
@@ -13,9 +14,9 @@ const MAX_POLL_SECONDS = 30
 const RETRY_LATER_SECONDS = 60
 
 /** 202 with the operation. It is safe already: an estimate that cannot be had must not look like a refusal. */
-export async function answerAccepted(store: Store, record: OperationRecord, account: AccountRecord): Promise<ApiResponse> {
-  const [latest = account, open] = await Promise.all([store.accounts.read(account.id).catch(() => undefined), store.operations.countOpen(account.id).catch(() => null)])
-  const seconds = open === null ? null : estimateWaitSeconds(latest, open)
+export async function answerAccepted({ store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>, record: OperationRecord, account: AccountRecord): Promise<ApiResponse> {
+  const [latest = account, open, restMs] = await Promise.all([store.accounts.read(account.id).catch(() => undefined), store.operations.countOpen(account.id).catch(() => null), schedule.restMs(account.id).catch(() => 0)])
+  const seconds = open === null ? null : estimateWaitSeconds(latest, open, restMs)
   return {
     status: 202,
     headers: { location: `/operations/${record.head.id}`, 'retry-after': String(Math.min(seconds ?? MAX_POLL_SECONDS, MAX_POLL_SECONDS)) },

@@ -3,18 +3,19 @@ import { limitsOf } from '@muster/providers/limits'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { endedOf, isBatchFinished, openOf, statuses, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
-import type { Store } from '@muster/store/store'
+import type { ApiDependencies } from './dependencies.ts'
+import { estimateWaitSeconds } from './estimated-wait.ts'
 
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
 
 type AccountProgress = BatchResource['accounts'][number]
 
-export async function toBatchResource(store: Store, record: BatchRecord): Promise<BatchResource> {
+export async function toBatchResource({ store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>, record: BatchRecord): Promise<BatchResource> {
   const [parts, progress, isUploading] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(record.id), store.batches.isUploading(record.id)])
   const counts = sumParts(parts, progress)
   const now = Date.now()
-  const accounts = await Promise.all(parts.map((part) => toAccountProgress(store, record, part)))
+  const accounts = await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part)))
   const isFinished = isBatchFinished(record)
   const isMoving = record.status === 'running' || record.status === 'uploading'
   const self = `/batches/${record.id}`
@@ -49,10 +50,10 @@ export async function toBatchResource(store: Store, record: BatchRecord): Promis
   }
 }
 
-async function toAccountProgress(store: Store, record: BatchRecord, part: BatchPart): Promise<AccountProgress> {
+async function toAccountProgress({ store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>, record: BatchRecord, part: BatchPart): Promise<AccountProgress> {
   const { accountId, provider } = part
   const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']
-  const [account, open, behind] = await Promise.all([store.accounts.read(accountId), store.operations.countOpen(accountId), store.batches.countBehind(accountId, record.id)])
+  const [account, open, behind, restMs] = await Promise.all([store.accounts.read(accountId), store.operations.countOpen(accountId), store.batches.countBehind(accountId, record.id), schedule.restMs(accountId)])
   const limit = account ? createsPerSecond(account) : null
   const own = openOf(part)
   const waiting = Math.max(0, open - own - behind)
@@ -63,7 +64,8 @@ async function toAccountProgress(store: Store, record: BatchRecord, part: BatchP
     counts,
     waiting_ahead: waiting,
     limit_per_second: limit === null ? null : Math.round(limit * 100) / 100,
-    eta_seconds: own === 0 ? 0 : limit === null || account?.status !== 'active' ? null : Math.ceil((waiting + own) / limit),
+    resting_until: restMs === 0 ? null : time(Date.now() + restMs),
+    eta_seconds: own === 0 ? 0 : account ? estimateWaitSeconds(account, waiting + own, restMs) : null,
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isBatchFinished } from '@muster/store/batch-record'
-import type { Store } from '@muster/store/store'
 import { toBatchResource } from './batch-resource.ts'
+import type { ApiDependencies } from './dependencies.ts'
 
 const EVERY_MS = 1_000
 /** Proxies cut off what is silent. */
@@ -11,7 +11,7 @@ const COMMENT_EVERY_MS = 15_000
  * Server-sent events (HTML Living Standard, 9.2). Each tells the whole as it is, under an id that only grows with its changes; who comes back with
  * Last-Event-ID is told what is newer, or nothing when nothing is. Ends after `completed`, and when the process stops.
  */
-export async function* watchBatch({ store, isDraining }: { store: Store; isDraining(): boolean }, batchId: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+export async function* watchBatch({ store, schedule, isDraining }: Pick<ApiDependencies, 'store' | 'schedule' | 'isDraining'>, batchId: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
   let told = /^\d{1,15}$/.test(lastEventId ?? '') ? Number(lastEventId) : -1
   let spokenAt = performance.now()
   yield 'retry: 2000\n\n'
@@ -24,7 +24,7 @@ export async function* watchBatch({ store, isDraining }: { store: Store; isDrain
     // Every one of these only grows; the version tells of a pause, which changes no count.
     const id = parts.reduce((sum, part) => sum + part.changes, 0) + rows + Number(version)
     if (id > told || isFinished) {
-      yield `id: ${id}\nevent: ${isFinished ? 'completed' : 'progress'}\ndata: ${JSON.stringify(await toBatchResource(store, record))}\n\n`
+      yield `id: ${id}\nevent: ${isFinished ? 'completed' : 'progress'}\ndata: ${JSON.stringify(await toBatchResource({ store, schedule }, record))}\n\n`
       told = id
       spokenAt = performance.now()
     } else if (performance.now() - spokenAt > COMMENT_EVERY_MS) {

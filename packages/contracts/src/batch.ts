@@ -89,6 +89,7 @@ export const batchSchema = z
         counts: batchCountsSchema.omit({ total: true, rejected: true }),
         waiting_ahead: z.int().meta({ description: 'Operations of the account that come before those of this batch.' }),
         limit_per_second: z.number().nullable().meta({ description: 'Creates a second that the limit of the account allows.' }),
+        resting_until: time.nullable().meta({ description: 'No call leaves before: the provider asked for that, or is taken to be down.' }),
         eta_seconds: z.number().nullable(),
       }),
     ),

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis'
-import { RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
+import { limiterKey, RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
 
 /** Due by everybody's clock: whoever wakes a lane may have another time than who opens it. */
 const AT_ONCE = 0
 
-/** Which lanes need an owner, and when (Unix milliseconds by Redis' clock). All that the API needs of lanes. */
+/** Which lanes need an owner and when (Unix milliseconds by Redis' clock), and which of them rest. All that the API needs of lanes. */
 export function createLaneSchedule(redis: Redis) {
   return {
     /** Called before the work is written, so that a crash cannot leave work in a lane that nobody opens, and again after it, which wakes an owner at once. */
@@ -25,6 +25,11 @@ export function createLaneSchedule(redis: Redis) {
     /** Looked after until then: other processes need not try. */
     async defer(accountId: string, until: number): Promise<void> {
       await redis.zadd(SCHEDULE_KEY, until, accountId)
+    },
+    /** For how long nothing leaves the lane, in milliseconds, since the provider said so or is taken to be down; 0 where it does not rest. */
+    async restMs(accountId: string): Promise<number> {
+      const [[, begun], [, leftMs]] = (await redis.multi().get(limiterKey(accountId)).pttl(limiterKey(accountId)).exec()) as [[unknown, string | null], [unknown, number]]
+      return Number(begun) >= Number.MAX_SAFE_INTEGER ? Math.max(0, leftMs) : 0
     },
     async remove(accountId: string): Promise<void> {
       await redis.zrem(SCHEDULE_KEY, accountId)

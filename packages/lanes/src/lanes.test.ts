@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createLaneOwner, type LaneOwner } from './lane-owner.ts'
-import { leaseKey } from './lane-keys.ts'
+import { leaseKey, limiterKey } from './lane-keys.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import type { RunContext, Verdict } from './lane.ts'
 import type { Pace } from './pace.ts'
@@ -171,6 +171,24 @@ describe('lanes and their owners', () => {
     const second = (jobId: string): number => runs.find((run) => run.owner === 'b' && run.jobId === jobId)?.at ?? 0
     expect(second('throttled')).toBeGreaterThanOrEqual(pausedAt + 1_400)
     expect(second('later')).toBeGreaterThanOrEqual(laterAt - 20)
+  })
+
+  test('for how long a lane rests is told to whoever asks, and a lane at work does not rest', async () => {
+    const rest = (): Promise<number> => createLaneSchedule(redis).restMs(accountId)
+    // One job in a window of half a second, which BullMQ counts under the same key.
+    source.paces.set(accountId, { ...pace, requests: 1 })
+    await startOwner('a')
+    source.verdict = ({ jobId }) => (jobId === 'throttled' ? { kind: 'pause', forMs: 30_000 } : { kind: 'done' })
+    source.put(accountId, '+job')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    expect(await redis.pttl(limiterKey(accountId))).toBeGreaterThan(0)
+    expect(await rest()).toBe(0)
+    source.put(accountId, '+throttled')
+    await wake()
+    await eventually(rest, (restMs) => restMs > 0)
+    expect(await rest()).toBeGreaterThan(25_000)
+    expect(await rest()).toBeLessThanOrEqual(30_000)
   })
 
   test('a long rest is not cut off by a short one', async () => {

@@ -56,7 +56,7 @@ export const notFound = (what: string): RequestError => new RequestError('not_fo
 
 export function invalid(errors: InputProblem[]): RequestError {
   const [first] = errors
-  const more = errors.length > 1 ? `, and ${errors.length - 1} more` : ''
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
   const [shown] = bounded(first ? [first] : [])
   return new RequestError('validation_failed', `${shown?.pointer || 'The body'}: ${shown?.detail ?? 'invalid input'}${more}`, { errors: bounded(errors) })
 }

@@ -39,18 +39,18 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       for (const id of ids) {
         const record = await store.batches.read(id)
         if (!record || (query.status !== undefined && record.status !== query.status)) continue
-        if (found.length === query.limit) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource(store, one))), next_cursor: found.at(-1)?.id ?? null } }
+        if (found.length === query.limit) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource({ store, schedule }, one))), next_cursor: found.at(-1)?.id ?? null } }
         found.push(record)
       }
       before = ids.at(-1) ?? null
-      if (ids.length < LIST_PAGE) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource(store, one))), next_cursor: null } }
+      if (ids.length < LIST_PAGE) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource({ store, schedule }, one))), next_cursor: null } }
     }
   })
 
   const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
     const record = await waitForBatch({ store, finished }, await readOwnBatch(store, tenantId, params.id), prefer.waitMs, signal)
     const headers: Record<string, string> = isBatchFinished(record) ? {} : { 'retry-after': '2' }
-    return { status: 200, headers, body: await toBatchResource(store, record) }
+    return { status: 200, headers, body: await toBatchResource({ store, schedule }, record) }
   })
 
   const results = defineEndpoint(routes.readBatchResults, async ({ tenantId, params, query, signal }) => {
@@ -66,7 +66,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
 
   const watch = defineEndpoint(routes.watchBatch, async ({ tenantId, params, headers, signal }) => {
     const record = await readOwnBatch(store, tenantId, params.id)
-    return { status: 200, headers: { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' }, body: Readable.from(watchBatch({ store, isDraining }, record.id, headers['last-event-id'], signal)) }
+    return { status: 200, headers: { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' }, body: Readable.from(watchBatch({ store, schedule, isDraining }, record.id, headers['last-event-id'], signal)) }
   })
 
   const pause = defineEndpoint(routes.pauseBatch, async ({ tenantId, params }) => {
@@ -76,7 +76,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       return { ...latest, status: 'paused', statusReason: 'Paused by hand.', updatedAt: Date.now() }
     })
     await store.batches.syncBrake(record.id)
-    return { status: 200, body: await toBatchResource(store, record) }
+    return { status: 200, body: await toBatchResource({ store, schedule }, record) }
   })
 
   const resume = defineEndpoint(routes.resumeBatch, async ({ tenantId, params }) => {
@@ -88,7 +88,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     })
     await store.batches.syncBrake(record.id)
     await goOn(record)
-    return { status: 200, body: await toBatchResource(store, record) }
+    return { status: 200, body: await toBatchResource({ store, schedule }, record) }
   })
 
   const cancel = defineEndpoint(routes.cancelBatch, async ({ tenantId, params }) => {
@@ -99,7 +99,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     })
     await store.batches.syncBrake(record.id)
     await goOn(record)
-    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, record) }
+    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource({ store, schedule }, record) }
   })
 
   const retry = defineEndpoint(routes.retryBatch, async ({ tenantId, params }) => {
@@ -117,7 +117,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     await store.batches.reopen(record, now)
     await store.batches.syncBrake(record.id)
     await goOn(record)
-    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, record) }
+    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource({ store, schedule }, record) }
   })
 
   return [list, read, results, watch, pause, resume, cancel, retry]

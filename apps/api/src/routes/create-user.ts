@@ -37,7 +37,7 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
 
       if (query.dry_run) {
         const { requests } = previewCreate(providerOf(account.provider), input, toAccountContext(account))
-        const estimate = estimateWaitSeconds(account, await store.operations.countOpen(account.id))
+        const estimate = estimateWaitSeconds(account, await store.operations.countOpen(account.id), await schedule.restMs(account.id))
         return { status: 200, body: { dry_run: true, provider: account.provider, requests, warnings, estimated_wait_seconds: estimate, account_status: account.status } }
       }
 
@@ -52,7 +52,7 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
       if (acceptance.kind === 'accepted') metrics.accepted.inc({ provider: account.provider })
       log.info({ request_id: requestId, operation_id: record.head.id, account_id: account.id, provider: account.provider }, acceptance.kind)
       const latest = await waitForEnd({ store, finished }, record, { waitMs: prefer.waitMs, signal, untilHeld: true })
-      return prefer.waitMs > 0 && isFinished(latest.state) ? answerSynchronously(store, latest, requestId) : answerAccepted(store, latest, account)
+      return prefer.waitMs > 0 && isFinished(latest.state) ? answerSynchronously(store, latest, requestId) : answerAccepted({ store, schedule }, latest, account)
     },
     (refused) => findProviderProblems(store, refused),
   )

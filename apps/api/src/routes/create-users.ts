@@ -53,7 +53,7 @@ export function createUsers(dependencies: ApiDependencies) {
       const record = present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
       const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId, request, unwrite: async () => present === undefined && store.batches.remove(record) })
       log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
-      return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(store, await waitForBatch(dependencies, uploaded, prefer.waitMs, signal)) }
+      return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(dependencies, await waitForBatch(dependencies, uploaded, prefer.waitMs, signal)) }
     } finally {
       await spool?.remove()
     }
@@ -85,7 +85,7 @@ export function createUsers(dependencies: ApiDependencies) {
       await count()
       for (const entry of report.accounts) {
         const account = await store.accounts.read(entry.integrated_account_id)
-        if (account) entry.estimated_wait_seconds = estimateWaitSeconds(account, (await store.operations.countOpen(account.id)) + entry.rows)
+        if (account) entry.estimated_wait_seconds = estimateWaitSeconds(account, (await store.operations.countOpen(account.id)) + entry.rows, await schedule.restMs(account.id))
       }
       return report
     }
