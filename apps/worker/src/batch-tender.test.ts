@@ -47,19 +47,36 @@ async function fail(records: readonly OperationRecord[]): Promise<void> {
   }
 }
 
+/** A store in which this happens once, right after the counts have been read for the first time. */
+function withMeanwhile(happens: () => Promise<unknown>): Store {
+  let isOver = false
+  const readParts: Store['batches']['readParts'] = async (record) => {
+    const parts = await store.batches.readParts(record)
+    if (!isOver) await happens()
+    isOver = true
+    return parts
+  }
+  return { ...store, batches: { ...store.batches, readParts } }
+}
+
 test('a batch whose last rows fail between the look at its brake and the look at its end says so, though there is nothing left to stop', async () => {
   const batch = await startBatch({ maxFailures: 25 })
   const rows = await batch.rows()
   await fail(rows.slice(0, 24))
-  let isFirstLook = true
-  const readParts: Store['batches']['readParts'] = async (record) => {
-    const parts = await store.batches.readParts(record)
-    if (isFirstLook) await fail(rows.slice(24))
-    isFirstLook = false
-    return parts
-  }
-  await tenderOf({ ...store, batches: { ...store.batches, readParts } }).tend(batch.id)
+  await tenderOf(withMeanwhile(() => fail(rows.slice(24)))).tend(batch.id)
   expect(await batch.read()).toMatchObject({ status: 'completed', statusReason: '40 rows have failed, and max_failures is 25.' })
+})
+
+test('a batch that is stopped and resumed while another process looks at its brake is not stopped again for the same failures', async () => {
+  const batch = await startBatch({ maxFailures: 25 })
+  await fail((await batch.rows()).slice(0, 25))
+  const stopAndResume = async (): Promise<void> => {
+    await tenderOf(store).tend(batch.id)
+    expect(await batch.read()).toMatchObject({ status: 'stopped' })
+    await store.batches.update(batch.id, (latest) => ({ ...latest, status: 'running', statusReason: null, brakeFrom: { failed: 25, ended: 25 } }))
+  }
+  await tenderOf(withMeanwhile(stopAndResume)).tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
 })
 
 test('rows that a process had queued again when it died count for the brake like those that the next one queues', async () => {

@@ -67,11 +67,16 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
 
   /** Too many failures: nothing more of it is started, and it says why. */
   async function applyBrake(record: BatchRecord): Promise<BatchRecord> {
-    if (record.status !== 'running' && record.status !== 'uploading') return record
-    const reason = tooManyFailures(record, await store.batches.readParts(record))
-    if (reason === null) return record
+    if (!isStarting(record)) return record
+    const parts = await store.batches.readParts(record)
+    if (tooManyFailures(record, parts) === null) return record
     const now = clock.now()
-    const stopped = (await store.batches.update(record.id, (latest) => (latest.status === 'running' || latest.status === 'uploading' ? { ...latest, status: 'stopped', statusReason: reason, updatedAt: now } : undefined))) ?? record
+    const stopped =
+      (await store.batches.update(record.id, (latest) => {
+        // Stopped and resumed meanwhile, it counts anew.
+        const reason = isStarting(latest) ? tooManyFailures(latest, parts) : null
+        return reason === null ? undefined : { ...latest, status: 'stopped', statusReason: reason, updatedAt: now }
+      })) ?? record
     await store.batches.syncBrake(record.id)
     return stopped
   }
@@ -137,6 +142,9 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     },
   }
 }
+
+/** Its rows are being started. */
+const isStarting = ({ status }: BatchRecord): boolean => status === 'running' || status === 'uploading'
 
 /** Why its brake stops it; null where it does not. */
 function tooManyFailures({ maxFailures, maxFailureRate, brakeFrom }: BatchRecord, parts: readonly BatchPart[]): string | null {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createLaneOwner, type LaneOwner } from './lane-owner.ts'
-import { leaseKey, limiterKey } from './lane-keys.ts'
+import { leaseKey, limiterKey, RELOAD_CHANNEL } from './lane-keys.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import type { RunContext, Verdict } from './lane.ts'
 import type { Pace } from './pace.ts'
@@ -175,8 +176,8 @@ describe('lanes and their owners', () => {
 
   test('for how long a lane rests is told to whoever asks, and a lane at work does not rest', async () => {
     const rest = (): Promise<number> => createLaneSchedule(redis).restMs(accountId)
-    // One job in a window of half a second, which BullMQ counts under the same key.
-    source.paces.set(accountId, { ...pace, requests: 1 })
+    // One job in a window of two seconds, which BullMQ counts under the same key.
+    source.paces.set(accountId, { ...pace, requests: 1, perSeconds: 4 })
     await startOwner('a')
     source.verdict = ({ jobId }) => (jobId === 'throttled' ? { kind: 'pause', forMs: 30_000 } : { kind: 'done' })
     source.put(accountId, '+job')
@@ -195,9 +196,9 @@ describe('lanes and their owners', () => {
     await startOwner('a')
     source.verdict = async ({ jobId }) => {
       if (source.runs.length > 2) return { kind: 'done' }
-      // Both are under way when the first is told to wait.
+      // Both are under way when the first is told to wait, and the second is told when the lane rests already.
       await source.until((runs) => runs.length >= 2)
-      if (jobId === 'short') await new Promise((resolve) => setTimeout(resolve, 100))
+      if (jobId === 'short') await eventually(() => createLaneSchedule(redis).restMs(accountId), (restMs) => restMs > 0)
       return { kind: 'pause', forMs: jobId === 'long' ? 1_500 : 1 }
     }
     source.put(accountId, '+long', '+short')
@@ -263,12 +264,15 @@ describe('lanes and their owners', () => {
       await eventually(() => owner.openLanes(), (count) => count === 1)
     }
     source.held.add(accountId)
+    const listener = connect()
+    await listener.subscribe(RELOAD_CHANNEL)
     source.whileReadAsHeld = async () => {
       source.held.delete(accountId)
+      const heard = once(listener, 'message')
       await reload()
-      // Heard by the process before it goes on.
+      // Heard by the owner as well before it goes on: its message was written before ours or right after.
+      await heard
       await redis.ping()
-      await new Promise((resolve) => setTimeout(resolve, 50))
     }
     source.put(accountId, '+job')
     await (when === 'when it is to be closed' ? reload() : wake())

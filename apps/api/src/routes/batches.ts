@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { createResultWriter } from '@muster/bulk/write-results'
-import { batchResultFields } from '@muster/contracts/batch'
+import { batchResultFields, type BatchResource } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import { brakeCountsOf, isBatchFinished, type BatchRecord } from '@muster/store/batch-record'
 import { batchSourceOf } from '@muster/store/keys'
@@ -16,6 +16,7 @@ import { watchBatch } from '../watch-batch.ts'
 const LIST_PAGE = 100
 
 export function batchRoutes({ store, schedule, events, finished, config, isDraining }: ApiDependencies) {
+  const toResource = (record: BatchRecord): Promise<BatchResource> => toBatchResource({ store, schedule }, record)
   const conflict = (record: BatchRecord, what: string): RequestError => new RequestError('conflict', `The batch is ${record.status}: ${what}`)
 
   /** @param change throws where the state does not allow it. */
@@ -39,18 +40,18 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       for (const id of ids) {
         const record = await store.batches.read(id)
         if (!record || (query.status !== undefined && record.status !== query.status)) continue
-        if (found.length === query.limit) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource({ store, schedule }, one))), next_cursor: found.at(-1)?.id ?? null } }
+        if (found.length === query.limit) return { status: 200, body: { result: await Promise.all(found.map(toResource)), next_cursor: found.at(-1)?.id ?? null } }
         found.push(record)
       }
       before = ids.at(-1) ?? null
-      if (ids.length < LIST_PAGE) return { status: 200, body: { result: await Promise.all(found.map((one) => toBatchResource({ store, schedule }, one))), next_cursor: null } }
+      if (ids.length < LIST_PAGE) return { status: 200, body: { result: await Promise.all(found.map(toResource)), next_cursor: null } }
     }
   })
 
   const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
     const record = await waitForBatch({ store, finished }, await readOwnBatch(store, tenantId, params.id), prefer.waitMs, signal)
     const headers: Record<string, string> = isBatchFinished(record) ? {} : { 'retry-after': '2' }
-    return { status: 200, headers, body: await toBatchResource({ store, schedule }, record) }
+    return { status: 200, headers, body: await toResource(record) }
   })
 
   const results = defineEndpoint(routes.readBatchResults, async ({ tenantId, params, query, signal }) => {
@@ -76,7 +77,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       return { ...latest, status: 'paused', statusReason: 'Paused by hand.', updatedAt: Date.now() }
     })
     await store.batches.syncBrake(record.id)
-    return { status: 200, body: await toBatchResource({ store, schedule }, record) }
+    return { status: 200, body: await toResource(record) }
   })
 
   const resume = defineEndpoint(routes.resumeBatch, async ({ tenantId, params }) => {
@@ -88,7 +89,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     })
     await store.batches.syncBrake(record.id)
     await goOn(record)
-    return { status: 200, body: await toBatchResource({ store, schedule }, record) }
+    return { status: 200, body: await toResource(record) }
   })
 
   const cancel = defineEndpoint(routes.cancelBatch, async ({ tenantId, params }) => {
@@ -99,7 +100,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     })
     await store.batches.syncBrake(record.id)
     await goOn(record)
-    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource({ store, schedule }, record) }
+    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toResource(record) }
   })
 
   const retry = defineEndpoint(routes.retryBatch, async ({ tenantId, params }) => {
@@ -117,7 +118,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     await store.batches.reopen(record, now)
     await store.batches.syncBrake(record.id)
     await goOn(record)
-    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource({ store, schedule }, record) }
+    return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toResource(record) }
   })
 
   return [list, read, results, watch, pause, resume, cancel, retry]
