@@ -1,10 +1,7 @@
 import type { BatchResource } from '@muster/contracts/batch'
-import { limitsOf } from '@muster/providers/limits'
-import { providerOf } from '@muster/providers/registry'
-import type { AccountRecord } from '@muster/store/accounts'
-import { endedOf, isBatchFinished, openOf, statuses, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
+import { endedOf, isBatchFinished, isMoving, openOf, statuses, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
 import type { ApiDependencies } from './dependencies.ts'
-import { estimateWaitSeconds } from './estimated-wait.ts'
+import { createsPerSecond, estimateWaitSeconds } from './estimated-wait.ts'
 
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
@@ -17,7 +14,6 @@ export async function toBatchResource({ store, schedule }: Pick<ApiDependencies,
   const now = Date.now()
   const accounts = await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part)))
   const isFinished = isBatchFinished(record)
-  const isMoving = record.status === 'running' || record.status === 'uploading'
   const self = `/batches/${record.id}`
   return {
     id: record.id,
@@ -31,7 +27,7 @@ export async function toBatchResource({ store, schedule }: Pick<ApiDependencies,
     counts,
     is_uploading: isUploading,
     rate_per_second: isFinished ? null : rateOf(record, endedOf(counts), now),
-    eta_seconds: isFinished ? 0 : isMoving ? latest(accounts) : null,
+    eta_seconds: isFinished ? 0 : isMoving(record) ? latest(accounts) : null,
     retry_skipped: record.retrySkipped,
     accounts,
     created_at: time(record.createdAt),
@@ -43,7 +39,7 @@ export async function toBatchResource({ store, schedule }: Pick<ApiDependencies,
       results: `${self}/results`,
       events: `${self}/events`,
       ...(isFinished || record.status === 'canceling' ? {} : { cancel: `${self}/cancel` }),
-      ...(record.status === 'running' || record.status === 'uploading' ? { pause: `${self}/pause` } : {}),
+      ...(isMoving(record) ? { pause: `${self}/pause` } : {}),
       ...(record.status === 'paused' || record.status === 'stopped' ? { resume: `${self}/resume` } : {}),
       ...(record.status === 'completed' && counts.failed + counts.expired > 0 ? { retry: `${self}/retry` } : {}),
     },
@@ -67,11 +63,6 @@ async function toAccountProgress({ store, schedule }: Pick<ApiDependencies, 'sto
     resting_until: restMs === 0 ? null : time(Date.now() + restMs),
     eta_seconds: own === 0 ? 0 : account ? estimateWaitSeconds(account, waiting + own, restMs) : null,
   }
-}
-
-function createsPerSecond(account: AccountRecord): number {
-  const { requests, perSeconds, callsPerCreate } = limitsOf(providerOf(account.provider), account.limits)
-  return requests / perSeconds / callsPerCreate
 }
 
 /** The slowest account decides; nobody knows when one on hold goes on. */

@@ -1,5 +1,5 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import { brakeCountsOf, endedOf, isBatchFinished, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
+import { brakeCountsOf, endedOf, isBatchFinished, isMoving, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
 import { batchOfSource, batchSourceOf, EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
 import type { RedisClock } from '@muster/store/redis-clock'
@@ -67,14 +67,14 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
 
   /** Too many failures: nothing more of it is started, and it says why. */
   async function applyBrake(record: BatchRecord): Promise<BatchRecord> {
-    if (!isStarting(record)) return record
+    if (!isMoving(record)) return record
     const parts = await store.batches.readParts(record)
     if (tooManyFailures(record, parts) === null) return record
     const now = clock.now()
     const stopped =
       (await store.batches.update(record.id, (latest) => {
         // Stopped and resumed meanwhile, it counts anew.
-        const reason = isStarting(latest) ? tooManyFailures(latest, parts) : null
+        const reason = isMoving(latest) ? tooManyFailures(latest, parts) : null
         return reason === null ? undefined : { ...latest, status: 'stopped', statusReason: reason, updatedAt: now }
       })) ?? record
     await store.batches.syncBrake(record.id)
@@ -93,13 +93,12 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     }
     const isWhole = record.uploadedAt !== null || (record.status === 'canceling' && !isUploading)
     if (isWhole && openOf(counts) === 0) {
-      const ended = await store.batches.update(record.id, (latest) =>
+      const ended = await store.batches.update(record.id, (latest) => {
         // Changed meanwhile: rows may run again, or a brake count anew.
-        latest.updatedAt !== record.updatedAt || latest.work || isBatchFinished(latest)
-          ? undefined
-          : // Its last rows may have failed since the brake was looked at.
-            { ...latest, status: latest.status === 'canceling' ? 'canceled' : 'completed', statusReason: latest.statusReason ?? tooManyFailures(latest, parts), finishedAt: now, updatedAt: now, progressAt: now },
-      )
+        if (latest.updatedAt !== record.updatedAt || latest.work || isBatchFinished(latest)) return undefined
+        // Its last rows may have failed since the brake was looked at.
+        return { ...latest, status: latest.status === 'canceling' ? 'canceled' : 'completed', statusReason: latest.statusReason ?? tooManyFailures(latest, parts), finishedAt: now, updatedAt: now, progressAt: now }
+      })
       if (ended && isBatchFinished(ended)) await close(ended)
       else if (ended) nudge(record.id)
       return
@@ -142,9 +141,6 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
     },
   }
 }
-
-/** Its rows are being started. */
-const isStarting = ({ status }: BatchRecord): boolean => status === 'running' || status === 'uploading'
 
 /** Why its brake stops it; null where it does not. */
 function tooManyFailures({ maxFailures, maxFailureRate, brakeFrom }: BatchRecord, parts: readonly BatchPart[]): string | null {

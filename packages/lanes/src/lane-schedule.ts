@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
-import { limiterKey, RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
+import { RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
+import { readRestMs } from './lane-rest.ts'
 
 /** Due by everybody's clock: whoever wakes a lane may have another time than who opens it. */
 const AT_ONCE = 0
@@ -26,11 +27,7 @@ export function createLaneSchedule(redis: Redis) {
     async defer(accountId: string, until: number): Promise<void> {
       await redis.zadd(SCHEDULE_KEY, until, accountId)
     },
-    /** For how long nothing leaves the lane, in milliseconds, since the provider said so or is taken to be down; 0 where it does not rest. */
-    async restMs(accountId: string): Promise<number> {
-      const [[, begun], [, leftMs]] = (await redis.multi().get(limiterKey(accountId)).pttl(limiterKey(accountId)).exec()) as [[unknown, string | null], [unknown, number]]
-      return Number(begun) >= Number.MAX_SAFE_INTEGER ? Math.max(0, leftMs) : 0
-    },
+    restMs: (accountId: string): Promise<number> => readRestMs(redis, accountId),
     async remove(accountId: string): Promise<void> {
       await redis.zrem(SCHEDULE_KEY, accountId)
     },

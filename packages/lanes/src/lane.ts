@@ -3,6 +3,7 @@ import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } f
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
 import { LANE_QUEUE, lanePrefix } from './lane-keys.ts'
+import { readRestMs } from './lane-rest.ts'
 import { jobsAhead, jobWindow, type Pace } from './pace.ts'
 import { StartGate } from './start-gate.ts'
 
@@ -181,8 +182,8 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     await queue.setGlobalRateLimit(window.max, window.duration)
     await queue.setGlobalConcurrency(pace.concurrency)
     // A rest that the owner before this one began holds for calls as well, not only for jobs.
-    const restMs = await queue.getRateLimitTtl()
-    if (restMs > window.duration) pacer.rest(restMs)
+    const restMs = await readRestMs(redis, accountId)
+    if (restMs > 0) pacer.rest(restMs)
     await freeOrphans(redis, queue)
     await worker.waitUntilReady()
   } catch (error) {

@@ -88,6 +88,9 @@ export type BatchBrake = 'paused' | 'canceled'
 
 export const brakeOf = ({ status }: Pick<BatchRecord, 'status'>): BatchBrake | null => (status === 'paused' || status === 'stopped' ? 'paused' : status === 'canceling' ? 'canceled' : null)
 
+/** Its rows are being started. */
+export const isMoving = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'running' || status === 'uploading'
+
 export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
 
 export const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const

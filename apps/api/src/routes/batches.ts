@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { createResultWriter } from '@muster/bulk/write-results'
 import { batchResultFields, type BatchResource } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
-import { brakeCountsOf, isBatchFinished, type BatchRecord } from '@muster/store/batch-record'
+import { brakeCountsOf, isBatchFinished, isMoving, type BatchRecord } from '@muster/store/batch-record'
 import { batchSourceOf } from '@muster/store/keys'
 import { toBatchResource } from '../batch-resource.ts'
 import { readBatchResults } from '../batch-results.ts'
@@ -73,7 +73,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
   const pause = defineEndpoint(routes.pauseBatch, async ({ tenantId, params }) => {
     const record = await change(tenantId, params.id, (latest) => {
       if (latest.status === 'paused') return latest
-      if (latest.status !== 'running' && latest.status !== 'uploading') throw conflict(latest, 'only one that runs can be paused.')
+      if (!isMoving(latest)) throw conflict(latest, 'only one that runs can be paused.')
       return { ...latest, status: 'paused', statusReason: 'Paused by hand.', updatedAt: Date.now() }
     })
     await store.batches.syncBrake(record.id)
