@@ -15,7 +15,8 @@ import { startRedis } from '../scripts/redis.mjs'
 export const benchFolder = join(dataFolder, 'bench')
 
 /**
- * A whole Muster of its own on loopback: private Redis, simulators, API and, when asked, a worker, each a process of the given stack.
+ * A whole Muster of its own on loopback: private Redis, simulators, API and, when asked, a worker, each a process of
+ *   the given stack.
  * Every process runs with the settings that it has by default. `close()` ends them all.
  */
 export async function startMuster({ stack, environment = {}, nodeOptions = {}, allowedHosts = [] }) {
@@ -61,7 +62,11 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
   async function call(method, path, body, headers = {}) {
     const response = await fetch(url + path, {
       method,
-      headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(120_000),
     })
@@ -82,18 +87,31 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
     /** An integrated account at a simulator, with limits of its own or the provider's. */
     async connect(provider, limits) {
       const { credentials, config } = demoAccounts[provider]
-      const body = { provider, name: provider, credentials, config: config(simulators[provider]), ...(limits ? { limits } : {}) }
+      const body = {
+        provider,
+        name: provider,
+        credentials,
+        config: config(simulators[provider]),
+        ...(limits ? { limits } : {}),
+      }
       return (await call('POST', '/integrated-accounts', body)).id
     },
     /** `method` of the simulator's control API, such as PATCH settings. */
     async control(provider, method, path, body) {
-      const response = await fetch(`${simulators[provider]}/__simulator/${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
-      if (!response.ok) throw new Error(`simulator ${provider}: ${method} ${path} answered ${response.status} ${await response.text()}`)
+      const response = await fetch(`${simulators[provider]}/__simulator/${path}`, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      if (!response.ok)
+        throw new Error(`simulator ${provider}: ${method} ${path} answered ${response.status} ${await response.text()}`)
       return response.json()
     },
     /** Streams a file to the bulk endpoint; resolves with the batch. */
     async upload(file, contentType, query = '') {
-      const request = httpRequest(`${url}/unified/user-directory/users/bulk${query}`, { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': contentType, 'content-length': statSync(file).size } })
+      const request = httpRequest(`${url}/unified/user-directory/users/bulk${query}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': contentType, 'content-length': statSync(file).size },
+      })
       const answered = new Promise((resolve, reject) => {
         request.once('error', reject)
         request.once('response', (response) => {
@@ -123,11 +141,18 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
 
 function bootstrap(env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'apps/api/dist/bootstrap.js'), '--tenant', 'bench'], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [join(root, 'apps/api/dist/bootstrap.js'), '--tenant', 'bench'], {
+      env: { PATH: process.env.PATH, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const parts = []
     child.stdout.on('data', (part) => parts.push(part))
     child.once('error', reject)
-    child.once('close', (code) => (code === 0 ? resolve(JSON.parse(Buffer.concat(parts).toString())) : reject(new Error(`bootstrap ended with ${code}`))))
+    child.once('close', (code) =>
+      code === 0
+        ? resolve(JSON.parse(Buffer.concat(parts).toString()))
+        : reject(new Error(`bootstrap ended with ${code}`)),
+    )
   })
 }
 
@@ -163,7 +188,11 @@ export function watchProcess(pid, everyMs = 100) {
     clearInterval(timer)
     const last = readUsage(pid)
     peak = Math.max(peak, last?.rss ?? 0)
-    return { baseRss: first?.rss ?? NaN, growth: peak - (first?.rss ?? NaN), cpuMs: (last?.cpuMs ?? NaN) - (first?.cpuMs ?? NaN) }
+    return {
+      baseRss: first?.rss ?? NaN,
+      growth: peak - (first?.rss ?? NaN),
+      cpuMs: (last?.cpuMs ?? NaN) - (first?.cpuMs ?? NaN),
+    }
   }
 }
 

@@ -2,8 +2,20 @@ import { loadavg } from 'node:os'
 
 /** Rows are `{ figure, measured, target, baseline, isOk }`; `isOk` is left out where there is no target. */
 export function toMarkdown(rows) {
-  const cells = rows.map(({ figure, measured, target = '', baseline = '', isOk }) => [figure, measured, target, baseline, isOk === undefined ? '' : isOk ? 'ok' : 'short'])
-  return [['figure', 'measured', 'target', 'baseline of the same run', ''], ['---', '---', '---', '---', '---'], ...cells].map((row) => `| ${row.join(' | ')} |`).join('\n')
+  const cells = rows.map(({ figure, measured, target = '', baseline = '', isOk }) => [
+    figure,
+    measured,
+    target,
+    baseline,
+    isOk === undefined ? '' : isOk ? 'ok' : 'short',
+  ])
+  return [
+    ['figure', 'measured', 'target', 'baseline of the same run', ''],
+    ['---', '---', '---', '---', '---'],
+    ...cells,
+  ]
+    .map((row) => `| ${row.join(' | ')} |`)
+    .join('\n')
 }
 
 export const loadNow = () => loadavg()[0].toFixed(1)

@@ -47,10 +47,14 @@ async function startReceiver() {
 function postBarely(host) {
   const startedAt = performance.now()
   return new Promise((resolve, reject) => {
-    const sent = request(`http://${host}/bare`, { method: 'POST', agent: new Agent({ keepAlive: false }), headers: { 'content-type': 'application/json' } }, (response) => {
-      response.resume()
-      response.on('end', () => resolve(performance.now() - startedAt))
-    })
+    const sent = request(
+      `http://${host}/bare`,
+      { method: 'POST', agent: new Agent({ keepAlive: false }), headers: { 'content-type': 'application/json' } },
+      (response) => {
+        response.resume()
+        response.on('end', () => resolve(performance.now() - startedAt))
+      },
+    )
     sent.on('error', reject)
     sent.end(JSON.stringify({ type: 'bare', data: { operation_id: null, padding: 'x'.repeat(500) } }))
   })
@@ -59,7 +63,14 @@ function postBarely(host) {
 export async function run({ args, stack, say }) {
   let options
   try {
-    options = parseArgs({ args, options: { users: { type: 'string', default: '100' }, cold: { type: 'string', default: '10' }, help: { type: 'boolean', short: 'h' } } }).values
+    options = parseArgs({
+      args,
+      options: {
+        users: { type: 'string', default: '100' },
+        cold: { type: 'string', default: '10' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values
   } catch (error) {
     console.error(`${error.message}\n${usage}`)
     process.exit(2)
@@ -71,7 +82,11 @@ export async function run({ args, stack, say }) {
     process.exit(2)
   }
   const receiver = await startReceiver()
-  const muster = await startMuster({ stack, allowedHosts: [receiver.host], environment: { MUSTER_MAX_WEBHOOK_ENDPOINTS: '1000', LOG_LEVEL: 'info' } })
+  const muster = await startMuster({
+    stack,
+    allowedHosts: [receiver.host],
+    environment: { MUSTER_MAX_WEBHOOK_ENDPOINTS: '1000', LOG_LEVEL: 'info' },
+  })
   await muster.startWorker()
   await measure({ ...muster, receiver, users, cold, say })
   await muster.close()
@@ -85,7 +100,11 @@ async function measure({ call, connect, control, receiver, users, cold, say }) {
   /** Creates one user; resolves with the milliseconds from its end to its arrival. */
   async function createOne(path) {
     count += 1
-    const user = { first_name: 'Ada', last_name: 'Lovelace', emails: [{ email: `bench.${count}.${process.pid}@example.com` }] }
+    const user = {
+      first_name: 'Ada',
+      last_name: 'Lovelace',
+      emails: [{ email: `bench.${count}.${process.pid}@example.com` }],
+    }
     const { id } = await call('POST', `/unified/user-directory/users?integrated_account_id=${account}`, user)
     const operation = await call('GET', `/operations/${id}`, undefined, { prefer: 'wait=30' })
     if (operation.status !== 'succeeded') throw new Error(`an operation ended as ${operation.status}`)
@@ -114,7 +133,14 @@ async function measure({ call, connect, control, receiver, users, cold, say }) {
     ['end state to first attempt', warm, LIMIT_MS],
     ['the same, first on a lane that nobody has opened', coldDelays],
     ['bare POST on a new connection', bare],
-  ].map(([name, values, limit]) => ({ name, count: values.length, p50: round(percentile(values, 0.5)), p95: round(percentile(values, 0.95)), max: round(Math.max(...values)), limit }))
+  ].map(([name, values, limit]) => ({
+    name,
+    count: values.length,
+    p50: round(percentile(values, 0.5)),
+    p95: round(percentile(values, 0.95)),
+    max: round(Math.max(...values)),
+    limit,
+  }))
   const baseline = `bare POST p95 ${measured[2].p95} ms`
   const rows = measured.slice(0, 2).map(({ name, count, p50, p95, max, limit }) => ({
     figure: name,
@@ -125,7 +151,10 @@ async function measure({ call, connect, control, receiver, users, cold, say }) {
   }))
   say(`\n${toMarkdown(rows)}\n\nLoad average ${loadNow()}, Node ${process.version}.`)
   mkdirSync(benchFolder, { recursive: true, mode: 0o700 })
-  writeFileSync(join(benchFolder, 'webhooks.json'), `${JSON.stringify({ limit_ms: LIMIT_MS, load: loadNow(), node: process.version, milliseconds: measured }, null, 2)}\n`)
+  writeFileSync(
+    join(benchFolder, 'webhooks.json'),
+    `${JSON.stringify({ limit_ms: LIMIT_MS, load: loadNow(), node: process.version, milliseconds: measured }, null, 2)}\n`,
+  )
 }
 
 const round = (milliseconds) => Math.round(milliseconds * 10) / 10

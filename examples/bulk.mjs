@@ -31,12 +31,15 @@ async function refuse(response) {
 async function upload() {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const response = await fetch(`${url}/unified/user-directory/users/bulk?integrated_account_id=${account}&reference=example`, {
-        method: 'POST',
-        headers: { ...headers, 'content-type': 'application/x-ndjson', 'idempotency-key': `bulk-${run}` },
-        body: Readable.from(rows()),
-        duplex: 'half',
-      })
+      const response = await fetch(
+        `${url}/unified/user-directory/users/bulk?integrated_account_id=${account}&reference=example`,
+        {
+          method: 'POST',
+          headers: { ...headers, 'content-type': 'application/x-ndjson', 'idempotency-key': `bulk-${run}` },
+          body: Readable.from(rows()),
+          duplex: 'half',
+        },
+      )
       if (response.ok) return await response.json()
       const { code } = await response.clone().json()
       if (attempt === 5 || (response.status < 500 && code !== 'upload_in_progress')) await refuse(response)
@@ -53,7 +56,12 @@ async function* read(stream, seen) {
   for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
     text += piece
     for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const fields = Object.fromEntries(text.slice(0, end).split('\n').map((line) => [line.split(':', 1)[0], line.slice(line.indexOf(':') + 1).trim()]))
+      const fields = Object.fromEntries(
+        text
+          .slice(0, end)
+          .split('\n')
+          .map((line) => [line.split(':', 1)[0], line.slice(line.indexOf(':') + 1).trim()]),
+      )
       text = text.slice(end + 2)
       if (fields.id) seen.id = fields.id
       if (fields.data) yield { type: fields.event, batch: JSON.parse(fields.data) }
@@ -66,7 +74,9 @@ async function follow(batch) {
   const seen = {}
   for (;;) {
     try {
-      const response = await fetch(url + batch.links.events, { headers: { ...headers, ...(seen.id ? { 'last-event-id': seen.id } : {}) } })
+      const response = await fetch(url + batch.links.events, {
+        headers: { ...headers, ...(seen.id ? { 'last-event-id': seen.id } : {}) },
+      })
       if (!response.ok && response.status < 500) await refuse(response)
       if (response.ok) {
         for await (const event of read(response.body, seen)) {

@@ -5,7 +5,10 @@ import { createServer } from 'node:http'
 
 // Without one in the environment: that of the callbacks of a running `npm start`.
 const demo = '.muster/demo.json'
-const secret = process.env.WEBHOOK_SECRET ?? (existsSync(demo) ? JSON.parse(readFileSync(demo, 'utf8')).callback_secret : undefined) ?? ''
+const secret =
+  process.env.WEBHOOK_SECRET ??
+  (existsSync(demo) ? JSON.parse(readFileSync(demo, 'utf8')).callback_secret : undefined) ??
+  ''
 const port = Number(process.env.PORT ?? 8090)
 const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
 if (!secret.startsWith('whsec_') || key.length < 24) {
@@ -16,7 +19,8 @@ if (!secret.startsWith('whsec_') || key.length < 24) {
 const TOLERANCE_SECONDS = 5 * 60
 const MOST_BYTES = 1024 * 1024
 
-// Each event may come more than once, so what was had is remembered by its id. Keep these in your database; in memory they are gone after a restart.
+// Each event may come more than once, so what was had is remembered by its id. Keep these in your database; in memory
+// they are gone after a restart.
 const received = new Set()
 const MOST_REMEMBERED = 10_000
 
@@ -25,7 +29,8 @@ function whyRefused(headers, body) {
   const { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures } = headers
   if (!id || !timestamp || !signatures) return 'a webhook- header is missing'
   // A message that somebody recorded verifies for ever, but for its time.
-  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS) return 'the timestamp is too old or too new'
+  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS)
+    return 'the timestamp is too old or too new'
   // Over the bytes as they came: parsed and written again, the JSON may differ.
   const expected = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest()
   // While a secret is replaced there are several signatures, and one is yours.

@@ -32,7 +32,10 @@ function claim() {
       rmSync(draft, { force: true })
     }
     const pid = Number(readFileSync(instanceFile, 'utf8'))
-    if (isStartProcess(pid)) throw new Refusal(`Muster is already running here as process ${pid}: stop it with Ctrl-C in its terminal, or with kill ${pid}`)
+    if (isStartProcess(pid))
+      throw new Refusal(
+        `Muster is already running here as process ${pid}: stop it with Ctrl-C in its terminal, or with kill ${pid}`,
+      )
     // Left behind by a process that could not tidy up.
     rmSync(instanceFile, { force: true })
   }
@@ -50,10 +53,14 @@ function isStartProcess(pid) {
   return existsSync(commandLine) ? readFileSync(commandLine, 'utf8').includes('start.mjs') : true
 }
 
-/** The keys that seal credentials: from the environment, else made once and kept, since data sealed with them is kept too. */
+/**
+ * The keys that seal credentials: from the environment, else made once and kept, since data sealed with them is kept
+ * too.
+ */
 export function readEncryptionKeys() {
   if (process.env.MUSTER_ENCRYPTION_KEYS) return process.env.MUSTER_ENCRYPTION_KEYS
-  if (!existsSync(encryptionKeysFile)) writePrivately(encryptionKeysFile, `local:${randomBytes(32).toString('base64')}\n`)
+  if (!existsSync(encryptionKeysFile))
+    writePrivately(encryptionKeysFile, `local:${randomBytes(32).toString('base64')}\n`)
   return readFileSync(encryptionKeysFile, 'utf8').trim()
 }
 

@@ -5,7 +5,8 @@ import { demoFile } from './paths.mjs'
 import { bootstrapTenant } from './services.mjs'
 
 /**
- * The demo tenant: two keys, the secret of its callbacks and one integrated account per simulator. What `.muster/demo.json` remembers and the API
+ * The demo tenant: two keys, the secret of its callbacks and one integrated account per simulator. What
+ *   `.muster/demo.json` remembers and the API
  * still knows is used again. The file is written after every step, so an interrupted start makes nothing twice.
  */
 export async function prepareDemo({ startTool, env, url, simulators, say }) {
@@ -14,17 +15,28 @@ export async function prepareDemo({ startTool, env, url, simulators, say }) {
   if (!demo.api_key) {
     say('Making a demo tenant…')
     const { admin_api_key } = await bootstrapTenant({ startTool, env, tenant: 'demo' })
-    const { api_key } = await call(url, admin_api_key, 'POST', '/api-keys', { name: 'demo', scopes: ['provision', 'read'] })
+    const { api_key } = await call(url, admin_api_key, 'POST', '/api-keys', {
+      name: 'demo',
+      scopes: ['provision', 'read'],
+    })
     Object.assign(demo, { api_key, admin_api_key })
   }
   save(demo)
-  // Shown once, so a remembered one is all that can be had of it. It belongs to the tenant, as the keys do: with other keys it is another's.
-  demo.callback_secret ??= (await call(url, demo.admin_api_key, 'POST', '/callback-secret', { overlap_hours: 0 })).secret
+  // Shown once, so a remembered one is all that can be had of it. It belongs to the tenant, as the keys do: with other
+  // keys it is another's.
+  demo.callback_secret ??= (
+    await call(url, demo.admin_api_key, 'POST', '/callback-secret', { overlap_hours: 0 })
+  ).secret
   save(demo)
   for (const [provider, simulatorUrl] of Object.entries(simulators)) {
     if (!demoAccounts[provider]) continue
     try {
-      demo.integrated_accounts[provider] = await prepareAccount({ demo, provider, simulatorUrl, keptId: kept.integrated_accounts?.[provider] })
+      demo.integrated_accounts[provider] = await prepareAccount({
+        demo,
+        provider,
+        simulatorUrl,
+        keptId: kept.integrated_accounts?.[provider],
+      })
       save(demo)
     } catch (error) {
       // The other providers are still worth having.
@@ -38,7 +50,8 @@ export async function prepareDemo({ startTool, env, url, simulators, say }) {
 async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
   const { credentials, config } = demoAccounts[provider]
   const wanted = config(simulatorUrl)
-  const found = keptId && (await call(demo.url, demo.admin_api_key, 'GET', `/integrated-accounts/${keptId}`, undefined, [404]))
+  const found =
+    keptId && (await call(demo.url, demo.admin_api_key, 'GET', `/integrated-accounts/${keptId}`, undefined, [404]))
   if (!found) {
     const body = { provider, name: `Demo ${provider}`, credentials, config: wanted }
     return (await call(demo.url, demo.admin_api_key, 'POST', '/integrated-accounts', body)).id
@@ -48,12 +61,17 @@ async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
   const hasMoved = Object.entries(wanted).some(([name, value]) => found.config?.[name] !== value)
   if (hasMoved) change.config = wanted
   // Credentials go with an address: a new one asks for them again.
-  if (hasMoved || found.status === 'needs_reauth' || found.status === 'permission_denied') change.credentials = credentials
-  if (Object.keys(change).length > 0) await call(demo.url, demo.admin_api_key, 'PATCH', `/integrated-accounts/${keptId}`, change)
+  if (hasMoved || found.status === 'needs_reauth' || found.status === 'permission_denied')
+    change.credentials = credentials
+  if (Object.keys(change).length > 0)
+    await call(demo.url, demo.admin_api_key, 'PATCH', `/integrated-accounts/${keptId}`, change)
   return keptId
 }
 
-/** The remembered keys and callback secret, or nothing when one of them is refused, as with another Redis than last time. */
+/**
+ * The remembered keys and callback secret, or nothing when one of them is refused, as with another Redis than last
+ * time.
+ */
 async function findKeys(url, { api_key, admin_api_key, callback_secret }) {
   for (const key of [api_key, admin_api_key]) {
     const found = key && (await call(url, key, 'GET', '/integrated-accounts', undefined, [401, 403]))

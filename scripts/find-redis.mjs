@@ -10,7 +10,14 @@ const usualFolders = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/opt/homebrew/
 // Debian starts a freshly installed server by itself; at run level 1 it does not, so port 6379 stays as it was.
 const debian = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
 const packageManagers = [
-  { command: 'apt-get', needsRoot: true, env: debian, prepare: ['update'], packages: ['redis-server', 'valkey-server'], install: ['-o', 'DPkg::Lock::Timeout=120', 'install', '-y', '--no-install-recommends'] },
+  {
+    command: 'apt-get',
+    needsRoot: true,
+    env: debian,
+    prepare: ['update'],
+    packages: ['redis-server', 'valkey-server'],
+    install: ['-o', 'DPkg::Lock::Timeout=120', 'install', '-y', '--no-install-recommends'],
+  },
   { command: 'apk', needsRoot: true, packages: ['valkey', 'redis'], install: ['add', '--no-cache'] },
   { command: 'dnf', needsRoot: true, packages: ['valkey', 'redis'], install: ['install', '-y'] },
   { command: 'brew', needsRoot: false, packages: ['redis', 'valkey'], install: ['install'] },
@@ -31,7 +38,9 @@ export async function findOrInstallRedisServer({ say = console.log, start = star
   if (found) return found
   const manager = packageManagers.find(({ command }) => isOnPath(command))
   if (!manager) {
-    say('No redis-server or valkey-server (6.2 or newer) on PATH, and none of apt-get, apk, dnf, brew to install one with.')
+    say(
+      'No redis-server or valkey-server (6.2 or newer) on PATH, and none of apt-get, apk, dnf, brew to install one with.',
+    )
     return undefined
   }
   const isRoot = process.getuid?.() === 0
@@ -40,7 +49,9 @@ export async function findOrInstallRedisServer({ say = console.log, start = star
     return undefined
   }
   const prefix = manager.needsRoot && !isRoot ? ['sudo', '-n'] : []
-  say(`No redis-server or valkey-server (6.2 or newer) on PATH: installing ${manager.packages[0]} with ${manager.command} (this happens once).`)
+  say(
+    `No redis-server or valkey-server (6.2 or newer) on PATH: installing ${manager.packages[0]} with ${manager.command} (this happens once).`,
+  )
   // A list that cannot be refreshed may still be good enough to install from.
   if (manager.prepare) await run(manager, prefix, manager.prepare, start)
   let exit

@@ -15,7 +15,9 @@ const version = '0.3.0'
  * pnpm leaves the package out below Node 22, which its author asks for; it runs on 20 all the same, so npm fetches it.
  */
 export async function startInMemoryRedis({ startTool, startService, logFile, say }) {
-  const folder = [root, inMemoryRedisFolder].find((candidate) => existsSync(join(candidate, 'node_modules', packageName)))
+  const folder = [root, inMemoryRedisFolder].find((candidate) =>
+    existsSync(join(candidate, 'node_modules', packageName)),
+  )
   if (folder === undefined) await fetchPackage({ startTool, logFile, say })
   const port = await findFreePort()
   const child = startService({
@@ -32,7 +34,16 @@ export async function startInMemoryRedis({ startTool, startService, logFile, say
 
 async function fetchPackage({ startTool, logFile, say }) {
   say(`Fetching ${packageName}…`)
-  const args = ['install', '--prefix', inMemoryRedisFolder, '--no-save', '--no-audit', '--no-fund', `${packageName}@${version}`]
+  const args = [
+    'install',
+    '--prefix',
+    inMemoryRedisFolder,
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+    `${packageName}@${version}`,
+  ]
   const exit = await startTool({ name: 'npm', command: 'npm', args, env: toolEnvironment(), logFile }).exited
-  if (exit.code !== 0) throw new Refusal('no Redis: install redis-server or valkey-server 6.2 or newer, or set REDIS_URL')
+  if (exit.code !== 0)
+    throw new Refusal('no Redis: install redis-server or valkey-server 6.2 or newer, or set REDIS_URL')
 }

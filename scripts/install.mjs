@@ -6,11 +6,14 @@ import { root } from './paths.mjs'
 import { describeExit } from './processes.mjs'
 import { Refusal } from './refusal.mjs'
 
-// No packageManager field in package.json says this: pnpm 12 then refuses a frozen lockfile without a second document in it.
+// No packageManager field in package.json says this: pnpm 12 then refuses a frozen lockfile without a second document
+// in it.
 const pnpm = 'pnpm@12.21.0'
 const stampFile = join(root, 'node_modules', '.muster-installed')
 
-/** Installs what the lockfile names, with any pnpm 12 on PATH, else with npx; does nothing when that was done already. */
+/**
+ * Installs what the lockfile names, with any pnpm 12 on PATH, else with npx; does nothing when that was done already.
+ */
 export async function installDependencies({ start, logFile, say }) {
   const wanted = fingerprint()
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) return
@@ -57,6 +60,11 @@ function fingerprint() {
 }
 
 function hasOwnPnpm() {
-  const answer = spawnSync('pnpm', ['--version'], { encoding: 'utf8', cwd: root, env: toolEnvironment(), timeout: 20_000 })
+  const answer = spawnSync('pnpm', ['--version'], {
+    encoding: 'utf8',
+    cwd: root,
+    env: toolEnvironment(),
+    timeout: 20_000,
+  })
   return answer.status === 0 && answer.stdout.trim().startsWith('12.')
 }

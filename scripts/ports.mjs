@@ -1,6 +1,9 @@
 import { connect, createServer } from 'node:net'
 
-/** Why nothing can listen there now, in a few words; undefined when the port is free. It may still be taken before it is used. */
+/**
+ * Why nothing can listen there now, in a few words; undefined when the port is free. It may still be taken before it is
+ * used.
+ */
 export async function whyPortIsNotFree(port, host = '127.0.0.1') {
   // Where a listener on all addresses holds the port, some systems still let a second one bind a single address.
   if (await isAnswering(port, host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)) return 'is taken'

@@ -103,7 +103,10 @@ export function describeExit({ code, signal, error }) {
 }
 
 function startGuard(pid) {
-  const guard = spawn('sh', ['-c', guardScript, 'sh', String(pid)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  const guard = spawn('sh', ['-c', guardScript, 'sh', String(pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
   // Without a shell there is no guard, and nothing else changes.
   guard.on('error', () => {})
   guard.stdin.on('error', () => {})

@@ -6,7 +6,10 @@ import { whyPortIsNotFree } from './ports.mjs'
 import { pingRedis, startRedis } from './redis.mjs'
 import { Refusal } from './refusal.mjs'
 
-/** The Redis of this run: the one REDIS_URL names, else a private one, else the in-memory stand-in. Resolves with its URL. */
+/**
+ * The Redis of this run: the one REDIS_URL names, else a private one, else the in-memory stand-in. Resolves with its
+ * URL.
+ */
 export async function provideRedis({ startTool, startService, say }) {
   if (process.env.REDIS_URL) {
     await checkGivenRedis()
@@ -19,7 +22,14 @@ export async function provideRedis({ startTool, startService, say }) {
     const { url } = await startInMemoryRedis({ startTool, startService, logFile: logFile('redis'), say })
     return url
   }
-  const redis = await startRedis({ dir: redisFolder, port: await rememberedPort(), appendonly: 'everysec', command, logFile: logFile('redis'), start: startService })
+  const redis = await startRedis({
+    dir: redisFolder,
+    port: await rememberedPort(),
+    appendonly: 'everysec',
+    command,
+    logFile: logFile('redis'),
+    start: startService,
+  })
   writeFileSync(redisPortFile, `${redis.port}\n`)
   say(`Redis is up on port ${redis.port}, its data in .muster/redis.`)
   return redis.url
@@ -29,7 +39,8 @@ export async function provideRedis({ startTool, startService, say }) {
 export async function checkGivenRedis() {
   if (!process.env.REDIS_URL) return
   const reason = await pingRedis(process.env.REDIS_URL, 5_000)
-  if (reason) throw new Refusal(`cannot use the Redis of REDIS_URL (${withoutPassword(process.env.REDIS_URL)}): ${reason}`)
+  if (reason)
+    throw new Refusal(`cannot use the Redis of REDIS_URL (${withoutPassword(process.env.REDIS_URL)}): ${reason}`)
 }
 
 // The same port as last time, so that a redis-cli or a second tool pointed at it keeps working.

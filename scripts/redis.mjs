@@ -25,7 +25,14 @@ import { Refusal } from './refusal.mjs'
  * await redis.stop('SIGKILL')
  * const again = await startRedis({ dir, port: redis.port, appendonly: 'always' })
  */
-export async function startRedis({ dir, port = 0, appendonly = false, command = findRedisServer(), logFile, start = startProcess }) {
+export async function startRedis({
+  dir,
+  port = 0,
+  appendonly = false,
+  command = findRedisServer(),
+  logFile,
+  start = startProcess,
+}) {
   if (!command) throw new Refusal('no redis-server or valkey-server (6.2 or newer) on PATH')
   mkdirSync(dir, { recursive: true })
   // A free port may be taken before Redis opens it; a given one is the caller's to choose again.
@@ -42,13 +49,27 @@ export async function startRedis({ dir, port = 0, appendonly = false, command = 
 
 async function startOnPort({ dir, port, appendonly, command, logFile, start }) {
   const persistence = appendonly ? ['--appendonly', 'yes', '--appendfsync', appendonly] : ['--appendonly', 'no']
-  const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--daemonize', 'no', '--save', '', ...persistence]
-  // noeviction: under memory pressure Redis must refuse writes, never drop a queue (docs.bullmq.io, going to production).
+  const args = [
+    '--bind',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--dir',
+    dir,
+    '--daemonize',
+    'no',
+    '--save',
+    '',
+    ...persistence,
+  ]
+  // noeviction: under memory pressure Redis must refuse writes, never drop a queue (docs.bullmq.io, going to
+  //   production).
   args.push('--maxmemory-policy', 'noeviction')
   const child = start({ name: 'redis', command, args, logFile })
   const url = `redis://127.0.0.1:${port}`
   // Whoever answers must be this child: PING alone would also please a stranger who took the port first.
-  const isReady = async () => ((await ask(url, ['INFO', 'server'], `process_id:${child.pid}\r\n`)) === undefined ? true : undefined)
+  const isReady = async () =>
+    (await ask(url, ['INFO', 'server'], `process_id:${child.pid}\r\n`)) === undefined ? true : undefined
   try {
     // Loading a large append-only file takes its time; Redis answers LOADING meanwhile.
     await waitUntil(isReady, { child, deadlineMs: 120_000, everyMs: 20, what: 'an answer from Redis' })
@@ -56,10 +77,19 @@ async function startOnPort({ dir, port, appendonly, command, logFile, start }) {
     await child.stop({ signal: 'SIGKILL' })
     throw error
   }
-  return { url, port, pid: child.pid, exited: child.exited, stop: (signal = 'SIGTERM') => child.stop({ signal, graceMs: 15_000 }) }
+  return {
+    url,
+    port,
+    pid: child.pid,
+    exited: child.exited,
+    stop: (signal = 'SIGTERM') => child.stop({ signal, graceMs: 15_000 }),
+  }
 }
 
-/** Resolves with undefined when a Redis answers PING at `url`, else with the reason in a few words. Needs no client library. */
+/**
+ * Resolves with undefined when a Redis answers PING at `url`, else with the reason in a few words. Needs no client
+ * library.
+ */
 export function pingRedis(url, timeoutMs = 2_000) {
   return ask(url, ['PING'], '+PONG\r\n', timeoutMs)
 }

@@ -16,7 +16,16 @@ JSON (default .muster/chaos). The full run takes about half an hour; --short a f
 export async function runChaos(args) {
   let options
   try {
-    options = parseArgs({ args, options: { seed: { type: 'string' }, only: { type: 'string' }, short: { type: 'boolean' }, report: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }).values
+    options = parseArgs({
+      args,
+      options: {
+        seed: { type: 'string' },
+        only: { type: 'string' },
+        short: { type: 'boolean' },
+        report: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values
   } catch (error) {
     console.error(`${error.message}\n${usage}`)
     process.exit(2)
@@ -54,5 +63,12 @@ async function runScenarios(stack, seed, options, say) {
     MUSTER_CHAOS_ONLY: options.only ?? '',
     ...(options.report ? { MUSTER_CHAOS_REPORT: options.report } : {}),
   }
-  return stack.startTool({ name: 'vitest', command: toolPath('vitest'), args: ['run', '--config', 'test/chaos/vitest.config.ts'], cwd: root, env, onLine: say }).exited
+  return stack.startTool({
+    name: 'vitest',
+    command: toolPath('vitest'),
+    args: ['run', '--config', 'test/chaos/vitest.config.ts'],
+    cwd: root,
+    env,
+    onLine: say,
+  }).exited
 }

@@ -77,8 +77,16 @@ async function startEverything(stack) {
 
   const redisUrl = await provideRedis({ startTool, startService: inStage(1), say })
   const simulators = await startSimulators({ startService: inStage(2), settings })
-  const allowedHosts = [...Object.values(simulators).map((url) => new URL(url).host), demoReceiver, process.env.MUSTER_ALLOWED_HOSTS]
-  const env = { REDIS_URL: redisUrl, MUSTER_ENCRYPTION_KEYS: encryptionKeys, MUSTER_ALLOWED_HOSTS: allowedHosts.filter(Boolean).join(',') }
+  const allowedHosts = [
+    ...Object.values(simulators).map((url) => new URL(url).host),
+    demoReceiver,
+    process.env.MUSTER_ALLOWED_HOSTS,
+  ]
+  const env = {
+    REDIS_URL: redisUrl,
+    MUSTER_ENCRYPTION_KEYS: encryptionKeys,
+    MUSTER_ALLOWED_HOSTS: allowedHosts.filter(Boolean).join(','),
+  }
   const [url] = await Promise.all([
     startApi({ startService: inStage(3), settings, env }),
     startWorker({ startService: inStage(3), settings, env }),
@@ -89,7 +97,9 @@ async function startEverything(stack) {
 
 function explain(error) {
   if (error instanceof ChildEnded) {
-    console.error(`muster: ${error.message}. Its last lines${error.child.logFile ? ` (${relative(root, error.child.logFile)})` : ''}:`)
+    console.error(
+      `muster: ${error.message}. Its last lines${error.child.logFile ? ` (${relative(root, error.child.logFile)})` : ''}:`,
+    )
     for (const line of error.child.lastLines()) console.error(`  ${line}`)
   } else {
     console.error(error instanceof Refusal ? `muster: ${error.message}` : error)
@@ -97,7 +107,9 @@ function explain(error) {
 }
 
 function welcome(demo) {
-  const provider = demo.integrated_accounts[exampleProvider] ? exampleProvider : Object.keys(demo.integrated_accounts)[0]
+  const provider = demo.integrated_accounts[exampleProvider]
+    ? exampleProvider
+    : Object.keys(demo.integrated_accounts)[0]
   const simulators = Object.entries(demo.simulators).map(([id, url]) => `    ${id.padEnd(18)}${url}`)
   const lines = [
     '',

@@ -10,9 +10,9 @@ import { onStopSignal } from './stop-signals.mjs'
 
 const usage = `Usage: npm test [-- vitest arguments]
 
-Installs and builds what is missing, checks the types of the tests, lints, and runs every test against a real Redis of
-its own. The last line is "N passed, N failed"; a check that fails counts as one failed, and so does a run without
-tests. Arguments go to vitest: npm test -- packages/store -t lease`
+Installs and builds what is missing, checks the types of the tests, lints, checks the format, and runs every test
+against a real Redis of its own. The last line is "N passed, N failed"; a check that fails counts as one failed, and so
+does a run without tests. Arguments go to vitest: npm test -- packages/store -t lease`
 
 const say = (line) => console.log(line)
 
@@ -48,6 +48,7 @@ async function runChecks(stack, folder, vitestArgs) {
   for (const [title, ...command] of [
     ['Checking types of the tests…', 'tsc', '-p', 'tsconfig.test.json'],
     ['Linting…', 'oxlint'],
+    ['Checking the format…', 'prettier', '--check', '--log-level', 'warn', '.'],
   ]) {
     say(title)
     const exit = await runTool(stack, command)
@@ -70,12 +71,15 @@ function countTests(exit, report) {
   const passed = report.numPassedTests
   const failures = [{ count: report.numFailedTests }]
   // A file that cannot be loaded has no tests to count.
-  const broken = report.testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'))
+  const broken = report.testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
+  )
   for (const file of broken) failures.push({ count: 1, reason: `${file.name}: ${file.message}` })
   const hasFailures = report.numFailedTests + broken.length > 0
   if (!hasFailures && passed === 0) failures.push({ count: 1, reason: 'no test ran, see what vitest says above' })
   // Such as an error that no test waited for.
-  else if (!hasFailures && exit.code !== 0) failures.push({ count: 1, reason: `vitest ${describeExit(exit)}: see what it says above` })
+  else if (!hasFailures && exit.code !== 0)
+    failures.push({ count: 1, reason: `vitest ${describeExit(exit)}: see what it says above` })
   return { passed, failures }
 }
 

@@ -20,7 +20,11 @@ export async function startSimulators({ startService, settings }) {
 
 /** Starts the API; resolves with its URL once it is ready. */
 export async function startApi({ startService, settings, env }) {
-  const child = startApp(startService, 'api', { ...env, MUSTER_HOST: settings.host, MUSTER_PORT: String(settings.port) })
+  const child = startApp(startService, 'api', {
+    ...env,
+    MUSTER_HOST: settings.host,
+    MUSTER_PORT: String(settings.port),
+  })
   const url = urlOf(settings.host, settings.port)
   await untilReady(url, child)
   return url
@@ -28,7 +32,11 @@ export async function startApi({ startService, settings, env }) {
 
 /** Starts one worker; resolves once it is ready. */
 export async function startWorker({ startService, settings, env }) {
-  const child = startApp(startService, 'worker', { ...env, MUSTER_WORKER_HOST: settings.workerHost, MUSTER_WORKER_PORT: String(settings.workerPort) })
+  const child = startApp(startService, 'worker', {
+    ...env,
+    MUSTER_WORKER_HOST: settings.workerHost,
+    MUSTER_WORKER_PORT: String(settings.workerPort),
+  })
   await untilReady(urlOf(settings.workerHost, settings.workerPort), child)
 }
 

@@ -12,7 +12,11 @@ export async function readSettings(env = process.env) {
   const wanted = [
     { variable: 'MUSTER_PORT', host, port: readPort(env, 'MUSTER_PORT', 8080) },
     { variable: 'MUSTER_WORKER_PORT', host: workerHost, port: readPort(env, 'MUSTER_WORKER_PORT', 8081) },
-    ...(simulatorPort === 0 ? [] : range(simulatorPort, simulatorCount)).map((port) => ({ variable: 'MUSTER_SIMULATOR_PORT', host: simulatorHost, port })),
+    ...(simulatorPort === 0 ? [] : range(simulatorPort, simulatorCount)).map((port) => ({
+      variable: 'MUSTER_SIMULATOR_PORT',
+      host: simulatorHost,
+      port,
+    })),
   ]
   refuseOverlaps(wanted)
   for (const one of wanted) {
@@ -34,7 +38,8 @@ function readPort(env, variable, byDefault, maximum = 65_535) {
   const text = env[variable]
   if (!text) return byDefault
   const port = Number(text)
-  if (!/^\d+$/.test(text) || port > maximum) throw new Refusal(`${variable} must be a number from 0 to ${maximum}, not "${text}"`)
+  if (!/^\d+$/.test(text) || port > maximum)
+    throw new Refusal(`${variable} must be a number from 0 to ${maximum}, not "${text}"`)
   return port
 }
 

@@ -10,7 +10,10 @@ import { demoAccounts } from '../scripts/demo-accounts.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
-const foldersIn = (path: string): string[] => readdirSync(join(root, path), { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() && !['dist', 'node_modules'].includes(entry.name) ? [entry.name] : []))
+const foldersIn = (path: string): string[] =>
+  readdirSync(join(root, path), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() && !['dist', 'node_modules'].includes(entry.name) ? [entry.name] : [],
+  )
 
 interface Source {
   /** From the root: `packages/store/src/redis.ts`. */
@@ -25,9 +28,11 @@ interface Source {
   isTest: boolean
 }
 
-const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g
 
-const importsOf = (text: string): string[] => [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+const importsOf = (text: string): string[] =>
+  [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
 
 function sourcesIn(folder: string): Source[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
@@ -35,26 +40,46 @@ function sourcesIn(folder: string): Source[] {
     .filter((path) => path.endsWith('.ts') && !/(^|\/)(dist|node_modules)\//.test(path))
     .map((path) => {
       const text = read(path)
-      return { path, home: path.split('/').slice(0, 2).join('/'), text, imports: importsOf(text), runtimeImports: importsOf(text.replace(/\b(import|export) type\b[^;'"]*\bfrom\b/g, '')), isTest: path.endsWith('.test.ts') || !path.includes('/src/') }
+      return {
+        path,
+        home: path.split('/').slice(0, 2).join('/'),
+        text,
+        imports: importsOf(text),
+        runtimeImports: importsOf(text.replace(/\b(import|export) type\b[^;'"]*\bfrom\b/g, '')),
+        isTest: path.endsWith('.test.ts') || !path.includes('/src/'),
+      }
     })
 }
 
 const all = [...sourcesIn('packages'), ...sourcesIn('apps')]
 const sources = all.filter(({ isTest }) => !isTest)
 const isRelative = (specifier: string): boolean => specifier.startsWith('.')
-const packageOf = (specifier: string): string => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+const packageOf = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
 /** Every import that the rule does not allow, as `file -> import`. */
-const breaches = (of: Source[], isAllowed: (specifier: string, source: Source) => boolean): string[] => of.flatMap((source) => source.imports.filter((specifier) => !isAllowed(specifier, source)).map((specifier) => `${source.path} -> ${specifier}`))
+const breaches = (of: Source[], isAllowed: (specifier: string, source: Source) => boolean): string[] =>
+  of.flatMap((source) =>
+    source.imports
+      .filter((specifier) => !isAllowed(specifier, source))
+      .map((specifier) => `${source.path} -> ${specifier}`),
+  )
 
 test('the imports of this repository are read at all', () => {
   expect(sources.length).toBeGreaterThan(100)
   expect(sources.flatMap(({ imports }) => imports).length).toBeGreaterThan(400)
-  expect(sources.find(({ path }) => path === 'packages/store/src/redis.ts')?.imports).toEqual(expect.arrayContaining(['node:crypto', 'ioredis']))
+  expect(sources.find(({ path }) => path === 'packages/store/src/redis.ts')?.imports).toEqual(
+    expect.arrayContaining(['node:crypto', 'ioredis']),
+  )
 })
 
 describe('who may import whom', () => {
   const middle = ['@muster/contracts']
-  const every = ['bulk', 'contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks'].map((name) => `@muster/${name}`)
+  const every = ['bulk', 'contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks'].map(
+    (name) => `@muster/${name}`,
+  )
   const allowed: Record<string, string[]> = {
     'packages/bulk': middle,
     'packages/contracts': [],
@@ -68,24 +93,54 @@ describe('who may import whom', () => {
     'apps/worker': every,
     'apps/simulator': [],
   }
-  const homes = [...foldersIn('packages').map((name) => `packages/${name}`), ...foldersIn('apps').map((name) => `apps/${name}`)]
+  const homes = [
+    ...foldersIn('packages').map((name) => `packages/${name}`),
+    ...foldersIn('apps').map((name) => `apps/${name}`),
+  ]
 
   test.each(homes)('%s imports only packages of ours that it may', (home) => {
     expect(allowed[home], 'a new package or app needs its line here').toBeDefined()
-    expect(breaches(sources.filter((source) => source.home === home), (specifier) => !specifier.startsWith('@muster/') || (allowed[home] ?? []).includes(packageOf(specifier)))).toEqual([])
+    expect(
+      breaches(
+        sources.filter((source) => source.home === home),
+        (specifier) => !specifier.startsWith('@muster/') || (allowed[home] ?? []).includes(packageOf(specifier)),
+      ),
+    ).toEqual([])
   })
 
   test('no file leaves its own src by path', () => {
-    expect(breaches(sources, (specifier, { path, home }) => !isRelative(specifier) || join(dirname(path), specifier).startsWith(`${home}/src/`))).toEqual([])
+    expect(
+      breaches(
+        sources,
+        (specifier, { path, home }) =>
+          !isRelative(specifier) || join(dirname(path), specifier).startsWith(`${home}/src/`),
+      ),
+    ).toEqual([])
   })
 
   test('nothing imports an app, tests of packages included', () => {
-    expect(breaches(all.filter(({ home }) => home.startsWith('packages/')), (specifier) => !/(^|\/)apps\//.test(specifier) && !/^@muster\/(api|worker|simulator|cli|console)\b/.test(specifier))).toEqual([])
+    expect(
+      breaches(
+        all.filter(({ home }) => home.startsWith('packages/')),
+        (specifier) =>
+          !/(^|\/)apps\//.test(specifier) && !/^@muster\/(api|worker|simulator|cli|console)\b/.test(specifier),
+      ),
+    ).toEqual([])
   })
 
   test('what is imported is declared by the package that imports it, and written with its extension', () => {
-    const declared = new Map(homes.map((home) => [home, JSON.parse(read(`${home}/package.json`)) as { dependencies?: object }]))
-    expect(breaches(sources, (specifier, { home }) => isRelative(specifier) || specifier.startsWith('node:') || packageOf(specifier) in (declared.get(home)?.dependencies ?? {}))).toEqual([])
+    const declared = new Map(
+      homes.map((home) => [home, JSON.parse(read(`${home}/package.json`)) as { dependencies?: object }]),
+    )
+    expect(
+      breaches(
+        sources,
+        (specifier, { home }) =>
+          isRelative(specifier) ||
+          specifier.startsWith('node:') ||
+          packageOf(specifier) in (declared.get(home)?.dependencies ?? {}),
+      ),
+    ).toEqual([])
     expect(breaches(sources, (specifier) => !isRelative(specifier) || specifier.endsWith('.ts'))).toEqual([])
   })
 
@@ -104,8 +159,14 @@ describe('who may import whom', () => {
 
 describe('where side effects are', () => {
   test('the environment is read in config.ts only', () => {
-    expect(sources.filter(({ path, text }) => /\bprocess\s*\.\s*env\b/.test(text) && !path.endsWith('/config.ts')).map(({ path }) => path)).toEqual([])
-    expect(breaches(sources, (specifier, { path }) => specifier !== 'node:process' || path.startsWith('apps/'))).toEqual([])
+    expect(
+      sources
+        .filter(({ path, text }) => /\bprocess\s*\.\s*env\b/.test(text) && !path.endsWith('/config.ts'))
+        .map(({ path }) => path),
+    ).toEqual([])
+    expect(
+      breaches(sources, (specifier, { path }) => specifier !== 'node:process' || path.startsWith('apps/')),
+    ).toEqual([])
   })
 
   test('nothing is written to the console', () => {
@@ -115,7 +176,9 @@ describe('where side effects are', () => {
   test('an adapter talks to nobody: no sockets, files, clocks of its own', () => {
     const adapters = sources.filter(({ path }) => /^packages\/providers\/src\/[^/]+\//.test(path))
     expect(breaches(adapters, (specifier) => !specifier.startsWith('node:'))).toEqual([])
-    expect(adapters.filter(({ text }) => /\bfetch\(|\bsetTimeout\(|\bsetInterval\(/.test(text)).map(({ path }) => path)).toEqual([])
+    expect(
+      adapters.filter(({ text }) => /\bfetch\(|\bsetTimeout\(|\bsetInterval\(/.test(text)).map(({ path }) => path),
+    ).toEqual([])
   })
 })
 
@@ -123,27 +186,58 @@ describe('a provider is one folder', () => {
   const adapterFolders = foldersIn('packages/providers/src')
   const simulatorFolders = foldersIn('apps/simulator/src')
   /** Which folder a name of a registry comes from. */
-  const foldersOf = (registry: string): string[] => [...read(registry).matchAll(/from '\.\/([^/']+)\/(?:provider|simulator)\.ts'/g)].map((match) => match[1] ?? '')
+  const foldersOf = (registry: string): string[] =>
+    [...read(registry).matchAll(/from '\.\/([^/']+)\/(?:provider|simulator)\.ts'/g)].map((match) => match[1] ?? '')
 
   test.each(adapterFolders)('%s imports contracts, what all adapters share, and no other adapter', (folder) => {
     const own = `packages/providers/src/${folder}/`
-    const isShared = (path: string): boolean => dirname(path) === 'packages/providers/src' && !path.endsWith('/registry.ts')
+    const isShared = (path: string): boolean =>
+      dirname(path) === 'packages/providers/src' && !path.endsWith('/registry.ts')
     const files = sources.filter(({ path }) => path.startsWith(own))
     expect(files.length).toBeGreaterThan(3)
-    expect(breaches(files, (specifier, { path }) => !isRelative(specifier) || join(dirname(path), specifier).startsWith(own) || isShared(join(dirname(path), specifier)))).toEqual([])
+    expect(
+      breaches(
+        files,
+        (specifier, { path }) =>
+          !isRelative(specifier) ||
+          join(dirname(path), specifier).startsWith(own) ||
+          isShared(join(dirname(path), specifier)),
+      ),
+    ).toEqual([])
   })
 
-  test.each(simulatorFolders)('the simulator %s imports no other vendor\'s', (folder) => {
+  test.each(simulatorFolders)("the simulator %s imports no other vendor's", (folder) => {
     const own = `apps/simulator/src/${folder}/`
-    expect(breaches(sources.filter(({ path }) => path.startsWith(own)), (specifier, { path }) => !isRelative(specifier) || join(dirname(path), specifier).startsWith(own) || dirname(join(dirname(path), specifier)) === 'apps/simulator/src')).toEqual([])
+    expect(
+      breaches(
+        sources.filter(({ path }) => path.startsWith(own)),
+        (specifier, { path }) =>
+          !isRelative(specifier) ||
+          join(dirname(path), specifier).startsWith(own) ||
+          dirname(join(dirname(path), specifier)) === 'apps/simulator/src',
+      ),
+    ).toEqual([])
   })
 
   test('all adapters have the same files', () => {
-    for (const folder of adapterFolders) expect(readdirSync(join(root, 'packages/providers/src', folder)), folder).toEqual(expect.arrayContaining(['authentication.ts', 'errors.ts', 'fixtures', 'provider.ts', 'request.ts', 'response.ts', `${folder}.test.ts`]))
+    for (const folder of adapterFolders)
+      expect(readdirSync(join(root, 'packages/providers/src', folder)), folder).toEqual(
+        expect.arrayContaining([
+          'authentication.ts',
+          'errors.ts',
+          'fixtures',
+          'provider.ts',
+          'request.ts',
+          'response.ts',
+          `${folder}.test.ts`,
+        ]),
+      )
   })
 
   test('what is shared knows no adapter, but for the registry', () => {
-    const shared = sources.filter(({ path }) => dirname(path) === 'packages/providers/src' && !path.endsWith('/registry.ts'))
+    const shared = sources.filter(
+      ({ path }) => dirname(path) === 'packages/providers/src' && !path.endsWith('/registry.ts'),
+    )
     expect(breaches(shared, (specifier) => !isRelative(specifier) || /^\.\/[^/]+\.ts$/.test(specifier))).toEqual([])
   })
 
@@ -170,7 +264,8 @@ test('no file waits for itself when it is loaded, however far around', () => {
   const visit = (path: string, trail: string[]): void => {
     if (trail.includes(path)) return void cycles.push([...trail.slice(trail.indexOf(path)), path].join(' -> '))
     if (done.has(path)) return
-    for (const specifier of byPath.get(path)?.runtimeImports.filter(isRelative) ?? []) visit(relative('', join(dirname(path), specifier)), [...trail, path])
+    for (const specifier of byPath.get(path)?.runtimeImports.filter(isRelative) ?? [])
+      visit(relative('', join(dirname(path), specifier)), [...trail, path])
     done.add(path)
   }
   for (const { path } of sources) visit(path, [])

@@ -25,20 +25,28 @@ describe('a batch under way', () => {
   })
   afterAll(() => muster.close())
   const created = async (): Promise<number> => (await muster.simulators.okta.ledger()).created.length
-  const start = async (count: number, more = ''): Promise<string> => (await client.bulk(toNdjson(itemsOf('okta', count)), { query: query + more })).body.id
+  const start = async (count: number, more = ''): Promise<string> =>
+    (await client.bulk(toNdjson(itemsOf('okta', count)), { query: query + more })).body.id
 
   test('pause starts no more rows, each row under way ends, and resume goes on to the end', async () => {
     const id = await start(200)
     await eventually(created, (count) => count >= 20)
     const paused = await client.change(id, 'pause')
-    expect([paused.status, paused.body.status, paused.body.links.resume]).toEqual([200, 'paused', `/batches/${id}/resume`])
+    expect([paused.status, paused.body.status, paused.body.links.resume]).toEqual([
+      200,
+      'paused',
+      `/batches/${id}/resume`,
+    ])
     const before = await created()
     const still = await client.until(id, ({ counts }) => counts.running === 0 && counts.retrying === 0)
     expect(still.counts.succeeded).toBeLessThanOrEqual(before + LANE_SECONDS * RATE)
     expect(still.counts.queued).toBeGreaterThan(0)
     // Asked again and again over a second in which forty rows would have been sent.
     const until = Date.now() + 1_000
-    await eventually(async () => Date.now(), (now) => now > until)
+    await eventually(
+      async () => Date.now(),
+      (now) => now > until,
+    )
     expect(await created()).toBe(still.counts.succeeded)
     expect((await client.change(id, 'pause')).status).toBe(200)
     expect((await client.change(id, 'resume')).body.status).toBe('running')
@@ -58,7 +66,8 @@ describe('a batch under way', () => {
     expect(recount(await client.results(id))).toEqual(batch.counts)
     expect(await created()).toBe(batch.counts.succeeded)
     expect(await client.results(id, '?status=canceled')).toHaveLength(batch.counts.canceled)
-    for (const what of ['cancel', 'pause', 'resume', 'retry'] as const) expect([what, (await client.change(id, what)).status]).toEqual([what, 409])
+    for (const what of ['cancel', 'pause', 'resume', 'retry'] as const)
+      expect([what, (await client.change(id, what)).status]).toEqual([what, 409])
   })
 
   test('the failed rows of a completed batch are run again, and only those; the counts stay exact', async () => {
@@ -70,7 +79,11 @@ describe('a batch under way', () => {
     expect((await client.change(id, 'retry')).status).toBe(202)
     await client.until(id, (batch) => isOver(batch) && batch.counts.failed === 0)
     const batch = await client.completed(id)
-    expect(batch).toMatchObject({ status: 'completed', retry_skipped: 0, counts: { total: 30, succeeded: 30, failed: 0, queued: 0, retrying: 0 } })
+    expect(batch).toMatchObject({
+      status: 'completed',
+      retry_skipped: 0,
+      counts: { total: 30, succeeded: 30, failed: 0, queued: 0, retrying: 0 },
+    })
     expect(recount(await client.results(id))).toEqual(batch.counts)
     expect(await created()).toBe(30)
     expect((await client.change(id, 'retry')).status).toBe(409)
@@ -79,7 +92,13 @@ describe('a batch under way', () => {
   test('rows whose secrets were erased with their end are left out of a retry, and counted once whoever looks', async () => {
     const google = await muster.connect('google_workspace')
     await muster.simulators.google_workspace.arm({ fault: 'server_error', status: 503, times: 0 })
-    const { body } = await client.bulk(toNdjson([...itemsOf('google_workspace', 3), ...itemsOf('okta', 2).map((item) => ({ ...item, integrated_account_id: okta }))]), { query: `integrated_account_id=${google}` })
+    const { body } = await client.bulk(
+      toNdjson([
+        ...itemsOf('google_workspace', 3),
+        ...itemsOf('okta', 2).map((item) => ({ ...item, integrated_account_id: okta })),
+      ]),
+      { query: `integrated_account_id=${google}` },
+    )
     await client.completed(body.id)
     await muster.simulators.google_workspace.disarm()
     await client.change(body.id, 'retry')
@@ -90,24 +109,28 @@ describe('a batch under way', () => {
   test.each([
     ['max_failures=5', 'max_failures is 5'],
     ['max_failure_rate=0.5', 'max_failure_rate is 0.5'],
-  ])('a brake of %s stops the batch and says why; resumed, it counts anew', async (brake, reason) => {
-    await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 0 })
-    const id = await start(150, `&${brake}`)
-    const stopped = await client.until(id, ({ status }) => status === 'stopped')
-    expect(stopped.status_reason).toContain(reason)
-    const first = (await client.until(id, ({ counts }) => counts.running === 0)).counts
-    expect(first.queued).toBeGreaterThan(0)
-    await client.change(id, 'resume')
-    const again = await client.until(id, ({ status, counts }) => status === 'stopped' && counts.failed > first.failed)
-    expect(again.counts.failed - first.failed).toBeGreaterThanOrEqual(5)
-    await client.until(id, ({ counts }) => counts.running === 0)
-    await muster.simulators.okta.disarm()
-    await client.change(id, 'resume')
-    const batch = await client.completed(id)
-    expect(batch.counts.succeeded + batch.counts.failed).toBe(150)
-    expect(batch.status_reason).toBeNull()
-    expect(recount(await client.results(id))).toEqual(batch.counts)
-  }, 40_000)
+  ])(
+    'a brake of %s stops the batch and says why; resumed, it counts anew',
+    async (brake, reason) => {
+      await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 0 })
+      const id = await start(150, `&${brake}`)
+      const stopped = await client.until(id, ({ status }) => status === 'stopped')
+      expect(stopped.status_reason).toContain(reason)
+      const first = (await client.until(id, ({ counts }) => counts.running === 0)).counts
+      expect(first.queued).toBeGreaterThan(0)
+      await client.change(id, 'resume')
+      const again = await client.until(id, ({ status, counts }) => status === 'stopped' && counts.failed > first.failed)
+      expect(again.counts.failed - first.failed).toBeGreaterThanOrEqual(5)
+      await client.until(id, ({ counts }) => counts.running === 0)
+      await muster.simulators.okta.disarm()
+      await client.change(id, 'resume')
+      const batch = await client.completed(id)
+      expect(batch.counts.succeeded + batch.counts.failed).toBe(150)
+      expect(batch.status_reason).toBeNull()
+      expect(recount(await client.results(id))).toEqual(batch.counts)
+    },
+    40_000,
+  )
 
   test('a retry that fails like the first time is stopped by the brake like the first time', async () => {
     await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 40 })
@@ -117,14 +140,19 @@ describe('a batch under way', () => {
     expect((await client.completed(id)).counts.failed).toBe(40)
     await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 0 })
     await client.change(id, 'retry')
-    const stopped = await client.until(id, ({ status, counts }) => status === 'stopped' || (status === 'completed' && counts.failed === 40))
+    const stopped = await client.until(
+      id,
+      ({ status, counts }) => status === 'stopped' || (status === 'completed' && counts.failed === 40),
+    )
     // On a slow machine the last of them have failed as well by the time of the brake, and the batch has ended.
     expect(stopped.status_reason).toContain('max_failures is 25')
   }, 40_000)
 
   test('rows wait for their not_before, and the others do not wait for them', async () => {
     const at = Date.now() + 4_000
-    const items = itemsOf('okta', 4).map((item, index) => (index % 2 === 0 ? { ...item, not_before: new Date(at).toISOString() } : item))
+    const items = itemsOf('okta', 4).map((item, index) =>
+      index % 2 === 0 ? { ...item, not_before: new Date(at).toISOString() } : item,
+    )
     const { body } = await client.bulk(toNdjson(items), { query })
     await client.until(body.id, ({ counts }) => counts.succeeded === 2)
     expect(Date.now()).toBeLessThan(at)
@@ -137,8 +165,15 @@ describe('a batch under way', () => {
     const slow = await muster.connect('okta', { limits: { requests: 10, per_seconds: 1, concurrency: 2 } })
     const { body } = await client.bulk(toNdjson(itemsOf('okta', 200)), { query: `integrated_account_id=${slow}` })
     await client.until(body.id, ({ counts }) => counts.succeeded >= 3)
-    const [single, elsewhere] = await Promise.all([slow, okta].map((account) => client.create<{ status: string }>(account, newUser('okta'), { headers: { prefer: 'wait=10' } })))
-    expect([single?.body, elsewhere?.body]).toMatchObject([{ emails: expect.anything() as unknown }, { emails: expect.anything() as unknown }])
+    const [single, elsewhere] = await Promise.all(
+      [slow, okta].map((account) =>
+        client.create<{ status: string }>(account, newUser('okta'), { headers: { prefer: 'wait=10' } }),
+      ),
+    )
+    expect([single?.body, elsewhere?.body]).toMatchObject([
+      { emails: expect.anything() as unknown },
+      { emails: expect.anything() as unknown },
+    ])
     const batch = await client.read(body.id)
     expect(batch.counts.succeeded).toBeLessThan(100)
     expect(batch.accounts[0]).toMatchObject({ limit_per_second: 10 })

@@ -14,7 +14,10 @@ interface ServerEvent {
 function watch(muster: Muster, id: string, lastEventId?: number) {
   const events: ServerEvent[] = []
   const { hostname, port } = new URL(muster.url())
-  const headers = { authorization: `Bearer ${muster.owner.adminKey}`, ...(lastEventId === undefined ? {} : { 'last-event-id': String(lastEventId) }) }
+  const headers = {
+    authorization: `Bearer ${muster.owner.adminKey}`,
+    ...(lastEventId === undefined ? {} : { 'last-event-id': String(lastEventId) }),
+  }
   let type: string | undefined
   let isOver = false
   const request = httpRequest({ hostname, port, path: `/batches/${id}/events`, headers }, (response) => {
@@ -25,8 +28,15 @@ function watch(muster: Muster, id: string, lastEventId?: number) {
       const blocks = text.split('\n\n')
       text = blocks.pop() ?? ''
       for (const block of blocks) {
-        const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]))
-        if (fields.has('data')) events.push({ id: Number(fields.get('id')), event: fields.get('event') ?? '', batch: JSON.parse(fields.get('data') ?? '') as Batch })
+        const fields = new Map(
+          block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
+        )
+        if (fields.has('data'))
+          events.push({
+            id: Number(fields.get('id')),
+            event: fields.get('event') ?? '',
+            batch: JSON.parse(fields.get('data') ?? '') as Batch,
+          })
       }
     })
     response.on('error', () => undefined)
@@ -60,7 +70,8 @@ describe('a batch tells of itself', () => {
     await muster.close()
     await receiver.close()
   })
-  const start = async (count: number, more = ''): Promise<string> => (await client.bulk(toNdjson(itemsOf('okta', count)), { query: query + more })).body.id
+  const start = async (count: number, more = ''): Promise<string> =>
+    (await client.bulk(toNdjson(itemsOf('okta', count)), { query: query + more })).body.id
 
   test('server-sent events: ids only grow, each is whole, the last is completed, and then the stream ends', async () => {
     const id = await start(60)
@@ -70,7 +81,10 @@ describe('a batch tells of itself', () => {
     const ids = stream.events.map((event) => event.id)
     expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b))
     expect(stream.events.length).toBeGreaterThan(2)
-    expect(stream.events.map(({ event }) => event)).toEqual([...stream.events.slice(1).map(() => 'progress'), 'completed'])
+    expect(stream.events.map(({ event }) => event)).toEqual([
+      ...stream.events.slice(1).map(() => 'progress'),
+      'completed',
+    ])
     expect(stream.events.at(-1)?.batch).toEqual(await client.read(id))
   })
 
@@ -80,7 +94,10 @@ describe('a batch tells of itself', () => {
     await first.until((events) => events.some(({ batch }) => batch.counts.succeeded > 5))
     await client.change(id, 'pause')
     const halted = await client.until(id, ({ counts }) => counts.running === 0)
-    await first.until((events) => events.at(-1)?.batch.counts.succeeded === halted.counts.succeeded && events.at(-1)?.batch.status === 'paused')
+    await first.until(
+      (events) =>
+        events.at(-1)?.batch.counts.succeeded === halted.counts.succeeded && events.at(-1)?.batch.status === 'paused',
+    )
     first.leave()
     const lastId = first.events.at(-1)?.id ?? 0
     // On hold, so that nothing but the status changes.
@@ -106,7 +123,10 @@ describe('a batch tells of itself', () => {
     const batch = await client.until(second, ({ accounts }) => (accounts[0]?.waiting_ahead ?? 0) > 0)
     expect(batch.accounts[0]?.eta_seconds).toBeGreaterThanOrEqual(2)
     expect((await client.read(first)).accounts[0]?.waiting_ahead).toBe(0)
-    const running = await client.until(first, ({ rate_per_second, counts }) => Number(rate_per_second) > 0 && counts.succeeded < 60)
+    const running = await client.until(
+      first,
+      ({ rate_per_second, counts }) => Number(rate_per_second) > 0 && counts.succeeded < 60,
+    )
     expect(running.eta_seconds).toBeGreaterThan(0)
     const done = await client.completed(second)
     expect(done).toMatchObject({ rate_per_second: null, eta_seconds: 0 })
@@ -116,15 +136,37 @@ describe('a batch tells of itself', () => {
     const base = `http://${receiver.host}`
     const { secret } = (await client.request<{ secret: string }>('POST', '/callback-secret')).body
     await client.request('POST', '/webhook-endpoints', { body: { url: `${base}/all` } })
-    await client.request('POST', '/webhook-endpoints', { body: { url: `${base}/progress`, events: ['batch.progress', 'batch.completed'] } })
-    const items = itemsOf('okta', 160).map((item, index) => (index === 0 ? { ...item, callback_url: `${base}/row` } : item))
-    const { body } = await client.bulk(toNdjson(items), { query: `${query}&reference=march&callback_url=${encodeURIComponent(`${base}/batch`)}` })
+    await client.request('POST', '/webhook-endpoints', {
+      body: { url: `${base}/progress`, events: ['batch.progress', 'batch.completed'] },
+    })
+    const items = itemsOf('okta', 160).map((item, index) =>
+      index === 0 ? { ...item, callback_url: `${base}/row` } : item,
+    )
+    const { body } = await client.bulk(toNdjson(items), {
+      query: `${query}&reference=march&callback_url=${encodeURIComponent(`${base}/batch`)}`,
+    })
     const batch = await client.completed(body.id)
-    const of = (path: string, type: string) => receiver.ledger.filter((received) => received.path === path && received.event.type === type && received.event.data.batch_id === body.id)
-    await eventually(async () => of('/all', 'operation.succeeded').length, (count) => count >= 160)
-    await eventually(async () => ['/all', '/progress', '/batch'].filter((path) => of(path, 'batch.completed').length === 1).length, (count) => count === 3)
+    const of = (path: string, type: string) =>
+      receiver.ledger.filter(
+        (received) =>
+          received.path === path && received.event.type === type && received.event.data.batch_id === body.id,
+      )
+    await eventually(
+      async () => of('/all', 'operation.succeeded').length,
+      (count) => count >= 160,
+    )
+    await eventually(
+      async () => ['/all', '/progress', '/batch'].filter((path) => of(path, 'batch.completed').length === 1).length,
+      (count) => count === 3,
+    )
     const [end] = of('/batch', 'batch.completed')
-    expect(end?.event.data).toMatchObject({ batch_id: body.id, status: 'completed', reference: 'march', counts: batch.counts, links: { self: `/batches/${body.id}`, results: `/batches/${body.id}/results` } })
+    expect(end?.event.data).toMatchObject({
+      batch_id: body.id,
+      status: 'completed',
+      reference: 'march',
+      counts: batch.counts,
+      links: { self: `/batches/${body.id}`, results: `/batches/${body.id}/results` },
+    })
     if (end) receiver.verify(end, secret)
     expect(of('/progress', 'batch.progress').length).toBeGreaterThan(0)
     expect([of('/all', 'batch.progress'), of('/batch', 'batch.progress')]).toEqual([[], []])
@@ -132,7 +174,9 @@ describe('a batch tells of itself', () => {
     expect(row?.event.data).toMatchObject({ batch_id: body.id, status: 'succeeded' })
     if (row) receiver.verify(row, secret)
     // Told once each, whichever of the two workers told it.
-    expect(new Set(receiver.ledger.filter(({ path }) => path === '/all').map(({ id }) => id)).size).toBe(receiver.ledger.filter(({ path }) => path === '/all').length)
+    expect(new Set(receiver.ledger.filter(({ path }) => path === '/all').map(({ id }) => id)).size).toBe(
+      receiver.ledger.filter(({ path }) => path === '/all').length,
+    )
   }, 40_000)
 
   test('erasure takes the row out of results and out of the look-up by reference; rows erased side by side do not bring each other back', async () => {
@@ -141,24 +185,35 @@ describe('a batch tells of itself', () => {
     const batch = await client.completed((await client.bulk(file, { type: 'text/csv', query })).body.id)
     const before = await client.results(batch.id)
     const doomed = before.slice(0, 8)
-    expect((await client.request<{ result: unknown[] }>('GET', '/operations?reference=ref-erased.a')).body.result).toHaveLength(1)
-    const answers = await Promise.all(doomed.map(({ operation_id }) => client.request('DELETE', `/operations/${operation_id ?? ''}`)))
+    expect(
+      (await client.request<{ result: unknown[] }>('GET', '/operations?reference=ref-erased.a')).body.result,
+    ).toHaveLength(1)
+    const answers = await Promise.all(
+      doomed.map(({ operation_id }) => client.request('DELETE', `/operations/${operation_id ?? ''}`)),
+    )
     expect(answers.map(({ status }) => status)).toEqual(doomed.map(() => 200))
     for (const format of ['ndjson', 'csv']) {
       const text = await client.text(`/batches/${batch.id}/results?format=${format}`)
       for (const [index, name] of names.entries()) expect([name, text.includes(name)]).toEqual([name, index >= 8])
     }
     const after = await client.results(batch.id)
-    expect(after.slice(0, 8)).toEqual(before.slice(0, 8).map(({ columns: _columns, ...result }) => ({ ...result, reference: null, remote_id: null })))
+    expect(after.slice(0, 8)).toEqual(
+      before.slice(0, 8).map(({ columns: _columns, ...result }) => ({ ...result, reference: null, remote_id: null })),
+    )
     expect(after.slice(8)).toEqual(before.slice(8))
-    expect((await client.request<{ result: unknown[] }>('GET', '/operations?reference=ref-erased.a')).body.result).toEqual([])
+    expect(
+      (await client.request<{ result: unknown[] }>('GET', '/operations?reference=ref-erased.a')).body.result,
+    ).toEqual([])
     expect((await client.read(batch.id)).counts).toEqual(batch.counts)
   })
 
   test('the rows of batches are listed among the operations, each once, newest first, page by page', async () => {
     const listed: string[] = []
-    for (let cursor = ''; ; ) {
-      const { body } = await client.request<{ result: { id: string }[]; next_cursor: string | null }>('GET', `/operations?limit=37${cursor}`)
+    for (let cursor = ''; ;) {
+      const { body } = await client.request<{ result: { id: string }[]; next_cursor: string | null }>(
+        'GET',
+        `/operations?limit=37${cursor}`,
+      )
       listed.push(...body.result.map(({ id }) => id))
       if (body.next_cursor === null) break
       cursor = `&cursor=${body.next_cursor}`
@@ -174,8 +229,17 @@ test('rows whose retention is over are told as gone; the counts, and what was re
   try {
     const client = batchClientOf(muster)
     const okta = await muster.connect('okta')
-    const batch = await client.completed((await client.bulk(toNdjson([...itemsOf('okta', 3), { colour: 'red' }]), { query: `integrated_account_id=${okta}` })).body.id)
-    const results = await eventually(() => client.results(batch.id, '?status=gone'), (rows) => rows.length === 3)
+    const batch = await client.completed(
+      (
+        await client.bulk(toNdjson([...itemsOf('okta', 3), { colour: 'red' }]), {
+          query: `integrated_account_id=${okta}`,
+        })
+      ).body.id,
+    )
+    const results = await eventually(
+      () => client.results(batch.id, '?status=gone'),
+      (rows) => rows.length === 3,
+    )
     expect(results[0]).toMatchObject({ row: 1, operation_id: expect.any(String) as string, remote_id: null })
     expect(await client.results(batch.id, '?status=rejected')).toHaveLength(1)
     expect((await client.read(batch.id)).counts).toEqual(batch.counts)

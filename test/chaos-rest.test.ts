@@ -1,3 +1,10 @@
 import { describeShortRun } from './chaos/short-run.ts'
 
-describeShortRun('the promises under fire, in short: the API, the network, the credentials', ['one-login-in-parallel', 'api-kill-loop', 'failpoint api after_accept', 'credentials-revoked', 'provider-network', 'redis-out-of-memory'])
+describeShortRun('the promises under fire, in short: the API, the network, the credentials', [
+  'one-login-in-parallel',
+  'api-kill-loop',
+  'failpoint api after_accept',
+  'credentials-revoked',
+  'provider-network',
+  'redis-out-of-memory',
+])

@@ -1,3 +1,7 @@
 import { describeShortRun } from './chaos/short-run.ts'
 
-describeShortRun('the promises under fire, in short: webhooks', ['webhook-bad-receivers', 'webhook-failpoint after_outcome', 'webhook-failpoint after_delivery'])
+describeShortRun('the promises under fire, in short: webhooks', [
+  'webhook-bad-receivers',
+  'webhook-failpoint after_outcome',
+  'webhook-failpoint after_delivery',
+])

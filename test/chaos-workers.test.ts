@@ -1,4 +1,9 @@
 import { describeShortRun } from './chaos/short-run.ts'
 
 /** Everything there is, at full scale: `npm run chaos`. */
-describeShortRun('the promises under fire, in short: workers', ['failpoint after_intent', 'failpoint after_provider_commit', 'failpoint after_outcome', 'poison-operation'])
+describeShortRun('the promises under fire, in short: workers', [
+  'failpoint after_intent',
+  'failpoint after_provider_commit',
+  'failpoint after_outcome',
+  'poison-operation',
+])

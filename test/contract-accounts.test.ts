@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clientOf, pointersOf, type ProblemBody } from './contract.ts'
 import { newUser, startMuster, type Muster, type ProviderName } from './harness.ts'
 
-const providers: ProviderName[] = ['activecampaign', 'cisco_meraki', 'files_com', 'google_workspace', 'okta', 'salesforce']
+const providers: ProviderName[] = [
+  'activecampaign',
+  'cisco_meraki',
+  'files_com',
+  'google_workspace',
+  'okta',
+  'salesforce',
+]
 
 interface Account {
   id: string
@@ -21,16 +28,38 @@ describe('integrated accounts', () => {
   })
   afterAll(() => muster.close())
 
-  const oktaAccount = (more: Record<string, unknown> = {}) => ({ provider: 'okta', name: 'Acme', credentials: { type: 'api_token', api_token: 'not-a-real-token-1' }, config: { base_url: 'https://acme.okta.com' }, ...more })
+  const oktaAccount = (more: Record<string, unknown> = {}) => ({
+    provider: 'okta',
+    name: 'Acme',
+    credentials: { type: 'api_token', api_token: 'not-a-real-token-1' },
+    config: { base_url: 'https://acme.okta.com' },
+    ...more,
+  })
 
   test('are made, read, listed, changed and deleted; the credentials are never told', async () => {
     const made = await client.request<Account>('POST', '/integrated-accounts', { body: oktaAccount() })
     expect(made.status).toBe(201)
     expect(made.headers.get('location')).toBe(`/integrated-accounts/${made.body.id}`)
-    expect(made.body).toMatchObject({ status: 'active', status_reason: null, credential_type: 'api_token', limits: {}, config: { base_url: 'https://acme.okta.com' } })
+    expect(made.body).toMatchObject({
+      status: 'active',
+      status_reason: null,
+      credential_type: 'api_token',
+      limits: {},
+      config: { base_url: 'https://acme.okta.com' },
+    })
     const path = `/integrated-accounts/${made.body.id}`
-    const changed = await client.request('PATCH', path, { body: { name: 'Acme Ltd', limits: { requests: 5, per_seconds: 1 }, credentials: { type: 'api_token', api_token: 'not-a-real-token-2' } } })
-    expect(changed.body).toMatchObject({ name: 'Acme Ltd', limits: { requests: 5, per_seconds: 1 }, config: { base_url: 'https://acme.okta.com' } })
+    const changed = await client.request('PATCH', path, {
+      body: {
+        name: 'Acme Ltd',
+        limits: { requests: 5, per_seconds: 1 },
+        credentials: { type: 'api_token', api_token: 'not-a-real-token-2' },
+      },
+    })
+    expect(changed.body).toMatchObject({
+      name: 'Acme Ltd',
+      limits: { requests: 5, per_seconds: 1 },
+      config: { base_url: 'https://acme.okta.com' },
+    })
     const read = await client.request('GET', path)
     expect(read.body).toEqual(changed.body)
     const list = await client.request('GET', '/integrated-accounts?provider=okta')
@@ -43,32 +72,71 @@ describe('integrated accounts', () => {
   })
 
   test('a PATCH merges the config, and null takes a setting out', async () => {
-    const { body } = await client.request<Account>('POST', '/integrated-accounts', { body: { provider: 'cisco_meraki', name: 'Acme', credentials: { type: 'api_key', api_key: 'k'.repeat(40) }, config: { organization_id: '1' } } })
-    const patched = await client.request<Account>('PATCH', `/integrated-accounts/${body.id}`, { body: { config: { workspace_id: 'N_1', organization_id: null } } })
+    const { body } = await client.request<Account>('POST', '/integrated-accounts', {
+      body: {
+        provider: 'cisco_meraki',
+        name: 'Acme',
+        credentials: { type: 'api_key', api_key: 'k'.repeat(40) },
+        config: { organization_id: '1' },
+      },
+    })
+    const patched = await client.request<Account>('PATCH', `/integrated-accounts/${body.id}`, {
+      body: { config: { workspace_id: 'N_1', organization_id: null } },
+    })
     expect(patched.body.config).toEqual({ workspace_id: 'N_1' })
   })
 
   test('a new address asks for the credentials again, so that nobody can have them sent to himself', async () => {
     const path = `/integrated-accounts/${(await client.request<Account>('POST', '/integrated-accounts', { body: oktaAccount() })).body.id}`
-    for (const config of [{ base_url: 'https://mallory.okta.com' }, { base_url: 'https://listener.example', custom_domain: true }, { token_url: 'https://mallory.okta.com' }]) {
+    for (const config of [
+      { base_url: 'https://mallory.okta.com' },
+      { base_url: 'https://listener.example', custom_domain: true },
+      { token_url: 'https://mallory.okta.com' },
+    ]) {
       const answer = await client.request('PATCH', path, { body: { config } })
       expect([answer.status, pointersOf(answer)]).toEqual([422, ['/credentials']])
     }
-    expect((await client.request('PATCH', path, { body: { config: { base_url: 'https://acme.okta.com/api/v1' } } })).status).toBe(200)
-    expect((await client.request('PATCH', path, { body: { config: { base_url: 'https://other.okta.com' }, credentials: { type: 'api_token', api_token: 'x' } } })).status).toBe(200)
+    expect(
+      (await client.request('PATCH', path, { body: { config: { base_url: 'https://acme.okta.com/api/v1' } } })).status,
+    ).toBe(200)
+    expect(
+      (
+        await client.request('PATCH', path, {
+          body: { config: { base_url: 'https://other.okta.com' }, credentials: { type: 'api_token', api_token: 'x' } },
+        })
+      ).status,
+    ).toBe(200)
   })
 
   test('a refused change tells everything that is wrong with it, and changes nothing', async () => {
     const { body } = await client.request<Account>('POST', '/integrated-accounts', { body: oktaAccount() })
-    const answer = await client.request('PATCH', `/integrated-accounts/${body.id}`, { body: { name: '', config: { colour: 'red', base_url: 'https://evil.example' }, provider: 'salesforce' } })
-    expect(pointersOf(answer).sort()).toEqual(['/config/base_url', '/config/colour', '/credentials', '/name', '/provider'])
+    const answer = await client.request('PATCH', `/integrated-accounts/${body.id}`, {
+      body: { name: '', config: { colour: 'red', base_url: 'https://evil.example' }, provider: 'salesforce' },
+    })
+    expect(pointersOf(answer).sort()).toEqual([
+      '/config/base_url',
+      '/config/colour',
+      '/credentials',
+      '/name',
+      '/provider',
+    ])
     expect((await client.request('GET', `/integrated-accounts/${body.id}`)).body).toEqual(body)
   })
 
   test.each([
-    ['a host that is not the vendor\'s', { base_url: 'https://okta.com.evil.example' }, '/config/base_url', 'host_not_allowed'],
-    ['the vendor\'s host without TLS', { base_url: 'http://acme.okta.com' }, '/config/base_url', 'host_not_allowed'],
-    ['a private address', { base_url: 'https://169.254.169.254', custom_domain: false }, '/config/base_url', 'host_not_allowed'],
+    [
+      "a host that is not the vendor's",
+      { base_url: 'https://okta.com.evil.example' },
+      '/config/base_url',
+      'host_not_allowed',
+    ],
+    ["the vendor's host without TLS", { base_url: 'http://acme.okta.com' }, '/config/base_url', 'host_not_allowed'],
+    [
+      'a private address',
+      { base_url: 'https://169.254.169.254', custom_domain: false },
+      '/config/base_url',
+      'host_not_allowed',
+    ],
     ['credentials in the address', { base_url: 'https://user:pass@acme.okta.com' }, '/config/base_url', 'invalid_url'],
     ['another scheme', { base_url: 'file:///etc/passwd' }, '/config/base_url', 'invalid_url'],
     ['no address at all', {}, '/config/base_url', 'required'],
@@ -81,23 +149,58 @@ describe('integrated accounts', () => {
   })
 
   test("a customer's own domain is taken where the config says that it is one", async () => {
-    expect((await client.request('POST', '/integrated-accounts', { body: oktaAccount({ config: { base_url: 'https://login.acme.example', custom_domain: true } }) })).status).toBe(201)
-    expect((await client.request('POST', '/integrated-accounts', { body: oktaAccount({ config: { base_url: 'https://login.acme.example' } }) })).status).toBe(422)
+    expect(
+      (
+        await client.request('POST', '/integrated-accounts', {
+          body: oktaAccount({ config: { base_url: 'https://login.acme.example', custom_domain: true } }),
+        })
+      ).status,
+    ).toBe(201)
+    expect(
+      (
+        await client.request('POST', '/integrated-accounts', {
+          body: oktaAccount({ config: { base_url: 'https://login.acme.example' } }),
+        })
+      ).status,
+    ).toBe(422)
   })
 
   test('tells everything that is wrong at once, that of the config beside that of the rest', async () => {
-    const answer = await client.request('POST', '/integrated-accounts', { body: { provider: 'okta', name: '', nickname: 'x', credentials: { type: 'api_key', api_key: 'x' }, config: { base_url: 'https://evil.example', colour: 'red' }, limits: { requests: 0, per_minute: 1 } } })
+    const answer = await client.request('POST', '/integrated-accounts', {
+      body: {
+        provider: 'okta',
+        name: '',
+        nickname: 'x',
+        credentials: { type: 'api_key', api_key: 'x' },
+        config: { base_url: 'https://evil.example', colour: 'red' },
+        limits: { requests: 0, per_minute: 1 },
+      },
+    })
     expect(answer.status).toBe(422)
-    expect(pointersOf(answer).sort()).toEqual(['/config/base_url', '/config/colour', '/credentials/type', '/limits/per_minute', '/limits/requests', '/name', '/nickname'])
+    expect(pointersOf(answer).sort()).toEqual([
+      '/config/base_url',
+      '/config/colour',
+      '/credentials/type',
+      '/limits/per_minute',
+      '/limits/requests',
+      '/name',
+      '/nickname',
+    ])
   })
 
   test('credentials: a type that does not exist, that the provider does not take, or with a part missing', async () => {
-    const answer = async (credentials: unknown) => client.request<ProblemBody>('POST', '/integrated-accounts', { body: oktaAccount({ credentials }) })
+    const answer = async (credentials: unknown) =>
+      client.request<ProblemBody>('POST', '/integrated-accounts', { body: oktaAccount({ credentials }) })
     expect(pointersOf(await answer({ type: 'password', password: 'x' }))).toEqual(['/credentials/type'])
     expect(pointersOf(await answer({ type: 'api_key', api_key: 'x' }))).toEqual(['/credentials/type'])
-    expect(pointersOf(await answer({ type: 'private_key_jwt', client_id: 'x' })).sort()).toEqual(['/credentials/key_id', '/credentials/private_key'])
+    expect(pointersOf(await answer({ type: 'private_key_jwt', client_id: 'x' })).sort()).toEqual([
+      '/credentials/key_id',
+      '/credentials/private_key',
+    ])
     expect(pointersOf(await answer(undefined))).toEqual(['/credentials'])
-    const patched = await client.request('PATCH', `/integrated-accounts/${await muster.connect('okta')}`, { body: { credentials: { type: 'api_key', api_key: 'x' } } })
+    const patched = await client.request('PATCH', `/integrated-accounts/${await muster.connect('okta')}`, {
+      body: { credentials: { type: 'api_key', api_key: 'x' } },
+    })
     expect(pointersOf(patched)).toEqual(['/credentials/type'])
   })
 
@@ -105,10 +208,18 @@ describe('integrated accounts', () => {
     const account = await muster.connect(provider)
     const good = await client.request('POST', `/integrated-accounts/${account}/test`)
     expect(good.body).toMatchObject({ ok: true, status: 'active' })
-    const { type } = await client.request<{ credential_type: string }>('GET', `/integrated-accounts/${account}`).then(({ body }) => ({ type: body.credential_type }))
-    const bad = type === 'refresh_token' ? { type, client_id: 'nobody-known', client_secret: 'wrong-secret-1', refresh_token: 'wrong-secret-2' } : { type, [type]: 'wrong-secret-3' }
+    const { type } = await client
+      .request<{ credential_type: string }>('GET', `/integrated-accounts/${account}`)
+      .then(({ body }) => ({ type: body.credential_type }))
+    const bad =
+      type === 'refresh_token'
+        ? { type, client_id: 'nobody-known', client_secret: 'wrong-secret-1', refresh_token: 'wrong-secret-2' }
+        : { type, [type]: 'wrong-secret-3' }
     await client.request('PATCH', `/integrated-accounts/${account}`, { body: { credentials: bad } })
-    const answer = await client.request<{ ok: boolean; status: string; calls: unknown[] }>('POST', `/integrated-accounts/${account}/test`)
+    const answer = await client.request<{ ok: boolean; status: string; calls: unknown[] }>(
+      'POST',
+      `/integrated-accounts/${account}/test`,
+    )
     expect([answer.body.ok, answer.body.status]).toEqual([false, 'needs_reauth'])
     expect(answer.body.calls.length).toBeGreaterThan(0)
     expect(JSON.stringify(answer.body)).not.toContain('wrong-secret')
@@ -119,23 +230,45 @@ describe('integrated accounts', () => {
     const account = await muster.connect('okta')
     const paused = await client.request<Account>('POST', `/integrated-accounts/${account}/pause`)
     expect(paused.body).toMatchObject({ status: 'paused', status_reason: expect.any(String) as string })
-    const { body } = await client.create<{ id: string; status: string; status_reason: string }>(account, newUser('okta'))
+    const { body } = await client.create<{ id: string; status: string; status_reason: string }>(
+      account,
+      newUser('okta'),
+    )
     expect([body.status, body.status_reason]).toEqual(['held', expect.stringContaining('paused')])
-    expect((await client.request<{ result: { id: string }[] }>('GET', `/operations?integrated_account_id=${account}&status=held`)).body.result.map(({ id }) => id)).toEqual([body.id])
+    expect(
+      (
+        await client.request<{ result: { id: string }[] }>(
+          'GET',
+          `/operations?integrated_account_id=${account}&status=held`,
+        )
+      ).body.result.map(({ id }) => id),
+    ).toEqual([body.id])
     const refused = await client.request<ProblemBody>('DELETE', `/integrated-accounts/${account}`)
     expect([refused.status, refused.body.code]).toEqual([409, 'conflict'])
     const again = await client.request<Account>('POST', `/integrated-accounts/${account}/pause`)
     expect(again.body.status_since).toBe(paused.body.status_since)
-    expect((await client.request<Account>('POST', `/integrated-accounts/${account}/resume`)).body).toMatchObject({ status: 'active', status_reason: null })
+    expect((await client.request<Account>('POST', `/integrated-accounts/${account}/resume`)).body).toMatchObject({
+      status: 'active',
+      status_reason: null,
+    })
     expect((await muster.finished(body.id)).status).toBe('succeeded')
   })
 
   test('credentials that the provider rejects put the account on hold; new ones take it off', async () => {
-    const account = await muster.connect('files_com', { credentials: { type: 'api_key', api_key: 'revoked-in-the-meantime' } })
-    const { body } = await client.create<{ id: string; status: string }>(account, newUser('files_com'), { headers: { prefer: 'wait=30' } })
+    const account = await muster.connect('files_com', {
+      credentials: { type: 'api_key', api_key: 'revoked-in-the-meantime' },
+    })
+    const { body } = await client.create<{ id: string; status: string }>(account, newUser('files_com'), {
+      headers: { prefer: 'wait=30' },
+    })
     expect(body.status).toBe('held')
-    expect((await client.request<Account>('GET', `/integrated-accounts/${account}`)).body).toMatchObject({ status: 'needs_reauth', status_reason: expect.any(String) as string })
-    const patched = await client.request<Account>('PATCH', `/integrated-accounts/${account}`, { body: { credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' } } })
+    expect((await client.request<Account>('GET', `/integrated-accounts/${account}`)).body).toMatchObject({
+      status: 'needs_reauth',
+      status_reason: expect.any(String) as string,
+    })
+    const patched = await client.request<Account>('PATCH', `/integrated-accounts/${account}`, {
+      body: { credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' } },
+    })
     expect(patched.body).toMatchObject({ status: 'active', status_reason: null })
     expect(await muster.finished(body.id)).toMatchObject({ status: 'succeeded' })
   })
@@ -159,19 +292,29 @@ describe('integrated accounts', () => {
       expect(google.body_schema.required).toEqual(expect.arrayContaining(['password', 'first_name', 'last_name']))
       const account = await muster.connect('okta', { limits: { requests: 7, per_seconds: 3 } })
       const { body: own } = await client.request<Metadata>('GET', `${path}?integrated_account_id=${account}`)
-      expect(own).toMatchObject({ provider: 'okta', limits: { requests: 7, per_seconds: 3 }, base_url: { default: muster.simulators.okta.url } })
+      expect(own).toMatchObject({
+        provider: 'okta',
+        limits: { requests: 7, per_seconds: 3 },
+        base_url: { default: muster.simulators.okta.url },
+      })
     })
 
     test('organization_id and workspace_id are parameters of Meraki alone', async () => {
       const { body } = await client.request<{ result: Metadata[] }>('GET', path)
-      const taking = body.result.filter(({ query_schema: { properties } }) => 'organization_id' in properties).map(({ provider }) => provider)
+      const taking = body.result
+        .filter(({ query_schema: { properties } }) => 'organization_id' in properties)
+        .map(({ provider }) => provider)
       expect(taking).toEqual(['cisco_meraki'])
     })
 
     test('an account of another provider, an unknown one and an unknown provider are refused', async () => {
       const account = await muster.connect('okta')
-      expect((await client.request('GET', `${path}?integrated_account_id=${account}&provider=salesforce`)).status).toBe(404)
-      expect((await client.request('GET', `${path}?integrated_account_id=62f44730-dd91-461e-bd6a-aedd9e0ad79d`)).status).toBe(404)
+      expect((await client.request('GET', `${path}?integrated_account_id=${account}&provider=salesforce`)).status).toBe(
+        404,
+      )
+      expect(
+        (await client.request('GET', `${path}?integrated_account_id=62f44730-dd91-461e-bd6a-aedd9e0ad79d`)).status,
+      ).toBe(404)
       expect((await client.request('GET', `${path}?provider=ldap`)).status).toBe(422)
     })
   })

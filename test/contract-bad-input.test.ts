@@ -20,36 +20,85 @@ describe('bad input', () => {
   })
   afterAll(() => muster.close())
 
-  const post = (rawBody: string, headers: Record<string, string> = {}) => client.request<ProblemBody>('POST', `${USERS}?integrated_account_id=${okta}`, { rawBody, headers })
+  const post = (rawBody: string, headers: Record<string, string> = {}) =>
+    client.request<ProblemBody>('POST', `${USERS}?integrated_account_id=${okta}`, { rawBody, headers })
   const raw = (request: string, body: string | Buffer = '') =>
-    sendRaw(muster.url(), Buffer.concat([Buffer.from(`${request}\r\nhost: muster\r\nconnection: close\r\nauthorization: Bearer ${muster.owner.adminKey}\r\n`, 'latin1'), Buffer.from('\r\n'), Buffer.from(body)]))
+    sendRaw(
+      muster.url(),
+      Buffer.concat([
+        Buffer.from(
+          `${request}\r\nhost: muster\r\nconnection: close\r\nauthorization: Bearer ${muster.owner.adminKey}\r\n`,
+          'latin1',
+        ),
+        Buffer.from('\r\n'),
+        Buffer.from(body),
+      ]),
+    )
 
   describe('everything that is wrong is told at once', () => {
     test('unknown names, wrong types, bad headers and what the provider needs, in one answer', async () => {
       const google = await muster.connect('google_workspace')
-      const answer = await client.request('POST', `${USERS}?integrated_account_id=${google}&colour=red&on_conflict=merge&truto_response_format=xml&dry_run=maybe&not_before=soon&reference=`, {
-        body: { first_name: 7, emails: [{ email: 'not an address' }, { email: 'a@b.example', primary: true }], nickname: 'x', group: '4', languages: 'en', status: 'gone' },
-        headers: { 'idempotency-key': 'two words' },
-      })
+      const answer = await client.request(
+        'POST',
+        `${USERS}?integrated_account_id=${google}&colour=red&on_conflict=merge&truto_response_format=xml&dry_run=maybe&not_before=soon&reference=`,
+        {
+          body: {
+            first_name: 7,
+            emails: [{ email: 'not an address' }, { email: 'a@b.example', primary: true }],
+            nickname: 'x',
+            group: '4',
+            languages: 'en',
+            status: 'gone',
+          },
+          headers: { 'idempotency-key': 'two words' },
+        },
+      )
       expect(answer.status).toBe(422)
       expect(pointersOf(answer).sort()).toEqual(
-        ['/emails/0/email', '/emails/1/primary', '/first_name', '/group', '/languages', '/last_name', '/nickname', '/password', '/status', '?colour', '?dry_run', '?not_before', '?on_conflict', '?reference', '?truto_response_format', 'idempotency-key'].sort(),
+        [
+          '/emails/0/email',
+          '/emails/1/primary',
+          '/first_name',
+          '/group',
+          '/languages',
+          '/last_name',
+          '/nickname',
+          '/password',
+          '/status',
+          '?colour',
+          '?dry_run',
+          '?not_before',
+          '?on_conflict',
+          '?reference',
+          '?truto_response_format',
+          'idempotency-key',
+        ].sort(),
       )
     })
 
     test('an unknown account and a bad body are told together', async () => {
-      const answer = await client.request('POST', `${USERS}?integrated_account_id=62f44730-dd91-461e-bd6a-aedd9e0ad79d`, { body: { first_name: 7 } })
+      const answer = await client.request(
+        'POST',
+        `${USERS}?integrated_account_id=62f44730-dd91-461e-bd6a-aedd9e0ad79d`,
+        { body: { first_name: 7 } },
+      )
       expect(pointersOf(answer).sort()).toEqual(['/first_name', '?integrated_account_id'])
     })
 
     test('no account at all, and no body', async () => {
       const answer = await client.request<ProblemBody>('POST', USERS)
-      expect([answer.status, answer.body.code, pointersOf(answer)]).toEqual([400, 'malformed_json', ['?integrated_account_id']])
+      expect([answer.status, answer.body.code, pointersOf(answer)]).toEqual([
+        400,
+        'malformed_json',
+        ['?integrated_account_id'],
+      ])
     })
 
     test('what is missing is called missing, whatever its type', async () => {
       const answer = await client.request<ProblemBody>('POST', '/api-keys', { body: {} })
-      expect(answer.body.errors).toEqual(['/name', '/scopes'].map((pointer) => ({ pointer, code: 'required', detail: 'This is required.' })))
+      expect(answer.body.errors).toEqual(
+        ['/name', '/scopes'].map((pointer) => ({ pointer, code: 'required', detail: 'This is required.' })),
+      )
       const account = await client.request<ProblemBody>('POST', '/integrated-accounts', { body: {} })
       expect(account.body.errors?.map(({ code }) => code)).toEqual(['required', 'required', 'required'])
     })
@@ -118,13 +167,19 @@ describe('bad input', () => {
 
     test('bytes that are no UTF-8 are refused and not replaced', async () => {
       const body = Buffer.concat([Buffer.from('{"first_name":"Ad'), Buffer.from([0xe0, 0xff]), Buffer.from('"}')])
-      const { status, body: text } = await raw(`POST ${USERS}?integrated_account_id=${okta} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`, body)
+      const { status, body: text } = await raw(
+        `POST ${USERS}?integrated_account_id=${okta} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`,
+        body,
+      )
       expect([status, (JSON.parse(text) as ProblemBody).code]).toEqual([400, 'malformed_json'])
     })
 
     test('a compressed body is refused', async () => {
       const body = gzipSync(JSON.stringify(newUser('okta')))
-      const { status } = await raw(`POST ${USERS}?integrated_account_id=${okta} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: ${body.length}`, body)
+      const { status } = await raw(
+        `POST ${USERS}?integrated_account_id=${okta} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: ${body.length}`,
+        body,
+      )
       expect(status).toBe(415)
     })
 
@@ -167,7 +222,20 @@ describe('bad input', () => {
       expect(pointersOf(answer)[0]).toMatch(/^\?/)
     })
 
-    test.each(['/operations/%zz', '/operations/%00', '/operations/..%2f..%2fetc', '/operations/__proto__', '/operations/x', '/integrated-accounts/constructor', '/nothing', '//', '/operations/a/b/c', '/docs/package.json', '/docs/..%2fpackage.json', '/docs/%2e%2e/%2e%2e/package.json'])('%s is answered 404', async (path) => {
+    test.each([
+      '/operations/%zz',
+      '/operations/%00',
+      '/operations/..%2f..%2fetc',
+      '/operations/__proto__',
+      '/operations/x',
+      '/integrated-accounts/constructor',
+      '/nothing',
+      '//',
+      '/operations/a/b/c',
+      '/docs/package.json',
+      '/docs/..%2fpackage.json',
+      '/docs/%2e%2e/%2e%2e/package.json',
+    ])('%s is answered 404', async (path) => {
       const { status, head, body } = await raw(`GET ${path} HTTP/1.1`)
       expect([status, (JSON.parse(body) as ProblemBody).code]).toEqual([404, 'not_found'])
       expect(head.toLowerCase()).toContain('content-type: application/problem+json')
@@ -175,12 +243,20 @@ describe('bad input', () => {
 
     test('a method that a path does not take: 405 with those that it takes', async () => {
       for (const { path } of Object.values<Route>({ ...routes, ...systemRoutes })) {
-        const own = Object.values<Route>({ ...routes, ...systemRoutes }).filter((route) => route.path === path).flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+        const own = Object.values<Route>({ ...routes, ...systemRoutes })
+          .filter((route) => route.path === path)
+          .flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
         const target = path.replace('{id}', '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b').replace('{name}', 'hr')
         for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
           if (own.includes(method)) continue
           const { status, headers } = await muster.request(method, target, { key: null })
-          expect([method, path, status, headers.get('allow'), headers.get('content-type')]).toEqual([method, path, 405, own.join(', '), 'application/problem+json'])
+          expect([method, path, status, headers.get('allow'), headers.get('content-type')]).toEqual([
+            method,
+            path,
+            405,
+            own.join(', '),
+            'application/problem+json',
+          ])
         }
       }
     })
@@ -200,9 +276,17 @@ describe('bad input', () => {
       ['nonsense', 'hello there', 400],
       ['a content-length of text', 'POST /api-keys HTTP/1.1\r\ncontent-length: many', 400],
       ['two content-lengths', 'POST /api-keys HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2', 400],
-      ['chunked and a content-length', 'POST /api-keys HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 2', 400],
+      [
+        'chunked and a content-length',
+        'POST /api-keys HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 2',
+        400,
+      ],
     ])('%s is a problem too', async (_, request, status) => {
-      const answer = await raw(request).catch((error: NodeJS.ErrnoException) => ({ status: error.code, head: '', body: '{}' }))
+      const answer = await raw(request).catch((error: NodeJS.ErrnoException) => ({
+        status: error.code,
+        head: '',
+        body: '{}',
+      }))
       // The kernel may drop the answer when bytes are still on their way to a socket that was closed.
       if (answer.status === 'ECONNRESET' || answer.status === 'EPIPE') return
       expect([answer.status, (JSON.parse(answer.body) as { status: number }).status]).toEqual([status, status])
@@ -213,7 +297,11 @@ describe('bad input', () => {
   test('nothing of all that was accepted, sent, logged as an error, or left a trace of a password', async () => {
     await post(`{"password":"${PASSWORD}",`)
     await post(JSON.stringify({ ...newUser('okta'), password: PASSWORD, nickname: 'x' }))
-    await client.create(okta, { ...newUser('okta'), password: PASSWORD, last_name: 7 }, { query: `remote_query[token]=${PASSWORD}` })
+    await client.create(
+      okta,
+      { ...newUser('okta'), password: PASSWORD, last_name: 7 },
+      { query: `remote_query[token]=${PASSWORD}` },
+    )
     const { created } = await muster.simulators.okta.ledger()
     expect(created).toEqual([])
     const accepted = await client.request<{ result: unknown[] }>('GET', '/operations?limit=100')

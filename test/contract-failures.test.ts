@@ -17,16 +17,29 @@ describe('what the provider refuses, as the synchronous API would have said it',
   })
   afterAll(() => muster.close())
 
-  type Failure = ProblemBody & { operation: string; origin: string; hint: string; raw_response: unknown; remote_id: string | null }
+  type Failure = ProblemBody & {
+    operation: string
+    origin: string
+    hint: string
+    raw_response: unknown
+    remote_id: string | null
+  }
 
   test('409 user_exists, with the id of the user there', async () => {
     const user = newUser('okta')
     const first = await client.create<{ id: string }>(okta, user, { headers: WAIT })
     const { status, headers, body } = await client.create<Failure>(okta, user, { headers: WAIT })
     expect(status).toBe(409)
-    expect(body).toMatchObject({ code: 'user_exists', remote_id: first.body.id, hint: expect.stringContaining('on_conflict=adopt') as string })
+    expect(body).toMatchObject({
+      code: 'user_exists',
+      remote_id: first.body.id,
+      hint: expect.stringContaining('on_conflict=adopt') as string,
+    })
     expect(body.operation).toBe(headers.get('location'))
-    expect((await client.request('GET', body.operation)).body).toMatchObject({ status: 'failed', error: { code: 'user_exists' } })
+    expect((await client.request('GET', body.operation)).body).toMatchObject({
+      status: 'failed',
+      error: { code: 'user_exists' },
+    })
   })
 
   test('on_conflict=adopt: 200 with the user there', async () => {
@@ -35,13 +48,20 @@ describe('what the provider refuses, as the synchronous API would have said it',
     const { status, headers, body } = await client.create(okta, user, { query: 'on_conflict=adopt', headers: WAIT })
     expect(status).toBe(200)
     expect(body).toMatchObject({ id: first.body.id, first_name: 'Ada' })
-    expect((await client.request('GET', headers.get('location') ?? '')).body).toMatchObject({ status: 'succeeded', outcome: 'adopted' })
+    expect((await client.request('GET', headers.get('location') ?? '')).body).toMatchObject({
+      status: 'succeeded',
+      outcome: 'adopted',
+    })
   })
 
   test('422 password_rejected points at the password and does not quote it', async () => {
     await muster.simulators.files_com.set({ password_require_special: true, password_min_length: 30 })
     const files = await muster.connect('files_com')
-    const answer = await client.create<Failure>(files, { ...newUser('files_com'), password: 'TooShortForThisSite' }, { headers: WAIT })
+    const answer = await client.create<Failure>(
+      files,
+      { ...newUser('files_com'), password: 'TooShortForThisSite' },
+      { headers: WAIT },
+    )
     expect(answer.status).toBe(422)
     expect(answer.body).toMatchObject({ code: 'password_rejected', origin: 'provider' })
     expect(pointersOf(answer)).toEqual(['/password'])
@@ -49,15 +69,29 @@ describe('what the provider refuses, as the synchronous API would have said it',
   })
 
   test('422 provider_validation_failed, provider_not_found and license_limit_reached', async () => {
-    const refused = await client.create(okta, { ...newUser('okta'), remote_data: { profile: { shoeSize: 'x' } } }, { headers: WAIT })
+    const refused = await client.create(
+      okta,
+      { ...newUser('okta'), remote_data: { profile: { shoeSize: 'x' } } },
+      { headers: WAIT },
+    )
     expect([refused.status, refused.body.code]).toEqual([422, 'provider_validation_failed'])
 
     const salesforce = await muster.connect('salesforce')
-    const absent = await client.create(salesforce, { ...newUser('salesforce'), roles: [{ name: 'No Such Profile' }] }, { headers: WAIT })
-    expect([absent.status, absent.body.code, pointersOf(absent)]).toEqual([422, 'provider_not_found', ['/roles/0/name']])
+    const absent = await client.create(
+      salesforce,
+      { ...newUser('salesforce'), roles: [{ name: 'No Such Profile' }] },
+      { headers: WAIT },
+    )
+    expect([absent.status, absent.body.code, pointersOf(absent)]).toEqual([
+      422,
+      'provider_not_found',
+      ['/roles/0/name'],
+    ])
 
     await muster.simulators.activecampaign.set({ seat_limit: 1 })
-    const full = await client.create(await muster.connect('activecampaign'), newUser('activecampaign'), { headers: WAIT })
+    const full = await client.create(await muster.connect('activecampaign'), newUser('activecampaign'), {
+      headers: WAIT,
+    })
     expect([full.status, full.body.code]).toEqual([422, 'license_limit_reached'])
   })
 
@@ -79,7 +113,9 @@ describe('what the provider refuses, as the synchronous API would have said it',
 
   test('rejected credentials put the operation on hold: 202 at once, with the reason, and not an end', async () => {
     const revoked = await muster.connect('okta', { credentials: { type: 'api_token', api_token: 'revoked' } })
-    const answer = await client.create<{ status: string; status_reason: string }>(revoked, newUser('okta'), { headers: { prefer: 'wait=60' } })
+    const answer = await client.create<{ status: string; status_reason: string }>(revoked, newUser('okta'), {
+      headers: { prefer: 'wait=60' },
+    })
     expect([answer.status, answer.body.status]).toEqual([202, 'held'])
     expect(answer.body.status_reason).toContain('needs_reauth')
   })

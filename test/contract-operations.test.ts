@@ -30,12 +30,17 @@ describe('operations', () => {
   afterAll(() => muster.close())
 
   /** Accepted, and not due for an hour. */
-  const createWaiting = async (accountId: string, user: unknown = newUser('okta'), query = '') => (await client.create<Operation>(accountId, user, { query: `not_before=${inOneHour()}${query}` })).body
+  const createWaiting = async (accountId: string, user: unknown = newUser('okta'), query = '') =>
+    (await client.create<Operation>(accountId, user, { query: `not_before=${inOneHour()}${query}` })).body
 
   describe('reading one', () => {
     test('a long poll answers as soon as the operation ends, and says how it was asked', async () => {
       const { body } = await client.create<Operation>(okta, newUser('okta'))
-      const { status, headers, body: read } = await client.request<Operation>('GET', `/operations/${body.id}`, { headers: { prefer: 'wait=20' } })
+      const {
+        status,
+        headers,
+        body: read,
+      } = await client.request<Operation>('GET', `/operations/${body.id}`, { headers: { prefer: 'wait=20' } })
       expect([status, read.status]).toEqual([200, 'succeeded'])
       expect(headers.get('preference-applied')).toBe('wait=20')
       expect(headers.get('vary')?.toLowerCase()).toContain('prefer')
@@ -44,7 +49,9 @@ describe('operations', () => {
 
     test('an unfinished one says when to come again, and a wait that runs out gives it as it is', async () => {
       const { id } = await createWaiting(okta)
-      const { headers, body } = await client.request<Operation>('GET', `/operations/${id}`, { headers: { prefer: 'wait=1' } })
+      const { headers, body } = await client.request<Operation>('GET', `/operations/${id}`, {
+        headers: { prefer: 'wait=1' },
+      })
       expect(body.status).toBe('queued')
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
     })
@@ -53,12 +60,18 @@ describe('operations', () => {
       const { id } = await createWaiting(okta)
       const etag = (await client.request('GET', `/operations/${id}`)).headers.get('etag') ?? ''
       for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
-        const { status, headers } = await client.request('GET', `/operations/${id}`, { headers: { 'if-none-match': tag } })
+        const { status, headers } = await client.request('GET', `/operations/${id}`, {
+          headers: { 'if-none-match': tag },
+        })
         expect([tag, status, headers.get('etag')]).toEqual([tag, 304, etag])
       }
-      expect((await client.request('GET', `/operations/${id}`, { headers: { 'if-none-match': '"other"' } })).status).toBe(200)
+      expect(
+        (await client.request('GET', `/operations/${id}`, { headers: { 'if-none-match': '"other"' } })).status,
+      ).toBe(200)
       await client.request('POST', `/operations/${id}/cancel`)
-      expect((await client.request('GET', `/operations/${id}`, { headers: { 'if-none-match': etag } })).status).toBe(200)
+      expect((await client.request('GET', `/operations/${id}`, { headers: { 'if-none-match': etag } })).status).toBe(
+        200,
+      )
     })
 
     test('an id is read in upper case too', async () => {
@@ -77,7 +90,10 @@ describe('operations', () => {
         let cursor: string | null = null
         let pages = 0
         do {
-          const { body }: { body: Page } = await client.request<Page>('GET', `/operations?integrated_account_id=${account}&limit=${limit}${cursor ? `&cursor=${cursor}` : ''}`)
+          const { body }: { body: Page } = await client.request<Page>(
+            'GET',
+            `/operations?integrated_account_id=${account}&limit=${limit}${cursor ? `&cursor=${cursor}` : ''}`,
+          )
           seen.push(...body.result.map(({ id }) => id))
           cursor = body.next_cursor
           pages += 1
@@ -91,12 +107,14 @@ describe('operations', () => {
       const stranger = await muster.bootstrap()
       const key = stranger.adminKey
       const connected = [await muster.connect('okta', { key }), await muster.connect('files_com', { key })] as const
-      const create = async (account: string, provider: 'okta' | 'files_com', query: string) => (await client.create<Operation>(account, newUser(provider), { query, key })).body
+      const create = async (account: string, provider: 'okta' | 'files_com', query: string) =>
+        (await client.create<Operation>(account, newUser(provider), { query, key })).body
       const first = await create(connected[0], 'okta', `not_before=${inOneHour()}&reference=one`)
       const second = await create(connected[0], 'okta', `not_before=${inOneHour()}&reference=two`)
       const third = await create(connected[1], 'files_com', `not_before=${inOneHour()}&reference=one`)
       await client.request('POST', `/operations/${second.id}/cancel`, { key })
-      const list = async (query: string) => (await client.request<Page>('GET', `/operations?${query}`, { key })).body.result.map(({ id }) => id)
+      const list = async (query: string) =>
+        (await client.request<Page>('GET', `/operations?${query}`, { key })).body.result.map(({ id }) => id)
       expect(await list('')).toEqual([third.id, second.id, first.id])
       expect(await list(`integrated_account_id=${connected[0]}`)).toEqual([second.id, first.id])
       expect(await list('status=canceled')).toEqual([second.id])
@@ -111,18 +129,37 @@ describe('operations', () => {
     })
 
     test('tells everything that is wrong with the filters at once', async () => {
-      const answer = await client.request('GET', '/operations?limit=0&cursor=abc&status=done&provider=ldap&created_after=yesterday&integrated_account_id=1&reference=&colour=red')
+      const answer = await client.request(
+        'GET',
+        '/operations?limit=0&cursor=abc&status=done&provider=ldap&created_after=yesterday&integrated_account_id=1&reference=&colour=red',
+      )
       expect(answer.status).toBe(422)
-      expect(pointersOf(answer).sort()).toEqual(['?colour', '?created_after', '?cursor', '?integrated_account_id', '?limit', '?provider', '?reference', '?status'])
+      expect(pointersOf(answer).sort()).toEqual([
+        '?colour',
+        '?created_after',
+        '?cursor',
+        '?integrated_account_id',
+        '?limit',
+        '?provider',
+        '?reference',
+        '?status',
+      ])
     })
   })
 
   describe('cancel and retry', () => {
     test('what waits can be canceled, once, and links say what is possible', async () => {
       const operation = await createWaiting(okta)
-      expect(operation.links).toEqual({ self: `/operations/${operation.id}`, cancel: `/operations/${operation.id}/cancel` })
+      expect(operation.links).toEqual({
+        self: `/operations/${operation.id}`,
+        cancel: `/operations/${operation.id}/cancel`,
+      })
       const canceled = await client.request<Operation>('POST', operation.links.cancel ?? '')
-      expect(canceled.body).toMatchObject({ status: 'canceled', error: { code: 'canceled' }, links: { retry: `/operations/${operation.id}/retry` } })
+      expect(canceled.body).toMatchObject({
+        status: 'canceled',
+        error: { code: 'canceled' },
+        links: { retry: `/operations/${operation.id}/retry` },
+      })
       const again = await client.request<ProblemBody>('POST', `/operations/${operation.id}/cancel`)
       expect([again.status, again.body.code]).toEqual([409, 'operation_not_cancelable'])
     })
@@ -140,7 +177,11 @@ describe('operations', () => {
       const { body } = await client.create<Operation>(salesforce, user)
       expect(await muster.finished(body.id)).toMatchObject({ status: 'failed', error: { code: 'provider_not_found' } })
       const retried = await client.request<Operation>('POST', `/operations/${body.id}/retry`)
-      expect([retried.status, retried.headers.get('location'), retried.body.status]).toEqual([202, `/operations/${body.id}`, 'queued'])
+      expect([retried.status, retried.headers.get('location'), retried.body.status]).toEqual([
+        202,
+        `/operations/${body.id}`,
+        'queued',
+      ])
       expect(await muster.finished(body.id)).toMatchObject({ status: 'failed', attempt_count: 2 })
     })
 
@@ -151,9 +192,13 @@ describe('operations', () => {
       await client.request('POST', `/operations/${id}/cancel`)
       const without = await client.request('POST', `/operations/${id}/retry`, { body: {} })
       expect([without.status, pointersOf(without)]).toEqual([422, ['/password']])
-      const expired = await client.request('POST', `/operations/${id}/retry`, { body: { password: 'Another-Horse-8', expires_at: '2020-01-01T00:00:00Z' } })
+      const expired = await client.request('POST', `/operations/${id}/retry`, {
+        body: { password: 'Another-Horse-8', expires_at: '2020-01-01T00:00:00Z' },
+      })
       expect([expired.status, pointersOf(expired)]).toEqual([422, ['/expires_at']])
-      expect((await client.request('POST', `/operations/${id}/retry`, { body: { password: 'Another-Horse-8' } })).status).toBe(202)
+      expect(
+        (await client.request('POST', `/operations/${id}/retry`, { body: { password: 'Another-Horse-8' } })).status,
+      ).toBe(202)
       expect((await muster.finished(id)).status).toBe('succeeded')
     })
 
@@ -163,7 +208,11 @@ describe('operations', () => {
       await client.request('POST', `/operations/${first.id}/cancel`)
       const second = await createWaiting(okta, user)
       const answer = await client.request<ProblemBody>('POST', `/operations/${first.id}/retry`)
-      expect([answer.status, answer.body.code, answer.body.operation]).toEqual([409, 'operation_in_progress', `/operations/${second.id}`])
+      expect([answer.status, answer.body.code, answer.body.operation]).toEqual([
+        409,
+        'operation_in_progress',
+        `/operations/${second.id}`,
+      ])
       expect(answer.headers.get('location')).toBe(`/operations/${second.id}`)
     })
 
@@ -181,9 +230,14 @@ describe('operations', () => {
   test('expires_at ends what has not begun', async () => {
     const account = await muster.connect('okta')
     await client.request('POST', `/integrated-accounts/${account}/pause`)
-    const { body } = await client.create<Operation>(account, newUser('okta'), { query: `expires_at=${new Date(Date.now() + 500).toISOString()}` })
+    const { body } = await client.create<Operation>(account, newUser('okta'), {
+      query: `expires_at=${new Date(Date.now() + 500).toISOString()}`,
+    })
     expect(body.status).toBe('held')
-    const ended = await eventually(async () => (await client.request<Operation>('GET', `/operations/${body.id}`)).body, ({ status }) => status === 'expired')
+    const ended = await eventually(
+      async () => (await client.request<Operation>('GET', `/operations/${body.id}`)).body,
+      ({ status }) => status === 'expired',
+    )
     expect(ended).toMatchObject({ error: { code: 'expired', hint: expect.stringContaining('expires_at') as string } })
   })
 
@@ -196,7 +250,9 @@ describe('operations', () => {
       const erased = await client.request<Operation & { erased_at: string }>('DELETE', `/operations/${body.id}`)
       expect([erased.status, erased.body.status, erased.body.reference]).toEqual([200, 'succeeded', null])
       expect(erased.body.erased_at).toMatch(/Z$/)
-      expect(JSON.stringify((await client.request('GET', `/operations/${body.id}`)).body)).not.toContain('erased.person')
+      expect(JSON.stringify((await client.request('GET', `/operations/${body.id}`)).body)).not.toContain(
+        'erased.person',
+      )
       const again = await client.create<Operation>(okta, user, { query: 'reference=erased.person', headers })
       expect([again.status, again.body.id]).toEqual([202, body.id])
       expect((await client.request<Page>('GET', '/operations?reference=erased.person')).body.result).toEqual([])
@@ -209,7 +265,9 @@ describe('operations', () => {
       expect((await client.request<ProblemBody>('DELETE', `/operations/${id}`)).status).toBe(409)
       await client.request('POST', `/operations/${id}/cancel`)
       expect((await client.request<Operation>('DELETE', `/operations/${id}`)).body.links).not.toHaveProperty('retry')
-      expect((await client.request<ProblemBody>('POST', `/operations/${id}/retry`)).body.code).toBe('operation_not_retryable')
+      expect((await client.request<ProblemBody>('POST', `/operations/${id}/retry`)).body.code).toBe(
+        'operation_not_retryable',
+      )
     })
   })
 })

@@ -26,10 +26,16 @@ describe('the API while Redis is away, and when it is stopped', () => {
   })
   afterAll(() => muster.close())
 
-  const create = (options: { query?: string; headers?: Record<string, string> } = {}) => client.create<Operation & ProblemBody>(okta, newUser('okta'), options)
+  const create = (options: { query?: string; headers?: Record<string, string> } = {}) =>
+    client.create<Operation & ProblemBody>(okta, newUser('okta'), options)
 
   async function expectRefusals(): Promise<void> {
-    const requests: (() => Promise<Answer>)[] = [() => client.create(okta, newUser('okta')), () => client.request('GET', '/operations'), () => client.request('GET', '/integrated-accounts'), () => client.request('POST', '/api-keys', { body: { name: 'x', scopes: ['read'] } })]
+    const requests: (() => Promise<Answer>)[] = [
+      () => client.create(okta, newUser('okta')),
+      () => client.request('GET', '/operations'),
+      () => client.request('GET', '/integrated-accounts'),
+      () => client.request('POST', '/api-keys', { body: { name: 'x', scopes: ['read'] } }),
+    ]
     for (const { value, ms } of await Promise.all(requests.map((request) => timed(request)))) {
       expect([value.status, value.body.code]).toEqual([503, 'service_unavailable'])
       expect(Number(value.headers.get('retry-after'))).toBeGreaterThan(0)
@@ -40,12 +46,19 @@ describe('the API while Redis is away, and when it is stopped', () => {
     expect(ready.ms).toBeLessThan(2_000)
     expect((await client.request('GET', '/healthz')).status).toBe(200)
   }
-  const expectRecovery = () => eventually(() => create({ query: `not_before=${inOneHour()}` }), ({ status }) => status === 202, 10_000)
+  const expectRecovery = () =>
+    eventually(
+      () => create({ query: `not_before=${inOneHour()}` }),
+      ({ status }) => status === 202,
+      10_000,
+    )
 
   test('frozen: whatever is asked, or was under way, is answered 503 within two seconds; thawed, it goes on by itself', async () => {
     const key = { 'idempotency-key': 'across-the-freeze' }
     const user = newUser('okta')
-    const underWay = Promise.all(Array.from({ length: 40 }, () => timed(() => client.create<Operation>(okta, user, { headers: key }))))
+    const underWay = Promise.all(
+      Array.from({ length: 40 }, () => timed(() => client.create<Operation>(okta, user, { headers: key }))),
+    )
     process.kill(muster.redis.pid, 'SIGSTOP')
     try {
       await expectRefusals()
@@ -58,7 +71,10 @@ describe('the API while Redis is away, and when it is stopped', () => {
     }
     await expectRecovery()
     // What was frozen on its way in may have been written after all: the key makes it the same operation.
-    const repeated = await eventually(() => client.create<Operation>(okta, user, { headers: key }), ({ status }) => status === 202)
+    const repeated = await eventually(
+      () => client.create<Operation>(okta, user, { headers: key }),
+      ({ status }) => status === 202,
+    )
     const accepted = (await underWay).filter(({ value }) => value.status === 202)
     for (const { value } of accepted) expect(value.body.id).toBe(repeated.body.id)
   })
@@ -71,8 +87,13 @@ describe('the API while Redis is away, and when it is stopped', () => {
   })
 
   test('a create that waits was accepted before Redis froze, and is answered so', async () => {
-    const waiting = timed(() => create({ query: `not_before=${inOneHour()}&reference=frozen`, headers: { prefer: 'wait=2' } }))
-    await eventually(() => client.request<{ result: unknown[] }>('GET', '/operations?reference=frozen'), ({ body }) => body.result.length === 1)
+    const waiting = timed(() =>
+      create({ query: `not_before=${inOneHour()}&reference=frozen`, headers: { prefer: 'wait=2' } }),
+    )
+    await eventually(
+      () => client.request<{ result: unknown[] }>('GET', '/operations?reference=frozen'),
+      ({ body }) => body.result.length === 1,
+    )
     process.kill(muster.redis.pid, 'SIGSTOP')
     try {
       const { value, ms } = await waiting
@@ -88,7 +109,9 @@ describe('the API while Redis is away, and when it is stopped', () => {
     const acknowledged: string[] = []
     const refusals: string[] = []
     let isStopped = false
-    const waiters = Array.from({ length: 5 }, () => create({ query: `not_before=${inOneHour()}&reference=waiter`, headers: { prefer: 'wait=60' } }))
+    const waiters = Array.from({ length: 5 }, () =>
+      create({ query: `not_before=${inOneHour()}&reference=waiter`, headers: { prefer: 'wait=60' } }),
+    )
     const poll = (async () => {
       const { body } = await create({ query: `not_before=${inOneHour()}` })
       return client.request<Operation>('GET', `/operations/${body.id}`, { headers: { prefer: 'wait=60' } })
@@ -103,8 +126,14 @@ describe('the API while Redis is away, and when it is stopped', () => {
         if (answer?.status === 202) acknowledged.push(answer.body.id)
       }
     })
-    await eventually(() => client.request<{ result: unknown[] }>('GET', '/operations?reference=waiter'), ({ body }) => body.result.length === waiters.length)
-    await eventually(() => Promise.resolve(acknowledged.length), (count) => count > 200)
+    await eventually(
+      () => client.request<{ result: unknown[] }>('GET', '/operations?reference=waiter'),
+      ({ body }) => body.result.length === waiters.length,
+    )
+    await eventually(
+      () => Promise.resolve(acknowledged.length),
+      (count) => count > 200,
+    )
     const stopped = await timed(() => muster.api.kill('SIGTERM'))
     isStopped = true
     expect(stopped.value).toBe(0)
@@ -115,7 +144,8 @@ describe('the API while Redis is away, and when it is stopped', () => {
     }
     expect((await poll).body.status).toBe('queued')
     await Promise.all(client20)
-    // Nobody was cut off in the middle: those that came too late found no one listening, or a connection that had ended between two requests.
+    // Nobody was cut off in the middle: those that came too late found no one listening, or a connection that had
+    //   ended between two requests.
     for (const refusal of refusals) expect(refusal).toMatch(/ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/)
     await muster.restartApi()
     const found = await Promise.all(acknowledged.map((id) => client.request<Operation>('GET', `/operations/${id}`)))

@@ -10,7 +10,9 @@ type Json = Record<string, unknown>
 /** Every value under a `$ref`, wherever it stands. */
 function refsOf(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, inner]) => (key === '$ref' && typeof inner === 'string' ? [inner] : refsOf(inner)))
+  return Object.entries(value).flatMap(([key, inner]) =>
+    key === '$ref' && typeof inner === 'string' ? [inner] : refsOf(inner),
+  )
 }
 
 describe('health, metrics and the document', () => {
@@ -24,7 +26,12 @@ describe('health, metrics and the document', () => {
 
   const text = async (path: string) => {
     const response = await fetch(muster.url() + path)
-    return { status: response.status, type: response.headers.get('content-type') ?? '', headers: response.headers, body: await response.text() }
+    return {
+      status: response.status,
+      type: response.headers.get('content-type') ?? '',
+      headers: response.headers,
+      body: await response.text(),
+    }
   }
 
   test('probes need no key and take any parameter', async () => {
@@ -47,17 +54,29 @@ describe('health, metrics and the document', () => {
   })
 
   test('OpenAPI 3.1 holds every route with its statuses, and every reference leads somewhere', async () => {
-    const { body: document } = await client.request<{ openapi: string; paths: Record<string, Record<string, Json>> } & Json>('GET', '/openapi.json', { key: null })
+    const { body: document } = await client.request<
+      { openapi: string; paths: Record<string, Record<string, Json>> } & Json
+    >('GET', '/openapi.json', { key: null })
     expect(document.openapi).toMatch(/^3\.1\./)
     for (const route of Object.values<Route>({ ...routes, ...systemRoutes })) {
       const operation = document.paths[route.path]?.[route.method]
-      expect([route.id, operation?.operationId, Object.keys(operation?.responses ?? {})]).toEqual([route.id, route.id, Object.keys(route.responses)])
+      expect([route.id, operation?.operationId, Object.keys(operation?.responses ?? {})]).toEqual([
+        route.id,
+        route.id,
+        Object.keys(route.responses),
+      ])
       expect([route.id, operation?.security]).toEqual([route.id, route.scope === null ? undefined : [{ api_key: [] }]])
     }
     const refs = refsOf(document)
     expect(refs.length).toBeGreaterThan(20)
     for (const ref of refs) {
-      const target = ref.replace(/^#\//, '').split('/').reduce<unknown>((at, name) => (at as Json | undefined)?.[name.replaceAll('~1', '/').replaceAll('~0', '~')], document)
+      const target = ref
+        .replace(/^#\//, '')
+        .split('/')
+        .reduce<unknown>(
+          (at, name) => (at as Json | undefined)?.[name.replaceAll('~1', '/').replaceAll('~0', '~')],
+          document,
+        )
       expect([ref, target]).toEqual([ref, expect.anything()])
     }
   })
@@ -66,9 +85,28 @@ describe('health, metrics and the document', () => {
     const { body } = await client.request<Json>('GET', '/openapi.json')
     const schemas = (body.components as { schemas: Record<string, { properties: Record<string, Json> }> }).schemas
     expect(schemas.UnifiedUserInput?.properties.password).toMatchObject({ type: 'string', writeOnly: true })
-    const create = (body.paths as Record<string, { post: { parameters: { name: string; in: string; required?: boolean; schema: Json }[] } }>)['/unified/user-directory/users']
+    const create = (
+      body.paths as Record<
+        string,
+        { post: { parameters: { name: string; in: string; required?: boolean; schema: Json }[] } }
+      >
+    )['/unified/user-directory/users']
     const parameters = new Map(create?.post.parameters.map((parameter) => [parameter.name, parameter]))
-    for (const name of ['integrated_account_id', 'truto_response_format', 'truto_ignore_remote_data', 'truto_exclude_fields', 'remote_query', 'organization_id', 'workspace_id', 'on_conflict', 'dry_run', 'not_before', 'expires_at', 'reference']) expect([name, parameters.get(name)?.in]).toEqual([name, 'query'])
+    for (const name of [
+      'integrated_account_id',
+      'truto_response_format',
+      'truto_ignore_remote_data',
+      'truto_exclude_fields',
+      'remote_query',
+      'organization_id',
+      'workspace_id',
+      'on_conflict',
+      'dry_run',
+      'not_before',
+      'expires_at',
+      'reference',
+    ])
+      expect([name, parameters.get(name)?.in]).toEqual([name, 'query'])
     for (const name of ['prefer', 'idempotency-key']) expect([name, parameters.get(name)?.in]).toEqual([name, 'header'])
     expect(parameters.get('integrated_account_id')?.required).toBe(true)
     expect(parameters.get('dry_run')?.schema).toEqual({ type: 'boolean', description: expect.any(String) as string })
@@ -93,11 +131,14 @@ describe('health, metrics and the document', () => {
     }
   })
 
-  test("a log line joins the request to its operation, in the API and in the worker", async () => {
+  test('a log line joins the request to its operation, in the API and in the worker', async () => {
     const okta = await muster.connect('okta')
-    const { headers } = await client.create(okta, newUser('okta'), { headers: { prefer: 'wait=20', 'x-request-id': 'joined-up' } })
+    const { headers } = await client.create(okta, newUser('okta'), {
+      headers: { prefer: 'wait=20', 'x-request-id': 'joined-up' },
+    })
     const operationId = headers.get('location')?.replace('/operations/', '')
-    for (const program of [muster.api, ...muster.workers]) expect(await program.line((line) => line.request_id === 'joined-up')).toMatchObject({ operation_id: operationId })
+    for (const program of [muster.api, ...muster.workers])
+      expect(await program.line((line) => line.request_id === 'joined-up')).toMatchObject({ operation_id: operationId })
   })
 
   test('a request id of the client comes back and stands in the problem; a harmful one does not', async () => {

@@ -14,7 +14,10 @@ export function routeOf(method: string, path: string): Route | undefined {
   return all.find((route) => route.method === method.toLowerCase() && toPattern(route.path).test(bare))
 }
 
-/** Throws unless the answer is one that the OpenAPI document promises: a documented status, a body of its schema and nothing beside it, or a problem. */
+/**
+ * Throws unless the answer is one that the OpenAPI document promises: a documented status, a body of its schema and
+ * nothing beside it, or a problem.
+ */
 export function checkAnswer(method: string, path: string, { status, headers, body }: Answer<unknown>): void {
   const fail = (what: string): never => {
     throw new Error(`${method} ${path} answered ${status} and ${what}: ${JSON.stringify(body)?.slice(0, 1_000)}`)
@@ -28,8 +31,10 @@ export function checkAnswer(method: string, path: string, { status, headers, bod
     if (headers.get('content-type') !== 'application/problem+json') fail('is no problem+json')
     const problem = problemSchema.safeParse(body)
     if (!problem.success) return fail(`is no problem (${problem.error.message})`)
-    if (problem.data.status !== status || problem.data.request_id !== headers.get('x-request-id')) fail('does not name its own status and request id')
-    if (status === 422 && problem.data.code === 'validation_failed' && !problem.data.errors?.length) fail('names no pointer')
+    if (problem.data.status !== status || problem.data.request_id !== headers.get('x-request-id'))
+      fail('does not name its own status and request id')
+    if (status === 422 && problem.data.code === 'validation_failed' && !problem.data.errors?.length)
+      fail('names no pointer')
     return
   }
   if (!documented?.schema || documented.contentType) return
@@ -42,32 +47,56 @@ type RequestOptions = Parameters<Muster['request']>[2]
 
 /** A client of Muster that takes no answer which breaks the contract. */
 export function clientOf(muster: Muster) {
-  const request = async <T = Record<string, unknown>>(method: string, path: string, options?: RequestOptions): Promise<Answer<T>> => {
+  const request = async <T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    options?: RequestOptions,
+  ): Promise<Answer<T>> => {
     const answer = await muster.request<T>(method, path, options)
     checkAnswer(method, path, answer)
     return answer
   }
   return {
     request,
-    create: <T = Record<string, unknown>>(accountId: string, body: unknown, options: { query?: string; headers?: Record<string, string>; key?: string } = {}) => {
+    create: <T = Record<string, unknown>>(
+      accountId: string,
+      body: unknown,
+      options: { query?: string; headers?: Record<string, string>; key?: string } = {},
+    ) => {
       const { query, ...rest } = options
-      return request<T>('POST', `/unified/user-directory/users?integrated_account_id=${accountId}${query ? `&${query}` : ''}`, { body, ...rest })
+      return request<T>(
+        'POST',
+        `/unified/user-directory/users?integrated_account_id=${accountId}${query ? `&${query}` : ''}`,
+        { body, ...rest },
+      )
     },
     /** A body that is no JSON, or not yet; its answer is checked as any other. */
-    upload: async <T = Record<string, unknown>>(path: string, body: string | Buffer, headers: Record<string, string>): Promise<Answer<T>> => {
-      const response = await fetch(muster.url() + path, { method: 'POST', headers: { authorization: `Bearer ${muster.owner.adminKey}`, ...headers }, body })
+    upload: async <T = Record<string, unknown>>(
+      path: string,
+      body: string | Buffer,
+      headers: Record<string, string>,
+    ): Promise<Answer<T>> => {
+      const response = await fetch(muster.url() + path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${muster.owner.adminKey}`, ...headers },
+        body,
+      })
       const answer = { status: response.status, headers: response.headers, body: (await response.json()) as T }
       checkAnswer('POST', path, answer)
       return answer
     },
     /** An answer that is no JSON. */
     text: async (path: string): Promise<string> => {
-      const response = await fetch(muster.url() + path, { headers: { authorization: `Bearer ${muster.owner.adminKey}` } })
+      const response = await fetch(muster.url() + path, {
+        headers: { authorization: `Bearer ${muster.owner.adminKey}` },
+      })
       if (response.status !== 200) throw new Error(`${path} answered ${response.status}: ${await response.text()}`)
       return response.text()
     },
     /** How many operations the tenant has, as far as one page tells. */
-    countOperations: async (accountId: string): Promise<number> => (await request<{ result: unknown[] }>('GET', `/operations?integrated_account_id=${accountId}&limit=100`)).body.result.length,
+    countOperations: async (accountId: string): Promise<number> =>
+      (await request<{ result: unknown[] }>('GET', `/operations?integrated_account_id=${accountId}&limit=100`)).body
+        .result.length,
   }
 }
 
@@ -100,4 +129,5 @@ export interface ProblemBody {
   operation?: string
 }
 
-export const pointersOf = (answer: Answer<unknown>): string[] => ((answer.body as ProblemBody).errors ?? []).map(({ pointer }) => pointer)
+export const pointersOf = (answer: Answer<unknown>): string[] =>
+  ((answer.body as ProblemBody).errors ?? []).map(({ pointer }) => pointer)

@@ -9,7 +9,10 @@ import { uploadErrorCodes } from '../packages/bulk/src/upload-error.ts'
 import { read, tableRows, uncode } from './documents.ts'
 
 const PAGE = 'docs/bulk-formats.md'
-const firstCells = (heading: string): string[] => tableRows(PAGE, heading).map(([first = '']) => uncode(first)).slice(1)
+const firstCells = (heading: string): string[] =>
+  tableRows(PAGE, heading)
+    .map(([first = '']) => uncode(first))
+    .slice(1)
 
 async function rowsOf(format: UploadFormat): Promise<Row[]> {
   const [, example = ''] = new RegExp(`\`\`\`${format}\n([\\s\\S]*?)\`\`\``).exec(read(PAGE)) ?? []
@@ -42,7 +45,20 @@ describe(PAGE, () => {
   test('has a CSV example that is right', async () => {
     const rows = await rowsOf('csv')
     expect(rows.map(({ problems }) => problems)).toEqual([[], []])
-    expect(rows[0]?.value).toEqual({ reference: 'hr-1', user: { first_name: 'Ada', last_name: 'Lovelace', emails: [{ email: 'ada@example.com', is_primary: true }], roles: [{ name: 'Admin' }], languages: ['en', 'fr'], remote_data: { costCenter: '0815' } } })
-    expect(rows[1]?.value).toEqual({ reference: 'hr-2', user: { first_name: 'Grace', last_name: 'Hopper, "G."', emails: [{ email: 'grace@example.com' }] } })
+    expect(rows[0]?.value).toEqual({
+      reference: 'hr-1',
+      user: {
+        first_name: 'Ada',
+        last_name: 'Lovelace',
+        emails: [{ email: 'ada@example.com', is_primary: true }],
+        roles: [{ name: 'Admin' }],
+        languages: ['en', 'fr'],
+        remote_data: { costCenter: '0815' },
+      },
+    })
+    expect(rows[1]?.value).toEqual({
+      reference: 'hr-2',
+      user: { first_name: 'Grace', last_name: 'Hopper, "G."', emails: [{ email: 'grace@example.com' }] },
+    })
   })
 })

@@ -8,7 +8,8 @@ export const read = (path: string): string => readFileSync(join(root, path), 'ut
 function filesUnder(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder === '.' ? entry.name : `${folder}/${entry.name}`
-    if (entry.isDirectory()) return ['node_modules', 'dist', '.git', '.muster'].includes(entry.name) ? [] : filesUnder(path)
+    if (entry.isDirectory())
+      return ['node_modules', 'dist', '.git', '.muster'].includes(entry.name) ? [] : filesUnder(path)
     return [path]
   })
 }
@@ -23,7 +24,12 @@ export function tableRows(path: string, heading?: string): string[][] {
   return (heading === undefined ? text : (text.split(`# ${heading}\n`)[1]?.split('\n## ')[0] ?? ''))
     .split('\n')
     .filter((line) => line.startsWith('| ') && !/^\|[-| ]+\|$/.test(line))
-    .map((line) => line.replace(/^\| | \|$/g, '').split(' | ').map((cell) => cell.trim()))
+    .map((line) =>
+      line
+        .replace(/^\| | \|$/g, '')
+        .split(' | ')
+        .map((cell) => cell.trim()),
+    )
 }
 
 export const uncode = (cell: string): string => cell.replaceAll('`', '')

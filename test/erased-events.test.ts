@@ -4,13 +4,20 @@ import { answer, startReceiver } from './receiver.ts'
 
 test('an operation that was erased before its webhooks arrived is told without anything that names the person, and its callback address is gone', async () => {
   const receiver = await startReceiver()
-  const muster = await startMuster({ allowedHosts: [receiver.host], environment: { MUSTER_WEBHOOK_SCHEDULE: '2,2,2,2,2' } })
+  const muster = await startMuster({
+    allowedHosts: [receiver.host],
+    environment: { MUSTER_WEBHOOK_SCHEDULE: '2,2,2,2,2' },
+  })
   try {
     receiver.behave(answer(503))
     const base = `http://${receiver.host}`
     await muster.request('POST', '/webhook-endpoints', { body: { url: `${base}/full`, payload: 'full' } })
     await muster.request('POST', '/callback-secret')
-    const { id } = (await muster.create<{ id: string }>(await muster.connect('okta'), newUser('okta'), { query: `reference=employee-7&callback_url=${base}/callback` })).body
+    const { id } = (
+      await muster.create<{ id: string }>(await muster.connect('okta'), newUser('okta'), {
+        query: `reference=employee-7&callback_url=${base}/callback`,
+      })
+    ).body
     const first = await receiver.until(() => true, 2)
     expect(first.map(({ event }) => event.data.reference)).toEqual(['employee-7', 'employee-7'])
     expect(first.find(({ path }) => path === '/full')?.body).toContain('Lovelace')
@@ -20,7 +27,18 @@ test('an operation that was erased before its webhooks arrived is told without a
     receiver.behave(answer(204))
     await receiver.until(({ status }) => status === 204, 2)
     for (const { event, body } of receiver.ledger.slice(had).filter(({ status }) => status === 204)) {
-      expect(event.data).toEqual({ operation_id: id, status: 'succeeded', integrated_account_id: expect.any(String), provider: 'okta', batch_id: null, reference: null, remote_id: null, outcome: 'created', error: null, links: { self: `/operations/${id}` } })
+      expect(event.data).toEqual({
+        operation_id: id,
+        status: 'succeeded',
+        integrated_account_id: expect.any(String),
+        provider: 'okta',
+        batch_id: null,
+        reference: null,
+        remote_id: null,
+        outcome: 'created',
+        error: null,
+        links: { self: `/operations/${id}` },
+      })
       expect(body).not.toContain('Lovelace')
     }
     expect(new Set(receiver.ledger.map(({ event }) => event.id))).toHaveProperty('size', 1)

@@ -14,27 +14,48 @@ beforeAll(async () => {
   muster = await startMuster({})
   okta = await muster.connect('okta', { limits: { requests: 50, per_seconds: 1 } })
   await muster.simulators.okta.set({ rate_limit: null })
-  const { api_key } = (await muster.request<{ api_key: string }>('POST', '/api-keys', { body: { name: 'examples', scopes: ['provision', 'read'] } })).body
+  const { api_key } = (
+    await muster.request<{ api_key: string }>('POST', '/api-keys', {
+      body: { name: 'examples', scopes: ['provision', 'read'] },
+    })
+  ).body
   mkdirSync(join(folder, '.muster'))
-  writeFileSync(join(folder, '.muster/demo.json'), JSON.stringify({ url: muster.url(), api_key, integrated_accounts: { okta } }, null, 2))
+  writeFileSync(
+    join(folder, '.muster/demo.json'),
+    JSON.stringify({ url: muster.url(), api_key, integrated_accounts: { okta } }, null, 2),
+  )
 })
 afterAll(async () => {
   await muster.close()
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function run(interpreter: string, name: string, args: string[], environment: Record<string, string> = {}): Promise<{ code: unknown; output: string }> {
-  const child = spawn(interpreter, [join(root, 'examples', name), ...args], { cwd: folder, env: { PATH: process.env.PATH ?? '', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+async function run(
+  interpreter: string,
+  name: string,
+  args: string[],
+  environment: Record<string, string> = {},
+): Promise<{ code: unknown; output: string }> {
+  const child = spawn(interpreter, [join(root, 'examples', name), ...args], {
+    cwd: folder,
+    env: { PATH: process.env.PATH ?? '', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, output }
 }
 const created = async (): Promise<string[]> => (await muster.simulators.okta.ledger()).created.map(({ key }) => key)
-const unknownKey = (): Record<string, string> => ({ MUSTER_URL: muster.url(), MUSTER_API_KEY: `mk_live_${'0'.repeat(32)}`, MUSTER_ACCOUNT: '0f0e7f6c-0000-4000-8000-000000000000' })
+const unknownKey = (): Record<string, string> => ({
+  MUSTER_URL: muster.url(),
+  MUSTER_API_KEY: `mk_live_${'0'.repeat(32)}`,
+  MUSTER_ACCOUNT: '0f0e7f6c-0000-4000-8000-000000000000',
+})
 
 describe('examples/bulk-csv.sh', () => {
-  const write = (name: string, rows: string): void => writeFileSync(join(folder, name), `first_name,last_name,email\n${rows}`)
+  const write = (name: string, rows: string): void =>
+    writeFileSync(join(folder, name), `first_name,last_name,email\n${rows}`)
 
   test('creates every user of a file, once however often, and writes what became of each', async () => {
     write('good.csv', 'Ada,Lovelace,ada@example.com\nGrace,Hopper,grace@example.com\n')
@@ -67,19 +88,26 @@ describe('examples/bulk-csv.sh', () => {
 })
 
 describe('examples/bulk.mjs', () => {
-  const results = (name: string) => readFileSync(join(folder, name), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { row: number; status: string })
+  const results = (name: string) =>
+    readFileSync(join(folder, name), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { row: number; status: string })
 
   test('creates as many users as asked for, shows how far it is, and writes what became of each', async () => {
     const { code, output } = await run('node', 'bulk.mjs', ['30', 'many.ndjson'], { RUN: 'many' })
     expect(output).toContain(`[${'#'.repeat(30)}] 30 of 30, 0 failed`)
     expect(output).toContain('completed: 30 of 30 created')
     expect(code).toBe(0)
-    expect(results('many.ndjson').map(({ row, status }) => [row, status])).toEqual(Array.from({ length: 30 }, (_, index) => [index + 1, 'succeeded']))
+    expect(results('many.ndjson').map(({ row, status }) => [row, status])).toEqual(
+      Array.from({ length: 30 }, (_, index) => [index + 1, 'succeeded']),
+    )
   })
 
   test('comes back when the API is killed while it follows', async () => {
     const running = run('node', 'bulk.mjs', ['150', 'killed.ndjson'], { RUN: 'killed' })
-    while ((await created()).filter((key) => key.includes('killed')).length < 20) await new Promise((resolve) => setTimeout(resolve, 50))
+    while ((await created()).filter((key) => key.includes('killed')).length < 20)
+      await new Promise((resolve) => setTimeout(resolve, 50))
     await muster.restartApi('SIGKILL', { MUSTER_PORT: String(muster.api.listening.port) })
     const { code, output } = await running
     expect(output).toContain('completed: 150 of 150 created')
@@ -87,7 +115,9 @@ describe('examples/bulk.mjs', () => {
   })
 
   test('ends badly when rows have failed', async () => {
-    expect((await muster.create(okta, newUser('okta', 'ada.taken.1'), { headers: { prefer: 'wait=20' } })).status).toBe(201)
+    expect((await muster.create(okta, newUser('okta', 'ada.taken.1'), { headers: { prefer: 'wait=20' } })).status).toBe(
+      201,
+    )
     const { code, output } = await run('node', 'bulk.mjs', ['3', 'taken.ndjson'], { RUN: 'taken' })
     expect([code, output]).toEqual([1, expect.stringContaining('completed: 2 of 3 created')])
     expect(results('taken.ndjson').map(({ status }) => status)).toEqual(['failed', 'succeeded', 'succeeded'])

@@ -24,11 +24,18 @@ describe('kill -9 of a worker', () => {
         return { provider, id: accepted.body.id }
       }),
     )
-    await Promise.all(providers.map((provider) => muster.simulators[provider].until((ledger) => ledger.created.length === 1)))
-    await eventually(() => muster.request<Operation>('GET', `/operations/${unsent}`), ({ body }) => body.attempts[0]?.create_sent_at != null)
+    await Promise.all(
+      providers.map((provider) => muster.simulators[provider].until((ledger) => ledger.created.length === 1)),
+    )
+    await eventually(
+      () => muster.request<Operation>('GET', `/operations/${unsent}`),
+      ({ body }) => body.attempts[0]?.create_sent_at != null,
+    )
     const killedAt = Date.now()
     await muster.replaceWorker(0)
-    await muster.request('PATCH', `/integrated-accounts/${slow}`, { body: { limits: { requests: 50, per_seconds: 1 } } })
+    await muster.request('PATCH', `/integrated-accounts/${slow}`, {
+      body: { limits: { requests: 50, per_seconds: 1 } },
+    })
 
     const recovered: Record<string, number> = {}
     const ends = await Promise.all(
@@ -41,16 +48,33 @@ describe('kill -9 of a worker', () => {
     tell('kill -9 after commit: outcome after ms', recovered)
     for (const { provider, operation } of ends) {
       const isTold = !withoutCreationTime.includes(provider)
-      expect(operation, provider).toMatchObject({ status: 'succeeded', outcome: isTold ? 'created' : 'adopted', error: null })
+      expect(operation, provider).toMatchObject({
+        status: 'succeeded',
+        outcome: isTold ? 'created' : 'adopted',
+        error: null,
+      })
       expect(operation.warnings.map((warning) => warning.code).includes('ownership_unclear'), provider).toBe(!isTold)
-      expect(operation.attempts.map((attempt) => attempt.outcome), provider).toEqual(['interrupted', 'succeeded'])
-      expect(operation.attempts[1]?.calls.some((call) => call.purpose === 'create'), provider).toBe(false)
-      expect((await muster.simulators[provider].ledger()).created.filter((entry) => !entry.key.startsWith('never.sent')), provider).toHaveLength(1)
+      expect(
+        operation.attempts.map((attempt) => attempt.outcome),
+        provider,
+      ).toEqual(['interrupted', 'succeeded'])
+      expect(
+        operation.attempts[1]?.calls.some((call) => call.purpose === 'create'),
+        provider,
+      ).toBe(false)
+      expect(
+        (await muster.simulators[provider].ledger()).created.filter((entry) => !entry.key.startsWith('never.sent')),
+        provider,
+      ).toHaveLength(1)
     }
     const sentOnce = (await muster.finished(unsent)) as Operation
     expect(sentOnce).toMatchObject({ status: 'succeeded', outcome: 'created' })
-    expect(sentOnce.attempts.flatMap((attempt) => attempt.calls.map((call) => call.purpose))).toEqual(expect.arrayContaining(['find', 'create']))
-    expect((await muster.simulators.okta.ledger()).created.filter((entry) => entry.key.startsWith('never.sent'))).toHaveLength(1)
+    expect(sentOnce.attempts.flatMap((attempt) => attempt.calls.map((call) => call.purpose))).toEqual(
+      expect.arrayContaining(['find', 'create']),
+    )
+    expect(
+      (await muster.simulators.okta.ledger()).created.filter((entry) => entry.key.startsWith('never.sent')),
+    ).toHaveLength(1)
     expect(Math.max(...Object.values(recovered))).toBeLessThan(RESUMED_WITHIN_MS + SLACK_MS)
   }, 60_000)
 
@@ -59,10 +83,15 @@ describe('kill -9 of a worker', () => {
     await okta.reset()
     const accountId = await muster.connect('okta', { limits: { requests: 1, per_seconds: 4 } })
     const { id } = (await muster.create<{ id: string }>(accountId, newUser('okta'))).body
-    await eventually(() => muster.request<Operation>('GET', `/operations/${id}`), ({ body }) => body.attempts[0]?.create_sent_at != null)
+    await eventually(
+      () => muster.request<Operation>('GET', `/operations/${id}`),
+      ({ body }) => body.attempts[0]?.create_sent_at != null,
+    )
     const frozen = muster.workers[0]
     frozen?.child.kill('SIGSTOP')
-    await muster.request('PATCH', `/integrated-accounts/${accountId}`, { body: { limits: { requests: 50, per_seconds: 1 } } })
+    await muster.request('PATCH', `/integrated-accounts/${accountId}`, {
+      body: { limits: { requests: 50, per_seconds: 1 } },
+    })
     muster.workers.push(await muster.startWorker())
     try {
       expect(await muster.finished(id)).toMatchObject({ status: 'succeeded', outcome: 'created' })

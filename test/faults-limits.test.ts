@@ -2,7 +2,18 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { priorities } from '../packages/store/src/operation-record.ts'
 import { batchClientOf, itemsOf, toNdjson } from './batch-client.ts'
 import { busiestWindow } from './chaos/invariants.ts'
-import { acceptWithoutWake, createSealingKey, finishedAll, isLong, openStoreOf, providers, readRecord, submit, tell, type Operation } from './faults.ts'
+import {
+  acceptWithoutWake,
+  createSealingKey,
+  finishedAll,
+  isLong,
+  openStoreOf,
+  providers,
+  readRecord,
+  submit,
+  tell,
+  type Operation,
+} from './faults.ts'
 import { eventually, newUser, startMuster, type Ledger, type Muster, type ProviderName } from './harness.ts'
 
 describe('limits of the providers', () => {
@@ -22,39 +33,85 @@ describe('limits of the providers', () => {
   })
 
   const client = (): ReturnType<typeof batchClientOf> => batchClientOf(muster)
-  const read = async (id: string): Promise<Operation> => (await muster.request<Operation>('GET', `/operations/${id}`)).body
-  const isThrottled = (operation: Operation): boolean => operation.attempts.some((attempt) => attempt.outcome === 'rate_limited')
+  const read = async (id: string): Promise<Operation> =>
+    (await muster.request<Operation>('GET', `/operations/${id}`)).body
+  const isThrottled = (operation: Operation): boolean =>
+    operation.attempts.some((attempt) => attempt.outcome === 'rate_limited')
 
   const storms: { title: string; provider: ProviderName; fault: () => Record<string, unknown>; leastMs: number }[] = [
-    { title: 'seconds', provider: 'okta', fault: () => ({ fault: 'rate_limit_storm', retry_after: '3' }), leastMs: 3_000 },
-    { title: 'an HTTP date', provider: 'cisco_meraki', fault: () => ({ fault: 'rate_limit_storm', retry_after: new Date(Date.now() + 4_000).toUTCString() }), leastMs: 1_000 },
-    { title: 'no Retry-After', provider: 'files_com', fault: () => ({ fault: 'rate_limit_storm', retry_after: null }), leastMs: 1_000 },
-    { title: 'a negative one', provider: 'activecampaign', fault: () => ({ fault: 'rate_limit_storm', retry_after: '-5' }), leastMs: 1_000 },
-    { title: "Google's 403 for quota", provider: 'google_workspace', fault: () => ({ fault: 'quota_exceeded' }), leastMs: 1_000 },
+    {
+      title: 'seconds',
+      provider: 'okta',
+      fault: () => ({ fault: 'rate_limit_storm', retry_after: '3' }),
+      leastMs: 3_000,
+    },
+    {
+      title: 'an HTTP date',
+      provider: 'cisco_meraki',
+      fault: () => ({ fault: 'rate_limit_storm', retry_after: new Date(Date.now() + 4_000).toUTCString() }),
+      leastMs: 1_000,
+    },
+    {
+      title: 'no Retry-After',
+      provider: 'files_com',
+      fault: () => ({ fault: 'rate_limit_storm', retry_after: null }),
+      leastMs: 1_000,
+    },
+    {
+      title: 'a negative one',
+      provider: 'activecampaign',
+      fault: () => ({ fault: 'rate_limit_storm', retry_after: '-5' }),
+      leastMs: 1_000,
+    },
+    {
+      title: "Google's 403 for quota",
+      provider: 'google_workspace',
+      fault: () => ({ fault: 'quota_exceeded' }),
+      leastMs: 1_000,
+    },
   ]
-  test.concurrent.each(storms)('a storm of 429 with $title: nothing is called before the instant, no attempt is used up, the lane goes on', async ({ title, provider, fault, leastMs }) => {
-    const accountId = await muster.connect(provider)
-    await muster.simulators[provider].arm({ ...fault(), times: 2 })
-    const ids = await submit(muster, accountId, provider, 4)
-    const waiting = await eventually(() => Promise.all(ids.map(read)), (operations) => operations.some(isThrottled))
-    const throttled = waiting.find((operation) => isThrottled(operation) && operation.status !== 'succeeded')
-    if (throttled) expect(throttled).toMatchObject({ status: 'retrying', next_attempt_at: expect.any(String) as unknown })
-    const operations = await finishedAll(muster, ids)
-    expect(operations.map(({ status, outcome }) => ({ status, outcome }))).toEqual(ids.map(() => ({ status: 'succeeded', outcome: 'created' })))
-    const outcomes = operations.flatMap(({ attempts }) => attempts.map((attempt) => attempt.outcome))
-    expect(outcomes.filter((outcome) => outcome === 'rate_limited')).toHaveLength(2)
-    for (const id of ids) expect((await readRecord(behind.store, accountId, id)).state.usedAttempts).toBe(0)
-    const ledger = await muster.simulators[provider].ledger()
-    const refusedAt = ledger.requests.filter((request) => request.fault !== undefined).map((request) => Date.parse(request.at))
-    const after = ledger.requests.filter((request) => request.fault === undefined && Date.parse(request.at) > Math.max(...refusedAt)).map((request) => Date.parse(request.at))
-    const waitedMs = Math.min(...after) - Math.max(...refusedAt)
-    tell(`429 with ${title}`, { waitedMs, attempts: outcomes.length })
-    expect(waitedMs).toBeGreaterThanOrEqual(leastMs)
-    expect(ledger.created).toHaveLength(4)
-  }, 60_000)
+  test.concurrent.each(storms)(
+    'a storm of 429 with $title: nothing is called before the instant, no attempt is used up, the lane goes on',
+    async ({ title, provider, fault, leastMs }) => {
+      const accountId = await muster.connect(provider)
+      await muster.simulators[provider].arm({ ...fault(), times: 2 })
+      const ids = await submit(muster, accountId, provider, 4)
+      const waiting = await eventually(
+        () => Promise.all(ids.map(read)),
+        (operations) => operations.some(isThrottled),
+      )
+      const throttled = waiting.find((operation) => isThrottled(operation) && operation.status !== 'succeeded')
+      if (throttled)
+        expect(throttled).toMatchObject({ status: 'retrying', next_attempt_at: expect.any(String) as unknown })
+      const operations = await finishedAll(muster, ids)
+      expect(operations.map(({ status, outcome }) => ({ status, outcome }))).toEqual(
+        ids.map(() => ({ status: 'succeeded', outcome: 'created' })),
+      )
+      const outcomes = operations.flatMap(({ attempts }) => attempts.map((attempt) => attempt.outcome))
+      expect(outcomes.filter((outcome) => outcome === 'rate_limited')).toHaveLength(2)
+      for (const id of ids) expect((await readRecord(behind.store, accountId, id)).state.usedAttempts).toBe(0)
+      const ledger = await muster.simulators[provider].ledger()
+      const refusedAt = ledger.requests
+        .filter((request) => request.fault !== undefined)
+        .map((request) => Date.parse(request.at))
+      const after = ledger.requests
+        .filter((request) => request.fault === undefined && Date.parse(request.at) > Math.max(...refusedAt))
+        .map((request) => Date.parse(request.at))
+      const waitedMs = Math.min(...after) - Math.max(...refusedAt)
+      tell(`429 with ${title}`, { waitedMs, attempts: outcomes.length })
+      expect(waitedMs).toBeGreaterThanOrEqual(leastMs)
+      expect(ledger.created).toHaveLength(4)
+    },
+    60_000,
+  )
 
   test('an absurd Retry-After, and a daily limit: the account rests for a day at most, and other accounts go on', async () => {
-    const resting = await Promise.all((['okta', 'salesforce'] as const).map(async (provider) => ({ provider, accountId: await muster.connect(provider) })))
+    const resting = await Promise.all(
+      (['okta', 'salesforce'] as const).map(async (provider) => ({
+        provider,
+        accountId: await muster.connect(provider),
+      })),
+    )
     await muster.simulators.okta.arm({ fault: 'rate_limit_storm', retry_after: '1000000000' })
     await muster.simulators.salesforce.arm({ fault: 'quota_exceeded' })
     for (const { provider, accountId } of resting) {
@@ -78,7 +135,9 @@ describe('limits of the providers', () => {
       const until = Date.parse(batch.accounts[0]?.resting_until ?? '')
       expect(Math.abs(until - Date.now() - restMs)).toBeLessThan(15_000)
       expect(batch.eta_seconds).toBeGreaterThanOrEqual(Math.floor((until - Date.now()) / 1000))
-      const preview = await muster.create<{ estimated_wait_seconds: number }>(accountId, newUser(provider), { query: 'dry_run=true' })
+      const preview = await muster.create<{ estimated_wait_seconds: number }>(accountId, newUser(provider), {
+        query: 'dry_run=true',
+      })
       expect(preview.body.estimated_wait_seconds).toBeGreaterThanOrEqual(Math.floor((until - Date.now()) / 1000))
       const own = (await muster.simulators[provider].ledger()).requests.slice(calls)
       expect(own.filter((request) => request.method === 'POST' && !request.path.includes('oauth'))).toHaveLength(1)
@@ -92,10 +151,28 @@ describe('limits of the providers', () => {
     return ((times.length - 1) * 1000) / ((times.at(-1) ?? 0) - (times[0] ?? 0))
   }
 
-  const paces: { provider: ProviderName; limits?: { requests: number; per_seconds: number }; perSecond: number; count: number; title: string }[] = [
+  const paces: {
+    provider: ProviderName
+    limits?: { requests: number; per_seconds: number }
+    perSecond: number
+    count: number
+    title: string
+  }[] = [
     { title: "ActiveCampaign's five a second", provider: 'activecampaign', perSecond: 5, count: isLong ? 200 : 50 },
-    { title: 'Salesforce, two calls a create', provider: 'salesforce', limits: { requests: 20, per_seconds: 1 }, perSecond: 20, count: isLong ? 200 : 100 },
-    { title: "an account's own 40 a second", provider: 'okta', limits: { requests: 40, per_seconds: 1 }, perSecond: 40, count: isLong ? 2_000 : 300 },
+    {
+      title: 'Salesforce, two calls a create',
+      provider: 'salesforce',
+      limits: { requests: 20, per_seconds: 1 },
+      perSecond: 20,
+      count: isLong ? 200 : 100,
+    },
+    {
+      title: "an account's own 40 a second",
+      provider: 'okta',
+      limits: { requests: 40, per_seconds: 1 },
+      perSecond: 40,
+      count: isLong ? 2_000 : 300,
+    },
   ]
   test('while work waits, the limit is never exceeded, and nearly all of it is used', async () => {
     // ActiveCampaign's simulator keeps the vendor's limit already; Salesforce has a limit a day only.
@@ -112,16 +189,29 @@ describe('limits of the providers', () => {
         await finishedAll(muster, ids)
         const ledger = await muster.simulators[provider].ledger()
         const share = rateOf({ ...ledger, requests: ledger.requests.slice(warm) }) / given.perSecond
-        return { ...given, missing: count + 1 - ledger.created.length, share, ledger, refused: ledger.requests.filter((request) => request.status === 429).length }
+        return {
+          ...given,
+          missing: count + 1 - ledger.created.length,
+          share,
+          ledger,
+          refused: ledger.requests.filter((request) => request.status === 429).length,
+        }
       }),
     )
     for (const { title, perSecond, missing, share, ledger, refused } of measured) {
       const busiest = busiestWindow(ledger, 1_000)
-      tell(`pace: ${title}`, { usedPercent: Math.round(share * 1000) / 10, busiestSecond: busiest, of: perSecond, refused })
+      tell(`pace: ${title}`, {
+        usedPercent: Math.round(share * 1000) / 10,
+        busiestSecond: busiest,
+        of: perSecond,
+        refused,
+      })
       expect({ title, missing, refused }).toEqual({ title, missing: 0, refused: 0 })
-      // Calls leave within the limit in any 1.03 s; what they take to arrive varies on a machine that runs other tests meanwhile.
+      // Calls leave within the limit in any 1.03 s; what they take to arrive varies on a machine that runs other tests
+      // meanwhile.
       expect(isLong ? busiest : busiestWindow(ledger, 930), title).toBeLessThanOrEqual(perSecond)
-      // Some seconds on a busy machine only show that a lane does not stand still; `npm run chaos` runs for longer, and alone.
+      // Some seconds on a busy machine only show that a lane does not stand still; `npm run chaos` runs for longer, and
+      // alone.
       expect(share, title).toBeGreaterThanOrEqual(isLong ? 0.95 : 0.8)
     }
   }, 150_000)
@@ -129,14 +219,20 @@ describe('limits of the providers', () => {
   test('a single create overtakes bulk: it starts within two slots', async () => {
     const provider = 'okta'
     const accountId = await muster.connect(provider)
-    const bulk = await Promise.all(Array.from({ length: 60 }, () => acceptWithoutWake(behind.store, { id: accountId, provider, tenantId: muster.owner.tenantId }, priorities.bulk)))
+    const bulk = await Promise.all(
+      Array.from({ length: 60 }, () =>
+        acceptWithoutWake(behind.store, { id: accountId, provider, tenantId: muster.owner.tenantId }, priorities.bulk),
+      ),
+    )
     await finishedAll(muster, await submit(muster, accountId, provider, 1))
     await muster.simulators.okta.until((ledger) => ledger.created.length >= 5)
     const passed: number[] = []
     for (let round = 0; round < 5; round += 1) {
       const before = (await muster.simulators.okta.ledger()).created.length
       const login = `overtaker.${round}`
-      await finishedAll(muster, [String((await muster.create<{ id: string }>(accountId, newUser(provider, login))).body.id)])
+      await finishedAll(muster, [
+        String((await muster.create<{ id: string }>(accountId, newUser(provider, login))).body.id),
+      ])
       const keys = (await muster.simulators.okta.ledger()).created.map((entry) => entry.key)
       passed.push(keys.findIndex((key) => key.startsWith(login)) - before)
     }

@@ -10,7 +10,12 @@ describe('Redis away', () => {
   let accounts: { id: string; provider: ProviderName }[]
   beforeAll(async () => {
     muster = await startMuster({ workers: 2, durable: true })
-    accounts = await Promise.all(crowd.map(async (provider) => ({ id: await muster.connect(provider, { limits: { requests: 10, per_seconds: 1, concurrency: 4 } }), provider })))
+    accounts = await Promise.all(
+      crowd.map(async (provider) => ({
+        id: await muster.connect(provider, { limits: { requests: 10, per_seconds: 1, concurrency: 4 } }),
+        provider,
+      })),
+    )
   })
   beforeEach(async () => {
     for (const provider of crowd) {
@@ -20,18 +25,24 @@ describe('Redis away', () => {
   })
   afterAll(() => muster.close())
 
-  const load = (count: number): Promise<ClientEntry[]> => submitAll(muster, { accounts, count, parallel: 6, canary: 'Canary' })
+  const load = (count: number): Promise<ClientEntry[]> =>
+    submitAll(muster, { accounts, count, parallel: 6, canary: 'Canary' })
   const ledgers = () => Promise.all(crowd.map((provider) => muster.simulators[provider].ledger()))
-  const createTimes = async (): Promise<number[]> => (await ledgers()).flatMap((ledger) => ledger.created.map((entry) => Date.parse(entry.at)))
+  const createTimes = async (): Promise<number[]> =>
+    (await ledgers()).flatMap((ledger) => ledger.created.map((entry) => Date.parse(entry.at)))
 
   async function expectAllEndedOnce(entries: ClientEntry[]): Promise<void> {
     const ids = entries.flatMap((entry) => entry.operationId ?? [])
     expect(ids).toHaveLength(entries.length)
     const operations = await finishedAll(muster, ids, 90_000)
-    expect(operations.filter(({ status }) => status !== 'succeeded').map(({ status, error }) => ({ status, error }))).toEqual([])
+    expect(
+      operations.filter(({ status }) => status !== 'succeeded').map(({ status, error }) => ({ status, error })),
+    ).toEqual([])
     for (const [index, ledger] of (await ledgers()).entries()) {
       expect(createdTwice(ledger), crowd[index]).toEqual([])
-      expect(ledger.created.length, crowd[index]).toBe(entries.filter((entry) => entry.provider === crowd[index]).length)
+      expect(ledger.created.length, crowd[index]).toBe(
+        entries.filter((entry) => entry.provider === crowd[index]).length,
+      )
     }
   }
 
@@ -43,7 +54,10 @@ describe('Redis away', () => {
     const entries = await loading
     await expectAllEndedOnce(entries)
     const resumedMs = Math.min(...(await createTimes()).filter((at) => at > backAt)) - backAt
-    tell('kill -9 of Redis: the next create after its return, ms', { resumedMs, refusals: entries.flatMap((entry) => entry.refusals).length })
+    tell('kill -9 of Redis: the next create after its return, ms', {
+      resumedMs,
+      refusals: entries.flatMap((entry) => entry.refusals).length,
+    })
     // Two seconds between two tries to connect, and one for BullMQ.
     expect(resumedMs).toBeLessThan(3_000 + 2_000)
   }, 120_000)

@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { acceptWithoutWake, createdTwice, createSealingKey, finishedAll, isLong, openStoreOf, submit, tell } from './faults.ts'
+import {
+  acceptWithoutWake,
+  createdTwice,
+  createSealingKey,
+  finishedAll,
+  isLong,
+  openStoreOf,
+  submit,
+  tell,
+} from './faults.ts'
 import { eventually, startMuster, type Muster, type ProviderName } from './harness.ts'
 
 /** Ten seconds for the lease and for the job's lock, one round of the stalled check each side, and the look-ups. */
@@ -13,13 +22,22 @@ describe('two workers and much work', () => {
   let accounts: { id: string; provider: ProviderName }[]
   beforeAll(async () => {
     muster = await startMuster({ workers: 2, environment: { MUSTER_ENCRYPTION_KEYS: sealingKey } })
-    accounts = await Promise.all(crowd.map(async (provider) => ({ id: await muster.connect(provider, { limits: { requests: 8, per_seconds: 1, concurrency: 4 } }), provider })))
+    accounts = await Promise.all(
+      crowd.map(async (provider) => ({
+        id: await muster.connect(provider, { limits: { requests: 8, per_seconds: 1, concurrency: 4 } }),
+        provider,
+      })),
+    )
   })
   afterAll(() => muster.close())
 
   test('kill -9 again and again: every operation ends, each with one user', async () => {
     await Promise.all(crowd.map((provider) => muster.simulators[provider].set({ rate_limit: null })))
-    const created = async (): Promise<number> => (await Promise.all(crowd.map((provider) => muster.simulators[provider].ledger()))).reduce((sum, ledger) => sum + ledger.created.length, 0)
+    const created = async (): Promise<number> =>
+      (await Promise.all(crowd.map((provider) => muster.simulators[provider].ledger()))).reduce(
+        (sum, ledger) => sum + ledger.created.length,
+        0,
+      )
     const ids = (await Promise.all(accounts.map(({ id, provider }) => submit(muster, id, provider, 50)))).flat()
     const resumed: number[] = []
     for (let kill = 0; kill < (isLong ? 10 : 2); kill += 1) {
@@ -33,7 +51,9 @@ describe('two workers and much work', () => {
     }
     const operations = await finishedAll(muster, ids, 90_000)
     tell('kill loop: the next create after a kill, ms', { resumed })
-    expect(operations.filter(({ status }) => status !== 'succeeded').map(({ status, error }) => ({ status, error }))).toEqual([])
+    expect(
+      operations.filter(({ status }) => status !== 'succeeded').map(({ status, error }) => ({ status, error })),
+    ).toEqual([])
     for (const provider of crowd) {
       const ledger = await muster.simulators[provider].ledger()
       expect(createdTwice(ledger), provider).toEqual([])
@@ -50,7 +70,9 @@ describe('two workers and much work', () => {
     const ids = await submit(muster, okta, 'okta', 40)
     await muster.simulators.okta.until((ledger) => ledger.created.length >= 5)
     const lanesOf = async (index: number): Promise<number> => {
-      const text = await (await fetch(`http://127.0.0.1:${String(muster.workers[index]?.listening.port)}/metrics`)).text()
+      const text = await (
+        await fetch(`http://127.0.0.1:${String(muster.workers[index]?.listening.port)}/metrics`)
+      ).text()
       return Number(/^muster_lanes_open (\d+)/m.exec(text)?.[1])
     }
     const owner = (await lanesOf(0)) > 0 ? 0 : 1
@@ -65,7 +87,11 @@ describe('two workers and much work', () => {
     const gapMs = Math.max(...times.map((at, index) => at - (times[index - 1] ?? at)))
     tell('SIGTERM under load, ms', { exitedMs, longestGapMs: gapMs })
     expect(operations.every(({ status }) => status === 'succeeded')).toBe(true)
-    expect(operations.flatMap(({ attempts }) => attempts.map((attempt) => attempt.outcome)).filter((outcome) => outcome !== 'succeeded' && outcome !== 'interrupted')).toEqual([])
+    expect(
+      operations
+        .flatMap(({ attempts }) => attempts.map((attempt) => attempt.outcome))
+        .filter((outcome) => outcome !== 'succeeded' && outcome !== 'interrupted'),
+    ).toEqual([])
     expect(ledger.created).toHaveLength(40)
     expect(ledger.requests.every((request) => request.method === 'POST')).toBe(true)
     expect(gapMs).toBeLessThan(4_000)
@@ -76,7 +102,11 @@ describe('two workers and much work', () => {
     const { store, close } = openStoreOf(muster, sealingKey)
     try {
       // The janitor's lease may still be that of a worker killed before.
-      const id = await acceptWithoutWake(store, { id: accounts[1]?.id ?? '', provider: 'files_com', tenantId: muster.owner.tenantId })
+      const id = await acceptWithoutWake(store, {
+        id: accounts[1]?.id ?? '',
+        provider: 'files_com',
+        tenantId: muster.owner.tenantId,
+      })
       const acceptedAt = Date.now()
       expect(await muster.finished(id, 40_000)).toMatchObject({ status: 'succeeded' })
       tell('accepted and never announced: done after ms', { ms: Date.now() - acceptedAt })

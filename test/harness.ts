@@ -36,8 +36,15 @@ const endAll = (): void => alive.forEach((child) => child.kill('SIGKILL'))
 process.once('exit', endAll)
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => (endAll(), process.exit(1)))
 
-async function startProgram(script: string, environment: Record<string, string>, nodeOptions: string[] = []): Promise<Program> {
-  const child = spawn(process.execPath, [...nodeOptions, join(root, script)], { env: { PATH: process.env.PATH ?? '', LOG_LEVEL: 'info', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+async function startProgram(
+  script: string,
+  environment: Record<string, string>,
+  nodeOptions: string[] = [],
+): Promise<Program> {
+  const child = spawn(process.execPath, [...nodeOptions, join(root, script)], {
+    env: { PATH: process.env.PATH ?? '', LOG_LEVEL: 'info', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   alive.add(child)
   child.once('exit', () => alive.delete(child))
   const output: string[] = []
@@ -60,7 +67,10 @@ async function startProgram(script: string, environment: Record<string, string>,
         clearTimeout(timer)
         resolve(parsed)
       }
-      const timer = setTimeout(() => reject(new Error(`${script} did not say it in time; it said:\n${output.slice(-20).join('\n')}`)), START_TIMEOUT_MS)
+      const timer = setTimeout(
+        () => reject(new Error(`${script} did not say it in time; it said:\n${output.slice(-20).join('\n')}`)),
+        START_TIMEOUT_MS,
+      )
       waiting.add(tell)
     })
   const kill = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
@@ -111,8 +121,12 @@ export interface SimulatorControl {
 
 function controlOf(url: string): SimulatorControl {
   const call = async (method: string, path: string, body?: unknown): Promise<Response> => {
-    const response = await fetch(`${url}/__simulator/${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
-    if (!response.ok) throw new Error(`simulator control ${method} ${path}: ${response.status} ${await response.text()}`)
+    const response = await fetch(`${url}/__simulator/${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    if (!response.ok)
+      throw new Error(`simulator control ${method} ${path}: ${response.status} ${await response.text()}`)
     return response
   }
   const ledger = async (): Promise<Ledger> => (await (await call('GET', 'ledger')).json()) as Ledger
@@ -128,13 +142,23 @@ function controlOf(url: string): SimulatorControl {
   }
 }
 
-/** Asks again until the answer fits; for what only another process knows. Fails with the latest answer after `timeoutMs`. */
-export async function eventually<T>(ask: () => Promise<T>, test: (answer: T) => boolean, timeoutMs = 30_000): Promise<T> {
+/**
+ * Asks again until the answer fits; for what only another process knows. Fails with the latest answer after
+ * `timeoutMs`.
+ */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  test: (answer: T) => boolean,
+  timeoutMs = 30_000,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs
   for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
     const answer = await ask()
     if (test(answer)) return answer
-    if (Date.now() > deadline) throw new Error(`it did not come so far in ${timeoutMs} ms; the latest: ${JSON.stringify(answer)?.slice(0, 2_000)}`)
+    if (Date.now() > deadline)
+      throw new Error(
+        `it did not come so far in ${timeoutMs} ms; the latest: ${JSON.stringify(answer)?.slice(0, 2_000)}`,
+      )
     // Asking without a pause would take the processor away from whoever is to bring it about.
     await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
@@ -159,14 +183,29 @@ export interface MusterOptions {
 
 export type Muster = Awaited<ReturnType<typeof startMuster>>
 
-/** A whole Muster of its own: private Redis, simulators, API, workers, as separate processes on free ports. Close it when done. */
-export async function startMuster({ workers: workerCount = 1, durable = false, environment = {}, nodeOptions = [], proxyRedis = false, proxyProviders = [], redisSettings = {}, allowedHosts = [] }: MusterOptions = {}) {
+/**
+ * A whole Muster of its own: private Redis, simulators, API, workers, as separate processes on free ports. Close it
+ * when done.
+ */
+export async function startMuster({
+  workers: workerCount = 1,
+  durable = false,
+  environment = {},
+  nodeOptions = [],
+  proxyRedis = false,
+  proxyProviders = [],
+  redisSettings = {},
+  allowedHosts = [],
+}: MusterOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'muster-test-'))
   const redisOptions = { dir: directory, ...(durable ? { appendonly: 'everysec' as const } : {}) }
   let redis: StartedRedis = await startRedis(redisOptions)
   const simulator = await startProgram('apps/simulator/dist/main.js', { MUSTER_SIMULATOR_PORT: '0' })
   const urls = simulator.listening.simulators as Record<ProviderName, string>
-  const simulators = Object.fromEntries(Object.entries(urls).map(([id, url]) => [id, controlOf(url)])) as Record<ProviderName, SimulatorControl>
+  const simulators = Object.fromEntries(Object.entries(urls).map(([id, url]) => [id, controlOf(url)])) as Record<
+    ProviderName,
+    SimulatorControl
+  >
   const redisProxy = proxyRedis ? await startFaultProxy({ host: '127.0.0.1', port: redis.port }) : undefined
   const providerProxies: Partial<Record<ProviderName, FaultProxy>> = {}
   for (const provider of proxyProviders) {
@@ -181,9 +220,16 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
     MUSTER_ALLOWED_HOSTS: [...Object.values(urls).map((url) => new URL(url).host), ...allowedHosts].join(','),
     ...environment,
   }
-  const startApi = (more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<Program> => startProgram('apps/api/dist/main.js', { ...shared, MUSTER_PORT: '0', ...more }, [...nodeOptions, ...moreNodeOptions])
+  const startApi = (more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<Program> =>
+    startProgram('apps/api/dist/main.js', { ...shared, MUSTER_PORT: '0', ...more }, [
+      ...nodeOptions,
+      ...moreNodeOptions,
+    ])
   const startWorker = (more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<Program> =>
-    startProgram('apps/worker/dist/main.js', { ...shared, MUSTER_WORKER_PORT: '0', ...more }, [...nodeOptions, ...moreNodeOptions])
+    startProgram('apps/worker/dist/main.js', { ...shared, MUSTER_WORKER_PORT: '0', ...more }, [
+      ...nodeOptions,
+      ...moreNodeOptions,
+    ])
   const gone: Program[] = []
   let api = await startApi()
   const workers: Program[] = []
@@ -191,29 +237,50 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
 
   /** The bootstrap command, as an operator runs it. */
   async function bootstrap(tenant: string = `tenant-${randomUUID()}`): Promise<{ tenantId: string; adminKey: string }> {
-    const child = spawn(process.execPath, [join(root, 'apps/api/dist/bootstrap.js'), '--tenant', tenant], { env: { PATH: process.env.PATH ?? '', ...shared }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [join(root, 'apps/api/dist/bootstrap.js'), '--tenant', tenant], {
+      env: { PATH: process.env.PATH ?? '', ...shared },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const output: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
     await once(child, 'close')
-    const { tenant_id: tenantId, admin_api_key: adminKey } = JSON.parse(Buffer.concat(output).toString()) as { tenant_id: string; admin_api_key: string }
+    const { tenant_id: tenantId, admin_api_key: adminKey } = JSON.parse(Buffer.concat(output).toString()) as {
+      tenant_id: string
+      admin_api_key: string
+    }
     return { tenantId, adminKey }
   }
   const owner = await bootstrap()
   const url = (): string => `http://127.0.0.1:${String(api.listening.port)}`
 
-  async function request<T = Record<string, unknown>>(method: string, path: string, options: { body?: unknown; rawBody?: string; headers?: Record<string, string>; key?: string | null } = {}): Promise<Answer<T>> {
+  async function request<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    options: { body?: unknown; rawBody?: string; headers?: Record<string, string>; key?: string | null } = {},
+  ): Promise<Answer<T>> {
     const hasBody = options.body !== undefined || options.rawBody !== undefined
     const key = options.key === undefined ? owner.adminKey : options.key
     const send = (): Promise<Response> =>
       fetch(url() + path, {
         method,
-        headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(hasBody ? { 'content-type': 'application/json' } : {}), ...options.headers },
+        headers: {
+          ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+          ...(hasBody ? { 'content-type': 'application/json' } : {}),
+          ...options.headers,
+        },
         ...(hasBody ? { body: options.rawBody ?? JSON.stringify(options.body) } : {}),
       })
-    // A connection that was idle for long enough is closed by the API; on a busy machine that can cross the next request on its way.
-    const response = await send().catch((error: unknown) => (isClosedIdle(error) ? send() : Promise.reject(error as Error)))
+    // A connection that was idle for long enough is closed by the API; on a busy machine that can cross the next
+    // request on its way.
+    const response = await send().catch((error: unknown) =>
+      isClosedIdle(error) ? send() : Promise.reject(error as Error),
+    )
     const text = await response.text()
-    return { status: response.status, headers: response.headers, body: (text === '' ? undefined : parseLine(text)) as T }
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (text === '' ? undefined : parseLine(text)) as T,
+    }
   }
 
   return {
@@ -253,30 +320,65 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
       redis = await startRedis({ ...redisOptions, port: redis.port })
     },
     /** A new API process, on a port of its own: `url()` tells it. */
-    async restartApi(signal: NodeJS.Signals = 'SIGKILL', more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<void> {
+    async restartApi(
+      signal: NodeJS.Signals = 'SIGKILL',
+      more: Record<string, string> = {},
+      moreNodeOptions: string[] = [],
+    ): Promise<void> {
       await api.kill(signal)
       gone.push(api)
       api = await startApi(more, moreNodeOptions)
     },
     /** An integrated account on the simulator, with the credentials that it accepts, as the demo has. */
-    async connect(provider: ProviderName, more: { config?: Record<string, unknown>; limits?: Record<string, number>; credentials?: Record<string, unknown>; key?: string } = {}): Promise<string> {
+    async connect(
+      provider: ProviderName,
+      more: {
+        config?: Record<string, unknown>
+        limits?: Record<string, number>
+        credentials?: Record<string, unknown>
+        key?: string
+      } = {},
+    ): Promise<string> {
       const demo = demoAccounts[provider]
       if (!demo) throw new Error(`no demo account for ${provider}`)
       const answer = await request<{ id: string }>('POST', '/integrated-accounts', {
-        body: { provider, name: provider, credentials: more.credentials ?? demo.credentials, config: { ...demo.config(urls[provider]), ...more.config }, ...(more.limits ? { limits: more.limits } : {}) },
+        body: {
+          provider,
+          name: provider,
+          credentials: more.credentials ?? demo.credentials,
+          config: { ...demo.config(urls[provider]), ...more.config },
+          ...(more.limits ? { limits: more.limits } : {}),
+        },
         ...(more.key ? { key: more.key } : {}),
       })
       if (answer.status !== 201) throw new Error(`could not connect ${provider}: ${JSON.stringify(answer.body)}`)
       return answer.body.id
     },
     /** The create call. `query` is what follows the account id, such as `on_conflict=adopt`. */
-    create: <T = Record<string, unknown>>(accountId: string, body: unknown, options: { query?: string; headers?: Record<string, string>; key?: string } = {}): Promise<Answer<T>> =>
-      request<T>('POST', `/unified/user-directory/users?integrated_account_id=${accountId}${options.query ? `&${options.query}` : ''}`, { body, ...(options.headers ? { headers: options.headers } : {}), ...(options.key ? { key: options.key } : {}) }),
+    create: <T = Record<string, unknown>>(
+      accountId: string,
+      body: unknown,
+      options: { query?: string; headers?: Record<string, string>; key?: string } = {},
+    ): Promise<Answer<T>> =>
+      request<T>(
+        'POST',
+        `/unified/user-directory/users?integrated_account_id=${accountId}${options.query ? `&${options.query}` : ''}`,
+        {
+          body,
+          ...(options.headers ? { headers: options.headers } : {}),
+          ...(options.key ? { key: options.key } : {}),
+        },
+      ),
     /** Waits for the end of an operation by long polls. */
     finished: async (operationId: string, timeoutMs = 60_000): Promise<Record<string, unknown>> =>
       (
         await eventually(
-          () => request('GET', `/operations/${operationId}`, { headers: { prefer: 'wait=10' } }).catch(() => ({ status: 0, headers: new Headers(), body: {} as Record<string, unknown> })),
+          () =>
+            request('GET', `/operations/${operationId}`, { headers: { prefer: 'wait=10' } }).catch(() => ({
+              status: 0,
+              headers: new Headers(),
+              body: {} as Record<string, unknown>,
+            })),
           ({ body }) => ['succeeded', 'failed', 'canceled', 'expired'].includes(String(body.status)),
           timeoutMs,
         )
@@ -291,7 +393,8 @@ export async function startMuster({ workers: workerCount = 1, durable = false, e
 }
 
 /** Nothing of an answer had come: the other side was gone before it read the request. */
-const isClosedIdle = (error: unknown): boolean => error instanceof TypeError && error.cause instanceof Error && error.cause.message === 'other side closed'
+const isClosedIdle = (error: unknown): boolean =>
+  error instanceof TypeError && error.cause instanceof Error && error.cause.message === 'other side closed'
 
 async function setRedis(url: string, settings: Record<string, string>): Promise<void> {
   if (Object.keys(settings).length === 0) return
@@ -301,7 +404,10 @@ async function setRedis(url: string, settings: Record<string, string>): Promise<
 }
 
 /** A body that the provider accepts, different at each call. */
-export function newUser(provider: ProviderName, login: string = `ada.${randomBytes(5).toString('hex')}`): Record<string, unknown> {
+export function newUser(
+  provider: ProviderName,
+  login: string = `ada.${randomBytes(5).toString('hex')}`,
+): Record<string, unknown> {
   const emails = [{ email: `${login}@example.com` }]
   const names = { first_name: 'Ada', last_name: 'Lovelace' }
   const password = 'Correct-Horse-9'

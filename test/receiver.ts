@@ -15,7 +15,14 @@ export interface Received {
   at: number
   headers: Record<string, string>
   body: string
-  event: { id: string; type: string; timestamp: string; sequence: number; version: number; data: Record<string, unknown> }
+  event: {
+    id: string
+    type: string
+    timestamp: string
+    sequence: number
+    version: number
+    data: Record<string, unknown>
+  }
   /** What was answered; null when the connection was left or cut. */
   status: number | null
 }
@@ -25,7 +32,10 @@ export type Behaviour = (request: IncomingMessage, response: ServerResponse, rec
 
 export type Receiver = Awaited<ReturnType<typeof startReceiver>>
 
-export const answer = (status: number, headers: Record<string, string> = {}, body = ''): Behaviour => (_, response) => void response.writeHead(status, headers).end(body)
+export const answer =
+  (status: number, headers: Record<string, string> = {}, body = ''): Behaviour =>
+  (_, response) =>
+    void response.writeHead(status, headers).end(body)
 
 /** A webhook receiver on loopback that keeps a ledger of all it was sent. */
 export async function startReceiver() {
@@ -39,7 +49,15 @@ export async function startReceiver() {
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString()
       const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]))
-      const received: Received = { path: request.url ?? '', id: headers['webhook-id'] ?? '', at: Date.now(), headers, body, event: JSON.parse(body || '{}') as Received['event'], status: null }
+      const received: Received = {
+        path: request.url ?? '',
+        id: headers['webhook-id'] ?? '',
+        at: Date.now(),
+        headers,
+        body,
+        event: JSON.parse(body || '{}') as Received['event'],
+        status: null,
+      }
       ledger.push(received)
       response.once('finish', () => (received.status = response.statusCode))
       ;(behaveAt.get(received.path) ?? behave)(request, response, received)
@@ -64,7 +82,8 @@ export async function startReceiver() {
     },
     at: (path: string): Received[] => ledger.filter((received) => received.path === path),
     /** Whether both libraries verify it with this secret; throws what the one that does not says. */
-    verify: (received: Received, secret: string): void => libraries.forEach(({ Webhook }) => void new Webhook(secret).verify(received.body, received.headers)),
+    verify: (received: Received, secret: string): void =>
+      libraries.forEach(({ Webhook }) => void new Webhook(secret).verify(received.body, received.headers)),
     /** Whether neither of them does. */
     isRefused: (received: Received, secret: string): boolean =>
       libraries.every(({ Webhook }) => {
@@ -76,7 +95,12 @@ export async function startReceiver() {
         }
       }),
     /** Resolves with what fits, once there are so many of it. */
-    until: (test: (received: Received) => boolean, count = 1, timeoutMs = 20_000): Promise<Received[]> => eventually(async () => ledger.filter(test), (fitting) => fitting.length >= count, timeoutMs),
+    until: (test: (received: Received) => boolean, count = 1, timeoutMs = 20_000): Promise<Received[]> =>
+      eventually(
+        async () => ledger.filter(test),
+        (fitting) => fitting.length >= count,
+        timeoutMs,
+      ),
     close: async (): Promise<void> => {
       for (const socket of sockets) socket.destroy()
       await new Promise<void>((resolve) => server.close(() => resolve()))

@@ -16,10 +16,14 @@ afterAll(async () => {
 const urlOf = (path: string): string => `http://${receiver.host}${path}`
 
 test('a secret that was shown signs, and a new address holds, whatever else changes the endpoint at the same moment', async () => {
-  const { body: endpoint } = await muster.request<{ id: string }>('POST', '/webhook-endpoints', { body: { url: urlOf('/0') } })
+  const { body: endpoint } = await muster.request<{ id: string }>('POST', '/webhook-endpoints', {
+    body: { url: urlOf('/0') },
+  })
   for (let round = 1; round <= 20; round += 1) {
     const [rotated] = await Promise.all([
-      muster.request<{ secret: string }>('POST', `/webhook-endpoints/${endpoint.id}/rotate-secret`, { body: { overlap_hours: 0 } }),
+      muster.request<{ secret: string }>('POST', `/webhook-endpoints/${endpoint.id}/rotate-secret`, {
+        body: { overlap_hours: 0 },
+      }),
       muster.request('PATCH', `/webhook-endpoints/${endpoint.id}`, { body: { url: urlOf(`/${round}`) } }),
     ])
     await muster.request('POST', `/webhook-endpoints/${endpoint.id}/test`)

@@ -21,22 +21,37 @@ beforeAll(async () => {
 })
 afterAll(() => muster.close())
 
-const csv = (count: number, name: string, header = 'first_name,last_name,email'): string => `${header}\n${Array.from({ length: count }, (_, index) => `Ada,Lovelace,${name}.${index}@example.com\n`).join('')}`
-const upload = (body: string, query = '', headers: Record<string, string> = {}) => client.upload<Batch>(`/unified/user-directory/users/bulk?integrated_account_id=${okta}${query}`, body, { 'content-type': 'text/csv', ...headers })
+const csv = (count: number, name: string, header = 'first_name,last_name,email'): string =>
+  `${header}\n${Array.from({ length: count }, (_, index) => `Ada,Lovelace,${name}.${index}@example.com\n`).join('')}`
+const upload = (body: string, query = '', headers: Record<string, string> = {}) =>
+  client.upload<Batch>(`/unified/user-directory/users/bulk?integrated_account_id=${okta}${query}`, body, {
+    'content-type': 'text/csv',
+    ...headers,
+  })
 const ended = async (id: string): Promise<Batch> => {
   for (;;) {
     const { body } = await client.request<Batch>('GET', `/batches/${id}`, { headers: { prefer: 'wait=20' } })
     if (body.status === 'completed' || body.status === 'canceled') return body
   }
 }
-const resultsOf = async (id: string) => (await client.text(`/batches/${id}/results`)).trim().split('\n').map((line) => JSON.parse(line) as { status: string; operation_id: string })
+const resultsOf = async (id: string) =>
+  (await client.text(`/batches/${id}/results`))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { status: string; operation_id: string })
 
 describe('an upload that is refused at its beginning', () => {
   const large = csv(100_000, 'large', 'first_name,last_name,strange')
 
-  test.each(['', '&dry_run=true', '&on_invalid=reject_all'])('is told so, although most of it is still on its way (%s)', async (query) => {
-    expect(await upload(large, query)).toMatchObject({ status: 400, body: { code: 'malformed_upload', upload_error: 'unknown_headers' } })
-  })
+  test.each(['', '&dry_run=true', '&on_invalid=reject_all'])(
+    'is told so, although most of it is still on its way (%s)',
+    async (query) => {
+      expect(await upload(large, query)).toMatchObject({
+        status: 400,
+        body: { code: 'malformed_upload', upload_error: 'unknown_headers' },
+      })
+    },
+  )
 
   test('leaves no batch behind, and its key free', async () => {
     const key = { 'idempotency-key': 'corrected' }
@@ -51,14 +66,19 @@ describe('an upload that is refused at its beginning', () => {
 test('of two rows that are erased at the same moment, both are gone from the results', async () => {
   const { body } = await upload(csv(20, 'erased'))
   await ended(body.id)
-  await Promise.all((await resultsOf(body.id)).map(({ operation_id }) => client.request('DELETE', `/operations/${operation_id}`)))
+  await Promise.all(
+    (await resultsOf(body.id)).map(({ operation_id }) => client.request('DELETE', `/operations/${operation_id}`)),
+  )
   expect(await client.text(`/batches/${body.id}/results`)).not.toContain('erased.')
 })
 
 describe('rows that are run again', () => {
   /** A batch whose every row fails, since the users are there. */
   async function failedBatch(name: string, count: number, query = ''): Promise<string> {
-    for (let index = 0; index < count; index += 1) expect((await client.create(okta, newUser('okta', `${name}.${index}`), { headers: { prefer: 'wait=20' } })).status).toBe(201)
+    for (let index = 0; index < count; index += 1)
+      expect(
+        (await client.create(okta, newUser('okta', `${name}.${index}`), { headers: { prefer: 'wait=20' } })).status,
+      ).toBe(201)
     const { body } = await upload(csv(count, name), query)
     await ended(body.id)
     return body.id
@@ -68,7 +88,10 @@ describe('rows that are run again', () => {
     const id = await failedBatch('alone', 2)
     const [first] = await resultsOf(id)
     expect((await client.request('POST', `/operations/${first?.operation_id}/retry`)).status).toBe(202)
-    expect((await client.request<Batch>('GET', `/operations/${first?.operation_id}`, { headers: { prefer: 'wait=20' } })).body.status).toBe('failed')
+    expect(
+      (await client.request<Batch>('GET', `/operations/${first?.operation_id}`, { headers: { prefer: 'wait=20' } }))
+        .body.status,
+    ).toBe('failed')
     expect(await ended(id)).toMatchObject({ status: 'completed', counts: { failed: 2, queued: 0 } })
   })
 
@@ -79,7 +102,10 @@ describe('rows that are run again', () => {
     expect((await ended(body.id)).counts.canceled).toBe(2)
     const [first] = await resultsOf(body.id)
     await client.request('POST', `/operations/${first?.operation_id}/retry`)
-    expect((await client.request<Batch>('GET', `/operations/${first?.operation_id}`, { headers: { prefer: 'wait=20' } })).body.status).toBe('succeeded')
+    expect(
+      (await client.request<Batch>('GET', `/operations/${first?.operation_id}`, { headers: { prefer: 'wait=20' } }))
+        .body.status,
+    ).toBe('succeeded')
     expect(await ended(body.id)).toMatchObject({ status: 'completed', counts: { succeeded: 1, canceled: 1 } })
   })
 
@@ -87,6 +113,10 @@ describe('rows that are run again', () => {
     const id = await failedBatch('brake', 8, '&max_failures=8')
     const { body } = await client.request<Batch>('POST', `/batches/${id}/retry`)
     expect(body.status).toBe('running')
-    expect(await ended(id)).toMatchObject({ status: 'completed', status_reason: '8 rows have failed, and max_failures is 8.', counts: { failed: 8 } })
+    expect(await ended(id)).toMatchObject({
+      status: 'completed',
+      status_reason: '8 rows have failed, and max_failures is 8.',
+      counts: { failed: 8 },
+    })
   })
 })

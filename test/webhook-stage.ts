@@ -9,11 +9,20 @@ export type WebhookStage = Awaited<ReturnType<typeof startWebhookStage>>
 /** A whole Muster whose deliveries are tried every second, and a receiver that it may call. */
 export async function startWebhookStage({ environment = {}, allowedHosts = [], ...options }: MusterOptions = {}) {
   const receiver = await startReceiver()
-  const muster = await startMuster({ ...options, allowedHosts: [receiver.host, ...allowedHosts], environment: { MUSTER_WEBHOOK_SCHEDULE: '1,1,1', MUSTER_WEBHOOK_TIMEOUT_MS: '1000', ...environment } })
+  const muster = await startMuster({
+    ...options,
+    allowedHosts: [receiver.host, ...allowedHosts],
+    environment: { MUSTER_WEBHOOK_SCHEDULE: '1,1,1', MUSTER_WEBHOOK_TIMEOUT_MS: '1000', ...environment },
+  })
   const client = clientOf(muster)
 
   const deliveries = async (endpointId: string, query = 'limit=100'): Promise<DeliveryResource[]> =>
-    (await client.request<{ result: DeliveryResource[] }>('GET', `/webhook-endpoints/${endpointId}/deliveries?${query}`)).body.result
+    (
+      await client.request<{ result: DeliveryResource[] }>(
+        'GET',
+        `/webhook-endpoints/${endpointId}/deliveries?${query}`,
+      )
+    ).body.result
 
   return {
     receiver,
@@ -21,12 +30,20 @@ export async function startWebhookStage({ environment = {}, allowedHosts = [], .
     client,
     deliveries,
     urlOf: (path: string): string => `http://${receiver.host}${path}`,
-    async register(path: string, more: Record<string, unknown> = {}, key: string = muster.owner.adminKey): Promise<Endpoint> {
-      const { status, body } = await client.request<Endpoint>('POST', '/webhook-endpoints', { key, body: { url: `http://${receiver.host}${path}`, ...more } })
+    async register(
+      path: string,
+      more: Record<string, unknown> = {},
+      key: string = muster.owner.adminKey,
+    ): Promise<Endpoint> {
+      const { status, body } = await client.request<Endpoint>('POST', '/webhook-endpoints', {
+        key,
+        body: { url: `http://${receiver.host}${path}`, ...more },
+      })
       if (status !== 201) throw new Error(`not registered: ${JSON.stringify(body)}`)
       return body
     },
-    endpoint: async (endpointId: string): Promise<WebhookEndpointResource> => (await client.request<WebhookEndpointResource>('GET', `/webhook-endpoints/${endpointId}`)).body,
+    endpoint: async (endpointId: string): Promise<WebhookEndpointResource> =>
+      (await client.request<WebhookEndpointResource>('GET', `/webhook-endpoints/${endpointId}`)).body,
     /** Asks for a test event; resolves with its delivery. */
     async send(endpointId: string): Promise<DeliveryResource> {
       const { status, body } = await client.request<DeliveryResource>('POST', `/webhook-endpoints/${endpointId}/test`)
@@ -34,8 +51,16 @@ export async function startWebhookStage({ environment = {}, allowedHosts = [], .
       return body
     },
     /** Resolves with the delivery once it fits. */
-    delivery: async (deliveryId: string, test: (delivery: DeliveryResource) => boolean = ({ status }) => status !== 'pending'): Promise<DeliveryResource> =>
-      (await eventually(() => client.request<DeliveryResource>('GET', `/deliveries/${deliveryId}`), ({ body }) => test(body))).body,
+    delivery: async (
+      deliveryId: string,
+      test: (delivery: DeliveryResource) => boolean = ({ status }) => status !== 'pending',
+    ): Promise<DeliveryResource> =>
+      (
+        await eventually(
+          () => client.request<DeliveryResource>('GET', `/deliveries/${deliveryId}`),
+          ({ body }) => test(body),
+        )
+      ).body,
     /** Resolves with the deliveries of the endpoint once there are so many, and none of them is pending. */
     settled: (endpointId: string, count = 1): Promise<DeliveryResource[]> =>
       eventually(

@@ -7,7 +7,10 @@ let stage: WebhookStage
 /** tcpmux: nobody has it, and nobody without privileges can take it meanwhile. */
 const nobodyListens = '127.0.0.1:1'
 beforeAll(async () => {
-  stage = await startWebhookStage({ allowedHosts: [nobodyListens], environment: { MUSTER_MAX_WEBHOOK_ENDPOINTS: '100' } })
+  stage = await startWebhookStage({
+    allowedHosts: [nobodyListens],
+    environment: { MUSTER_MAX_WEBHOOK_ENDPOINTS: '100' },
+  })
 })
 afterAll(() => stage.close())
 
@@ -23,20 +26,22 @@ const drip: Behaviour = (_, response) => {
 }
 
 /** A 200 of 20 MB; tells how much of it the other side took. */
-const flood = (tell: (bytes: number) => void): Behaviour => (request, response) => {
-  const chunk = Buffer.alloc(64 * 1024, 'x')
-  let left = 320
-  const more = (): void => {
-    while (left > 0 && !response.destroyed) {
-      left -= 1
-      if (!response.write(chunk)) return void response.once('drain', more)
+const flood =
+  (tell: (bytes: number) => void): Behaviour =>
+  (request, response) => {
+    const chunk = Buffer.alloc(64 * 1024, 'x')
+    let left = 320
+    const more = (): void => {
+      while (left > 0 && !response.destroyed) {
+        left -= 1
+        if (!response.write(chunk)) return void response.once('drain', more)
+      }
+      if (!response.destroyed) response.end()
     }
-    if (!response.destroyed) response.end()
+    request.socket.once('close', () => tell((320 - left) * chunk.length))
+    response.writeHead(200)
+    more()
   }
-  request.socket.once('close', () => tell((320 - left) * chunk.length))
-  response.writeHead(200)
-  more()
-}
 
 describe('what a receiver does decides about the next attempt', () => {
   test('a failed delivery is tried again under the same id, signed anew, and every attempt is in its log', async () => {
@@ -48,7 +53,12 @@ describe('what a receiver does decides about the next attempt', () => {
     expect(new Set(received.map(({ body }) => body)).size).toBe(1)
     for (const one of received) stage.receiver.verify(one, endpoint.secret)
     expect(new Set(received.map(({ headers }) => headers['webhook-timestamp'])).size).toBeGreaterThan(1)
-    expect(delivery).toMatchObject({ status: 'delivered', attempt_count: 3, next_attempt_at: null, finished_at: expect.any(String) as string })
+    expect(delivery).toMatchObject({
+      status: 'delivered',
+      attempt_count: 3,
+      next_attempt_at: null,
+      finished_at: expect.any(String) as string,
+    })
     expect(delivery.attempts.map(({ number, status, reason, reply }) => [number, status, reason, reply])).toEqual([
       [1, 500, 'status_500', 'out of order'],
       [2, 503, 'status_503', null],
@@ -65,7 +75,10 @@ describe('what a receiver does decides about the next attempt', () => {
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id)
     expect(delivery).toMatchObject({ status: 'failed', attempt_count: 4, next_attempt_at: null })
     expect(stage.receiver.at('/never')).toHaveLength(4)
-    expect(await stage.endpoint(endpoint.id)).toMatchObject({ status: 'active', failing_since: expect.any(String) as string })
+    expect(await stage.endpoint(endpoint.id)).toMatchObject({
+      status: 'active',
+      failing_since: expect.any(String) as string,
+    })
     // The next success takes it back.
     stage.receiver.behave(answer(204), '/never')
     await stage.delivery((await stage.send(endpoint.id)).id)
@@ -94,7 +107,9 @@ describe('what a receiver does decides about the next attempt', () => {
   })
 
   test('an address where nobody listens is tried again too', async () => {
-    const { body: endpoint } = await stage.client.request<{ id: string }>('POST', '/webhook-endpoints', { body: { url: `http://${nobodyListens}/` } })
+    const { body: endpoint } = await stage.client.request<{ id: string }>('POST', '/webhook-endpoints', {
+      body: { url: `http://${nobodyListens}/` },
+    })
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id, ({ attempt_count }) => attempt_count > 0)
     expect(delivery.attempts[0]).toMatchObject({ reason: 'connection_failed', status: null })
     await stage.client.request('DELETE', `/webhook-endpoints/${endpoint.id}`)
@@ -105,7 +120,9 @@ describe('what a receiver does decides about the next attempt', () => {
     const endpoint = await stage.register('/patience')
     const { id } = await stage.send(endpoint.id)
     const waiting = await stage.delivery(id, ({ attempt_count }) => attempt_count === 1)
-    expect(Date.parse(waiting.next_attempt_at ?? '') - Date.parse(waiting.attempts[0]?.started_at ?? '')).toBeGreaterThanOrEqual(3_000)
+    expect(
+      Date.parse(waiting.next_attempt_at ?? '') - Date.parse(waiting.attempts[0]?.started_at ?? ''),
+    ).toBeGreaterThanOrEqual(3_000)
     await stage.delivery(id)
     const [first, second] = stage.receiver.at('/patience')
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2_950)
@@ -121,7 +138,10 @@ describe('what a receiver does decides about the next attempt', () => {
   test('a 200 of 20 MB is delivered, and not read to its end', async () => {
     let taken: (bytes: number) => void = () => undefined
     const closed = new Promise<number>((resolve) => (taken = resolve))
-    stage.receiver.behave(flood((bytes) => taken(bytes)), '/flood')
+    stage.receiver.behave(
+      flood((bytes) => taken(bytes)),
+      '/flood',
+    )
     const delivery = await stage.delivery((await stage.send((await stage.register('/flood')).id)).id)
     expect(delivery).toMatchObject({ status: 'delivered', attempt_count: 1 })
     expect(delivery.attempts[0]?.reply).toHaveLength(1_024)
@@ -133,16 +153,24 @@ describe('endpoints do not wait for each other', () => {
   test('one that hangs delays no other', async () => {
     stage.receiver.behave(silence, '/hangs')
     const account = await stage.muster.connect('okta')
-    const [hanging, healthy] = [await stage.register('/hangs', { integrated_account_ids: [account], concurrency: 1 }), await stage.register('/healthy', { integrated_account_ids: [account] })]
+    const [hanging, healthy] = [
+      await stage.register('/hangs', { integrated_account_ids: [account], concurrency: 1 }),
+      await stage.register('/healthy', { integrated_account_ids: [account] }),
+    ]
     // Its lane is open and at work with the first before the rest come.
     await stage.muster.finished((await stage.client.create<{ id: string }>(account, newUser('okta'))).body.id)
     await stage.receiver.until(({ path }) => path === '/hangs')
     for (let count = 0; count < 5; count += 1) await stage.client.create(account, newUser('okta'))
     await stage.settled(healthy.id, 6)
     const lastHealthy = Math.max(...stage.receiver.at('/healthy').map(({ at }) => at))
-    // The first attempts of both, beside each other: all six here before the fourth there, which waits for three time-outs.
-    const firstAttempts = (): number[] => [...new Map([...stage.receiver.at('/hangs')].reverse().map(({ id, at }) => [id, at])).values()].sort()
-    const [, , , fourth] = await eventually(async () => firstAttempts(), ({ length }) => length >= 4)
+    // The first attempts of both, beside each other: all six here before the fourth there, which waits for three
+    //   time-outs.
+    const firstAttempts = (): number[] =>
+      [...new Map([...stage.receiver.at('/hangs')].reverse().map(({ id, at }) => [id, at])).values()].sort()
+    const [, , , fourth] = await eventually(
+      async () => firstAttempts(),
+      ({ length }) => length >= 4,
+    )
     expect(lastHealthy).toBeLessThan(fourth ?? 0)
     await stage.client.request('DELETE', `/webhook-endpoints/${hanging.id}`)
   })
@@ -168,6 +196,7 @@ describe('endpoints do not wait for each other', () => {
     for (let count = 0; count < 6; count += 1) await stage.send(endpoint.id)
     await stage.settled(endpoint.id, 6)
     const times = stage.receiver.at('/slow').map(({ at }) => at)
-    for (let index = 2; index < times.length; index += 1) expect((times[index] ?? 0) - (times[index - 2] ?? 0)).toBeGreaterThan(900)
+    for (let index = 2; index < times.length; index += 1)
+      expect((times[index] ?? 0) - (times[index - 2] ?? 0)).toBeGreaterThan(900)
   })
 })

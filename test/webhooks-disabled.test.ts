@@ -9,12 +9,23 @@ const DISABLE_AFTER_HOURS = 2 / 3_600
 
 let stage: WebhookStage
 beforeAll(async () => {
-  stage = await startWebhookStage({ environment: { MUSTER_WEBHOOK_DISABLE_AFTER_HOURS: String(DISABLE_AFTER_HOURS), MUSTER_WEBHOOK_SCHEDULE: '1,1,1,1,1,1,1,1', MUSTER_MAX_WEBHOOK_ENDPOINTS: '100' } })
+  stage = await startWebhookStage({
+    environment: {
+      MUSTER_WEBHOOK_DISABLE_AFTER_HOURS: String(DISABLE_AFTER_HOURS),
+      MUSTER_WEBHOOK_SCHEDULE: '1,1,1,1,1,1,1,1',
+      MUSTER_MAX_WEBHOOK_ENDPOINTS: '100',
+    },
+  })
 })
 afterAll(() => stage.close())
 
-const disabled = async (endpointId: string) => eventually(() => stage.endpoint(endpointId), ({ status }) => status === 'disabled')
-const create = async (account: string): Promise<void> => void (await stage.muster.finished((await stage.client.create<{ id: string }>(account, newUser('okta'))).body.id))
+const disabled = async (endpointId: string) =>
+  eventually(
+    () => stage.endpoint(endpointId),
+    ({ status }) => status === 'disabled',
+  )
+const create = async (account: string): Promise<void> =>
+  void (await stage.muster.finished((await stage.client.create<{ id: string }>(account, newUser('okta'))).body.id))
 
 describe('an endpoint is disabled', () => {
   test('by 410: with the reason, told to the other endpoints and not to itself, and no attempt follows', async () => {
@@ -25,7 +36,11 @@ describe('an endpoint is disabled', () => {
     expect(delivery).toMatchObject({ status: 'failed', attempt_count: 1, attempts: [{ status: 410, reason: 'gone' }] })
     expect(await disabled(endpoint.id)).toMatchObject({ status_reason: 'The receiver answered 410 Gone.' })
     const told = await stage.told('/witness', 'webhook_endpoint.disabled')
-    expect(told.event.data).toEqual({ webhook_endpoint_id: endpoint.id, reason: 'The receiver answered 410 Gone.', links: { self: `/webhook-endpoints/${endpoint.id}` } })
+    expect(told.event.data).toEqual({
+      webhook_endpoint_id: endpoint.id,
+      reason: 'The receiver answered 410 Gone.',
+      links: { self: `/webhook-endpoints/${endpoint.id}` },
+    })
     expect(stage.receiver.at('/gone').map(({ event }) => event.type)).toEqual(['webhook_endpoint.test'])
   })
 
@@ -35,18 +50,32 @@ describe('an endpoint is disabled', () => {
     const endpoint = await stage.register('/failing', { integrated_account_ids: [account] })
     stage.receiver.behave(answer(500), '/failing')
     await create(account)
-    expect((await eventually(() => stage.endpoint(endpoint.id), ({ failing_since }) => failing_since !== null)).status).toBe('active')
+    expect(
+      (
+        await eventually(
+          () => stage.endpoint(endpoint.id),
+          ({ failing_since }) => failing_since !== null,
+        )
+      ).status,
+    ).toBe('active')
     const present = await disabled(endpoint.id)
     expect(present.status_reason).toMatch(/^Every delivery has failed since .*; the latest: status_500\.$/)
-    expect((await stage.told('/failing/witness', 'webhook_endpoint.disabled')).event.data).toMatchObject({ reason: present.status_reason })
+    expect((await stage.told('/failing/witness', 'webhook_endpoint.disabled')).event.data).toMatchObject({
+      reason: present.status_reason,
+    })
     const attempts = stage.receiver.at('/failing').length
     await create(account)
     await create(account)
-    const waiting = await eventually(() => stage.deliveries(endpoint.id, 'status=pending'), ({ length }) => length === 3)
+    const waiting = await eventually(
+      () => stage.deliveries(endpoint.id, 'status=pending'),
+      ({ length }) => length === 3,
+    )
     expect(waiting.map(({ attempt_count }) => attempt_count).sort()).toEqual([0, 0, expect.any(Number)])
     expect(stage.receiver.at('/failing')).toHaveLength(attempts)
     stage.receiver.behave(answer(204), '/failing')
-    const active = await stage.client.request('PATCH', `/webhook-endpoints/${endpoint.id}`, { body: { status: 'active' } })
+    const active = await stage.client.request('PATCH', `/webhook-endpoints/${endpoint.id}`, {
+      body: { status: 'active' },
+    })
     expect(active.body).toMatchObject({ status: 'active', status_reason: null, failing_since: null })
     const all = await stage.settled(endpoint.id, 3)
     expect(all.map(({ status }) => status)).toEqual(['delivered', 'delivered', 'delivered'])
@@ -57,13 +86,22 @@ describe('an endpoint is disabled', () => {
     const endpoint = await stage.register('/flaky')
     stage.receiver.behave(answer(500), '/flaky')
     await stage.send(endpoint.id)
-    const first = await eventually(() => stage.endpoint(endpoint.id), ({ failing_since }) => failing_since !== null)
+    const first = await eventually(
+      () => stage.endpoint(endpoint.id),
+      ({ failing_since }) => failing_since !== null,
+    )
     stage.receiver.behave(answer(204), '/flaky')
     await stage.settled(endpoint.id)
-    await eventually(() => stage.endpoint(endpoint.id), ({ failing_since }) => failing_since === null)
+    await eventually(
+      () => stage.endpoint(endpoint.id),
+      ({ failing_since }) => failing_since === null,
+    )
     stage.receiver.behave(answer(500), '/flaky')
     await stage.send(endpoint.id)
-    const second = await eventually(() => stage.endpoint(endpoint.id), ({ failing_since }) => failing_since !== null)
+    const second = await eventually(
+      () => stage.endpoint(endpoint.id),
+      ({ failing_since }) => failing_since !== null,
+    )
     expect(second.failing_since).not.toBe(first.failing_since)
     expect(second.status).toBe('active')
   })
@@ -72,11 +110,16 @@ describe('an endpoint is disabled', () => {
     const account = await stage.muster.connect('okta')
     await stage.register('/hand/witness', { events: ['webhook_endpoint.disabled', 'webhook_endpoint.test'] })
     const endpoint = await stage.register('/hand', { integrated_account_ids: [account] })
-    const { body } = await stage.client.request('PATCH', `/webhook-endpoints/${endpoint.id}`, { body: { status: 'disabled' } })
+    const { body } = await stage.client.request('PATCH', `/webhook-endpoints/${endpoint.id}`, {
+      body: { status: 'disabled' },
+    })
     expect(body).toMatchObject({ status: 'disabled', status_reason: DISABLED_BY_HAND })
     expect((await stage.client.request('POST', `/webhook-endpoints/${endpoint.id}/test`)).status).toBe(409)
     await create(account)
-    await eventually(() => stage.deliveries(endpoint.id, 'status=pending'), ({ length }) => length === 1)
+    await eventually(
+      () => stage.deliveries(endpoint.id, 'status=pending'),
+      ({ length }) => length === 1,
+    )
     await stage.client.request('PATCH', `/webhook-endpoints/${endpoint.id}`, { body: { status: 'active' } })
     await stage.settled(endpoint.id)
     expect(stage.receiver.at('/hand').map(({ event }) => event.type)).toEqual(['operation.succeeded'])

@@ -9,14 +9,19 @@ let muster: Muster
 let client: ReturnType<typeof clientOf>
 let account: string
 beforeAll(async () => {
-  muster = await startMuster({ workers: 0, allowedHosts: ['127.0.0.1:9'], environment: { MUSTER_MAX_WEBHOOK_ENDPOINTS: '2' } })
+  muster = await startMuster({
+    workers: 0,
+    allowedHosts: ['127.0.0.1:9'],
+    environment: { MUSTER_MAX_WEBHOOK_ENDPOINTS: '2' },
+  })
   client = clientOf(muster)
   account = await muster.connect('okta')
   await client.request('POST', '/callback-secret')
 })
 afterAll(() => muster.close())
 
-const problemsOf = (answer: { body: unknown }): [string, string][] => ((answer.body as ProblemBody).errors ?? []).map(({ pointer, code }) => [pointer, code])
+const problemsOf = (answer: { body: unknown }): [string, string][] =>
+  ((answer.body as ProblemBody).errors ?? []).map(({ pointer, code }) => [pointer, code])
 
 describe('an address where nothing is to be sent is refused', () => {
   test.each([
@@ -65,12 +70,17 @@ describe('an address where nothing is to be sent is refused', () => {
   })
 
   test('a public address over https is taken', async () => {
-    const { status, body } = await client.request<{ id: string; url: string }>('POST', '/webhook-endpoints', { body: { url: 'https://1.1.1.1/hook?token=x' } })
+    const { status, body } = await client.request<{ id: string; url: string }>('POST', '/webhook-endpoints', {
+      body: { url: 'https://1.1.1.1/hook?token=x' },
+    })
     expect([status, body.url]).toEqual([201, 'https://1.1.1.1/hook?token=x'])
     const path = `/webhook-endpoints/${body.id}`
     const changed = await client.request('PATCH', path, { body: { url: 'https://127.0.0.1/', description: 'changed' } })
     expect([changed.status, problemsOf(changed)]).toEqual([422, [['/url', 'address_refused']]])
-    expect((await client.request('GET', path)).body).toMatchObject({ url: 'https://1.1.1.1/hook?token=x', description: null })
+    expect((await client.request('GET', path)).body).toMatchObject({
+      url: 'https://1.1.1.1/hook?token=x',
+      description: null,
+    })
     await client.request('DELETE', path)
   })
 })
@@ -82,9 +92,35 @@ describe('what a webhook route is given', () => {
   })
 
   test('registration tells everything that is wrong, at once', async () => {
-    const body = { url: 7, events: ['operation.exploded'], providers: [], payload: 'fat', rate: { requests: 0, per_seconds: 61 }, concurrency: 51, description: '', asymmetric: 'yes', colour: 'red', integrated_account_ids: ['x'] }
+    const body = {
+      url: 7,
+      events: ['operation.exploded'],
+      providers: [],
+      payload: 'fat',
+      rate: { requests: 0, per_seconds: 61 },
+      concurrency: 51,
+      description: '',
+      asymmetric: 'yes',
+      colour: 'red',
+      integrated_account_ids: ['x'],
+    }
     const answer = await client.request('POST', '/webhook-endpoints', { body })
-    expect([answer.status, pointersOf(answer).sort()]).toEqual([422, ['/asymmetric', '/colour', '/concurrency', '/description', '/events/0', '/integrated_account_ids/0', '/payload', '/providers', '/rate/per_seconds', '/rate/requests', '/url']])
+    expect([answer.status, pointersOf(answer).sort()]).toEqual([
+      422,
+      [
+        '/asymmetric',
+        '/colour',
+        '/concurrency',
+        '/description',
+        '/events/0',
+        '/integrated_account_ids/0',
+        '/payload',
+        '/providers',
+        '/rate/per_seconds',
+        '/rate/requests',
+        '/url',
+      ],
+    ])
     expect(pointersOf(await client.request('POST', '/webhook-endpoints', { body: {} }))).toEqual(['/url'])
   })
 
@@ -92,17 +128,38 @@ describe('what a webhook route is given', () => {
     const stranger = await muster.bootstrap()
     const foreign = await muster.connect('okta', { key: stranger.adminKey })
     for (const id of [UNKNOWN, foreign]) {
-      expect(problemsOf(await client.request('POST', '/webhook-endpoints', { body: { url: allowed, integrated_account_ids: [account, id] } }))).toEqual([['/integrated_account_ids/1', 'not_found']])
-      expect(problemsOf(await client.request('PATCH', path, { body: { integrated_account_ids: [account, id] } }))).toEqual([['/integrated_account_ids/1', 'not_found']])
+      expect(
+        problemsOf(
+          await client.request('POST', '/webhook-endpoints', {
+            body: { url: allowed, integrated_account_ids: [account, id] },
+          }),
+        ),
+      ).toEqual([['/integrated_account_ids/1', 'not_found']])
+      expect(
+        problemsOf(await client.request('PATCH', path, { body: { integrated_account_ids: [account, id] } })),
+      ).toEqual([['/integrated_account_ids/1', 'not_found']])
     }
   })
 
   test('a change: null takes a setting back, what is not given stays, and a refused one changes nothing', async () => {
-    await client.request('PATCH', path, { body: { description: 'mine', events: ['operation.failed'], rate: { requests: 5, per_seconds: 1 }, concurrency: 3, payload: 'full' } })
+    await client.request('PATCH', path, {
+      body: {
+        description: 'mine',
+        events: ['operation.failed'],
+        rate: { requests: 5, per_seconds: 1 },
+        concurrency: 3,
+        payload: 'full',
+      },
+    })
     const { body } = await client.request('PATCH', path, { body: { events: null, rate: null } })
     expect(body).toMatchObject({ description: 'mine', events: null, rate: null, concurrency: 3, payload: 'full' })
-    const refused = await client.request('PATCH', path, { body: { status: 'asleep', payload: null, asymmetric: true, secret: 'whsec_x', concurrency: 1 } })
-    expect([refused.status, pointersOf(refused).sort()]).toEqual([422, ['/asymmetric', '/payload', '/secret', '/status']])
+    const refused = await client.request('PATCH', path, {
+      body: { status: 'asleep', payload: null, asymmetric: true, secret: 'whsec_x', concurrency: 1 },
+    })
+    expect([refused.status, pointersOf(refused).sort()]).toEqual([
+      422,
+      ['/asymmetric', '/payload', '/secret', '/status'],
+    ])
     expect((await client.request('GET', path)).body).toEqual(body)
   })
 
@@ -112,7 +169,12 @@ describe('what a webhook route is given', () => {
     ['a secret of his own', 'rotate-secret', { secret: 'whsec_x' }, ['/secret']],
     ['a replay without a time', 'replay', {}, ['/since']],
     ['a replay since no time', 'replay', { since: 'yesterday' }, ['/since']],
-    ['a replay that ends before it begins', 'replay', { since: '2026-01-02T00:00:00Z', until: '2026-01-01T00:00:00Z' }, ['/until']],
+    [
+      'a replay that ends before it begins',
+      'replay',
+      { since: '2026-01-02T00:00:00Z', until: '2026-01-01T00:00:00Z' },
+      ['/until'],
+    ],
     ['a replay with more', 'replay', { since: '2026-01-02T00:00:00Z', status: 'delivered' }, ['/status']],
   ])('%s is refused', async (_, action, body, pointers) => {
     const answer = await client.request('POST', `${path}/${action}`, { body })
@@ -120,7 +182,9 @@ describe('what a webhook route is given', () => {
   })
 
   test('a callback secret with an overlap that is none is refused', async () => {
-    expect(pointersOf(await client.request('POST', '/callback-secret', { body: { overlap_hours: 'long' } }))).toEqual(['/overlap_hours'])
+    expect(pointersOf(await client.request('POST', '/callback-secret', { body: { overlap_hours: 'long' } }))).toEqual([
+      '/overlap_hours',
+    ])
   })
 
   test.each([
@@ -136,10 +200,22 @@ describe('what a webhook route is given', () => {
     expect([answer.status, pointersOf(answer)]).toEqual([422, [pointer]])
   })
 
-  test('ids that are none or nobody\'s are not found', async () => {
+  test("ids that are none or nobody's are not found", async () => {
     for (const id of ['x', UNKNOWN]) {
-      for (const [method, target] of [['GET', `/webhook-endpoints/${id}`], ['DELETE', `/webhook-endpoints/${id}`], ['POST', `/webhook-endpoints/${id}/test`], ['POST', `/webhook-endpoints/${id}/rotate-secret`], ['GET', `/webhook-endpoints/${id}/deliveries`], ['GET', `/deliveries/${id}`], ['POST', `/deliveries/${id}/replay`]] as const) {
-        expect([method, target, (await client.request(method, target)).status]).toEqual([method, target, id === 'x' ? expect.toBeOneOf([404, 422]) : 404])
+      for (const [method, target] of [
+        ['GET', `/webhook-endpoints/${id}`],
+        ['DELETE', `/webhook-endpoints/${id}`],
+        ['POST', `/webhook-endpoints/${id}/test`],
+        ['POST', `/webhook-endpoints/${id}/rotate-secret`],
+        ['GET', `/webhook-endpoints/${id}/deliveries`],
+        ['GET', `/deliveries/${id}`],
+        ['POST', `/deliveries/${id}/replay`],
+      ] as const) {
+        expect([method, target, (await client.request(method, target)).status]).toEqual([
+          method,
+          target,
+          id === 'x' ? expect.toBeOneOf([404, 422]) : 404,
+        ])
       }
     }
   })
@@ -161,7 +237,10 @@ describe('an account that is removed', () => {
     const { body: operation } = await client.create<{ id: string }>(removed, newUser('okta'))
     await client.request('POST', `/operations/${operation.id}/cancel`)
     expect((await client.request('DELETE', `/integrated-accounts/${removed}`)).status).toBe(204)
-    const { body } = await client.request('GET', `/webhook-endpoints/${endpoint?.id ?? ''}/deliveries?operation_id=${operation.id}`)
+    const { body } = await client.request(
+      'GET',
+      `/webhook-endpoints/${endpoint?.id ?? ''}/deliveries?operation_id=${operation.id}`,
+    )
     expect(body.result).toMatchObject([{ event_type: 'operation.canceled', status: 'pending' }])
   })
 })

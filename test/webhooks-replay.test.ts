@@ -7,7 +7,9 @@ import { inTurn, startWebhookStage, type Endpoint, type WebhookStage } from './w
 let stage: WebhookStage
 let redis: Redis
 beforeAll(async () => {
-  stage = await startWebhookStage({ environment: { MUSTER_WEBHOOK_SCHEDULE: '1', MUSTER_MAX_WEBHOOK_ENDPOINTS: '100' } })
+  stage = await startWebhookStage({
+    environment: { MUSTER_WEBHOOK_SCHEDULE: '1', MUSTER_MAX_WEBHOOK_ENDPOINTS: '100' },
+  })
   redis = new Redis(stage.muster.redis.url)
 })
 afterAll(async () => {
@@ -16,7 +18,9 @@ afterAll(async () => {
 })
 
 const replay = (deliveryId: string) => stage.client.request('POST', `/deliveries/${deliveryId}/replay`)
-const replaySince = async (endpointId: string, body: object) => (await stage.client.request<{ replayed: number }>('POST', `/webhook-endpoints/${endpointId}/replay`, { body })).body.replayed
+const replaySince = async (endpointId: string, body: object) =>
+  (await stage.client.request<{ replayed: number }>('POST', `/webhook-endpoints/${endpointId}/replay`, { body })).body
+    .replayed
 
 /** An endpoint and its deliveries, all of which have failed. */
 async function failed(path: string, count: number): Promise<{ endpoint: Endpoint; ids: string[] }> {
@@ -33,11 +37,18 @@ describe('a test delivery', () => {
   test('is told to that endpoint alone, whatever its filters, and its Location leads to its log', async () => {
     const endpoint = await stage.register('/test/one', { events: ['operation.failed'] })
     await stage.register('/test/other')
-    const sent = await stage.client.request<{ id: string; event_id: string }>('POST', `/webhook-endpoints/${endpoint.id}/test`)
+    const sent = await stage.client.request<{ id: string; event_id: string }>(
+      'POST',
+      `/webhook-endpoints/${endpoint.id}/test`,
+    )
     expect([sent.status, sent.headers.get('location')]).toEqual([202, `/deliveries/${sent.body.id}`])
     const received = await stage.told('/test/one', 'webhook_endpoint.test')
     expect(received.id).toBe(sent.body.event_id)
-    expect(await stage.delivery(sent.body.id)).toMatchObject({ event_type: 'webhook_endpoint.test', operation_id: null, status: 'delivered' })
+    expect(await stage.delivery(sent.body.id)).toMatchObject({
+      event_type: 'webhook_endpoint.test',
+      operation_id: null,
+      status: 'delivered',
+    })
     expect(stage.receiver.at('/test/other')).toEqual([])
   })
 })
@@ -52,14 +63,18 @@ describe('the log of deliveries', () => {
     for (let count = 0; count < 4; count += 1) await stage.send(endpoint.id)
     await stage.settled(endpoint.id, 5)
     const all = await stage.deliveries(endpoint.id)
-    const typesBy = async (query: string): Promise<string[]> => (await stage.deliveries(endpoint.id, query)).map(({ event_type }) => event_type)
+    const typesBy = async (query: string): Promise<string[]> =>
+      (await stage.deliveries(endpoint.id, query)).map(({ event_type }) => event_type)
     expect(await typesBy('status=delivered')).toEqual(['operation.succeeded'])
     expect(await typesBy('status=failed')).toHaveLength(4)
     expect(await typesBy('event_type=webhook_endpoint.test&status=delivered')).toEqual([])
     expect(await typesBy(`operation_id=${operation.id}`)).toEqual(['operation.succeeded'])
     const walked: string[] = []
-    for (let cursor: string | null = ''; cursor !== null; ) {
-      const page: { body: { result: { id: string }[]; next_cursor: string | null } } = await stage.client.request('GET', `/webhook-endpoints/${endpoint.id}/deliveries?limit=2${cursor && `&cursor=${cursor}`}`)
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: { body: { result: { id: string }[]; next_cursor: string | null } } = await stage.client.request(
+        'GET',
+        `/webhook-endpoints/${endpoint.id}/deliveries?limit=2${cursor && `&cursor=${cursor}`}`,
+      )
       walked.push(...page.body.result.map(({ id }) => id))
       cursor = page.body.next_cursor
     }
@@ -74,7 +89,12 @@ describe('a replay', () => {
     stage.receiver.behave(inTurn(answer(502), answer(204)), '/replay/one')
     expect((await replay(ids[0] ?? '')).status).toBe(202)
     const delivery = await stage.delivery(ids[0] ?? '')
-    expect(delivery.attempts.map(({ number, reason }) => [number, reason])).toEqual([[1, 'status_500'], [2, 'status_500'], [3, 'status_502'], [4, null]])
+    expect(delivery.attempts.map(({ number, reason }) => [number, reason])).toEqual([
+      [1, 'status_500'],
+      [2, 'status_500'],
+      [3, 'status_502'],
+      [4, null],
+    ])
     expect(new Set(stage.receiver.at('/replay/one').map(({ id }) => id))).toEqual(new Set([delivery.event_id]))
     // What was delivered can be sent again too; what is pending cannot.
     const silence: Behaviour = () => undefined
@@ -107,7 +127,12 @@ describe('an endpoint that is removed', () => {
     await stage.receiver.until(({ path }) => path === '/removed', 2)
     for (const id of ids) await stage.delivery(id, ({ attempt_count }) => attempt_count === 1)
     expect((await stage.client.request('DELETE', `/webhook-endpoints/${endpoint.id}`)).status).toBe(204)
-    for (const path of [`/webhook-endpoints/${endpoint.id}`, `/webhook-endpoints/${endpoint.id}/deliveries`, `/deliveries/${ids[0] ?? ''}`]) expect((await stage.client.request('GET', path)).status).toBe(404)
+    for (const path of [
+      `/webhook-endpoints/${endpoint.id}`,
+      `/webhook-endpoints/${endpoint.id}/deliveries`,
+      `/deliveries/${ids[0] ?? ''}`,
+    ])
+      expect((await stage.client.request('GET', path)).status).toBe(404)
     await stage.muster.finished((await stage.client.create<{ id: string }>(account, newUser('okta'))).body.id)
     const left = async (): Promise<unknown[]> => [
       ...(await redis.keys(`*${endpoint.id}*`)),
@@ -126,7 +151,12 @@ describe('an endpoint that is removed', () => {
     await stage.receiver.until(({ path }) => path === '/removed-late')
     expect((await stage.client.request('DELETE', `/webhook-endpoints/${endpoint.id}`)).status).toBe(204)
     letGo()
-    expect(await eventually(async () => [...(await redis.keys(`*${endpoint.id}*`)), ...(await redis.keys(`*${id}*`))], ({ length }) => length === 0)).toEqual([])
+    expect(
+      await eventually(
+        async () => [...(await redis.keys(`*${endpoint.id}*`)), ...(await redis.keys(`*${id}*`))],
+        ({ length }) => length === 0,
+      ),
+    ).toEqual([])
     expect(stage.receiver.at('/removed-late')).toHaveLength(1)
   })
 })

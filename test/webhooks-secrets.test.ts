@@ -24,7 +24,9 @@ async function receive(endpoint: { id: string }, path: string) {
   if (!received) throw new Error('nothing came')
   return received
 }
-const rotate = async (endpointId: string, body?: object) => (await stage.client.request<Rotated>('POST', `/webhook-endpoints/${endpointId}/rotate-secret`, body ? { body } : {})).body
+const rotate = async (endpointId: string, body?: object) =>
+  (await stage.client.request<Rotated>('POST', `/webhook-endpoints/${endpointId}/rotate-secret`, body ? { body } : {}))
+    .body
 
 describe("an endpoint's secret", () => {
   test('is shown once', async () => {
@@ -36,7 +38,8 @@ describe("an endpoint's secret", () => {
       await stage.client.request('GET', '/webhook-endpoints'),
       await stage.client.request('PATCH', `/webhook-endpoints/${endpoint.id}`, { body: { description: 'x' } }),
     ]
-    for (const secret of [endpoint.secret, rotated.secret]) expect(JSON.stringify(answers.map(({ body }) => body))).not.toContain(secret)
+    for (const secret of [endpoint.secret, rotated.secret])
+      expect(JSON.stringify(answers.map(({ body }) => body))).not.toContain(secret)
   })
 
   test('rotated: for as long as both overlap, each verifies with the published libraries; without an overlap only the new one does', async () => {
@@ -58,7 +61,10 @@ describe("an endpoint's secret", () => {
   test('an overlap ends when it said', async () => {
     const endpoint = await stage.register('/overlap')
     const { secret } = await rotate(endpoint.id, { overlap_hours: 1 / 3_600 })
-    await eventually(() => stage.endpoint(endpoint.id), ({ secrets }) => secrets.length === 1)
+    await eventually(
+      () => stage.endpoint(endpoint.id),
+      ({ secrets }) => secrets.length === 1,
+    )
     const received = await receive(endpoint, '/overlap')
     stage.receiver.verify(received, secret)
     expect(stage.receiver.isRefused(received, endpoint.secret)).toBe(true)
@@ -73,7 +79,9 @@ describe("an endpoint's secret", () => {
 
   test('survives another address, which is told from then on', async () => {
     const endpoint = await stage.register('/before')
-    const patched = await stage.client.request<Endpoint>('PATCH', `/webhook-endpoints/${endpoint.id}`, { body: { url: stage.urlOf('/after') } })
+    const patched = await stage.client.request<Endpoint>('PATCH', `/webhook-endpoints/${endpoint.id}`, {
+      body: { url: stage.urlOf('/after') },
+    })
     expect(patched.body.url).toBe(stage.urlOf('/after'))
     stage.receiver.verify(await receive(endpoint, '/after'), endpoint.secret)
     expect(stage.receiver.at('/before')).toEqual([])
@@ -96,21 +104,40 @@ describe('an address that comes with a request', () => {
   test('needs a callback secret first', async () => {
     const tenant = await stage.muster.bootstrap()
     const account = await stage.muster.connect('okta', { key: tenant.adminKey })
-    const refused = await stage.client.create<ProblemBody>(account, newUser('okta'), { key: tenant.adminKey, query: callback('/no-secret') })
-    expect([refused.status, refused.body.errors?.map(({ pointer, code }) => [pointer, code])]).toEqual([422, [['?callback_url', 'no_callback_secret']]])
+    const refused = await stage.client.create<ProblemBody>(account, newUser('okta'), {
+      key: tenant.adminKey,
+      query: callback('/no-secret'),
+    })
+    expect([refused.status, refused.body.errors?.map(({ pointer, code }) => [pointer, code])]).toEqual([
+      422,
+      [['?callback_url', 'no_callback_secret']],
+    ])
     await stage.client.request('POST', '/callback-secret', { key: tenant.adminKey })
-    expect((await stage.client.create(account, newUser('okta'), { key: tenant.adminKey, query: callback('/no-secret') })).status).toBe(202)
+    expect(
+      (await stage.client.create(account, newUser('okta'), { key: tenant.adminKey, query: callback('/no-secret') }))
+        .status,
+    ).toBe(202)
   })
 
   test('is told the end of its operation alone, signed with the secret of callbacks, old and new while they overlap', async () => {
     const first = (await stage.client.request<Rotated>('POST', '/callback-secret')).body
     const second = (await stage.client.request<Rotated>('POST', '/callback-secret')).body
     expect([first.previous_expires_at, second.previous_expires_at]).toEqual([null, expect.any(String)])
-    const account = await stage.muster.connect('files_com', { credentials: { type: 'api_key', api_key: 'revoked-in-the-meantime' } })
-    const { body: operation } = await stage.client.create<{ id: string; status: string }>(account, newUser('files_com'), { query: callback('/callback/a'), headers: { prefer: 'wait=30' } })
+    const account = await stage.muster.connect('files_com', {
+      credentials: { type: 'api_key', api_key: 'revoked-in-the-meantime' },
+    })
+    const { body: operation } = await stage.client.create<{ id: string; status: string }>(
+      account,
+      newUser('files_com'),
+      { query: callback('/callback/a'), headers: { prefer: 'wait=30' } },
+    )
     expect(operation.status).toBe('held')
-    await stage.client.request('PATCH', `/integrated-accounts/${account}`, { body: { credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' } } })
-    const other = await stage.client.create<{ id: string }>(account, newUser('files_com'), { query: callback('/callback/b') })
+    await stage.client.request('PATCH', `/integrated-accounts/${account}`, {
+      body: { credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' } },
+    })
+    const other = await stage.client.create<{ id: string }>(account, newUser('files_com'), {
+      query: callback('/callback/b'),
+    })
     const received = await stage.told('/callback/a', 'operation.succeeded')
     for (const { secret } of [first, second]) stage.receiver.verify(received, secret)
     expect(received.event.data.operation_id).toBe(operation.id)
@@ -125,7 +152,9 @@ describe('an address that comes with a request', () => {
     await stage.told('/callback/gone', 'operation.succeeded')
     const { body: list } = await stage.client.request<{ result: Endpoint[] }>('GET', '/webhook-endpoints')
     const callbacks = list.result.filter(({ kind }) => kind === 'callback')
-    expect(callbacks).toMatchObject([{ url: `http://${stage.receiver.host}`, secrets: [{ expires_at: null }, { expires_at: expect.any(String) }] }])
+    expect(callbacks).toMatchObject([
+      { url: `http://${stage.receiver.host}`, secrets: [{ expires_at: null }, { expires_at: expect.any(String) }] },
+    ])
     const path = `/webhook-endpoints/${callbacks[0]?.id ?? ''}`
     const answers = [
       await stage.client.request('PATCH', path, { body: { url: stage.urlOf('/x') } }),

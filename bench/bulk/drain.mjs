@@ -17,8 +17,17 @@ export async function measureDrain({ stack, say, rows, nodeOptions, rate = CALLS
   try {
     const accounts = []
     for (const provider of providers) {
-      await muster.control(provider, 'PATCH', 'settings', toSimulatorSettings(provider, { requests: rate, per_seconds: 1 }))
-      accounts.push({ id: await muster.connect(provider, { requests: rate, per_seconds: 1 }), provider, weight: rate / callsPerCreate(provider) })
+      await muster.control(
+        provider,
+        'PATCH',
+        'settings',
+        toSimulatorSettings(provider, { requests: rate, per_seconds: 1 }),
+      )
+      accounts.push({
+        id: await muster.connect(provider, { requests: rate, per_seconds: 1 }),
+        provider,
+        weight: rate / callsPerCreate(provider),
+      })
     }
     const allowed = accounts.reduce((sum, { weight }) => sum + weight, 0)
     const { file, rowsOf } = await writeMixedNdjson('drain', rows, accounts)
@@ -36,7 +45,9 @@ export async function measureDrain({ stack, say, rows, nodeOptions, rate = CALLS
         const present = await muster.call('GET', `/batches/${batch.id}`)
         points.push({ at: Date.now(), ended: present.counts.succeeded + present.counts.failed })
         if (Date.now() - toldAt > 15_000) {
-          say(`  ${present.counts.succeeded} succeeded, ${present.counts.failed} failed, ${present.counts.retrying} retrying; load ${loadNow()}`)
+          say(
+            `  ${present.counts.succeeded} succeeded, ${present.counts.failed} failed, ${present.counts.retrying} retrying; load ${loadNow()}`,
+          )
           toldAt = Date.now()
         }
         return present
@@ -52,13 +63,40 @@ export async function measureDrain({ stack, say, rows, nodeOptions, rate = CALLS
     const lastAt = Math.max(...calls.map((one) => one.lastAt))
     const share = (rows * 1000) / (lastAt - firstAt) / allowed
     const refused = calls.reduce((sum, one) => sum + one.refused, 0)
-    say(`  by account: ${accounts.map(({ provider }, index) => `${provider} ${rowsOf[index]} rows ${toPercent((calls[index]?.perSecond ?? 0) / rate)}`).join(', ')}`)
-    writeFileSync(join(benchFolder, 'bulk.svg'), toSvg({ points, firstAt, rows, allowed, title: `${rows} rows over six accounts: ${toPercent(share)} of ${allowed} creates/s` }))
+    say(
+      `  by account: ${accounts.map(({ provider }, index) => `${provider} ${rowsOf[index]} rows ${toPercent((calls[index]?.perSecond ?? 0) / rate)}`).join(', ')}`,
+    )
+    writeFileSync(
+      join(benchFolder, 'bulk.svg'),
+      toSvg({
+        points,
+        firstAt,
+        rows,
+        allowed,
+        title: `${rows} rows over six accounts: ${toPercent(share)} of ${allowed} creates/s`,
+      }),
+    )
     const isWhole = done.counts.succeeded === rows
     return [
-      { figure: 'drain over six accounts', measured: `${toPercent(share)} of the limits (${done.counts.succeeded} of ${rows} rows in ${toSeconds(lastAt - firstAt)}; ${(cpuMs / rows).toFixed(2)} ms worker CPU a row; load ${load})`, target: '95 % or more', baseline: `100 %: ${allowed} creates/s`, isOk: isWhole && share >= 0.95 },
-      { figure: 'drain: refused with 429', measured: `${refused}`, target: '0', baseline: `${calls.reduce((sum, one) => sum + one.count, 0)} calls`, isOk: refused === 0 },
-      { figure: 'drain: after the upload was whole', measured: `${toSeconds(lastAt - uploadedAt)}`, baseline: `${toSeconds((rows / allowed) * 1000)} at the limits from the first call on` },
+      {
+        figure: 'drain over six accounts',
+        measured: `${toPercent(share)} of the limits (${done.counts.succeeded} of ${rows} rows in ${toSeconds(lastAt - firstAt)}; ${(cpuMs / rows).toFixed(2)} ms worker CPU a row; load ${load})`,
+        target: '95 % or more',
+        baseline: `100 %: ${allowed} creates/s`,
+        isOk: isWhole && share >= 0.95,
+      },
+      {
+        figure: 'drain: refused with 429',
+        measured: `${refused}`,
+        target: '0',
+        baseline: `${calls.reduce((sum, one) => sum + one.count, 0)} calls`,
+        isOk: refused === 0,
+      },
+      {
+        figure: 'drain: after the upload was whole',
+        measured: `${toSeconds(lastAt - uploadedAt)}`,
+        baseline: `${toSeconds((rows / allowed) * 1000)} at the limits from the first call on`,
+      },
     ]
   } finally {
     await muster.close()

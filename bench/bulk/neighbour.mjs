@@ -9,11 +9,17 @@ const PAUSE_MS = 100
 const BUSY = { requests: 10, per_seconds: 1 }
 const NEIGHBOUR = { requests: 100, per_seconds: 1 }
 
-/** What a hundred thousand rows of one account cost whoever creates one user, at another account and at the same one. */
+/**
+ * What a hundred thousand rows of one account cost whoever creates one user, at another account and at the same one.
+ */
 export async function measureNeighbour({ stack, say, rows, nodeOptions }) {
   const muster = await startMuster({ stack, nodeOptions })
   try {
-    for (const [provider, limits] of [['okta', BUSY], ['files_com', NEIGHBOUR]]) await muster.control(provider, 'PATCH', 'settings', toSimulatorSettings(provider, limits))
+    for (const [provider, limits] of [
+      ['okta', BUSY],
+      ['files_com', NEIGHBOUR],
+    ])
+      await muster.control(provider, 'PATCH', 'settings', toSimulatorSettings(provider, limits))
     const busy = await muster.connect('okta', BUSY)
     const neighbour = await muster.connect('files_com', NEIGHBOUR)
     await muster.startWorker()
@@ -23,8 +29,11 @@ export async function measureNeighbour({ stack, say, rows, nodeOptions }) {
     async function createAtNeighbour() {
       count += 1
       const began = performance.now()
-      const answer = await muster.call('POST', path(neighbour), toUser('files_com', 'single', count), { prefer: 'wait=20' })
-      if (answer.id === undefined && answer.status !== 'succeeded') throw new Error(`it came to ${JSON.stringify(answer).slice(0, 300)}`)
+      const answer = await muster.call('POST', path(neighbour), toUser('files_com', 'single', count), {
+        prefer: 'wait=20',
+      })
+      if (answer.id === undefined && answer.status !== 'succeeded')
+        throw new Error(`it came to ${JSON.stringify(answer).slice(0, 300)}`)
       return performance.now() - began
     }
     async function series() {
@@ -58,18 +67,35 @@ export async function measureNeighbour({ stack, say, rows, nodeOptions }) {
     await sleep(2_000)
     const { created } = await muster.control('okta', 'GET', 'ledger')
     const slotMs = (BUSY.per_seconds * 1000) / BUSY.requests
-    const slotsSince = (times) => created.flatMap(({ key, at }) => (times.has(key) ? [(Date.parse(at) - times.get(key)) / slotMs] : []))
+    const slotsSince = (times) =>
+      created.flatMap(({ key, at }) => (times.has(key) ? [(Date.parse(at) - times.get(key)) / slotMs] : []))
     const slots = slotsSince(accepted)
     if (slots.length !== submitted.size) throw new Error(`${slots.length} of ${submitted.size} creates arrived`)
 
     // Once more without the batch, since the machine may have been another one before.
     await muster.call('POST', `/batches/${batch.id}/cancel`)
-    await pollUntil(() => muster.call('GET', `/batches/${batch.id}`), ({ status }) => status === 'canceled', { everyMs: 500, forMs: 120_000 })
+    await pollUntil(
+      () => muster.call('GET', `/batches/${batch.id}`),
+      ({ status }) => status === 'canceled',
+      { everyMs: 500, forMs: 120_000 },
+    )
     idle.push(...(await series()))
     const [before, after] = [percentile(idle, 0.95), percentile(beside, 0.95)]
     return [
-      { figure: `single create beside ${rows} waiting rows of another account, p95`, measured: `${after.toFixed(0)} ms, ${(after / before).toFixed(2)} times (p50 ${percentile(beside, 0.5).toFixed(0)} ms; load ${besideLoad})`, target: '1.5 times idle', baseline: `${before.toFixed(0)} ms idle, before and after (p50 ${percentile(idle, 0.5).toFixed(0)} ms; load ${idleLoad} and ${loadNow()})`, isOk: after <= 1.5 * before },
-      { figure: 'single create on the busy account, accepted to received by the provider, p95', measured: `${percentile(slots, 0.95).toFixed(2)} slots (p50 ${percentile(slots, 0.5).toFixed(2)}; since submitted ${percentile(slotsSince(submitted), 0.95).toFixed(2)})`, target: 'within 2 slots', baseline: `a slot is ${slotMs} ms`, isOk: percentile(slots, 0.95) <= 2 },
+      {
+        figure: `single create beside ${rows} waiting rows of another account, p95`,
+        measured: `${after.toFixed(0)} ms, ${(after / before).toFixed(2)} times (p50 ${percentile(beside, 0.5).toFixed(0)} ms; load ${besideLoad})`,
+        target: '1.5 times idle',
+        baseline: `${before.toFixed(0)} ms idle, before and after (p50 ${percentile(idle, 0.5).toFixed(0)} ms; load ${idleLoad} and ${loadNow()})`,
+        isOk: after <= 1.5 * before,
+      },
+      {
+        figure: 'single create on the busy account, accepted to received by the provider, p95',
+        measured: `${percentile(slots, 0.95).toFixed(2)} slots (p50 ${percentile(slots, 0.5).toFixed(2)}; since submitted ${percentile(slotsSince(submitted), 0.95).toFixed(2)})`,
+        target: 'within 2 slots',
+        baseline: `a slot is ${slotMs} ms`,
+        isOk: percentile(slots, 0.95) <= 2,
+      },
     ]
   } finally {
     await muster.close()

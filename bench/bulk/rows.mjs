@@ -5,12 +5,32 @@ import { join } from 'node:path'
 import { benchFolder } from '../stack.mjs'
 
 const firstNames = ['Ada', 'Grace', 'Katherine', 'Margaret', 'Radia', 'Barbara', 'Frances', 'Jean', 'Adele', 'Sophie']
-const lastNames = ['Lovelace', 'Hopper', 'Johnson', 'Hamilton', 'Perlman', 'Liskov', 'Allen', 'Bartik', 'Goldberg', 'Wilson']
+const lastNames = [
+  'Lovelace',
+  'Hopper',
+  'Johnson',
+  'Hamilton',
+  'Perlman',
+  'Liskov',
+  'Allen',
+  'Bartik',
+  'Goldberg',
+  'Wilson',
+]
 
-/** Person number `index` of a run: no two runs share one, and passwords are random, so that nothing deflates better than in life. */
+/**
+ * Person number `index` of a run: no two runs share one, and passwords are random, so that nothing deflates better than
+ * in life.
+ */
 function toPerson(run, index) {
   const [firstName, lastName] = [firstNames[index % 10], lastNames[Math.floor(index / 10) % 10]]
-  return { firstName, lastName, email: `${firstName}.${lastName}.${run}${index}@example.com`.toLowerCase(), reference: `HR-${run}-${index}`, password: `Aa1-${randomBytes(9).toString('base64url')}` }
+  return {
+    firstName,
+    lastName,
+    email: `${firstName}.${lastName}.${run}${index}@example.com`.toLowerCase(),
+    reference: `HR-${run}-${index}`,
+    password: `Aa1-${randomBytes(9).toString('base64url')}`,
+  }
 }
 
 const names = ({ firstName, lastName }) => ({ first_name: firstName, last_name: lastName })
@@ -18,7 +38,12 @@ const fullName = ({ firstName, lastName }) => ({ name: `${firstName} ${lastName}
 
 /** What each provider needs of a person, and takes. */
 const users = {
-  activecampaign: (person, index) => ({ ...fullName(person), username: `u${index}.${person.email}`.slice(0, 60), password: person.password, group: 4 }),
+  activecampaign: (person, index) => ({
+    ...fullName(person),
+    username: `u${index}.${person.email}`.slice(0, 60),
+    password: person.password,
+    group: 4,
+  }),
   cisco_meraki: (person) => ({ ...fullName(person), roles: [{ name: 'read-only' }] }),
   files_com: (person) => ({ ...fullName(person), username: person.email, password: person.password }),
   google_workspace: (person) => ({ ...names(person), password: person.password }),
@@ -52,16 +77,26 @@ export function writeLargeNdjson(run, count, totalBytes) {
   function* lines() {
     for (let index = 0; index < count; index += 1) {
       const person = toPerson(run, index)
-      const row = { reference: person.reference, ...users.okta(person), emails: [{ email: person.email }], remote_data: { profile: { aboutMe: '' } } }
+      const row = {
+        reference: person.reference,
+        ...users.okta(person),
+        emails: [{ email: person.email }],
+        remote_data: { profile: { aboutMe: '' } },
+      }
       const missing = rowBytes - 1 - JSON.stringify(row).length
-      row.remote_data.profile.aboutMe = randomBytes(Math.max(0, missing)).toString('base64url').slice(0, Math.max(0, missing))
+      row.remote_data.profile.aboutMe = randomBytes(Math.max(0, missing))
+        .toString('base64url')
+        .slice(0, Math.max(0, missing))
       yield `${JSON.stringify(row)}\n`
     }
   }
   return writeLines(join(benchFolder, `${run}.ndjson`), lines())
 }
 
-/** Rows for several accounts, spread so that each gets its share of every stretch of the file. @param accounts `{ id, provider, weight }` */
+/**
+ * Rows for several accounts, spread so that each gets its share of every stretch of the file. @param accounts `{ id,
+ * provider, weight }`
+ */
 export function writeMixedNdjson(run, count, accounts) {
   const total = accounts.reduce((sum, { weight }) => sum + weight, 0)
   const due = accounts.map(() => 0)
@@ -83,7 +118,8 @@ export function writeMixedNdjson(run, count, accounts) {
 /** The JSON of the typical row, in bytes: what it would take as it is. */
 export function typicalRowBytes() {
   const person = toPerson('x', 12_345)
-  return JSON.stringify({ reference: person.reference, ...users.okta(person), emails: [{ email: person.email }] }).length
+  return JSON.stringify({ reference: person.reference, ...users.okta(person), emails: [{ email: person.email }] })
+    .length
 }
 
 export const providers = Object.keys(users)

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { Muster, ProviderName } from '../harness.ts'
 import { newUser } from '../harness.ts'
 
-/** What the client knows: every create it asked for, and every one that was acknowledged. Decides together with the simulators' ledgers. */
+/**
+ * What the client knows: every create it asked for, and every one that was acknowledged. Decides together with the
+ * simulators' ledgers.
+ */
 export interface ClientEntry {
   accountId: string
   provider: ProviderName
@@ -27,7 +30,10 @@ export interface LoadOptions {
 }
 
 /** Submits like a careful client: the same Idempotency-Key until there is an answer that ends the matter. */
-export async function submitAll(muster: Muster, { accounts, count, parallel, canary, patienceMs = 60_000 }: LoadOptions): Promise<ClientEntry[]> {
+export async function submitAll(
+  muster: Muster,
+  { accounts, count, parallel, canary, patienceMs = 60_000 }: LoadOptions,
+): Promise<ClientEntry[]> {
   const entries: ClientEntry[] = []
   let next = 0
   const submitOne = async (index: number): Promise<void> => {
@@ -37,7 +43,14 @@ export async function submitAll(muster: Muster, { accounts, count, parallel, can
     const login = `user.r${index}.${randomUUID().slice(0, 8)}`
     const body = { ...newUser(account.provider, login) }
     if ('password' in body || account.provider === 'okta') body.password = `${canary}-Aa1`
-    const entry: ClientEntry = { accountId: account.id, provider: account.provider, login, operationId: null, refusals: [], refusalBodies: [] }
+    const entry: ClientEntry = {
+      accountId: account.id,
+      provider: account.provider,
+      login,
+      operationId: null,
+      refusals: [],
+      refusalBodies: [],
+    }
     entries.push(entry)
     const key = randomUUID()
     const deadline = Date.now() + patienceMs

@@ -1,6 +1,6 @@
-// Loaded before a program (node --import): ends it by SIGKILL at a named moment, so that no failpoint lives in the product.
-// MUSTER_POISON: whoever sends these words to a provider dies of it, every time.
-// MUSTER_FAILPOINT names the moment; MUSTER_FAILPOINT_FILE is made when it strikes, and it never strikes again while that file is there.
+// Loaded before a program (node --import): ends it by SIGKILL at a named moment, so that no failpoint lives in the
+// product. MUSTER_POISON: whoever sends these words to a provider dies of it, every time. MUSTER_FAILPOINT names the
+// moment; MUSTER_FAILPOINT_FILE is made when it strikes, and it never strikes again while that file is there.
 import { existsSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
@@ -49,7 +49,11 @@ Redis.prototype.sendCommand = function intercepted(command, ...rest) {
   if (write) strike(`before_${write}`)
   const sent = sendCommand.call(this, command, ...rest)
   // The reply settles the command's own promise; this runs before whoever waits for it goes on.
-  if (write) command.promise.then(() => strike(`after_${write}`), () => undefined)
+  if (write)
+    command.promise.then(
+      () => strike(`after_${write}`),
+      () => undefined,
+    )
   // BullMQ's own scripts carry no state of ours: moving a job to completed is the acknowledgement.
   return sent
 }
@@ -58,8 +62,16 @@ const poison = process.env.MUSTER_POISON
 
 const write = net.Socket.prototype.write
 net.Socket.prototype.write = function intercepted(chunk, ...rest) {
-  const text = typeof chunk === 'string' ? chunk : Buffer.isBuffer(chunk) || chunk instanceof Uint8Array ? Buffer.from(chunk).subarray(0, 200).toString('latin1') : ''
-  const isCreate = /^POST \/(api\/v1\/users|api\/3\/users|api\/rest\/v1\/users|admin\/directory|services\/data\/.*sobjects\/User|api\/v1\/organizations)/.test(text)
+  const text =
+    typeof chunk === 'string'
+      ? chunk
+      : Buffer.isBuffer(chunk) || chunk instanceof Uint8Array
+        ? Buffer.from(chunk).subarray(0, 200).toString('latin1')
+        : ''
+  const isCreate =
+    /^POST \/(api\/v1\/users|api\/3\/users|api\/rest\/v1\/users|admin\/directory|services\/data\/.*sobjects\/User|api\/v1\/organizations)/.test(
+      text,
+    )
   if (poison && /^POST \/|^\{/.test(text) && Buffer.from(chunk).includes(poison)) process.kill(process.pid, 'SIGKILL')
   const isDelivery = text.startsWith('POST ') && Buffer.from(chunk).includes('\r\nwebhook-id: ')
   const answer = write.call(this, chunk, ...rest)

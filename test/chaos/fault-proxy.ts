@@ -5,7 +5,10 @@ export interface FaultProxy {
   readonly port: number
   /** Added to every piece, each way, in milliseconds. */
   setLatency(latencyMs: number): void
-  /** Accepts and then passes nothing on, and answers nothing: the silence of a half-open connection. Ends when switched off, as the connections do. */
+  /**
+   * Accepts and then passes nothing on, and answers nothing: the silence of a half-open connection. Ends when switched
+   * off, as the connections do.
+   */
   setSilent(isSilent: boolean): void
   /** Ends every connection by a TCP reset. */
   resetAll(): void

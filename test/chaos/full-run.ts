@@ -14,7 +14,11 @@ describe(`the promises under fire, seed ${seed}, ${scale}`, () => {
     '$name',
     async (scenario) => {
       const startedAt = Date.now()
-      const result = await scenario.run({ random: createRandom(seed), scale, size: (short, full) => (scale === 'short' ? short : full) })
+      const result = await scenario.run({
+        random: createRandom(seed),
+        scale,
+        size: (short, full) => (scale === 'short' ? short : full),
+      })
       rows.push({ scenario, result, seconds: Math.round((Date.now() - startedAt) / 1000) })
       await writeReport(directory, rows, seed, scale)
       expect(result.broken).toEqual([])

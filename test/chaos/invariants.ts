@@ -31,7 +31,12 @@ function loginOf(key: string): string {
 }
 
 /** Waits until every acknowledged operation has ended, and then lets the ledgers speak. */
-export async function judge(muster: Muster, entries: readonly ClientEntry[], canaries: readonly string[], quietMs = 120_000): Promise<Verdict> {
+export async function judge(
+  muster: Muster,
+  entries: readonly ClientEntry[],
+  canaries: readonly string[],
+  quietMs = 120_000,
+): Promise<Verdict> {
   const acknowledged = entries.filter((entry) => entry.operationId !== null)
   const ends = new Map<string, EndState>()
   const ask = async (): Promise<number> => {
@@ -39,8 +44,11 @@ export async function judge(muster: Muster, entries: readonly ClientEntry[], can
     for (let from = 0; from < open.length; from += 20) {
       await Promise.all(
         open.slice(from, from + 20).map(async (entry) => {
-          const answer = await muster.request<EndState>('GET', `/operations/${entry.operationId ?? ''}?truto_ignore_remote_data=true`).catch(() => undefined)
-          if (answer?.status === 200 && ['succeeded', 'failed', 'canceled', 'expired'].includes(answer.body.status)) ends.set(entry.operationId ?? '', answer.body)
+          const answer = await muster
+            .request<EndState>('GET', `/operations/${entry.operationId ?? ''}?truto_ignore_remote_data=true`)
+            .catch(() => undefined)
+          if (answer?.status === 200 && ['succeeded', 'failed', 'canceled', 'expired'].includes(answer.body.status))
+            ends.set(entry.operationId ?? '', answer.body)
         }),
       )
     }
@@ -49,12 +57,24 @@ export async function judge(muster: Muster, entries: readonly ClientEntry[], can
   const lost = await eventually(ask, (left) => left === 0, quietMs).catch(() => acknowledged.length - ends.size)
 
   const ledgers = new Map<ProviderName, Ledger>()
-  for (const provider of new Set(entries.map((entry) => entry.provider))) ledgers.set(provider, await muster.simulators[provider].ledger())
+  for (const provider of new Set(entries.map((entry) => entry.provider)))
+    ledgers.set(provider, await muster.simulators[provider].ledger())
   const createdPerLogin = new Map<string, number>()
-  for (const [provider, ledger] of ledgers) for (const { key } of ledger.created) createdPerLogin.set(`${provider} ${loginOf(key)}`, (createdPerLogin.get(`${provider} ${loginOf(key)}`) ?? 0) + 1)
-  const createdOf = (entry: ClientEntry): number => createdPerLogin.get(`${entry.provider} ${entry.login.toLowerCase()}`) ?? 0
+  for (const [provider, ledger] of ledgers)
+    for (const { key } of ledger.created)
+      createdPerLogin.set(`${provider} ${loginOf(key)}`, (createdPerLogin.get(`${provider} ${loginOf(key)}`) ?? 0) + 1)
+  const createdOf = (entry: ClientEntry): number =>
+    createdPerLogin.get(`${entry.provider} ${entry.login.toLowerCase()}`) ?? 0
 
-  const verdict: Verdict = { acknowledged: acknowledged.length, lost, twice: 0, untrue: 0, secrets: await findSecrets(muster, canaries), succeeded: 0, failed: {} }
+  const verdict: Verdict = {
+    acknowledged: acknowledged.length,
+    lost,
+    twice: 0,
+    untrue: 0,
+    secrets: await findSecrets(muster, canaries),
+    succeeded: 0,
+    failed: {},
+  }
   for (const entry of entries) {
     const created = createdOf(entry)
     if (created > 1) verdict.twice += 1
@@ -78,7 +98,10 @@ export async function findSecrets(muster: Muster, canaries: readonly string[]): 
   muster.logs().forEach((line) => look(`log: ${line.slice(0, 80)}`, line))
   for (const program of [muster.api, ...muster.workers]) {
     if (program.child.exitCode !== null || program.child.signalCode !== null) continue
-    const metrics = await fetch(`http://127.0.0.1:${String(program.listening.port)}/metrics`).then((response) => response.text(), () => '')
+    const metrics = await fetch(`http://127.0.0.1:${String(program.listening.port)}/metrics`).then(
+      (response) => response.text(),
+      () => '',
+    )
     look('metrics', metrics)
   }
   // Through the proxy where there is one: it leads to the Redis that is in use now.

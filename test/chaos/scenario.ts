@@ -36,7 +36,12 @@ export interface Stage {
   /** Part of every password. */
   canary: string
   submit(count: number, parallel?: number): Promise<ClientEntry[]>
-  conclude(entries: readonly ClientEntry[], figures?: Record<string, number | string>, broken?: string[], quietMs?: number): Promise<ScenarioResult>
+  conclude(
+    entries: readonly ClientEntry[],
+    figures?: Record<string, number | string>,
+    broken?: string[],
+    quietMs?: number,
+  ): Promise<ScenarioResult>
 }
 
 export interface StageOptions extends MusterOptions {
@@ -51,15 +56,25 @@ export interface StageOptions extends MusterOptions {
 export const quickProviders: readonly ProviderName[] = ['okta', 'files_com', 'google_workspace']
 
 /** Sets the whole up, lets `play` do its worst, and takes all down again. */
-export async function onStage(options: StageOptions, play: (stage: Stage) => Promise<ScenarioResult>): Promise<ScenarioResult> {
+export async function onStage(
+  options: StageOptions,
+  play: (stage: Stage) => Promise<ScenarioResult>,
+): Promise<ScenarioResult> {
   const { providers = quickProviders, accountsEach = 1, rate = 100, concurrency = 10, ...musterOptions } = options
   const muster = await startMuster(musterOptions)
   try {
     const canary = `Canary${randomBytes(9).toString('hex')}`
     const accounts: Stage['accounts'] = []
     for (const provider of providers) {
-      await muster.simulators[provider].set({ rate_limit: null, ...(provider === 'google_workspace' ? { rate_limit_creates: null } : {}) })
-      for (let count = 0; count < accountsEach; count += 1) accounts.push({ id: await muster.connect(provider, { limits: { requests: rate, per_seconds: 1, concurrency } }), provider })
+      await muster.simulators[provider].set({
+        rate_limit: null,
+        ...(provider === 'google_workspace' ? { rate_limit_creates: null } : {}),
+      })
+      for (let count = 0; count < accountsEach; count += 1)
+        accounts.push({
+          id: await muster.connect(provider, { limits: { requests: rate, per_seconds: 1, concurrency } }),
+          provider,
+        })
     }
     return await play({
       muster,
@@ -68,11 +83,15 @@ export async function onStage(options: StageOptions, play: (stage: Stage) => Pro
       submit: (count, parallel = 8) => submitAll(muster, { accounts, count, parallel, canary }),
       async conclude(entries, figures = {}, broken = [], quietMs) {
         const verdict = await judge(muster, entries, [canary, ...providers.flatMap(secretsOf)], quietMs)
-        if (entries.some((entry) => entry.refusalBodies.some((body) => body.includes(canary)))) verdict.secrets.push('an answer of the API')
+        if (entries.some((entry) => entry.refusalBodies.some((body) => body.includes(canary))))
+          verdict.secrets.push('an answer of the API')
         const said = [...broken]
         // Behind a proxy whose delay changes, what left evenly arrives in bunches: that is the network's doing.
-        for (const provider of accountsEach === 1 ? providers.filter((one) => !musterOptions.proxyProviders?.includes(one)) : []) {
-          // Calls leave evenly; how evenly they arrive is up to two busy processes, which get a twentieth of the window.
+        for (const provider of accountsEach === 1
+          ? providers.filter((one) => !musterOptions.proxyProviders?.includes(one))
+          : []) {
+          // Calls leave evenly; how evenly they arrive is up to two busy processes, which get a twentieth of the
+          // window.
           const most = busiestWindow(await muster.simulators[provider].ledger(), 950)
           if (most > rate) said.push(`${provider} saw ${most} calls in one second, of ${rate}`)
         }
@@ -90,7 +109,9 @@ export async function onStage(options: StageOptions, play: (stage: Stage) => Pro
 
 /** The tokens with which the accounts log in: canaries as good as any. */
 function secretsOf(provider: ProviderName): string[] {
-  return Object.entries(demoAccounts[provider]?.credentials ?? {}).flatMap(([name, value]) => (/token|key|secret/.test(name) ? [value] : []))
+  return Object.entries(demoAccounts[provider]?.credentials ?? {}).flatMap(([name, value]) =>
+    /token|key|secret/.test(name) ? [value] : [],
+  )
 }
 
 export const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10

@@ -8,10 +8,14 @@ export function describeShortRun(title: string, names: readonly string[]): void 
   const chosen = scenarios.filter((scenario) => names.includes(scenario.name))
   if (chosen.length !== names.length) throw new Error('a scenario of the short run does not exist')
   describe(title, () => {
-    test.each(chosen)('$name: $promise', async (scenario) => {
-      const result = await scenario.run({ random: createRandom(seed), scale: 'short', size: (short) => short })
-      expect({ seed, broken: result.broken }).toEqual({ seed, broken: [] })
-      expect(result.verdict.acknowledged).toBeGreaterThan(0)
-    }, 120_000)
+    test.each(chosen)(
+      '$name: $promise',
+      async (scenario) => {
+        const result = await scenario.run({ random: createRandom(seed), scale: 'short', size: (short) => short })
+        expect({ seed, broken: result.broken }).toEqual({ seed, broken: [] })
+        expect(result.verdict.acknowledged).toBeGreaterThan(0)
+      },
+      120_000,
+    )
   })
 }

@@ -16,26 +16,33 @@ const UNSEEN = new Set(['connection_failed', 'tls', 'address_refused', 'name_not
 
 export type Witnesses = Awaited<ReturnType<typeof startWitnesses>>
 
-/** The third ledger: what receivers were told. Each message is checked as it arrives, since libraries refuse what is older than five minutes. */
+/**
+ * The third ledger: what receivers were told. Each message is checked as it arrives, since libraries refuse what is
+ * older than five minutes.
+ */
 export async function startWitnesses() {
   const receiver = await startReceiver()
   const secrets = new Map<string, string>()
   const forged: Received[] = []
-  const witness = (behave: Behaviour): Behaviour => (request, response, received) => {
-    try {
-      receiver.verify(received, secrets.get(received.path) ?? '')
-    } catch {
-      forged.push(received)
+  const witness =
+    (behave: Behaviour): Behaviour =>
+    (request, response, received) => {
+      try {
+        receiver.verify(received, secrets.get(received.path) ?? '')
+      } catch {
+        forged.push(received)
+      }
+      behave(request, response, received)
     }
-    behave(request, response, received)
-  }
   receiver.behave(witness(answer(204)))
   return {
     receiver,
     forged,
     behave: (path: string, behave: Behaviour): void => receiver.behave(witness(behave), path),
     async register(muster: Muster, path: string, more: Record<string, unknown> = {}): Promise<Witness> {
-      const { status, body } = await muster.request<{ id: string; secret: string }>('POST', '/webhook-endpoints', { body: { url: `http://${receiver.host}${path}`, ...more } })
+      const { status, body } = await muster.request<{ id: string; secret: string }>('POST', '/webhook-endpoints', {
+        body: { url: `http://${receiver.host}${path}`, ...more },
+      })
       if (status !== 201) throw new Error(`not registered: ${JSON.stringify(body)}`)
       secrets.set(path, body.secret)
       return { id: body.id, path, secret: body.secret }
@@ -45,8 +52,11 @@ export async function startWitnesses() {
 
 export async function deliveriesOf(muster: Muster, endpointId: string): Promise<DeliveryResource[]> {
   const all: DeliveryResource[] = []
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const page: { body: { result: DeliveryResource[]; next_cursor: string | null } } = await muster.request('GET', `/webhook-endpoints/${endpointId}/deliveries?limit=100${cursor && `&cursor=${cursor}`}`)
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const page: { body: { result: DeliveryResource[]; next_cursor: string | null } } = await muster.request(
+      'GET',
+      `/webhook-endpoints/${endpointId}/deliveries?limit=100${cursor && `&cursor=${cursor}`}`,
+    )
     all.push(...page.body.result)
     cursor = page.body.next_cursor
   }
@@ -57,7 +67,8 @@ export async function deliveriesOf(muster: Muster, endpointId: string): Promise<
 async function expectedEnds(muster: Muster, entries: readonly ClientEntry[]): Promise<Map<string, string>> {
   const ends = new Map<string, string>()
   for (const { operationId } of entries) {
-    if (operationId !== null) ends.set(operationId, `operation.${String((await muster.finished(operationId, 120_000)).status)}`)
+    if (operationId !== null)
+      ends.set(operationId, `operation.${String((await muster.finished(operationId, 120_000)).status)}`)
   }
   return ends
 }
@@ -66,15 +77,36 @@ async function expectedEnds(muster: Muster, entries: readonly ClientEntry[]): Pr
  * Lets the receivers' ledger speak: what of the promises did not hold, in words.
  * @param isCrashed workers died, so a message may have arrived whose attempt is in no log.
  */
-export async function judgeWebhooks(muster: Muster, { receiver, forged }: Witnesses, endpoints: readonly Witness[], entries: readonly ClientEntry[], isCrashed: boolean): Promise<{ broken: string[]; figures: Record<string, number> }> {
+export async function judgeWebhooks(
+  muster: Muster,
+  { receiver, forged }: Witnesses,
+  endpoints: readonly Witness[],
+  entries: readonly ClientEntry[],
+  isCrashed: boolean,
+): Promise<{ broken: string[]; figures: Record<string, number> }> {
   const broken: string[] = []
   const ends = await expectedEnds(muster, entries)
   let repeats = 0
   for (const { id, path, secret } of endpoints) {
-    const arrived = (): Set<unknown> => new Set(receiver.at(path).flatMap(({ event }) => (ends.get(String(event.data.operation_id)) === event.type ? [event.data.operation_id] : [])))
+    const arrived = (): Set<unknown> =>
+      new Set(
+        receiver
+          .at(path)
+          .flatMap(({ event }) =>
+            ends.get(String(event.data.operation_id)) === event.type ? [event.data.operation_id] : [],
+          ),
+      )
     const missing = (): number => [...ends.keys()].filter((operationId) => !arrived().has(operationId)).length
-    await eventually(async () => missing(), (count) => count === 0, 90_000).catch(() => undefined)
-    const log = await eventually(() => deliveriesOf(muster, id), (all) => all.every(({ status }) => status !== 'pending'), 90_000).catch(() => deliveriesOf(muster, id))
+    await eventually(
+      async () => missing(),
+      (count) => count === 0,
+      90_000,
+    ).catch(() => undefined)
+    const log = await eventually(
+      () => deliveriesOf(muster, id),
+      (all) => all.every(({ status }) => status !== 'pending'),
+      90_000,
+    ).catch(() => deliveriesOf(muster, id))
     if (missing() > 0) broken.push(`${path}: the ends of ${missing()} operations never arrived`)
 
     const ids = new Map<string, Set<string>>()
@@ -95,8 +127,10 @@ export async function judgeWebhooks(muster: Muster, { receiver, forged }: Witnes
       const logged = attempted - attempts.filter(({ reason }) => reason !== null && UNSEEN.has(reason)).length
       if (status !== 'delivered') broken.push(`${path}: ${messageId} is ${status}`)
       // A connection that is reset may have been reset before the message was read.
-      if (seen > logged && !isCrashed) broken.push(`${path}: ${messageId} arrived ${seen} times, and its log knows of ${logged}`)
-      if (seen < attempts.filter((attempt) => attempt.status !== null).length) broken.push(`${path}: the log of ${messageId} has answers to what never arrived`)
+      if (seen > logged && !isCrashed)
+        broken.push(`${path}: ${messageId} arrived ${seen} times, and its log knows of ${logged}`)
+      if (seen < attempts.filter((attempt) => attempt.status !== null).length)
+        broken.push(`${path}: the log of ${messageId} has answers to what never arrived`)
     }
     const known = new Set(log.map(({ event_id: messageId }) => messageId))
     const unknown = [...counts.keys()].filter((messageId) => !known.has(messageId)).length

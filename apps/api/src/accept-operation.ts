@@ -5,7 +5,12 @@ import type { CreateInput } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import type { Hasher } from '@muster/store/hash-key'
-import { priorities, type OperationHead, type OperationRecord, type OperationState } from '@muster/store/operation-record'
+import {
+  priorities,
+  type OperationHead,
+  type OperationRecord,
+  type OperationState,
+} from '@muster/store/operation-record'
 import type { Acceptance, NewOperation } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
 import { v7 as uuidv7 } from 'uuid'
@@ -24,15 +29,22 @@ export interface AcceptOptions {
   item?: { id: string; batchId: string; naturalKeyHash: string }
 }
 
-export const idempotencyHashOf = (hash: Hasher, account: AccountRecord, key: string): string => hash('idempotency-key', account.tenantId, account.id, key)
+export const idempotencyHashOf = (hash: Hasher, account: AccountRecord, key: string): string =>
+  hash('idempotency-key', account.tenantId, account.id, key)
 
-/** Where the provider itself refuses two users to be alike: of two operations with the same hash, one waits for the other. */
+/**
+ * Where the provider itself refuses two users to be alike: of two operations with the same hash, one waits for the
+ * other.
+ */
 export function naturalKeyHashOf(hash: Hasher, account: AccountRecord, input: CreateInput): string {
   const naturalKey = providerOf(account.provider).toNaturalKey(input, toAccountContext(account))
   return hash('natural-key', account.id, naturalKey.field, naturalKey.value)
 }
 
-export function toNewOperation(hash: Hasher, { account, input, query, warnings, idempotencyKey, requestId, now, expiresAt, item }: AcceptOptions): NewOperation {
+export function toNewOperation(
+  hash: Hasher,
+  { account, input, query, warnings, idempotencyKey, requestId, now, expiresAt, item }: AcceptOptions,
+): NewOperation {
   const head: OperationHead = {
     id: item?.id ?? uuidv7({ msecs: now }),
     tenantId: account.tenantId,
@@ -46,7 +58,11 @@ export function toNewOperation(hash: Hasher, { account, input, query, warnings, 
     naturalKeyHash: item?.naturalKeyHash ?? naturalKeyHashOf(hash, account, input),
     idempotencyHash: idempotencyKey === null ? null : idempotencyHashOf(hash, account, idempotencyKey),
     onConflict: query.on_conflict ?? 'fail',
-    view: { format: query.truto_response_format ?? 'unified', ignoreRemoteData: query.truto_ignore_remote_data ?? false, excludeFields: query.truto_exclude_fields ?? [] },
+    view: {
+      format: query.truto_response_format ?? 'unified',
+      ignoreRemoteData: query.truto_ignore_remote_data ?? false,
+      excludeFields: query.truto_exclude_fields ?? [],
+    },
     ...(query.callback_url === undefined ? {} : { hasCallback: true }),
   }
   const state: OperationState = {
@@ -69,12 +85,23 @@ export function toNewOperation(hash: Hasher, { account, input, query, warnings, 
     unknown: null,
   }
   // Only an idempotency key asks for it.
-  const fingerprint = idempotencyKey === null ? '' : hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
-  return { head, state, request: input, fingerprint, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) }
+  const fingerprint =
+    idempotencyKey === null ? '' : hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
+  return {
+    head,
+    state,
+    request: input,
+    fingerprint,
+    ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }),
+  }
 }
 
 /** From a checked request to an operation that cannot be lost. When this resolves, it may be acknowledged. */
-export async function acceptOperation(store: Store, schedule: LaneSchedule, options: AcceptOptions): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
+export async function acceptOperation(
+  store: Store,
+  schedule: LaneSchedule,
+  options: AcceptOptions,
+): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
   const operation = toNewOperation(await store.hasher(), options)
   // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
   await schedule.wake(options.account.id)

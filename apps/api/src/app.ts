@@ -26,9 +26,30 @@ export function createApp(dependencies: ApiDependencies): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false)
   app.use(assignRequestId)
-  app.use(helmet({ contentSecurityPolicy: { directives: { 'style-src': ["'self'", "'unsafe-inline'"], 'font-src': ["'self'", 'data:'], 'img-src': ["'self'", 'data:'], 'upgrade-insecure-requests': null } } }))
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        directives: {
+          'style-src': ["'self'", "'unsafe-inline'"],
+          'font-src': ["'self'", 'data:'],
+          'img-src': ["'self'", 'data:'],
+          'upgrade-insecure-requests': null,
+        },
+      },
+    }),
+  )
 
-  const endpoints: Endpoint[] = [createUser(dependencies), createUsers(dependencies), describeCreate(dependencies), ...operationRoutes(dependencies), ...batchRoutes(dependencies), ...columnMappingRoutes(dependencies), ...integratedAccountRoutes(dependencies), ...apiKeyRoutes(dependencies), ...webhookEndpointRoutes(dependencies)]
+  const endpoints: Endpoint[] = [
+    createUser(dependencies),
+    createUsers(dependencies),
+    describeCreate(dependencies),
+    ...operationRoutes(dependencies),
+    ...batchRoutes(dependencies),
+    ...columnMappingRoutes(dependencies),
+    ...integratedAccountRoutes(dependencies),
+    ...apiKeyRoutes(dependencies),
+    ...webhookEndpointRoutes(dependencies),
+  ]
   for (const endpoint of endpoints) {
     const { method, path }: Route = endpoint.route
     app[method](toExpressPath(path), serveEndpoint(dependencies, endpoint))

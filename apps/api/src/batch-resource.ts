@@ -1,5 +1,14 @@
 import type { BatchResource } from '@muster/contracts/batch'
-import { endedOf, isBatchFinished, isMoving, openOf, statuses, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
+import {
+  endedOf,
+  isBatchFinished,
+  isMoving,
+  openOf,
+  statuses,
+  sumParts,
+  type BatchPart,
+  type BatchRecord,
+} from '@muster/store/batch-record'
 import type { ApiDependencies } from './dependencies.ts'
 import { createsPerSecond, estimateWaitSeconds } from './estimated-wait.ts'
 
@@ -8,8 +17,15 @@ const timeOrNull = (at: number | null): string | null => (at === null ? null : t
 
 type AccountProgress = BatchResource['accounts'][number]
 
-export async function toBatchResource({ store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>, record: BatchRecord): Promise<BatchResource> {
-  const [parts, progress, isUploading] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(record.id), store.batches.isUploading(record.id)])
+export async function toBatchResource(
+  { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
+  record: BatchRecord,
+): Promise<BatchResource> {
+  const [parts, progress, isUploading] = await Promise.all([
+    store.batches.readParts(record),
+    store.batches.readProgress(record.id),
+    store.batches.isUploading(record.id),
+  ])
   const counts = sumParts(parts, progress)
   const now = Date.now()
   const accounts = await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part)))
@@ -46,10 +62,19 @@ export async function toBatchResource({ store, schedule }: Pick<ApiDependencies,
   }
 }
 
-async function toAccountProgress({ store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>, record: BatchRecord, part: BatchPart): Promise<AccountProgress> {
+async function toAccountProgress(
+  { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
+  record: BatchRecord,
+  part: BatchPart,
+): Promise<AccountProgress> {
   const { accountId, provider } = part
   const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']
-  const [account, open, behind, restMs] = await Promise.all([store.accounts.read(accountId), store.operations.countOpen(accountId), store.batches.countBehind(accountId, record.id), schedule.restMs(accountId)])
+  const [account, open, behind, restMs] = await Promise.all([
+    store.accounts.read(accountId),
+    store.operations.countOpen(accountId),
+    store.batches.countBehind(accountId, record.id),
+    schedule.restMs(accountId),
+  ])
   const limit = account ? createsPerSecond(account) : null
   const own = openOf(part)
   const waiting = Math.max(0, open - own - behind)
@@ -67,7 +92,10 @@ async function toAccountProgress({ store, schedule }: Pick<ApiDependencies, 'sto
 
 /** The slowest account decides; nobody knows when one on hold goes on. */
 function latest(accounts: readonly AccountProgress[]): number | null {
-  return accounts.reduce<number | null>((eta, account) => (eta === null || account.eta_seconds === null ? null : Math.max(eta, account.eta_seconds)), 0)
+  return accounts.reduce<number | null>(
+    (eta, account) => (eta === null || account.eta_seconds === null ? null : Math.max(eta, account.eta_seconds)),
+    0,
+  )
 }
 
 function rateOf({ samples, createdAt }: BatchRecord, ended: number, now: number): number | null {

@@ -9,24 +9,48 @@ import type { Store } from '@muster/store/store'
 import { shownStatus } from './operation-resource.ts'
 
 /** Chunk by chunk, in the order of the upload; as much is read as is taken. */
-export async function* readBatchResults(store: Store, record: BatchRecord, status: (typeof batchResultStatuses)[number] | undefined): AsyncGenerator<ResultRow, void, undefined> {
+export async function* readBatchResults(
+  store: Store,
+  record: BatchRecord,
+  status: (typeof batchResultStatuses)[number] | undefined,
+): AsyncGenerator<ResultRow, void, undefined> {
   const { chunks } = await store.batches.readProgress(record.id)
   // Rows of accounts that were named after this began are not in its chunks either.
   const { accounts } = (await store.batches.read(record.id)) ?? record
-  const accountRecords = new Map((await Promise.all(accounts.map(({ id }) => store.accounts.read(id)))).flatMap((account) => (account ? [[account.id, account] as const] : [])))
+  const accountRecords = new Map(
+    (await Promise.all(accounts.map(({ id }) => store.accounts.read(id)))).flatMap((account) =>
+      account ? [[account.id, account] as const] : [],
+    ),
+  )
   for (let chunk = 0; chunk < chunks; chunk += 1) {
     const rows = await store.batches.readChunk(record.id, chunk)
-    const wanted = rows.flatMap(({ row, account }) => (account === null ? [] : [{ accountId: accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }]))
-    const operations = new Map((await store.operations.readMany(wanted)).map((operation) => [operation.head.id, operation]))
+    const wanted = rows.flatMap(({ row, account }) =>
+      account === null ? [] : [{ accountId: accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }],
+    )
+    const operations = new Map(
+      (await store.operations.readMany(wanted)).map((operation) => [operation.head.id, operation]),
+    )
     for (const row of rows) {
       const account = row.account === null ? undefined : accounts[row.account]
-      const result = toResult(record, row, account?.id, operations.get(itemIdOf(record.id, row.row)), account && accountRecords.get(account.id))
+      const result = toResult(
+        record,
+        row,
+        account?.id,
+        operations.get(itemIdOf(record.id, row.row)),
+        account && accountRecords.get(account.id),
+      )
       if (status === undefined || result.status === status) yield { columns: row.columns, result }
     }
   }
 }
 
-function toResult(record: BatchRecord, row: BatchRow, accountId: string | undefined, operation: OperationRecord | undefined, account: AccountRecord | undefined): BatchResult {
+function toResult(
+  record: BatchRecord,
+  row: BatchRow,
+  accountId: string | undefined,
+  operation: OperationRecord | undefined,
+  account: AccountRecord | undefined,
+): BatchResult {
   const isRejected = row.account === null
   const error = operation?.state.error ?? null
   return {

@@ -9,23 +9,43 @@ const USAGE = 'Usage: npm run bootstrap -- --tenant NAME [--scopes provision,rea
 
 const optionsSchema = z.object({
   tenant: z.string().trim().min(1).max(200),
-  scopes: z.string().default(scopes.join(',')).transform((text) => text.split(',').map((scope) => scope.trim())).pipe(z.array(scopeSchema).min(1)),
+  scopes: z
+    .string()
+    .default(scopes.join(','))
+    .transform((text) => text.split(',').map((scope) => scope.trim()))
+    .pipe(z.array(scopeSchema).min(1)),
   mode: z.enum(['live', 'test']).default('live'),
 })
 
-/** Makes the tenant when there is none of that name, and a key for it; the first key of an installation comes from nowhere else. */
+/**
+ * Makes the tenant when there is none of that name, and a key for it; the first key of an installation comes from
+ * nowhere else.
+ */
 async function bootstrap(): Promise<void> {
-  const { values } = parseArgs({ options: { tenant: { type: 'string' }, scopes: { type: 'string' }, mode: { type: 'string' }, help: { type: 'boolean' } } })
+  const { values } = parseArgs({
+    options: {
+      tenant: { type: 'string' },
+      scopes: { type: 'string' },
+      mode: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  })
   if (values.help) return void process.stdout.write(`${USAGE}\n`)
   const options = optionsSchema.safeParse(values)
-  if (!options.success) throw new RangeError(`${options.error.issues.map((issue) => `--${issue.path.join('.')} ${issue.message}`).join('; ')}. ${USAGE}`)
+  if (!options.success)
+    throw new RangeError(
+      `${options.error.issues.map((issue) => `--${issue.path.join('.')} ${issue.message}`).join('; ')}. ${USAGE}`,
+    )
   const config = readBootstrapConfig()
   let reason = ''
   const redis = connectRedis(config.REDIS_URL, 'request', (error) => (reason = error.message))
   try {
     await new Promise<void>((resolve, reject) => {
       redis.once('ready', resolve)
-      setTimeout(() => reject(new RangeError(`Redis at REDIS_URL cannot be reached${reason ? ` (${reason})` : ''}.`)), 5_000).unref()
+      setTimeout(
+        () => reject(new RangeError(`Redis at REDIS_URL cannot be reached${reason ? ` (${reason})` : ''}.`)),
+        5_000,
+      ).unref()
     })
     const tenants = createTenants({ redis })
     const tenantId = await tenants.ensure(options.data.tenant)
@@ -40,7 +60,9 @@ bootstrap().then(
   () => process.exit(0),
   (error: unknown) => {
     const isUsage = error instanceof TypeError && (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')
-    process.stderr.write(`${error instanceof RangeError ? error.message : isUsage ? `${(error as Error).message} ${USAGE}` : `The tenant could not be made (${(error as Error).name}).`}\n`)
+    process.stderr.write(
+      `${error instanceof RangeError ? error.message : isUsage ? `${(error as Error).message} ${USAGE}` : `The tenant could not be made (${(error as Error).name}).`}\n`,
+    )
     process.exit(1)
   },
 )

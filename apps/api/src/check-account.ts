@@ -15,12 +15,25 @@ export function patchConfig(config: JsonObject, patch: JsonObject | undefined): 
 }
 
 /** Everything wrong with the account as the patch would leave it. */
-export function checkPatch(account: AccountRecord, patch: JsonObject | undefined, credentials: Pick<Credentials, 'type'> | undefined, allowedHosts: AllowedHosts): InputProblem[] {
+export function checkPatch(
+  account: AccountRecord,
+  patch: JsonObject | undefined,
+  credentials: Pick<Credentials, 'type'> | undefined,
+  allowedHosts: AllowedHosts,
+): InputProblem[] {
   const config = patchConfig(account.config, patch)
   const problems = checkAccount(providerOf(account.provider), config, credentials, allowedHosts)
-  const moved = (['base_url', 'token_url'] as const).find((name) => originOf(config[name]) !== originOf(account.config[name]))
-  // Credentials are write-only: an account that could be pointed at another address would hand them to whoever listens there.
-  if (moved && !credentials) problems.push({ pointer: '/credentials', code: 'required', detail: `The credentials were given for another ${moved}: give them again.` })
+  const moved = (['base_url', 'token_url'] as const).find(
+    (name) => originOf(config[name]) !== originOf(account.config[name]),
+  )
+  // Credentials are write-only: an account that could be pointed at another address would hand them to whoever listens
+  // there.
+  if (moved && !credentials)
+    problems.push({
+      pointer: '/credentials',
+      code: 'required',
+      detail: `The credentials were given for another ${moved}: give them again.`,
+    })
   return problems
 }
 
@@ -31,12 +44,21 @@ export function findNewAccountProblems({ raw, problems }: RefusedRequest, allowe
   const body = asObject(raw.body)
   const provider = providerIdSchema.safeParse(body?.provider)
   if (!body || !provider.success) return []
-  return notYetKnown(checkAccount(providerOf(provider.data), asObject(body.config) ?? {}, typeOf(body.credentials), allowedHosts), problems)
+  return notYetKnown(
+    checkAccount(providerOf(provider.data), asObject(body.config) ?? {}, typeOf(body.credentials), allowedHosts),
+    problems,
+  )
 }
 
-export function findPatchProblems(account: AccountRecord, { raw, problems }: RefusedRequest, allowedHosts: AllowedHosts): InputProblem[] {
+export function findPatchProblems(
+  account: AccountRecord,
+  { raw, problems }: RefusedRequest,
+  allowedHosts: AllowedHosts,
+): InputProblem[] {
   const body = asObject(raw.body)
-  return body ? notYetKnown(checkPatch(account, asObject(body.config), typeOf(body.credentials), allowedHosts), problems) : []
+  return body
+    ? notYetKnown(checkPatch(account, asObject(body.config), typeOf(body.credentials), allowedHosts), problems)
+    : []
 }
 
 const asObject = (value: unknown): JsonObject | undefined => (isJsonObject(value) ? value : undefined)

@@ -4,8 +4,15 @@ import { checkDestination } from '@muster/egress/destination'
 import type { Store } from '@muster/store/store'
 import { checkEndpointUrl } from '@muster/webhooks/endpoint-url'
 
-/** Everything wrong with an address that somebody wants to be told at: how it is written, and where it leads at the moment. It is checked again whenever it is connected to. */
-export async function checkWebhookUrl(url: string, pointer: string, allowedHosts: AllowedHosts): Promise<InputProblem[]> {
+/**
+ * Everything wrong with an address that somebody wants to be told at: how it is written, and where it leads at the
+ * moment. It is checked again whenever it is connected to.
+ */
+export async function checkWebhookUrl(
+  url: string,
+  pointer: string,
+  allowedHosts: AllowedHosts,
+): Promise<InputProblem[]> {
   const problems = checkEndpointUrl(url, allowedHosts)
   if (problems.length > 0) return problems.map((problem) => ({ pointer, ...problem }))
   const refusal = await checkDestination(url, { allowedHosts })
@@ -13,9 +20,19 @@ export async function checkWebhookUrl(url: string, pointer: string, allowedHosts
 }
 
 /** Besides, what is sent there must be signed, and the client must hold the secret to check it with. */
-export async function checkCallback(store: Store, tenantId: string, callbackUrl: string, allowedHosts: AllowedHosts): Promise<InputProblem[]> {
+export async function checkCallback(
+  store: Store,
+  tenantId: string,
+  callbackUrl: string,
+  allowedHosts: AllowedHosts,
+): Promise<InputProblem[]> {
   const problems = await checkWebhookUrl(callbackUrl, '?callback_url', allowedHosts)
   const secrets = await store.webhookEndpoints.readCallbackSecrets(tenantId)
-  if (secrets.length === 0) problems.push({ pointer: '?callback_url', code: 'no_callback_secret', detail: 'There is no secret to sign callbacks with: make one with POST /callback-secret.' })
+  if (secrets.length === 0)
+    problems.push({
+      pointer: '?callback_url',
+      code: 'no_callback_secret',
+      detail: 'There is no secret to sign callbacks with: make one with POST /callback-secret.',
+    })
   return problems
 }

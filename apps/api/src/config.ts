@@ -14,7 +14,11 @@ export const apiSettingsSchema = z.object({
   MUSTER_PORT: portSchema.default(8080),
   MUSTER_ALLOWED_HOSTS: z.string().default('').pipe(parsedBy(parseAllowedHosts)),
   MUSTER_RETENTION_DAYS: z.coerce.number().positive().max(365).default(7),
-  MUSTER_DEFAULT_EXPIRY_HOURS: z.coerce.number().positive().max(24 * 30).default(72),
+  MUSTER_DEFAULT_EXPIRY_HOURS: z.coerce
+    .number()
+    .positive()
+    .max(24 * 30)
+    .default(72),
   MUSTER_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(20),
   MUSTER_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
   MUSTER_MAX_BATCH_ROWS: z.coerce.number().int().min(1).max(1_000_000).default(100_000),
@@ -30,4 +34,5 @@ export type ApiConfig = z.infer<typeof apiSettingsSchema>
 export const bootstrapSettingsSchema = z.object(storeSettings)
 
 export const readConfig = (): ApiConfig => readSettings(apiSettingsSchema, process.env)
-export const readBootstrapConfig = (): z.infer<typeof bootstrapSettingsSchema> => readSettings(bootstrapSettingsSchema, process.env)
+export const readBootstrapConfig = (): z.infer<typeof bootstrapSettingsSchema> =>
+  readSettings(bootstrapSettingsSchema, process.env)

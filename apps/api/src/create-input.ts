@@ -4,7 +4,10 @@ import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import type { AccountContext, CreateInput } from '@muster/providers/provider'
 import type { AccountRecord } from '@muster/store/accounts'
 
-export function toCreateInput(query: Pick<CreateUserQuery, 'remote_query' | 'organization_id' | 'workspace_id'>, user: UnifiedUserInput): CreateInput {
+export function toCreateInput(
+  query: Pick<CreateUserQuery, 'remote_query' | 'organization_id' | 'workspace_id'>,
+  user: UnifiedUserInput,
+): CreateInput {
   return {
     user,
     remoteQuery: query.remote_query ?? {},
@@ -13,11 +16,18 @@ export function toCreateInput(query: Pick<CreateUserQuery, 'remote_query' | 'org
   }
 }
 
-export const toAccountContext = (account: AccountRecord): AccountContext => ({ config: account.config, credentialType: account.credentialType })
+export const toAccountContext = (account: AccountRecord): AccountContext => ({
+  config: account.config,
+  credentialType: account.credentialType,
+})
 
 /** One text for one meaning: keys in order, whatever order they came in. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? Object.fromEntries(Object.entries(inner as JsonObject).sort(([a], [b]) => (a < b ? -1 : 1))) as { [key: string]: JsonValue } : inner,
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? (Object.fromEntries(Object.entries(inner as JsonObject).sort(([a], [b]) => (a < b ? -1 : 1))) as {
+          [key: string]: JsonValue
+        })
+      : inner,
   )
 }

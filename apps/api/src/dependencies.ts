@@ -43,7 +43,12 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const redis = connectRedis(config.REDIS_URL, 'request', onError)
   const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
   const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
-  const store = openStore({ redis, keyring: config.MUSTER_ENCRYPTION_KEYS, retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000, waitReplicas: config.MUSTER_WAIT_REPLICAS })
+  const store = openStore({
+    redis,
+    keyring: config.MUSTER_ENCRYPTION_KEYS,
+    retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
+    waitReplicas: config.MUSTER_WAIT_REPLICAS,
+  })
   let draining = false
   const finished = watchFinishedOperations(subscriber, onError)
   const app = createApp({
@@ -58,7 +63,10 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     schedule: createLaneSchedule(redis),
     store,
   })
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: UPLOAD_TIMEOUT_MS, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }, app)
+  const server = createServer(
+    { headersTimeout: 10_000, requestTimeout: UPLOAD_TIMEOUT_MS, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 },
+    app,
+  )
   server.on('clientError', answerClientError)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -8,7 +8,10 @@ export function createsPerSecond(account: AccountRecord): number {
   return requests / perSeconds / callsPerCreate
 }
 
-/** Seconds until the last of so many operations would be done, by the account's limit and how long its lane rests (milliseconds); null while the account is on hold. */
+/**
+ * Seconds until the last of so many operations would be done, by the account's limit and how long its lane rests
+ * (milliseconds); null while the account is on hold.
+ */
 export function estimateWaitSeconds(account: AccountRecord, openOperations: number, restMs: number): number | null {
   if (account.status !== 'active') return null
   return Math.max(1, Math.ceil(restMs / 1000 + openOperations / createsPerSecond(account)))

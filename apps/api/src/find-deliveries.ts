@@ -13,14 +13,19 @@ const LOOK_AT = 500
 const LOOK_AT_MOST = 2_000
 
 /** Newest first; the index knows the time only, the rest is looked at record by record. */
-export async function findDeliveries(store: Store, endpoint: WebhookEndpointRecord, filter: Filter): Promise<{ result: DeliveryResource[]; next_cursor: string | null }> {
+export async function findDeliveries(
+  store: Store,
+  endpoint: WebhookEndpointRecord,
+  filter: Filter,
+): Promise<{ result: DeliveryResource[]; next_cursor: string | null }> {
   const found: DeliveryRecord[] = []
   let before = filter.cursor ?? null
   for (let looked = 0; looked < LOOK_AT_MOST; looked += LOOK_AT) {
     const ids = await store.deliveries.listIds(endpoint.id, before, LOOK_AT)
     for (const record of await store.deliveries.readMany(endpoint.id, ids)) {
       if (!isMatch(record, filter)) continue
-      if (found.length === filter.limit) return { result: found.map(toDeliveryResource), next_cursor: found.at(-1)?.id ?? null }
+      if (found.length === filter.limit)
+        return { result: found.map(toDeliveryResource), next_cursor: found.at(-1)?.id ?? null }
       found.push(record)
     }
     before = ids.at(-1) ?? null
@@ -30,5 +35,9 @@ export async function findDeliveries(store: Store, endpoint: WebhookEndpointReco
 }
 
 function isMatch({ event, state }: DeliveryRecord, filter: Filter): boolean {
-  return (filter.status === undefined || state.status === filter.status) && (filter.event_type === undefined || event.type === filter.event_type) && (filter.operation_id === undefined || event.operationId === filter.operation_id)
+  return (
+    (filter.status === undefined || state.status === filter.status) &&
+    (filter.event_type === undefined || event.type === filter.event_type) &&
+    (filter.operation_id === undefined || event.operationId === filter.operation_id)
+  )
 }

@@ -18,16 +18,28 @@ export interface OperationPage {
   next_cursor: string | null
 }
 
-/** Newest first. The indexes know tenant, account, reference and time; status and provider are looked at record by record. */
+/**
+ * Newest first. The indexes know tenant, account, reference and time; status and provider are looked at record by
+ * record.
+ */
 export async function findOperations(store: Store, tenantId: string, filter: Filter): Promise<OperationPage> {
   const accounts = new Map((await store.accounts.list(tenantId)).map((account) => [account.id, account]))
   const accountId = filter.integrated_account_id
   if (accountId !== undefined && !accounts.has(accountId)) throw notFound('integrated account')
   const batch = filter.batch_id === undefined ? undefined : await readOwnBatch(store, tenantId, filter.batch_id)
-  const index = { tenantId, ...(batch ? { batchId: batch.id } : {}), ...(accountId ? { accountId } : {}), ...(filter.reference ? { reference: filter.reference } : {}) }
+  const index = {
+    tenantId,
+    ...(batch ? { batchId: batch.id } : {}),
+    ...(accountId ? { accountId } : {}),
+    ...(filter.reference ? { reference: filter.reference } : {}),
+  }
   const from = filter.created_after ? Date.parse(filter.created_after) : null
   const to = filter.created_before ? Date.parse(filter.created_before) : null
-  const isIndexed = filter.batch_id === undefined && filter.status === undefined && filter.provider === undefined && !(accountId && filter.reference)
+  const isIndexed =
+    filter.batch_id === undefined &&
+    filter.status === undefined &&
+    filter.provider === undefined &&
+    !(accountId && filter.reference)
   // One more than asked for tells whether there is a next page.
   const count = isIndexed ? filter.limit + 1 : LOOK_AT
 
@@ -47,17 +59,29 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
   return toPage(found, before)
 }
 
-const toPage = (found: { record: OperationRecord; account: AccountRecord | undefined }[], nextCursor: string | null): OperationPage => ({
+const toPage = (
+  found: { record: OperationRecord; account: AccountRecord | undefined }[],
+  nextCursor: string | null,
+): OperationPage => ({
   result: found.map(({ record, account }) => toSummary(record, account)),
   next_cursor: nextCursor,
 })
 
 async function readAll(store: Store, ids: string[], accountId: string | undefined): Promise<OperationRecord[]> {
   const locations = accountId === undefined ? await store.operations.locate(ids) : ids.map(() => accountId)
-  return store.operations.readMany(ids.flatMap((operationId, position) => (locations[position] ? [{ accountId: locations[position], operationId }] : [])))
+  return store.operations.readMany(
+    ids.flatMap((operationId, position) =>
+      locations[position] ? [{ accountId: locations[position], operationId }] : [],
+    ),
+  )
 }
 
-function isMatch(record: OperationRecord, account: AccountRecord | undefined, tenantId: string, filter: Filter): boolean {
+function isMatch(
+  record: OperationRecord,
+  account: AccountRecord | undefined,
+  tenantId: string,
+  filter: Filter,
+): boolean {
   const { head } = record
   return (
     head.tenantId === tenantId &&

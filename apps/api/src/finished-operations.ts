@@ -16,8 +16,16 @@ export function watchFinishedOperations(subscriber: Redis, onError: (error: Erro
   subscriber.subscribe(FINISHED_CHANNEL).catch(onError)
 
   return {
-    /** Asks `isDone` now, at every nudge and once a second, until it says so, the time is up, the client is gone, or the process stops. */
-    async wait(operationId: string, waitMs: number, signal: AbortSignal, isDone: () => Promise<boolean>): Promise<void> {
+    /**
+     * Asks `isDone` now, at every nudge and once a second, until it says so, the time is up, the client is gone, or the
+     * process stops.
+     */
+    async wait(
+      operationId: string,
+      waitMs: number,
+      signal: AbortSignal,
+      isDone: () => Promise<boolean>,
+    ): Promise<void> {
       const deadline = Date.now() + waitMs
       let nudged = false
       let wake: () => void = () => undefined

@@ -3,9 +3,19 @@ import { problemSchema } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import { routes } from '@muster/contracts/routes'
 import { systemRoutes } from '@muster/contracts/system-routes'
-import { webhookEventSchemas, webhookEventSummaries, webhookEventTypes, type WebhookEventType } from '@muster/contracts/webhook-event'
+import {
+  webhookEventSchemas,
+  webhookEventSummaries,
+  webhookEventTypes,
+  type WebhookEventType,
+} from '@muster/contracts/webhook-event'
 import { z } from 'zod'
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathItemObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathItemObject,
+  type ZodOpenApiPathsObject,
+} from 'zod-openapi'
 
 const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
 
@@ -13,7 +23,10 @@ const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
 const webhookHeaders = z.object({
   'webhook-id': z.string().meta({ description: 'The same on every repeat of the event.' }),
   'webhook-timestamp': z.string().meta({ description: 'Unix seconds of this attempt.' }),
-  'webhook-signature': z.string().meta({ description: 'v1,<base64> of HMAC-SHA256 over id.timestamp.body for each secret, and v1a,<base64> of ed25519 where asked for; parted by spaces.' }),
+  'webhook-signature': z.string().meta({
+    description:
+      'v1,<base64> of HMAC-SHA256 over id.timestamp.body for each secret, and v1a,<base64> of ed25519 where asked for; parted by spaces.',
+  }),
 })
 
 interface Parameter {
@@ -31,13 +44,34 @@ function toOperation(route: Route): ZodOpenApiOperationObject {
     summary: route.summary,
     tags: [route.tag],
     ...(route.scope === null ? {} : { security: [{ api_key: [] }], 'x-required-scope': route.scope }),
-    requestParams: { ...(route.params ? { path: route.params } : {}), ...(route.query ? { query: route.query } : {}), ...(route.headers ? { header: route.headers } : {}) },
-    ...(route.streamedBody ? { requestBody: { required: true, content: Object.fromEntries(route.streamedBody.map((type) => [type, { schema: type === 'application/json' ? z.object({ items: z.array(batchItemSchema) }) : z.string() }])) } } : {}),
-    ...(route.body ? { requestBody: { required: !route.isBodyOptional, content: { 'application/json': { schema: route.body } } } } : {}),
+    requestParams: {
+      ...(route.params ? { path: route.params } : {}),
+      ...(route.query ? { query: route.query } : {}),
+      ...(route.headers ? { header: route.headers } : {}),
+    },
+    ...(route.streamedBody
+      ? {
+          requestBody: {
+            required: true,
+            content: Object.fromEntries(
+              route.streamedBody.map((type) => [
+                type,
+                { schema: type === 'application/json' ? z.object({ items: z.array(batchItemSchema) }) : z.string() },
+              ]),
+            ),
+          },
+        }
+      : {}),
+    ...(route.body
+      ? { requestBody: { required: !route.isBodyOptional, content: { 'application/json': { schema: route.body } } } }
+      : {}),
     responses: Object.fromEntries(
       Object.entries(route.responses).map(([status, { description, schema, contentType = 'application/json' }]) => [
         status,
-        { description, ...(schema ? { content: { [contentType]: { schema } } } : Number(status) >= 400 ? { content: PROBLEM } : {}) },
+        {
+          description,
+          ...(schema ? { content: { [contentType]: { schema } } } : Number(status) >= 400 ? { content: PROBLEM } : {}),
+        },
       ]),
     ),
   }
@@ -50,7 +84,11 @@ function toWebhook(type: WebhookEventType): ZodOpenApiPathItemObject {
       tags: ['Webhooks'],
       requestParams: { header: webhookHeaders },
       requestBody: { required: true, content: { 'application/json': { schema: webhookEventSchemas[type] } } },
-      responses: { '2XX': { description: 'Delivered.' }, 410: { description: 'Nothing more is wanted: the endpoint is disabled.' }, default: { description: 'Failed; sent again later, redirects are not followed.' } },
+      responses: {
+        '2XX': { description: 'Delivered.' },
+        410: { description: 'Nothing more is wanted: the endpoint is disabled.' },
+        default: { description: 'Failed; sent again later, redirects are not followed.' },
+      },
     },
   }
 }
@@ -58,25 +96,35 @@ function toWebhook(type: WebhookEventType): ZodOpenApiPathItemObject {
 /** OpenAPI 3.1, made from the schemas that validate. */
 export function createOpenApiDocument(): OpenApiDocument {
   const paths: ZodOpenApiPathsObject = {}
-  for (const route of Object.values<Route>({ ...routes, ...systemRoutes })) paths[route.path] = { ...paths[route.path], [route.method]: toOperation(route) }
+  for (const route of Object.values<Route>({ ...routes, ...systemRoutes }))
+    paths[route.path] = { ...paths[route.path], [route.method]: toOperation(route) }
   const document = createDocument({
     openapi: '3.1.1',
     info: {
       title: 'Muster',
       version: '0.1.0',
-      description: "Creates users in other companies' directories: one request, six providers. Accepted work is never lost, and nobody is created twice.",
+      description:
+        "Creates users in other companies' directories: one request, six providers. Accepted work is never lost, and nobody is created twice.",
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
-    components: { securitySchemes: { api_key: { type: 'http', scheme: 'bearer', description: 'An API key of Muster, mk_live_… or mk_test_….' } } },
+    components: {
+      securitySchemes: {
+        api_key: { type: 'http', scheme: 'bearer', description: 'An API key of Muster, mk_live_… or mk_test_….' },
+      },
+    },
     webhooks: Object.fromEntries(webhookEventTypes.map((type) => [type, toWebhook(type)])),
     paths,
   }) as unknown as OpenApiDocument
-  for (const path of Object.values(document.paths)) for (const operation of Object.values(path)) operation.parameters?.forEach(writeObjectsInBrackets)
+  for (const path of Object.values(document.paths))
+    for (const operation of Object.values(path)) operation.parameters?.forEach(writeObjectsInBrackets)
   return document
 }
 
-/** By default, an object's keys would become parameters of their own: remote_query[activate]=false has its own style. */
+/**
+ * By default, an object's keys would become parameters of their own: remote_query[activate]=false has its own style.
+ */
 function writeObjectsInBrackets(parameter: Parameter): void {
-  if (parameter.in === 'query' && parameter.schema?.type === 'object') Object.assign(parameter, { style: 'deepObject', explode: true })
+  if (parameter.in === 'query' && parameter.schema?.type === 'object')
+    Object.assign(parameter, { style: 'deepObject', explode: true })
 }

@@ -10,11 +10,21 @@ const timeOrNull = (at: number | null): string | null => (at === null ? null : t
 
 export type OperationSummary = Omit<OperationResource, 'attempts' | 'result' | 'warnings'>
 
-/** What a waiting operation of an account on hold is shown as: `held` is not stored, so a hold of 100,000 operations costs nothing. */
-export function shownStatus(record: OperationRecord, account: AccountRecord | undefined): { status: OperationStatus; reason: string | null } {
+/**
+ * What a waiting operation of an account on hold is shown as: `held` is not stored, so a hold of 100,000 operations
+ * costs nothing.
+ */
+export function shownStatus(
+  record: OperationRecord,
+  account: AccountRecord | undefined,
+): { status: OperationStatus; reason: string | null } {
   const { status, statusReason } = record.state
   const isWaiting = status === 'queued' || status === 'retrying'
-  if (isWaiting && account && account.status !== 'active') return { status: 'held', reason: `The integrated account is on hold (${account.status})${account.statusReason ? `: ${account.statusReason}` : '.'}` }
+  if (isWaiting && account && account.status !== 'active')
+    return {
+      status: 'held',
+      reason: `The integrated account is on hold (${account.status})${account.statusReason ? `: ${account.statusReason}` : '.'}`,
+    }
   return { status, reason: statusReason }
 }
 
@@ -45,7 +55,11 @@ export function toSummary(record: OperationRecord, account: AccountRecord | unde
     remote_id: state.remoteId,
     error: state.error,
     erased_at: timeOrNull(state.erasedAt ?? null),
-    links: { self, ...(isCancelable ? { cancel: `${self}/cancel` } : {}), ...(isRetryable ? { retry: `${self}/retry` } : {}) },
+    links: {
+      self,
+      ...(isCancelable ? { cancel: `${self}/cancel` } : {}),
+      ...(isRetryable ? { retry: `${self}/retry` } : {}),
+    },
   }
 }
 
@@ -62,13 +76,29 @@ function toAttempt(attempt: AttemptRecord): Attempt {
 }
 
 /** The whole operation, its result in the view asked for, or in that of the create call. */
-export async function toResource(store: Store, record: OperationRecord, account: AccountRecord | undefined, view?: Partial<ResponseView>): Promise<OperationResource> {
+export async function toResource(
+  store: Store,
+  record: OperationRecord,
+  account: AccountRecord | undefined,
+  view?: Partial<ResponseView>,
+): Promise<OperationResource> {
   const { error, links, ...summary } = toSummary(record, account)
   const result = record.state.status === 'succeeded' ? await readView(store, record, view) : null
-  return { ...summary, attempts: record.state.attempts.map(toAttempt), warnings: record.state.warnings, result, error, links }
+  return {
+    ...summary,
+    attempts: record.state.attempts.map(toAttempt),
+    warnings: record.state.warnings,
+    result,
+    error,
+    links,
+  }
 }
 
-export async function readView(store: Store, record: OperationRecord, view: Partial<ResponseView> = {}): Promise<unknown> {
+export async function readView(
+  store: Store,
+  record: OperationRecord,
+  view: Partial<ResponseView> = {},
+): Promise<unknown> {
   const stored = await store.operations.readResult(record.head.accountId, record.head.id)
   return stored ? toResponseView(stored, { ...record.head.view, ...view }) : null
 }

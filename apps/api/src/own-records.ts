@@ -20,7 +20,11 @@ export async function readOwnOperation(store: Store, tenantId: string, operation
   return record
 }
 
-export async function readOwnEndpoint(store: Store, tenantId: string, endpointId: string): Promise<WebhookEndpointRecord> {
+export async function readOwnEndpoint(
+  store: Store,
+  tenantId: string,
+  endpointId: string,
+): Promise<WebhookEndpointRecord> {
   const endpoint = await store.webhookEndpoints.read(endpointId)
   if (!endpoint || endpoint.tenantId !== tenantId) throw notFound('webhook endpoint')
   return endpoint

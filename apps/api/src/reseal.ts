@@ -25,7 +25,9 @@ async function reseal(): Promise<void> {
 reseal().then(
   () => process.exit(0),
   (error: unknown) => {
-    process.stderr.write(`${error instanceof RangeError ? error.message : `Stopped: ${(error as Error).message} Nothing is lost; run it again.`}\n`)
+    process.stderr.write(
+      `${error instanceof RangeError ? error.message : `Stopped: ${(error as Error).message} Nothing is lost; run it again.`}\n`,
+    )
     process.exit(1)
   },
 )

@@ -12,8 +12,14 @@ import { createTokenStore } from '@muster/store/token-store'
 import { toAccountContext } from './create-input.ts'
 import { notFound } from './http/request-error.ts'
 
-/** One harmless call with the account's credentials. What it says changes nothing: only work puts an account on hold. */
-export async function testAccount({ store, http, allowedHosts }: { store: Store; http: HttpClient; allowedHosts: AllowedHosts }, account: AccountRecord, signal: AbortSignal): Promise<AccountTest> {
+/**
+ * One harmless call with the account's credentials. What it says changes nothing: only work puts an account on hold.
+ */
+export async function testAccount(
+  { store, http, allowedHosts }: { store: Store; http: HttpClient; allowedHosts: AllowedHosts },
+  account: AccountRecord,
+  signal: AbortSignal,
+): Promise<AccountTest> {
   const provider = providerOf(account.provider)
   const credentials = await store.accounts.readCredentials(account.id)
   if (!credentials) throw notFound('integrated account')
@@ -31,10 +37,17 @@ export async function testAccount({ store, http, allowedHosts }: { store: Store;
     signal,
   })
   const secrets = secretStrings({ ...credentials, type: '' })
-  const failed = (failure: RemoteFailure): AccountTest => ({ ok: false, status: statusAfter(failure), message: String(blotOut(failure.message, secrets)), calls })
+  const failed = (failure: RemoteFailure): AccountTest => ({
+    ok: false,
+    status: statusAfter(failure),
+    message: String(blotOut(failure.message, secrets)),
+    calls,
+  })
   try {
     const response = await connection.read('check', provider.toCheckRequest(toAccountContext(account)))
-    return isSuccess(response) ? { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls } : failed(provider.classifyFailure(response, undefined, { purpose: 'check', account: toAccountContext(account) }))
+    return isSuccess(response)
+      ? { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls }
+      : failed(provider.classifyFailure(response, undefined, { purpose: 'check', account: toAccountContext(account) }))
   } catch (error) {
     if (error instanceof RemoteFailureError) return failed(error.failure)
     throw error
@@ -43,5 +56,7 @@ export async function testAccount({ store, http, allowedHosts }: { store: Store;
 
 function statusAfter(failure: RemoteFailure): AccountTest['status'] {
   if (failure.disposition === 'unauthorized') return 'needs_reauth'
-  return failure.disposition === 'forbidden' || failure.code === 'permission_denied' ? 'permission_denied' : 'unreachable'
+  return failure.disposition === 'forbidden' || failure.code === 'permission_denied'
+    ? 'permission_denied'
+    : 'unreachable'
 }

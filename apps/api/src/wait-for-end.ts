@@ -14,7 +14,11 @@ interface Wait {
 }
 
 /** The record as it is when the operation has ended or the wait is over. */
-export async function waitForEnd({ store, finished }: { store: Store; finished: FinishedOperations }, record: OperationRecord, { waitMs, signal, untilHeld = false }: Wait): Promise<OperationRecord> {
+export async function waitForEnd(
+  { store, finished }: { store: Store; finished: FinishedOperations },
+  record: OperationRecord,
+  { waitMs, signal, untilHeld = false }: Wait,
+): Promise<OperationRecord> {
   let latest = record
   if (waitMs === 0 || isFinished(record.state)) return latest
   await finished.wait(record.head.id, waitMs, signal, async () => {
@@ -32,7 +36,12 @@ export async function waitForEnd({ store, finished }: { store: Store; finished: 
 }
 
 /** The batch as it is when its last row has ended or the wait is over. */
-export async function waitForBatch({ store, finished }: { store: Store; finished: FinishedOperations }, record: BatchRecord, waitMs: number, signal: AbortSignal): Promise<BatchRecord> {
+export async function waitForBatch(
+  { store, finished }: { store: Store; finished: FinishedOperations },
+  record: BatchRecord,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<BatchRecord> {
   let latest = record
   if (waitMs === 0 || isBatchFinished(record)) return latest
   await finished.wait(record.id, waitMs, signal, async () => {

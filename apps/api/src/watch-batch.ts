@@ -8,10 +8,16 @@ const EVERY_MS = 1_000
 const COMMENT_EVERY_MS = 15_000
 
 /**
- * Server-sent events (HTML Living Standard, 9.2). Each tells the whole as it is, under an id that only grows with its changes; who comes back with
- * Last-Event-ID is told what is newer, or nothing when nothing is. Ends after `completed`, and when the process stops.
+ * Server-sent events (HTML Living Standard, 9.2). Each tells the whole as it is, under an id that only grows with its
+ * changes; who comes back with Last-Event-ID is told what is newer, or nothing when nothing is. Ends after `completed`,
+ * and when the process stops.
  */
-export async function* watchBatch({ store, schedule, isDraining }: Pick<ApiDependencies, 'store' | 'schedule' | 'isDraining'>, batchId: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+export async function* watchBatch(
+  { store, schedule, isDraining }: Pick<ApiDependencies, 'store' | 'schedule' | 'isDraining'>,
+  batchId: string,
+  lastEventId: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
   let told = /^\d{1,15}$/.test(lastEventId ?? '') ? Number(lastEventId) : -1
   let spokenAt = performance.now()
   yield 'retry: 2000\n\n'

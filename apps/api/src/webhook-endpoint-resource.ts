@@ -5,7 +5,11 @@ import { activeSecrets, type WebhookEndpointRecord, type WebhookEndpointSecrets 
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
 
-export function toEndpointResource(record: WebhookEndpointRecord, { url, secrets, signingKey }: WebhookEndpointSecrets, now: number): WebhookEndpointResource {
+export function toEndpointResource(
+  record: WebhookEndpointRecord,
+  { url, secrets, signingKey }: WebhookEndpointSecrets,
+  now: number,
+): WebhookEndpointResource {
   return {
     id: record.id,
     kind: record.kind,
@@ -22,7 +26,10 @@ export function toEndpointResource(record: WebhookEndpointRecord, { url, secrets
     status_since: time(record.statusSince),
     failing_since: timeOrNull(record.failingSince),
     public_key: signingKey?.publicKey ?? null,
-    secrets: activeSecrets(secrets, now).map(({ createdAt, expiresAt }) => ({ created_at: time(createdAt), expires_at: timeOrNull(expiresAt) })),
+    secrets: activeSecrets(secrets, now).map(({ createdAt, expiresAt }) => ({
+      created_at: time(createdAt),
+      expires_at: timeOrNull(expiresAt),
+    })),
     created_at: time(record.createdAt),
     updated_at: time(record.updatedAt),
   }
@@ -40,7 +47,14 @@ export function toDeliveryResource({ id, endpointId, createdAt, event, state }: 
     finished_at: timeOrNull(state.finishedAt),
     next_attempt_at: timeOrNull(state.nextAttemptAt),
     attempt_count: state.attemptCount,
-    attempts: state.attempts.map(({ number, startedAt, durationMs, status, reason, reply }) => ({ number, started_at: time(startedAt), duration_ms: durationMs, status, reason, reply })),
+    attempts: state.attempts.map(({ number, startedAt, durationMs, status, reason, reply }) => ({
+      number,
+      started_at: time(startedAt),
+      duration_ms: durationMs,
+      status,
+      reason,
+      reply,
+    })),
     links: { self: `/deliveries/${id}`, replay: `/deliveries/${id}/replay` },
   }
 }

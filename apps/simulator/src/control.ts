@@ -76,7 +76,9 @@ function route({ method, resource, body }: ControlRequest, controlled: Controlle
     case 'POST faults': {
       const fault = parseInput(faultSchema, parseJson(body))
       if (fault.fault === 'quota_exceeded' && controlled.answers.quotaExceeded === undefined) {
-        throw new InputError('quota_exceeded: this vendor refuses for quota only with its rate limit; use rate_limit_storm.')
+        throw new InputError(
+          'quota_exceeded: this vendor refuses for quota only with its rate limit; use rate_limit_storm.',
+        )
       }
       return { ...ok(faults.arm(fault)), status: 201 }
     }

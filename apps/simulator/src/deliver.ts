@@ -23,7 +23,9 @@ export function toWireAnswer(status: number, headers: Headers, body: Json | unde
 
 const closings = new WeakMap<ServerResponse, Promise<false>>()
 
-/** The client left (or the simulator closed) before the answer was through. One listener a response, however many waits. */
+/**
+ * The client left (or the simulator closed) before the answer was through. One listener a response, however many waits.
+ */
 function closed(response: ServerResponse): Promise<false> {
   let closing = closings.get(response)
   if (closing === undefined) {

@@ -13,7 +13,10 @@ const common = {
   probability: z.number().min(0).max(1).default(1),
   match: z
     .strictObject({
-      method: z.string().transform((method) => method.toUpperCase()).optional(),
+      method: z
+        .string()
+        .transform((method) => method.toUpperCase())
+        .optional(),
       /** Looked for in the path and query as sent. */
       path_contains: z.string().min(1).optional(),
       kind: z.enum(REQUEST_KINDS).optional(),
@@ -32,7 +35,14 @@ export const faultSchema = z.discriminatedUnion('fault', [
   /** Answered after the commit with a body cut in two. */
   z.strictObject({ fault: z.literal('reset_mid_body'), ...common }),
   z.strictObject({ fault: z.literal('malformed_json'), ...common }),
-  z.strictObject({ fault: z.literal('huge_body'), ...common, bytes: z.int().min(1).max(1024 ** 3) }),
+  z.strictObject({
+    fault: z.literal('huge_body'),
+    ...common,
+    bytes: z
+      .int()
+      .min(1)
+      .max(1024 ** 3),
+  }),
   z.strictObject({ fault: z.literal('slow'), ...common, delay_ms: z.int().min(1).max(3_600_000) }),
   z.strictObject({
     fault: z.literal('drip'),
@@ -53,7 +63,11 @@ export const faultSchema = z.discriminatedUnion('fault', [
     fault: z.literal('rate_limit_storm'),
     ...common,
     /** A string is sent verbatim as Retry-After, null sends none, left out: what the vendor really does. */
-    retry_after: z.string().regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII').nullable().optional(),
+    retry_after: z
+      .string()
+      .regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII')
+      .nullable()
+      .optional(),
   }),
   z.strictObject({ fault: z.literal('quota_exceeded'), ...common }),
   z.strictObject({ fault: z.literal('expired_token'), ...common }),

@@ -6,11 +6,4 @@ import { okta } from './okta/simulator.ts'
 import { salesforce } from './salesforce/simulator.ts'
 import type { Vendor } from './vendor.ts'
 
-export const vendors: readonly Vendor[] = [
-  activecampaign,
-  filesCom,
-  googleWorkspace,
-  meraki,
-  okta,
-  salesforce,
-]
+export const vendors: readonly Vendor[] = [activecampaign, filesCom, googleWorkspace, meraki, okta, salesforce]

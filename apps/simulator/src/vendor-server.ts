@@ -137,11 +137,13 @@ export function createVendorServer(vendor: Vendor, givenSettings: Readonly<Recor
     const fault = usage?.isExceeded ? undefined : faults.take(method, url, kind)
     if (fault !== undefined) entry.fault = fault.fault
 
-    if (fault?.fault === 'timeout_before_commit' || fault?.fault === 'dropped_lookup') return void deliver.hang(response)
+    if (fault?.fault === 'timeout_before_commit' || fault?.fault === 'dropped_lookup')
+      return void deliver.hang(response)
     if (fault?.fault === 'reset_before_commit') return void deliver.reset(response)
 
     const replacement = usage?.isExceeded ? simulator.answers.rateLimited(request, usage) : replace(fault, request)
-    const isCarriedOut = replacement === undefined || (fault !== undefined && 'after_commit' in fault && fault.after_commit)
+    const isCarriedOut =
+      replacement === undefined || (fault !== undefined && 'after_commit' in fault && fault.after_commit)
     const real = isCarriedOut ? await (route?.handle(request) ?? simulator.answers.unknownRoute(request)) : undefined
 
     if (fault?.fault === 'timeout_after_commit') return void deliver.hang(response)

@@ -4,7 +4,14 @@ import type { RateLimitUsage } from './rate-limit.ts'
 import { rateLimitRuleSchema } from './rate-limit.ts'
 
 /** Alphabetical: a vendor's place in this list is its offset from the first port, whichever vendors exist. */
-export const VENDOR_IDS = ['activecampaign', 'cisco_meraki', 'files_com', 'google_workspace', 'okta', 'salesforce'] as const
+export const VENDOR_IDS = [
+  'activecampaign',
+  'cisco_meraki',
+  'files_com',
+  'google_workspace',
+  'okta',
+  'salesforce',
+] as const
 export type VendorId = (typeof VENDOR_IDS)[number]
 
 export type Headers = Readonly<Record<string, string>>

@@ -6,7 +6,14 @@ import { startVendor } from './client.ts'
 // ActiveCampaign publishes no SDK: requests and bodies here are those of its own specification (v3).
 
 const TOKEN = 'SimulatorDemoKey-activecampaign'
-const jdoe = { username: 'jdoe', email: 'johndoe@example.com', firstName: 'John', lastName: 'Doe', password: 'myPa$$w0rd', group: 4 }
+const jdoe = {
+  username: 'jdoe',
+  email: 'johndoe@example.com',
+  firstName: 'John',
+  lastName: 'Doe',
+  password: 'myPa$$w0rd',
+  group: 4,
+}
 
 let simulator: Awaited<ReturnType<typeof startVendor>>
 beforeAll(async () => {
@@ -16,17 +23,28 @@ beforeAll(async () => {
 beforeEach(() => simulator.control.reset())
 afterAll(() => simulator.close())
 
-async function send(method: string, path: string, body?: unknown, headers: Record<string, string> = { 'api-token': TOKEN }) {
+async function send(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = { 'api-token': TOKEN },
+) {
   const response = await fetch(`${simulator.url}/api/3${path}`, {
     method,
     headers: { 'content-type': 'application/json', ...headers },
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, body: (text === '' ? undefined : JSON.parse(text)) as Record<string, unknown> | undefined }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (text === '' ? undefined : JSON.parse(text)) as Record<string, unknown> | undefined,
+  }
 }
 const create = (changes: Record<string, unknown> = {}) => send('POST', '/users', { user: { ...jdoe, ...changes } })
-const duplicate = (title: string, attribute: string) => ({ errors: [{ title, detail: '', code: 'duplicate', source: { pointer: `/data/attributes/${attribute}` } }] })
+const duplicate = (title: string, attribute: string) => ({
+  errors: [{ title, detail: '', code: 'duplicate', source: { pointer: `/data/attributes/${attribute}` } }],
+})
 
 describe("ActiveCampaign's published examples", () => {
   it('creates a user: 201, with times, language and zone, without phone and group', async () => {
@@ -79,13 +97,21 @@ describe("ActiveCampaign's published examples", () => {
       },
       id: '2',
     }
-    for (const path of ['/users/2', '/users/username/jdoe', '/users/username/JDoe', '/users/email/johndoe%40example.com']) {
+    for (const path of [
+      '/users/2',
+      '/users/username/jdoe',
+      '/users/username/JDoe',
+      '/users/email/johndoe%40example.com',
+    ]) {
       expect(await send('GET', path)).toMatchObject({ status: 200, body: { user } })
     }
   })
 
   it('knows the user of the key', async () => {
-    expect(await send('GET', '/users/me')).toMatchObject({ status: 200, body: { user: { id: '1', username: 'admin' } } })
+    expect(await send('GET', '/users/me')).toMatchObject({
+      status: 200,
+      body: { user: { id: '1', username: 'admin' } },
+    })
   })
 
   it('lists users, 20 a page and at most 100, with the total as text', async () => {
@@ -103,9 +129,18 @@ describe("ActiveCampaign's published examples", () => {
 
   it('lists groups with flags and ids as text, and answers 403 for one that is not there', async () => {
     const { body } = await send('GET', '/groups')
-    expect(body).toMatchObject({ groups: [{ id: '3', pg_user_add: '1' }, { id: '4', pg_user_add: '0' }], meta: { total: '2' } })
+    expect(body).toMatchObject({
+      groups: [
+        { id: '3', pg_user_add: '1' },
+        { id: '4', pg_user_add: '0' },
+      ],
+      meta: { total: '2' },
+    })
     expect(await send('GET', '/groups/3')).toMatchObject({ status: 200, body: { group: { id: '3', title: 'Admin' } } })
-    expect(await send('GET', '/groups/10')).toMatchObject({ status: 403, body: { message: 'No Result found for Group with id 10' } })
+    expect(await send('GET', '/groups/10')).toMatchObject({
+      status: 403,
+      body: { message: 'No Result found for Group with id 10' },
+    })
   })
 })
 
@@ -115,7 +150,10 @@ describe("ActiveCampaign's 403", () => {
     ['a wrong key', { 'api-token': 'wrong' }],
     ['a key in another header', { authorization: `Bearer ${TOKEN}` }],
   ])('means %s', async (_, headers) => {
-    expect(await send('GET', '/users/me', undefined, headers)).toMatchObject({ status: 403, body: { message: 'Forbidden' } })
+    expect(await send('GET', '/users/me', undefined, headers)).toMatchObject({
+      status: 403,
+      body: { message: 'Forbidden' },
+    })
   })
 
   it('means a key whose user is gone', async () => {
@@ -125,7 +163,10 @@ describe("ActiveCampaign's 403", () => {
 
   it('means a group that may not manage users', async () => {
     await simulator.control.set({ groups: [{ id: 3, title: 'Admin', can_manage_users: false }] })
-    expect(await create({ group: 3 })).toMatchObject({ status: 403, body: { message: "You don't have permission to access this resource" } })
+    expect(await create({ group: 3 })).toMatchObject({
+      status: 403,
+      body: { message: "You don't have permission to access this resource" },
+    })
     expect((await send('GET', '/users/me')).status).toBe(200)
   })
 
@@ -139,7 +180,16 @@ describe('ActiveCampaign refuses', () => {
   it.each(['username', 'email', 'firstName', 'password', 'group'])('a user without %s', async (attribute) => {
     expect(await create({ [attribute]: null })).toMatchObject({
       status: 422,
-      body: { errors: [{ title: `The user ${attribute} was not provided.`, detail: '', code: 'field_missing', source: { pointer: `/data/attributes/${attribute}` } }] },
+      body: {
+        errors: [
+          {
+            title: `The user ${attribute} was not provided.`,
+            detail: '',
+            code: 'field_missing',
+            source: { pointer: `/data/attributes/${attribute}` },
+          },
+        ],
+      },
     })
   })
 
@@ -150,10 +200,17 @@ describe('ActiveCampaign refuses', () => {
   })
 
   it('a group that is not there', async () => {
-    expect(await create({ group: 99 })).toMatchObject({ status: 422, body: { errors: [{ code: 'related_missing', source: { pointer: '/data/attributes/group' } }] } })
+    expect(await create({ group: 99 })).toMatchObject({
+      status: 422,
+      body: { errors: [{ code: 'related_missing', source: { pointer: '/data/attributes/group' } }] },
+    })
   })
 
-  it.each([['no JSON', '{'], ['no wrapper', jdoe], ['an array', []]])('%s with an empty 400', async (_, body) => {
+  it.each([
+    ['no JSON', '{'],
+    ['no wrapper', jdoe],
+    ['an array', []],
+  ])('%s with an empty 400', async (_, body) => {
     expect(await send('POST', '/users', body)).toMatchObject({ status: 400, body: {} })
   })
 
@@ -165,7 +222,10 @@ describe('ActiveCampaign refuses', () => {
 describe('what ActiveCampaign does not document is a setting', () => {
   it('a taken username: 422 duplicate, or a message', async () => {
     await create()
-    expect(await create({ username: 'JDOE' })).toMatchObject({ status: 422, body: duplicate('Username already exists in the system', 'username') })
+    expect(await create({ username: 'JDOE' })).toMatchObject({
+      status: 422,
+      body: duplicate('Username already exists in the system', 'username'),
+    })
     await simulator.control.set({ duplicate_answer: 'message' })
     expect(await create()).toMatchObject({ status: 422, body: { message: 'Username already exists in the system' } })
     await simulator.control.set({ username_is_case_sensitive: true })
@@ -178,7 +238,10 @@ describe('what ActiveCampaign does not document is a setting', () => {
     await create()
     expect((await create({ username: 'other' })).status).toBe(201)
     await simulator.control.set({ email_is_unique: true })
-    expect(await create({ username: 'third' })).toMatchObject({ status: 422, body: duplicate('Email address already exists in the system', 'email') })
+    expect(await create({ username: 'third' })).toMatchObject({
+      status: 422,
+      body: duplicate('Email address already exists in the system', 'email'),
+    })
   })
 
   it('a full account, the owner counted: no end, or an answer of your choice', async () => {
@@ -229,7 +292,10 @@ describe("ActiveCampaign's limit", () => {
   })
 
   it('is five a second unless told otherwise', () => {
-    expect(activecampaign.settingsSchema.parse({})).toMatchObject({ rate_limit: { requests: 5, per_seconds: 1 }, seat_limit: null })
+    expect(activecampaign.settingsSchema.parse({})).toMatchObject({
+      rate_limit: { requests: 5, per_seconds: 1 },
+      seat_limit: null,
+    })
   })
 })
 
@@ -240,7 +306,10 @@ describe('faults and records', () => {
     expect((await send('GET', '/users/username/jdoe')).status).toBe(200)
     const { created, requests } = await simulator.control.ledger()
     expect(created).toMatchObject([{ id: '2', key: 'jdoe', request_number: 1 }])
-    expect(requests.map(({ path, status }) => [path, status])).toEqual([['/api/3/users', null], ['/api/3/users/username/jdoe', 200]])
+    expect(requests.map(({ path, status }) => [path, status])).toEqual([
+      ['/api/3/users', null],
+      ['/api/3/users/username/jdoe', 200],
+    ])
   })
 
   it('faults speak as ActiveCampaign does', async () => {
@@ -257,7 +326,15 @@ describe('faults and records', () => {
   it('state holds created users and their group, and of a password its hash', async () => {
     await create()
     const { users } = await simulator.control.state()
-    expect(users).toMatchObject([{ id: '2', username: 'jdoe', group: '4', has_password: true, password_sha256: createHash('sha256').update(jdoe.password).digest('hex') }])
+    expect(users).toMatchObject([
+      {
+        id: '2',
+        username: 'jdoe',
+        group: '4',
+        has_password: true,
+        password_sha256: createHash('sha256').update(jdoe.password).digest('hex'),
+      },
+    ])
     expect(JSON.stringify(users)).not.toContain(jdoe.password)
   })
 })

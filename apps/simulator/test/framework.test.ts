@@ -79,7 +79,10 @@ describe('faults on the wire', () => {
     expect(await createdKeys()).toEqual(['ada@example.com'])
   })
 
-  it.each([[false, []], [true, ['ada@example.com']]])('answers HTML with after_commit %s', async (after_commit, created) => {
+  it.each([
+    [false, []],
+    [true, ['ada@example.com']],
+  ])('answers HTML with after_commit %s', async (after_commit, created) => {
     await simulator.control.arm({ fault: 'html', after_commit })
     const view = await createUser()
     expect(view.headers['content-type']).toBe('text/html')
@@ -87,7 +90,10 @@ describe('faults on the wire', () => {
     expect(await createdKeys()).toEqual(created)
   })
 
-  it.each([[false, []], [true, ['ada@example.com']]])('answers 5xx with after_commit %s', async (after_commit, created) => {
+  it.each([
+    [false, []],
+    [true, ['ada@example.com']],
+  ])('answers 5xx with after_commit %s', async (after_commit, created) => {
     await simulator.control.arm({ fault: 'server_error', status: 500, after_commit })
     const view = await createUser()
     expect(view.status).toBe(500)
@@ -169,7 +175,9 @@ describe('aiming faults', () => {
 
     await simulator.control.arm({ fault: 'server_error', times: 0 })
     for (let round = 0; round < 3; round += 1) expect((await createUser('b@example.com')).status).toBe(500)
-    const { faults } = (await (await simulator.control.call('GET', 'faults')).json()) as { faults: { id: number; hits: number }[] }
+    const { faults } = (await (await simulator.control.call('GET', 'faults')).json()) as {
+      faults: { id: number; hits: number }[]
+    }
     expect(faults).toMatchObject([{ fault: 'server_error', hits: 3 }])
     expect((await simulator.control.call('DELETE', `faults/${faults[0]?.id}`)).status).toBe(204)
     expect((await createUser('b@example.com')).status).toBe(200)
@@ -253,7 +261,10 @@ describe('control', () => {
 
   it('refuses a body that is not JSON, and unknown resources', async () => {
     const broken = await fetch(`${simulator.url}/__simulator/faults`, { method: 'POST', body: '{' })
-    expect([broken.status, await broken.json()]).toEqual([400, { error: 'invalid_input', detail: 'The body is not JSON.' }])
+    expect([broken.status, await broken.json()]).toEqual([
+      400,
+      { error: 'invalid_input', detail: 'The body is not JSON.' },
+    ])
     expect((await simulator.control.call('GET', 'nothing')).status).toBe(404)
     expect((await simulator.control.call('DELETE', 'faults/99')).status).toBe(404)
   })

@@ -34,11 +34,21 @@ beforeEach(async () => {
 })
 afterAll(() => simulator.close())
 
-const ada = { primaryEmail: 'ada@example.com', password: 'Correct-Horse-9', name: { givenName: 'Ada', familyName: 'Lovelace' } }
+const ada = {
+  primaryEmail: 'ada@example.com',
+  password: 'Correct-Horse-9',
+  name: { givenName: 'Ada', familyName: 'Lovelace' },
+}
 
 /** A service account, as Google's client does it. It knows one token address: that one is turned to the simulator. */
 function createJwtClient(changes: { subject?: string | undefined; key?: string; scopes?: string[] } = {}) {
-  const client = new auth.JWT({ email: CLIENT_EMAIL, key: keys.privateKey, scopes: [DIRECTORY_SCOPE], subject: 'admin@example.com', ...changes } as ConstructorParameters<typeof auth.JWT>[0])
+  const client = new auth.JWT({
+    email: CLIENT_EMAIL,
+    key: keys.privateKey,
+    scopes: [DIRECTORY_SCOPE],
+    subject: 'admin@example.com',
+    ...changes,
+  } as ConstructorParameters<typeof auth.JWT>[0])
   client.transporter.interceptors.request.add({
     resolved: async (config) => {
       if (config.url.href === 'https://oauth2.googleapis.com/token') config.url = new URL(`${simulator.url}/token`)
@@ -52,13 +62,19 @@ function createOauthClient(changes: Partial<typeof oauthClient> = {}) {
   const { client_id, client_secret, refresh_token } = { ...oauthClient, ...changes }
   const endpoints = { oauth2TokenUrl: `${simulator.url}/token` }
   // Else the client trusts the lifetime it was told, and a 401 in between is an error.
-  const client = new auth.OAuth2({ clientId: client_id, clientSecret: client_secret, endpoints, forceRefreshOnFailure: true })
+  const client = new auth.OAuth2({
+    clientId: client_id,
+    clientSecret: client_secret,
+    endpoints,
+    forceRefreshOnFailure: true,
+  })
   client.setCredentials({ refresh_token })
   return client
 }
 
-const directory = (client: ReturnType<typeof createJwtClient> | ReturnType<typeof createOauthClient> = createOauthClient()) =>
-  admin({ version: 'directory_v1', auth: client, rootUrl: `${simulator.url}/`, retry: false })
+const directory = (
+  client: ReturnType<typeof createJwtClient> | ReturnType<typeof createOauthClient> = createOauthClient(),
+) => admin({ version: 'directory_v1', auth: client, rootUrl: `${simulator.url}/`, retry: false })
 
 /** The reason of a refusal, where the SDK's error keeps it. */
 const refusedFor = (reason: string) => ({ response: { data: { error: { errors: [{ domain: 'global', reason }] } } } })
@@ -70,10 +86,19 @@ async function send(method: string, path: string, body?: unknown, headers: Recor
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   })
   const text = await response.text()
-  const json = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown> & { error?: { message: string; errors: { reason: string }[]; status?: string } }
-  return { status: response.status, headers: response.headers, text, body: json, refusal: [response.status, json.error?.errors[0]?.reason, json.error?.message] }
+  const json = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, unknown> & {
+    error?: { message: string; errors: { reason: string }[]; status?: string }
+  }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: json,
+    refusal: [response.status, json.error?.errors[0]?.reason, json.error?.message],
+  }
 }
-const create = (changes: Record<string, unknown> = {}, query = '') => send('POST', `/admin/directory/v1/users${query}`, { ...ada, ...changes })
+const create = (changes: Record<string, unknown> = {}, query = '') =>
+  send('POST', `/admin/directory/v1/users${query}`, { ...ada, ...changes })
 const find = (userKey: string) => send('GET', `/admin/directory/v1/users/${encodeURIComponent(userKey)}`)
 const created = async () => (await simulator.control.ledger()).created
 
@@ -93,34 +118,61 @@ describe("Google's own SDK", () => {
     expect(data.id).toMatch(/^1\d{20}$/)
     for (const userKey of [data.id ?? '', 'ada@example.com', 'ADA@Example.com']) {
       const { data: read } = await users.get({ userKey })
-      expect(read).toMatchObject({ id: data.id, primaryEmail: 'ada@example.com', name: { fullName: 'Ada Lovelace' }, phones: [{ value: '1', type: 'work' }] })
+      expect(read).toMatchObject({
+        id: data.id,
+        primaryEmail: 'ada@example.com',
+        name: { fullName: 'Ada Lovelace' },
+        phones: [{ value: '1', type: 'work' }],
+      })
     }
   })
 
   it('raises its error for a duplicate, an absent user and a revoked token', async () => {
     const { users } = directory()
     await users.insert({ requestBody: ada })
-    await expect(users.insert({ requestBody: ada })).rejects.toMatchObject({ status: 409, message: 'Entity already exists.', ...refusedFor('duplicate') })
-    await expect(users.get({ userKey: 'nobody@example.com' })).rejects.toMatchObject({ status: 404, message: 'Resource Not Found: userKey' })
-    await expect(directory(createOauthClient({ refresh_token: 'revoked' })).users.list({ customer: 'my_customer' })).rejects.toThrow('invalid_grant')
+    await expect(users.insert({ requestBody: ada })).rejects.toMatchObject({
+      status: 409,
+      message: 'Entity already exists.',
+      ...refusedFor('duplicate'),
+    })
+    await expect(users.get({ userKey: 'nobody@example.com' })).rejects.toMatchObject({
+      status: 404,
+      message: 'Resource Not Found: userKey',
+    })
+    await expect(
+      directory(createOauthClient({ refresh_token: 'revoked' })).users.list({ customer: 'my_customer' }),
+    ).rejects.toThrow('invalid_grant')
   })
 
   it('sends an empty body as the trap that it is', async () => {
-    await expect(directory().users.insert({ ...ada } as object)).rejects.toMatchObject({ status: 400, message: 'Invalid Given/Family Name: FamilyName' })
+    await expect(directory().users.insert({ ...ada } as object)).rejects.toMatchObject({
+      status: 400,
+      message: 'Invalid Given/Family Name: FamilyName',
+    })
   })
 
   it('lists by query and domain, over pages', async () => {
     const { users } = directory()
-    for (const number of [1, 2, 3, 4, 5]) await users.insert({ requestBody: { ...ada, primaryEmail: `user${number}@example.${number < 4 ? 'com' : 'org'}` } })
-    const addresses = async (query: admin_directory_v1.Params$Resource$Users$List) => (await users.list(query)).data.users?.map((user) => user.primaryEmail)
-    expect(await addresses({ customer: 'my_customer', query: 'email=user3@example.com' })).toEqual(['user3@example.com'])
+    for (const number of [1, 2, 3, 4, 5])
+      await users.insert({
+        requestBody: { ...ada, primaryEmail: `user${number}@example.${number < 4 ? 'com' : 'org'}` },
+      })
+    const addresses = async (query: admin_directory_v1.Params$Resource$Users$List) =>
+      (await users.list(query)).data.users?.map((user) => user.primaryEmail)
+    expect(await addresses({ customer: 'my_customer', query: 'email=user3@example.com' })).toEqual([
+      'user3@example.com',
+    ])
     expect(await addresses({ customer: 'my_customer', query: "email:user* givenName='Ada'" })).toHaveLength(5)
     expect(await addresses({ domain: 'example.org' })).toEqual(['user4@example.org', 'user5@example.org'])
     expect(await addresses({ customer: 'my_customer', query: 'email=nobody@example.com' })).toBeUndefined()
     const found: unknown[] = []
     let pageToken: string | undefined
     do {
-      const { data } = await users.list({ customer: 'my_customer', maxResults: 2, ...(pageToken === undefined ? {} : { pageToken }) })
+      const { data } = await users.list({
+        customer: 'my_customer',
+        maxResults: 2,
+        ...(pageToken === undefined ? {} : { pageToken }),
+      })
       found.push(...(data.users ?? []))
       pageToken = data.nextPageToken ?? undefined
     } while (pageToken !== undefined)
@@ -162,10 +214,25 @@ describe('create', () => {
     const { status, headers, body } = await create({ phones: [{ value: '1', type: 'work' }], suspended: true })
     expect(status).toBe(200)
     expect(Object.keys(body)).toEqual([
-      'kind', 'id', 'etag', 'primaryEmail', 'name', 'isAdmin', 'isDelegatedAdmin', 'creationTime', 'changePasswordAtNextLogin', 'customerId',
-      'orgUnitPath', 'isMailboxSetup',
+      'kind',
+      'id',
+      'etag',
+      'primaryEmail',
+      'name',
+      'isAdmin',
+      'isDelegatedAdmin',
+      'creationTime',
+      'changePasswordAtNextLogin',
+      'customerId',
+      'orgUnitPath',
+      'isMailboxSetup',
     ])
-    expect(body).toMatchObject({ kind: 'admin#directory#user', name: ada.name, creationTime: expect.stringMatching(/T\d\d:\d\d:\d\d\.000Z$/) as string, orgUnitPath: '/' })
+    expect(body).toMatchObject({
+      kind: 'admin#directory#user',
+      name: ada.name,
+      creationTime: expect.stringMatching(/T\d\d:\d\d:\d\d\.000Z$/) as string,
+      orgUnitPath: '/',
+    })
     expect(headers.get('etag')).toBe(body['etag'])
     expect(headers.get('content-type')).toBe('application/json; charset=UTF-8')
     expect((await find(ada.primaryEmail)).body).toMatchObject({
@@ -181,7 +248,9 @@ describe('create', () => {
     const { text } = await create()
     const state = await simulator.control.state()
     expect(text + (await find(ada.primaryEmail)).text + JSON.stringify(state)).not.toContain(ada.password)
-    expect(state.users).toMatchObject([{ has_password: true, password_sha256: createHash('sha256').update(ada.password).digest('hex') }])
+    expect(state.users).toMatchObject([
+      { has_password: true, password_sha256: createHash('sha256').update(ada.password).digest('hex') },
+    ])
   })
 
   it('makes one user of many requests at once for one address', async () => {
@@ -193,9 +262,20 @@ describe('create', () => {
 
   it('holds the addresses of aliases, groups and administrators for taken', async () => {
     await create()
-    expect((await send('POST', '/admin/directory/v1/users/ada@example.com/aliases', { alias: 'countess@example.com' })).status).toBe(200)
-    expect((await find('countess@example.com')).body).toMatchObject({ primaryEmail: 'ada@example.com', aliases: ['countess@example.com'] })
-    for (const primaryEmail of ['ada@example.com', 'countess@example.com', 'everyone@example.com', 'admin@example.com']) {
+    expect(
+      (await send('POST', '/admin/directory/v1/users/ada@example.com/aliases', { alias: 'countess@example.com' }))
+        .status,
+    ).toBe(200)
+    expect((await find('countess@example.com')).body).toMatchObject({
+      primaryEmail: 'ada@example.com',
+      aliases: ['countess@example.com'],
+    })
+    for (const primaryEmail of [
+      'ada@example.com',
+      'countess@example.com',
+      'everyone@example.com',
+      'admin@example.com',
+    ]) {
       expect((await create({ primaryEmail })).refusal).toEqual([409, 'duplicate', 'Entity already exists.'])
     }
     expect(await created()).toHaveLength(1)
@@ -203,14 +283,24 @@ describe('create', () => {
 
   it.each([
     ['no family name', { name: { givenName: 'Ada' } }, 'invalid', 'Invalid Given/Family Name: FamilyName'],
-    ['a given name of 61 characters', { name: { givenName: 'x'.repeat(61), familyName: 'L' } }, 'invalid', 'Invalid Given/Family Name: GivenName'],
+    [
+      'a given name of 61 characters',
+      { name: { givenName: 'x'.repeat(61), familyName: 'L' } },
+      'invalid',
+      'Invalid Given/Family Name: GivenName',
+    ],
     ['no address', { primaryEmail: undefined }, 'invalid', 'Invalid Input: primary_user_email'],
     ['two periods in a row', { primaryEmail: 'a..b@example.com' }, 'invalid', 'Invalid Input: primary_user_email'],
     ['no password', { password: undefined }, 'invalid', 'Invalid Password'],
     ['a short password', { password: 'Short-7' }, 'invalid', 'Invalid Password'],
     ['a password that is not ASCII', { password: 'Pässwörter' }, 'invalid', 'Invalid Password'],
     ['an unknown organizational unit', { orgUnitPath: '/Nowhere' }, 'invalid', 'Invalid Input: INVALID_OU_ID'],
-    ['an unknown custom schema', { customSchemas: { badge: { number: 1 } } }, 'invalid', 'Invalid Input: custom_schema'],
+    [
+      'an unknown custom schema',
+      { customSchemas: { badge: { number: 1 } } },
+      'invalid',
+      'Invalid Input: custom_schema',
+    ],
     ['phones of another shape', { phones: 'none' }, 'invalidInput', 'Invalid Input: Bad request for phones'],
   ])('refuses %s', async (_case, changes, reason, message) => {
     const { refusal, body } = await create(changes)
@@ -221,11 +311,15 @@ describe('create', () => {
 
   it('refuses broken JSON, and an empty body for its family name', async () => {
     expect((await send('POST', '/admin/directory/v1/users', '{')).refusal[1]).toBe('parseError')
-    expect((await send('POST', '/admin/directory/v1/users', '')).refusal[2]).toBe('Invalid Given/Family Name: FamilyName')
+    expect((await send('POST', '/admin/directory/v1/users', '')).refusal[2]).toBe(
+      'Invalid Given/Family Name: FamilyName',
+    )
   })
 
   it('takes a digest of any length as it is', async () => {
-    expect((await create({ hashFunction: 'crypt', password: `$6$rounds=10000$salt$${'x'.repeat(86)}` })).status).toBe(200)
+    expect((await create({ hashFunction: 'crypt', password: `$6$rounds=10000$salt$${'x'.repeat(86)}` })).status).toBe(
+      200,
+    )
     expect((await simulator.control.state()).users).toMatchObject([{ hash_function: 'crypt' }])
   })
 
@@ -242,13 +336,22 @@ describe('create', () => {
     const { status, body } = await create({ primaryEmail: 'grace@example.com' })
     const message = 'Domain user limit reached.'
     expect(status).toBe(412)
-    expect(body).toEqual({ error: { errors: [{ domain: 'global', reason: 'limitExceeded', message, locationType: 'header', location: 'If-Match' }], code: 412, message } })
+    expect(body).toEqual({
+      error: {
+        errors: [{ domain: 'global', reason: 'limitExceeded', message, locationType: 'header', location: 'If-Match' }],
+        code: 412,
+        message,
+      },
+    })
   })
 
   it('resolves conflicts with unmanaged accounts only when asked', async () => {
     await simulator.control.set({ unmanaged_accounts: ['ada@example.com'] })
     const invited = await create({}, '?resolveConflictAccount=true')
-    expect([invited.status, invited.body]).toEqual([202, { kind: 'admin#directory#user', primaryEmail: 'ada@example.com', name: ada.name }])
+    expect([invited.status, invited.body]).toEqual([
+      202,
+      { kind: 'admin#directory#user', primaryEmail: 'ada@example.com', name: ada.name },
+    ])
     await simulator.control.set({ invitation_has_body: false })
     expect(await create({}, '?resolveConflictAccount=true')).toMatchObject({ status: 202, text: '' })
     await simulator.control.set({ unmanaged_account_option: 'keep' })
@@ -259,7 +362,11 @@ describe('create', () => {
 
   it.each([
     ['a name that User does not have', { roles: ['x'] }, { ignores_unknown_fields: false }],
-    ['the primary address among emails', { emails: [{ address: 'Ada@example.com' }] }, { refuses_primary_in_emails: true }],
+    [
+      'the primary address among emails',
+      { emails: [{ address: 'Ada@example.com' }] },
+      { refuses_primary_in_emails: true },
+    ],
   ])('takes %s, unless set to refuse it', async (_case, changes, settings) => {
     expect((await create(changes)).status).toBe(200)
     await simulator.control.reset()
@@ -281,10 +388,16 @@ describe('a new user that is not settled', () => {
     const { body } = await create()
     expect((await find(String(body['id']))).refusal).toEqual([404, 'notFound', 'Resource Not Found: userKey'])
     expect((await send('GET', '/admin/directory/v1/users?customer=my_customer')).body).not.toHaveProperty('users')
-    expect((await send('POST', '/admin/directory/v1/users/ada@example.com/makeAdmin', { status: true })).refusal).toEqual([412, 'conditionNotMet', 'User creation is not complete.'])
+    expect(
+      (await send('POST', '/admin/directory/v1/users/ada@example.com/makeAdmin', { status: true })).refusal,
+    ).toEqual([412, 'conditionNotMet', 'User creation is not complete.'])
     expect((await create()).status).toBe(409)
     await simulator.control.set({ settling_answer: 'forbidden' })
-    expect((await find(ada.primaryEmail)).refusal).toEqual([403, 'forbidden', 'Not Authorized to access this resource/api'])
+    expect((await find(ada.primaryEmail)).refusal).toEqual([
+      403,
+      'forbidden',
+      'Not Authorized to access this resource/api',
+    ])
     await simulator.control.set({ clock_skew_ms: 60_000 })
     expect((await find(ada.primaryEmail)).status).toBe(200)
   })
@@ -296,8 +409,14 @@ describe('get', () => {
     await create({ customSchemas: { badge: { number: 1 } } })
     expect((await find(ada.primaryEmail)).body).not.toHaveProperty('customSchemas')
     const path = '/admin/directory/v1/users/ada@example.com'
-    expect((await send('GET', `${path}?projection=full`)).body).toMatchObject({ customSchemas: { badge: { number: 1 } } })
-    expect(Object.keys((await send('GET', `${path}?fields=id,name(givenName),emails/address`)).body)).toEqual(['id', 'name', 'emails'])
+    expect((await send('GET', `${path}?projection=full`)).body).toMatchObject({
+      customSchemas: { badge: { number: 1 } },
+    })
+    expect(Object.keys((await send('GET', `${path}?fields=id,name(givenName),emails/address`)).body)).toEqual([
+      'id',
+      'name',
+      'emails',
+    ])
   })
 
   it('answers a page, not JSON, where no API is', async () => {
@@ -332,7 +451,15 @@ describe('limits', () => {
 describe('access tokens', () => {
   async function assertion(claims: Record<string, unknown> = {}, key = keys.privateKey) {
     const now = Math.floor(Date.now() / 1000)
-    return await new SignJWT({ iss: CLIENT_EMAIL, sub: 'admin@example.com', scope: DIRECTORY_SCOPE, aud: `${simulator.url}/token`, iat: now, exp: now + 3600, ...claims })
+    return await new SignJWT({
+      iss: CLIENT_EMAIL,
+      sub: 'admin@example.com',
+      scope: DIRECTORY_SCOPE,
+      aud: `${simulator.url}/token`,
+      iat: now,
+      exp: now + 3600,
+      ...claims,
+    })
       .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
       .sign(createPrivateKey(key))
   }
@@ -341,7 +468,10 @@ describe('access tokens', () => {
 
   it('are given for an assertion without a scope, for a refresh token with one', async () => {
     const value = expect.stringMatching(/^ya29\./) as string
-    expect(await tradeAssertion()).toEqual({ status: 200, body: { access_token: value, expires_in: 3599, token_type: 'Bearer' } })
+    expect(await tradeAssertion()).toEqual({
+      status: 200,
+      body: { access_token: value, expires_in: 3599, token_type: 'Bearer' },
+    })
     expect(await trade({ grant_type: 'refresh_token', ...oauthClient })).toEqual({
       status: 200,
       body: { access_token: value, expires_in: 3599, scope: DIRECTORY_SCOPE, token_type: 'Bearer' },
@@ -357,13 +487,21 @@ describe('access tokens', () => {
     ['an unknown service account', { iss: 'somebody@example.com' }, 400, 'invalid_grant'],
     ['a subject that is nobody', { sub: 'nobody@example.com' }, 400, 'invalid_grant'],
     ['no scope', { scope: '' }, 400, 'invalid_scope'],
-    ['a scope that is not delegated', { scope: `${DIRECTORY_SCOPE} https://www.googleapis.com/auth/admin.directory.group` }, 401, 'unauthorized_client'],
+    [
+      'a scope that is not delegated',
+      { scope: `${DIRECTORY_SCOPE} https://www.googleapis.com/auth/admin.directory.group` },
+      401,
+      'unauthorized_client',
+    ],
   ])('are refused for %s', async (_case, claims, status, error) => {
     expect(await tradeAssertion(claims)).toMatchObject({ status, body: { error } })
   })
 
   it('are refused for the signature of another key', async () => {
-    expect(await tradeAssertion({}, createKeys().privateKey)).toEqual({ status: 400, body: { error: 'invalid_grant', error_description: 'Invalid JWT Signature.' } })
+    expect(await tradeAssertion({}, createKeys().privateKey)).toEqual({
+      status: 400,
+      body: { error: 'invalid_grant', error_description: 'Invalid JWT Signature.' },
+    })
   })
 
   it('are refused for dead refresh tokens, wrong secrets and other grants', async () => {
@@ -371,17 +509,28 @@ describe('access tokens', () => {
       status: 400,
       body: { error: 'invalid_grant', error_description: 'Token has been expired or revoked.' },
     })
-    expect(await trade({ grant_type: 'refresh_token', ...oauthClient, client_secret: 'x' })).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
-    expect(await trade({ grant_type: 'password' })).toMatchObject({ status: 400, body: { error: 'unsupported_grant_type' } })
+    expect(await trade({ grant_type: 'refresh_token', ...oauthClient, client_secret: 'x' })).toMatchObject({
+      status: 401,
+      body: { error: 'invalid_client' },
+    })
+    expect(await trade({ grant_type: 'password' })).toMatchObject({
+      status: 400,
+      body: { error: 'unsupported_grant_type' },
+    })
   })
 
   it('of a service account without an administrator may do nothing', async () => {
-    await expect(directory(createJwtClient({ subject: undefined })).users.insert({ requestBody: ada })).rejects.toMatchObject({ status: 403, ...refusedFor('forbidden') })
+    await expect(
+      directory(createJwtClient({ subject: undefined })).users.insert({ requestBody: ada }),
+    ).rejects.toMatchObject({ status: 403, ...refusedFor('forbidden') })
   })
 
   it('of an administrator without the right may do nothing', async () => {
     await simulator.control.set({ administrators: [{ email: 'admin@example.com', can_manage_users: false }] })
-    await expect(directory(createJwtClient()).users.insert({ requestBody: ada })).rejects.toMatchObject({ status: 403, ...refusedFor('forbidden') })
+    await expect(directory(createJwtClient()).users.insert({ requestBody: ada })).rejects.toMatchObject({
+      status: 403,
+      ...refusedFor('forbidden'),
+    })
   })
 
   it('for reading only may read only', async () => {
@@ -389,10 +538,19 @@ describe('access tokens', () => {
     await simulator.control.set({ service_accounts: [{ ...serviceAccount, scopes }] })
     const { users } = directory(createJwtClient({ scopes }))
     expect((await users.list({ customer: 'my_customer' })).status).toBe(200)
-    await expect(users.insert({ requestBody: ada })).rejects.toMatchObject({ status: 403, message: 'Request had insufficient authentication scopes.' })
+    await expect(users.insert({ requestBody: ada })).rejects.toMatchObject({
+      status: 403,
+      message: 'Request had insufficient authentication scopes.',
+    })
     const token = await tradeAssertion({ scope: scopes[0] })
-    const { body } = await send('POST', '/admin/directory/v1/users', ada, { authorization: `Bearer ${String(token.body['access_token'])}` })
-    expect(body.error).toMatchObject({ status: 'PERMISSION_DENIED', errors: [{ reason: 'insufficientPermissions' }], details: [{ reason: 'ACCESS_TOKEN_SCOPE_INSUFFICIENT' }] })
+    const { body } = await send('POST', '/admin/directory/v1/users', ada, {
+      authorization: `Bearer ${String(token.body['access_token'])}`,
+    })
+    expect(body.error).toMatchObject({
+      status: 'PERMISSION_DENIED',
+      errors: [{ reason: 'insufficientPermissions' }],
+      details: [{ reason: 'ACCESS_TOKEN_SCOPE_INSUFFICIENT' }],
+    })
   })
 
   it.each([

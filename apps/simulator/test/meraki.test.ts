@@ -22,7 +22,12 @@ const miles = {
   networks: [{ id: 'N_24329156', access: 'full' }],
   authenticationMethod: 'Email',
 }
-const guest = { email: 'guest@example.com', name: 'Guest', password: 'Secret-Pass-1', authorizations: [{ ssidNumber: 1, expiresAt: '2018-03-13T00:00:00.090210Z' }] }
+const guest = {
+  email: 'guest@example.com',
+  name: 'Guest',
+  password: 'Secret-Pass-1',
+  authorizations: [{ ssidNumber: 1, expiresAt: '2018-03-13T00:00:00.090210Z' }],
+}
 
 async function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
   const response = await fetch(`${simulator.url}${path}`, {
@@ -32,9 +37,15 @@ async function send(method: string, path: string, body?: unknown, headers: Recor
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, text, body: text.startsWith('{') || text.startsWith('[') ? (JSON.parse(text) as unknown) : undefined }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: text.startsWith('{') || text.startsWith('[') ? (JSON.parse(text) as unknown) : undefined,
+  }
 }
-const createAdmin = (changes: Record<string, unknown> = {}, path = ADMINS) => send('POST', path, { ...miles, ...changes })
+const createAdmin = (changes: Record<string, unknown> = {}, path = ADMINS) =>
+  send('POST', path, { ...miles, ...changes })
 const errorsOf = ({ body }: { body: unknown }) => (body as { errors: string[] }).errors
 
 describe('admins', () => {
@@ -55,13 +66,16 @@ describe('admins', () => {
       authenticationMethod: 'Email',
     })
     expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/)
-    expect(await simulator.control.ledger()).toMatchObject({ created: [{ id: '212406', key: '549236/miles@meraki.com', request_number: 1 }] })
+    expect(await simulator.control.ledger()).toMatchObject({
+      created: [{ id: '212406', key: '549236/miles@meraki.com', request_number: 1 }],
+    })
   })
 
   it('are listed at once, in their organization alone, and by network', async () => {
     await createAdmin()
     await createAdmin({ email: 'second@meraki.com', networks: [] })
-    const emails = async (path: string) => ((await send('GET', path)).body as { email: string }[]).map(({ email }) => email)
+    const emails = async (path: string) =>
+      ((await send('GET', path)).body as { email: string }[]).map(({ email }) => email)
     expect(await emails(ADMINS)).toEqual(['miles@meraki.com', 'second@meraki.com'])
     expect(await emails(`${ADMINS}?networkIds[]=N_24329156`)).toEqual(['miles@meraki.com'])
     expect(await emails('/api/v1/organizations/549237/admins')).toEqual([])
@@ -85,7 +99,11 @@ describe('admins', () => {
     ['no email', { email: undefined }, /'email' is required/],
     ['no name', { name: '' }, /'name' is required/],
     ['no orgAccess', { orgAccess: undefined }, /'orgAccess' is required/],
-    ['a wrong orgAccess', { orgAccess: 'monitor-only' }, /'orgAccess' must be one of: 'full', 'read-only', 'enterprise', 'none'/],
+    [
+      'a wrong orgAccess',
+      { orgAccess: 'monitor-only' },
+      /'orgAccess' must be one of: 'full', 'read-only', 'enterprise', 'none'/,
+    ],
     ['a wrong access of a tag', { tags: [{ tag: 'west', access: 'owner' }] }, /must be one of/],
     ['a wrong access of a network', { networks: [{ id: 'N_24329156', access: 'enterprise' }] }, /must be one of/],
     ['a network without access', { networks: [{ id: 'N_24329156' }] }, /'access' is required/],
@@ -155,7 +173,13 @@ describe('network users', () => {
   it('keep no password, only its digest', async () => {
     await send('POST', USERS, guest)
     const state = await simulator.control.state()
-    expect(state.users).toMatchObject([{ type: 'network', has_password: true, password_sha256: createHash('sha256').update(guest.password).digest('hex') }])
+    expect(state.users).toMatchObject([
+      {
+        type: 'network',
+        has_password: true,
+        password_sha256: createHash('sha256').update(guest.password).digest('hex'),
+      },
+    ])
     expect(JSON.stringify(state)).not.toContain(guest.password)
   })
 
@@ -174,7 +198,14 @@ describe('network users', () => {
   it('need neither name nor password when they are admins, nor an SSID where nothing is wireless', async () => {
     await createAdmin()
     expect((await send('POST', USERS, { email: miles.email, authorizations: [{ ssidNumber: 0 }] })).status).toBe(201)
-    expect((await send('POST', '/api/v1/networks/N_24329157/merakiAuthUsers', { ...guest, authorizations: [{ expiresAt: 'Never' }] })).status).toBe(201)
+    expect(
+      (
+        await send('POST', '/api/v1/networks/N_24329157/merakiAuthUsers', {
+          ...guest,
+          authorizations: [{ expiresAt: 'Never' }],
+        })
+      ).status,
+    ).toBe(201)
   })
 
   it('are taken once, and as many as the organization may have', async () => {
@@ -204,7 +235,12 @@ describe('keys', () => {
 
   it('do not see organizations of others: 404 with an empty body, as for unknown ones', async () => {
     await simulator.control.set({ api_keys: [{ key: KEY, organization_ids: ['549237'] }] })
-    for (const path of [ADMINS, '/api/v1/organizations/1/admins', '/api/v1/networks/N_1/merakiAuthUsers', '/api/v1/nothing']) {
+    for (const path of [
+      ADMINS,
+      '/api/v1/organizations/1/admins',
+      '/api/v1/networks/N_1/merakiAuthUsers',
+      '/api/v1/nothing',
+    ]) {
       const answer = await send('POST', path, miles)
       expect([answer.status, answer.text, answer.headers.get('content-type')]).toEqual([404, '', null])
     }
@@ -212,20 +248,42 @@ describe('keys', () => {
   })
 
   it('read organizations and networks', async () => {
-    expect((await send('GET', '/api/v1/organizations/549236')).body).toEqual({ id: '549236', name: 'Simulated Organization' })
-    expect((await send('GET', '/api/v1/organizations/549237/networks')).body).toEqual([{ id: 'N_24329157', organizationId: '549237', name: 'Warehouse', productTypes: ['appliance'] }])
-    expect((await send('GET', '/api/v1/networks/N_24329156')).body).toMatchObject({ id: 'N_24329156', productTypes: ['wireless'] })
+    expect((await send('GET', '/api/v1/organizations/549236')).body).toEqual({
+      id: '549236',
+      name: 'Simulated Organization',
+    })
+    expect((await send('GET', '/api/v1/organizations/549237/networks')).body).toEqual([
+      { id: 'N_24329157', organizationId: '549237', name: 'Warehouse', productTypes: ['appliance'] },
+    ])
+    expect((await send('GET', '/api/v1/networks/N_24329156')).body).toMatchObject({
+      id: 'N_24329156',
+      productTypes: ['wireless'],
+    })
   })
 })
 
 describe('OAuth', () => {
-  const basic = (secret = 'simulator-demo-secret') => `Basic ${Buffer.from(`simulator-demo-app:${secret}`).toString('base64')}`
+  const basic = (secret = 'simulator-demo-secret') =>
+    `Basic ${Buffer.from(`simulator-demo-app:${secret}`).toString('base64')}`
   async function refresh(refreshToken = 'simulator-demo-refresh-token', secret?: string, grant = 'refresh_token') {
     const form = new URLSearchParams({ grant_type: grant, refresh_token: refreshToken })
-    const response = await fetch(`${simulator.url}/oauth/token`, { method: 'POST', headers: { authorization: basic(secret) }, body: form })
-    return { status: response.status, body: (await response.json()) as { access_token: string; refresh_token: string; expires_in: number; error: string } }
+    const response = await fetch(`${simulator.url}/oauth/token`, {
+      method: 'POST',
+      headers: { authorization: basic(secret) },
+      body: form,
+    })
+    return {
+      status: response.status,
+      body: (await response.json()) as {
+        access_token: string
+        refresh_token: string
+        expires_in: number
+        error: string
+      },
+    }
   }
-  const use = (token: string) => send('POST', ADMINS, { ...miles, email: `${token.slice(0, 8)}@meraki.com` }, { authorization: `Bearer ${token}` })
+  const use = (token: string) =>
+    send('POST', ADMINS, { ...miles, email: `${token.slice(0, 8)}@meraki.com` }, { authorization: `Bearer ${token}` })
 
   it('gives an access token and a new refresh token, and revokes the one that was used', async () => {
     const first = await refresh()
@@ -250,12 +308,19 @@ describe('OAuth', () => {
 
   it('refuses a wrong secret and other grants', async () => {
     expect(await refresh(undefined, 'wrong')).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
-    expect(await refresh(undefined, undefined, 'password')).toMatchObject({ status: 400, body: { error: 'unsupported_grant_type' } })
+    expect(await refresh(undefined, undefined, 'password')).toMatchObject({
+      status: 400,
+      body: { error: 'unsupported_grant_type' },
+    })
     expect((await refresh()).status).toBe(200)
   })
 
   it('holds to the scopes of the consent', async () => {
-    const client = { client_id: 'simulator-demo-app', client_secret: 'simulator-demo-secret', refresh_token: 'simulator-demo-refresh-token' }
+    const client = {
+      client_id: 'simulator-demo-app',
+      client_secret: 'simulator-demo-secret',
+      refresh_token: 'simulator-demo-refresh-token',
+    }
     await simulator.control.set({ oauth_clients: [{ ...client, scopes: ['dashboard:iam:config:read'] }] })
     const { body } = await refresh()
     expect((await send('GET', ADMINS, undefined, { authorization: `Bearer ${body.access_token}` })).status).toBe(200)
@@ -290,38 +355,52 @@ describe('limits', () => {
 
   it('hold for an address too', async () => {
     await simulator.control.set({ rate_limit: null, rate_limit_per_address: { requests: 2, per_seconds: 3_600 } })
-    const answers = [await send('GET', ADMINS), await send('GET', '/api/v1/organizations/549237/admins'), await send('GET', ADMINS)]
+    const answers = [
+      await send('GET', ADMINS),
+      await send('GET', '/api/v1/organizations/549237/admins'),
+      await send('GET', ADMINS),
+    ]
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 429])
   })
 })
 
 describe('shards', () => {
-  it.each([301, 302, 303, 307, 308])('%i leads to the shard, and nothing is done before', async (shard_redirect_status) => {
-    await simulator.control.set({ shard_hostname: 'localhost', shard_redirect_status })
-    const answer = await createAdmin()
-    const shard = simulator.url.replace('127.0.0.1', 'localhost')
-    expect([answer.status, answer.headers.get('location')]).toEqual([shard_redirect_status, `${shard}${ADMINS}`])
-    expect((await simulator.control.ledger()).created).toEqual([])
+  it.each([301, 302, 303, 307, 308])(
+    '%i leads to the shard, and nothing is done before',
+    async (shard_redirect_status) => {
+      await simulator.control.set({ shard_hostname: 'localhost', shard_redirect_status })
+      const answer = await createAdmin()
+      const shard = simulator.url.replace('127.0.0.1', 'localhost')
+      expect([answer.status, answer.headers.get('location')]).toEqual([shard_redirect_status, `${shard}${ADMINS}`])
+      expect((await simulator.control.ledger()).created).toEqual([])
 
-    // Under the shard's name, on the same socket address.
-    const there = await observe(`${simulator.url}${ADMINS}`, {
-      method: 'POST',
-      headers: { host: new URL(shard).host, authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
-      body: JSON.stringify(miles),
-    })
-    expect(there.status).toBe(201)
-  })
+      // Under the shard's name, on the same socket address.
+      const there = await observe(`${simulator.url}${ADMINS}`, {
+        method: 'POST',
+        headers: { host: new URL(shard).host, authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+        body: JSON.stringify(miles),
+      })
+      expect(there.status).toBe(201)
+    },
+  )
 
   it('keep the query, and leave faults to the request that is carried out', async () => {
     await simulator.control.set({ shard_hostname: 'localhost' })
     await simulator.control.arm({ fault: 'server_error' })
     expect((await createAdmin()).status).toBe(308)
-    expect((await send('GET', `${ADMINS}?networkIds[]=N_1`)).headers.get('location')).toContain(`${ADMINS}?networkIds%5B%5D=N_1`)
+    expect((await send('GET', `${ADMINS}?networkIds[]=N_1`)).headers.get('location')).toContain(
+      `${ADMINS}?networkIds%5B%5D=N_1`,
+    )
   })
 })
 
 describe('failures', () => {
-  it.each([[500, 'application/json'], [503, 'application/json'], [502, 'text/html'], [504, 'text/html']])('%i comes as %s', async (status, type) => {
+  it.each([
+    [500, 'application/json'],
+    [503, 'application/json'],
+    [502, 'text/html'],
+    [504, 'text/html'],
+  ])('%i comes as %s', async (status, type) => {
     await simulator.control.arm({ fault: 'server_error', status })
     const answer = await createAdmin()
     expect([answer.status, answer.headers.get('content-type')]).toEqual([status, type])

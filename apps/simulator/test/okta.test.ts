@@ -28,7 +28,12 @@ beforeEach(() => simulator.control.reset())
 afterAll(() => simulator.close())
 
 const TOKEN = '00SimulatorDemoToken-okta'
-const ada = { login: 'ada.lovelace@example.com', email: 'ada.lovelace@example.com', firstName: 'Ada', lastName: 'Lovelace' }
+const ada = {
+  login: 'ada.lovelace@example.com',
+  email: 'ada.lovelace@example.com',
+  firstName: 'Ada',
+  lastName: 'Lovelace',
+}
 
 // Without the SDK's cache, every read reaches the simulator.
 const sdk = (changes: ConstructorParameters<typeof oktaSdk.Client>[0] = {}) =>
@@ -66,7 +71,12 @@ async function send(method: string, path: string, body?: unknown, headers: Recor
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, text, body: (text === '' ? {} : JSON.parse(text)) as OktaBody }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: (text === '' ? {} : JSON.parse(text)) as OktaBody,
+  }
 }
 const create = (body: Record<string, unknown> = {}, query = '', headers: Record<string, string> = {}) =>
   send('POST', `/api/v1/users${query}`, { profile: ada, ...body }, headers)
@@ -104,7 +114,9 @@ describe("Okta's own SDK", () => {
     const client = sdk()
     for (const number of [1, 2, 3, 4, 5]) {
       const login = `user${number}@example.com`
-      await client.userApi.createUser({ body: { profile: { login, email: login, firstName: `First${number}`, lastName: 'L' } } })
+      await client.userApi.createUser({
+        body: { profile: { login, email: login, firstName: `First${number}`, lastName: 'L' } },
+      })
     }
     const logins = async (query: Parameters<typeof client.userApi.listUsers>[0]) => {
       const found: unknown[] = []
@@ -112,10 +124,14 @@ describe("Okta's own SDK", () => {
       return found
     }
     expect(await logins({ search: 'profile.email eq "user3@example.com"' })).toEqual(['user3@example.com'])
-    expect(await logins({ filter: 'profile.login eq "USER4@example.com" and status eq "PROVISIONED"' })).toEqual(['user4@example.com'])
+    expect(await logins({ filter: 'profile.login eq "USER4@example.com" and status eq "PROVISIONED"' })).toEqual([
+      'user4@example.com',
+    ])
     expect(await logins({ q: 'first2' })).toEqual(['user2@example.com'])
     expect(await logins({ limit: 2 })).toHaveLength(5)
-    await expect(client.userApi.listUsers({ filter: 'nonsense' }).then((users) => users.next())).rejects.toMatchObject({ status: 400 })
+    await expect(client.userApi.listUsers({ filter: 'nonsense' }).then((users) => users.next())).rejects.toMatchObject({
+      status: 400,
+    })
   })
 
   it('stages, activates and deactivates', async () => {
@@ -181,8 +197,20 @@ describe('create', () => {
     ['a password and a question', { password, recovery_question }, '', 'ACTIVE', 'OKTA'],
     ['a password hash', { password: { hash } }, '', 'ACTIVE', 'IMPORT'],
     ['a password hash, not activated', { password: { hash } }, '?activate=false', 'STAGED', 'IMPORT'],
-    ['a federated provider', { provider: { type: 'FEDERATION', name: 'FEDERATION' } }, '?provider=true', 'ACTIVE', 'FEDERATION'],
-    ['a federated provider without its name', { provider: { type: 'FEDERATION' } }, '?provider=true', 'PROVISIONED', 'OKTA'],
+    [
+      'a federated provider',
+      { provider: { type: 'FEDERATION', name: 'FEDERATION' } },
+      '?provider=true',
+      'ACTIVE',
+      'FEDERATION',
+    ],
+    [
+      'a federated provider without its name',
+      { provider: { type: 'FEDERATION' } },
+      '?provider=true',
+      'PROVISIONED',
+      'OKTA',
+    ],
     ['a password that must be changed', { password }, '?nextLogin=changePassword', 'PASSWORD_EXPIRED', 'OKTA'],
   ])('with %s', async (_case, credentials, query, status, provider) => {
     const { body, ...response } = await create({ credentials }, query)
@@ -193,8 +221,18 @@ describe('create', () => {
   it('answers the recorded shape', async () => {
     const { body } = await create()
     expect(Object.keys(body)).toEqual([
-      'id', 'status', 'created', 'activated', 'statusChanged', 'lastLogin', 'lastUpdated', 'passwordChanged',
-      'type', 'profile', 'credentials', '_links',
+      'id',
+      'status',
+      'created',
+      'activated',
+      'statusChanged',
+      'lastLogin',
+      'lastUpdated',
+      'passwordChanged',
+      'type',
+      'profile',
+      'credentials',
+      '_links',
     ])
     const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/) as string
     expect(body).toMatchObject({
@@ -240,12 +278,37 @@ describe('create', () => {
   })
 
   it.each([
-    ['an unknown attribute', { profile: { ...ada, notValid: 1 } }, 'newUser', "Property name 'notValid' is not defined in profile"],
+    [
+      'an unknown attribute',
+      { profile: { ...ada, notValid: 1 } },
+      'newUser',
+      "Property name 'notValid' is not defined in profile",
+    ],
     ['a bad e-mail', { profile: { ...ada, email: 'nobody' } }, 'email', 'email: Does not match required pattern'],
-    ['no first name', { profile: { ...ada, firstName: undefined } }, 'firstName', 'firstName: The field cannot be left blank'],
-    ['a login that is no e-mail', { profile: { ...ada, login: 'ada-l' } }, 'login', 'login: Username must be in the form of an email address'],
-    ['a short password', { credentials: { password: { value: 'Ab1' } } }, 'password', 'password: Password requirements were not met. Password requirements: at least 8 characters, a lowercase letter, an uppercase letter, a number, no parts of your username.'],
-    ['a password with the name in it', { credentials: { password: { value: 'Lovelace123' } } }, 'password', expect.stringContaining('no parts of your username')],
+    [
+      'no first name',
+      { profile: { ...ada, firstName: undefined } },
+      'firstName',
+      'firstName: The field cannot be left blank',
+    ],
+    [
+      'a login that is no e-mail',
+      { profile: { ...ada, login: 'ada-l' } },
+      'login',
+      'login: Username must be in the form of an email address',
+    ],
+    [
+      'a short password',
+      { credentials: { password: { value: 'Ab1' } } },
+      'password',
+      'password: Password requirements were not met. Password requirements: at least 8 characters, a lowercase letter, an uppercase letter, a number, no parts of your username.',
+    ],
+    [
+      'a password with the name in it',
+      { credentials: { password: { value: 'Lovelace123' } } },
+      'password',
+      expect.stringContaining('no parts of your username'),
+    ],
   ])('refuses %s with E0000001', async (_case, change, subject, cause) => {
     const { status, body } = await create(change)
     expect(status).toBe(400)
@@ -268,7 +331,10 @@ describe('create', () => {
     expect((await simulator.control.state()).users).toMatchObject([{ group_ids: ['00gSimulatorEngineer'] }])
     const other = { profile: { ...ada, login: 'grace@example.com' } }
     const many = await create({ ...other, groupIds: Array.from({ length: 21 }, () => '00gSimulatorEngineer') })
-    expect(many.body).toMatchObject({ errorCode: 'E0000093', errorCauses: [{ errorSummary: 'The number of group targets is too large' }] })
+    expect(many.body).toMatchObject({
+      errorCode: 'E0000093',
+      errorCauses: [{ errorSummary: 'The number of group targets is too large' }],
+    })
     expect((await create({ ...other, groupIds: ['00gNoSuchGroup'] })).body.errorCode).toBe('E0000007')
   })
 
@@ -313,7 +379,10 @@ describe('look-ups', () => {
 
 describe('rate limits', () => {
   it('shows them on every answer, in epoch seconds', async () => {
-    for (const { headers } of [await create(), await send('GET', '/api/v1/users', undefined, { authorization: 'SSWS no' })]) {
+    for (const { headers } of [
+      await create(),
+      await send('GET', '/api/v1/users', undefined, { authorization: 'SSWS no' }),
+    ]) {
       expect(headers.get('x-rate-limit-limit')).toBe('300')
       expect(headers.get('x-rate-limit-remaining')).toBe('299')
       const wait = Number(headers.get('x-rate-limit-reset')) - Date.parse(headers.get('date') ?? '') / 1000
@@ -368,12 +437,19 @@ describe('access tokens', () => {
       status: 200,
       body: { token_type: 'Bearer', expires_in: 3600, scope: 'okta.users.manage' },
     })
-    expect(await requestToken(await assertion(), 'okta.apps.manage')).toMatchObject({ status: 400, body: { error: 'invalid_scope' } })
+    expect(await requestToken(await assertion(), 'okta.apps.manage')).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_scope' },
+    })
   })
 
   it.each([
     ['an expired assertion', { exp: 1_700_000_000 }, 'The client_assertion token is expired.'],
-    ['another audience', { aud: 'https://acme.okta.com' }, 'The audience claim for client_assertion must be the endpoint invoked for the request.'],
+    [
+      'another audience',
+      { aud: 'https://acme.okta.com' },
+      'The audience claim for client_assertion must be the endpoint invoked for the request.',
+    ],
     ['an assertion for more than an hour', { exp: Math.floor(Date.now() / 1000) + 7200 }, expect.any(String)],
     ['an unknown client', { iss: 'somebody' }, expect.any(String)],
   ])('refuses %s', async (_case, claims, error_description) => {
@@ -413,6 +489,8 @@ describe('access tokens', () => {
     await simulator.control.set({ clock_skew_ms: 3_601_000 })
     const refused = await create({}, '', { authorization: `Bearer ${body['access_token']}` })
     expect([refused.status, refused.text]).toEqual([401, ''])
-    expect(refused.headers.get('www-authenticate')).toContain('error="invalid_token", error_description="The token has expired."')
+    expect(refused.headers.get('www-authenticate')).toContain(
+      'error="invalid_token", error_description="The token has expired."',
+    )
   })
 })

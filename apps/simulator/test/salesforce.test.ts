@@ -6,10 +6,19 @@ import { salesforce } from '../src/salesforce/simulator.ts'
 import { startVendor } from './client.ts'
 
 const createKeys = () =>
-  generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } })
+  generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
 const keys = createKeys()
 const REFRESH_TOKEN = '5Aep861SimulatorDemoRefreshToken'
-const app = { client_id: '3MVG9SimulatorDemoApp', client_secret: 'SimulatorDemoSecret-salesforce', refresh_tokens: [REFRESH_TOKEN], public_key: keys.publicKey }
+const app = {
+  client_id: '3MVG9SimulatorDemoApp',
+  client_secret: 'SimulatorDemoSecret-salesforce',
+  refresh_tokens: [REFRESH_TOKEN],
+  public_key: keys.publicKey,
+}
 
 let simulator: Awaited<ReturnType<typeof startVendor>>
 beforeAll(async () => {
@@ -22,14 +31,33 @@ const oauth2 = () => ({ loginUrl: simulator.url, clientId: app.client_id, client
 const VERSION = '66.0'
 
 /** jsforce with a refresh token: its first call is refused, and it logs in by itself. */
-const sdk = () => new jsforce.Connection({ oauth2: oauth2(), instanceUrl: simulator.url, refreshToken: REFRESH_TOKEN, accessToken: 'none', version: VERSION })
+const sdk = () =>
+  new jsforce.Connection({
+    oauth2: oauth2(),
+    instanceUrl: simulator.url,
+    refreshToken: REFRESH_TOKEN,
+    accessToken: 'none',
+    version: VERSION,
+  })
 
 async function requestToken(form: Record<string, string>) {
-  const response = await fetch(`${simulator.url}/services/oauth2/token`, { method: 'POST', body: new URLSearchParams(form) })
+  const response = await fetch(`${simulator.url}/services/oauth2/token`, {
+    method: 'POST',
+    body: new URLSearchParams(form),
+  })
   return { status: response.status, body: (await response.json()) as Record<string, string> }
 }
-const clientCredentials = { grant_type: 'client_credentials', client_id: app.client_id, client_secret: app.client_secret }
-const refreshGrant = { grant_type: 'refresh_token', client_id: app.client_id, client_secret: app.client_secret, refresh_token: REFRESH_TOKEN }
+const clientCredentials = {
+  grant_type: 'client_credentials',
+  client_id: app.client_id,
+  client_secret: app.client_secret,
+}
+const refreshGrant = {
+  grant_type: 'refresh_token',
+  client_id: app.client_id,
+  client_secret: app.client_secret,
+  refresh_token: REFRESH_TOKEN,
+}
 
 const STANDARD = '00edM00000Stand'
 const PLATFORM = '00edM00000Platf'
@@ -57,9 +85,15 @@ async function send(method: string, path: string, body?: unknown, headers: Recor
     body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, text, body: (text === '' ? null : JSON.parse(text)) as Record<string, unknown> & Record<string, unknown>[] }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: (text === '' ? null : JSON.parse(text)) as Record<string, unknown> & Record<string, unknown>[],
+  }
 }
-const create = (changes: Record<string, unknown> = {}) => send('POST', `/v${VERSION}/sobjects/User`, { ...ada, ...changes })
+const create = (changes: Record<string, unknown> = {}) =>
+  send('POST', `/v${VERSION}/sobjects/User`, { ...ada, ...changes })
 const query = async (soql: string) => await send('GET', `/v${VERSION}/query?q=${encodeURIComponent(soql)}`)
 
 describe('jsforce', () => {
@@ -68,10 +102,24 @@ describe('jsforce', () => {
     const result = await connection.sobject('User').create(ada)
     expect(result).toMatchObject({ success: true, id: expect.stringMatching(/^005\w{15}$/) as string, errors: [] })
     const user = await connection.sobject('User').retrieve(result.id ?? '')
-    expect(user).toMatchObject({ ...ada, ProfileId: long(STANDARD), Id: result.id, Username: 'ada.lovelace@acme.example', Name: 'Ada Lovelace', IsActive: true, UserType: 'Standard', LastLoginDate: null })
+    expect(user).toMatchObject({
+      ...ada,
+      ProfileId: long(STANDARD),
+      Id: result.id,
+      Username: 'ada.lovelace@acme.example',
+      Name: 'Ada Lovelace',
+      IsActive: true,
+      UserType: 'Standard',
+      LastLoginDate: null,
+    })
     expect(user['CreatedDate']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000\+0000$/)
     const { requests } = await simulator.control.ledger()
-    expect(requests.map(({ path, status }) => [path.split('/').at(-1), status])).toEqual([['User', 401], ['token', 200], ['User', 201], [result.id, 200]])
+    expect(requests.map(({ path, status }) => [path.split('/').at(-1), status])).toEqual([
+      ['User', 401],
+      ['token', 200],
+      ['User', 201],
+      [result.id, 200],
+    ])
   })
 
   it('logs in again when the session has ended', async () => {
@@ -84,25 +132,59 @@ describe('jsforce', () => {
   it('queries users with the names of profile and role', async () => {
     const connection = sdk()
     await connection.sobject('User').create({ ...ada, UserRoleId: CEO })
-    const { records } = await connection.query("SELECT Id, Profile.Name, Profile.UserLicense.Name, UserRole.Name, Manager.Name FROM User WHERE Username='ada.LOVELACE@acme.example'")
-    expect(records).toMatchObject([{ attributes: { type: 'User' }, Profile: { Name: 'Standard User', UserLicense: { Name: 'Salesforce' } }, UserRole: { Name: 'CEO' }, Manager: null }])
+    const { records } = await connection.query(
+      "SELECT Id, Profile.Name, Profile.UserLicense.Name, UserRole.Name, Manager.Name FROM User WHERE Username='ada.LOVELACE@acme.example'",
+    )
+    expect(records).toMatchObject([
+      {
+        attributes: { type: 'User' },
+        Profile: { Name: 'Standard User', UserLicense: { Name: 'Salesforce' } },
+        UserRole: { Name: 'CEO' },
+        Manager: null,
+      },
+    ])
   })
 
   it('finds by conditions of its own making', async () => {
     const connection = sdk()
-    for (const number of [1, 2, 3, 4]) await connection.sobject('User').create({ ...ada, Username: `user${number}@acme.example`, LastName: `O'Hara ${number}`, IsActive: number !== 4 })
-    const find = async (conditions: Record<string, unknown>) => (await connection.sobject('User').find(conditions, ['Username']).sort('-Username').limit(3)).map((user) => user['Username'])
-    expect(await find({ Username: { $like: 'user%' } })).toEqual(['user4@acme.example', 'user3@acme.example', 'user2@acme.example'])
+    for (const number of [1, 2, 3, 4])
+      await connection.sobject('User').create({
+        ...ada,
+        Username: `user${number}@acme.example`,
+        LastName: `O'Hara ${number}`,
+        IsActive: number !== 4,
+      })
+    const find = async (conditions: Record<string, unknown>) =>
+      (await connection.sobject('User').find(conditions, ['Username']).sort('-Username').limit(3)).map(
+        (user) => user['Username'],
+      )
+    expect(await find({ Username: { $like: 'user%' } })).toEqual([
+      'user4@acme.example',
+      'user3@acme.example',
+      'user2@acme.example',
+    ])
     expect(await find({ LastName: ["O'Hara 1", "O'Hara 2"] })).toEqual(['user2@acme.example', 'user1@acme.example'])
-    expect(await find({ $and: [{ Username: { $like: 'user_@%' } }, { $or: [{ IsActive: false }, { LastName: "O'Hara 3" }] }] })).toEqual(['user4@acme.example', 'user3@acme.example'])
+    expect(
+      await find({
+        $and: [{ Username: { $like: 'user_@%' } }, { $or: [{ IsActive: false }, { LastName: "O'Hara 3" }] }],
+      }),
+    ).toEqual(['user4@acme.example', 'user3@acme.example'])
     expect(await find({ ProfileId: STANDARD, UserRoleId: null, LastName: { $nin: ["O'Hara 1"] } })).toHaveLength(3)
     expect(await connection.sobject('User').count({ Username: { $like: 'user%' } })).toBe(4)
   })
 
   it('follows a long query over its pages', async () => {
     const connection = sdk()
-    await Promise.all(Array.from({ length: 201 }, (_, number) => connection.sobject('User').create({ ...ada, Username: `user${number}@acme.example` })))
-    const result = connection.query("SELECT Id FROM User WHERE Username LIKE 'user%'", { headers: { 'Sforce-Query-Options': 'batchSize=200' }, autoFetch: true, maxFetch: 1000 })
+    await Promise.all(
+      Array.from({ length: 201 }, (_, number) =>
+        connection.sobject('User').create({ ...ada, Username: `user${number}@acme.example` }),
+      ),
+    )
+    const result = connection.query("SELECT Id FROM User WHERE Username LIKE 'user%'", {
+      headers: { 'Sforce-Query-Options': 'batchSize=200' },
+      autoFetch: true,
+      maxFetch: 1000,
+    })
     expect((await result).records).toHaveLength(201)
     expect((await simulator.control.ledger()).requests.at(-1)?.path).toMatch(/\/query\/01g\w{15}-200$/)
   })
@@ -128,9 +210,13 @@ describe('jsforce', () => {
     await connection.sobject('User').update({ Id: id, IsActive: false })
     expect(await connection.sobject('User').retrieve(id, { fields: ['IsActive'] })).toMatchObject({ IsActive: false })
     await connection.requestPost(`/sobjects/User/${id}/password`, { NewPassword: 'Correct-Horse-9' })
-    await expect(connection.requestPost(`/sobjects/User/${id}/password`, { NewPassword: 'short1' })).rejects.toMatchObject({ errorCode: 'INVALID_NEW_PASSWORD' })
+    await expect(
+      connection.requestPost(`/sobjects/User/${id}/password`, { NewPassword: 'short1' }),
+    ).rejects.toMatchObject({ errorCode: 'INVALID_NEW_PASSWORD' })
     const state = await simulator.control.state()
-    expect(state.users).toMatchObject([{ has_password: true, password_sha256: createHash('sha256').update('Correct-Horse-9').digest('hex') }])
+    expect(state.users).toMatchObject([
+      { has_password: true, password_sha256: createHash('sha256').update('Correct-Horse-9').digest('hex') },
+    ])
     expect(JSON.stringify(state)).not.toContain('Correct-Horse-9')
   })
 
@@ -138,13 +224,18 @@ describe('jsforce', () => {
     const connection = sdk()
     await connection.sobject('User').create(ada)
     await expect(connection.sobject('User').create(ada)).rejects.toMatchObject({ errorCode: 'DUPLICATE_USERNAME' })
-    await expect(connection.sobject('User').retrieve('005dM00000NoSuc')).rejects.toMatchObject({ errorCode: 'NOT_FOUND' })
+    await expect(connection.sobject('User').retrieve('005dM00000NoSuc')).rejects.toMatchObject({
+      errorCode: 'NOT_FOUND',
+    })
     await expect(connection.query('SELECT Nothing FROM User')).rejects.toMatchObject({ errorCode: 'INVALID_FIELD' })
   })
 
   it.each([
     ['client credentials', () => ({ grant_type: 'client_credentials' })],
-    ['an assertion', async () => ({ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: await assertion() })],
+    [
+      'an assertion',
+      async () => ({ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: await assertion() }),
+    ],
   ])('logs in with %s', async (_, createGrant) => {
     const connection = new jsforce.Connection({ oauth2: oauth2(), version: VERSION })
     await connection.authorize(await createGrant())
@@ -154,7 +245,13 @@ describe('jsforce', () => {
 
 async function assertion(claims: Record<string, unknown> = {}, key = keys.privateKey) {
   const now = Math.floor(Date.now() / 1000)
-  return await new SignJWT({ iss: app.client_id, sub: 'integration@simulator.example', aud: 'https://login.salesforce.com', exp: now + 180, ...claims })
+  return await new SignJWT({
+    iss: app.client_id,
+    sub: 'integration@simulator.example',
+    aud: 'https://login.salesforce.com',
+    exp: now + 180,
+    ...claims,
+  })
     .setProtectedHeader({ alg: 'RS256' })
     .sign(createPrivateKey(key))
 }
@@ -176,12 +273,42 @@ describe('tokens', () => {
   })
 
   it.each<[string, Record<string, string>, Record<string, unknown>, string, string]>([
-    ['a dead refresh token', { ...refreshGrant, refresh_token: 'old' }, {}, 'invalid_grant', 'expired access/refresh token'],
+    [
+      'a dead refresh token',
+      { ...refreshGrant, refresh_token: 'old' },
+      {},
+      'invalid_grant',
+      'expired access/refresh token',
+    ],
     ['an unknown app', { ...refreshGrant, client_id: 'x' }, {}, 'invalid_client_id', 'client identifier invalid'],
-    ['a wrong secret', { ...clientCredentials, client_secret: 'x' }, {}, 'invalid_client', 'invalid client credentials'],
-    ['client credentials at the login host', clientCredentials, { is_login_host: true }, 'invalid_grant', 'request not supported on this domain'],
-    ['an app without that flow', clientCredentials, { apps: [{ ...app, takes_client_credentials: false }] }, 'invalid_grant', 'no client credentials user enabled'],
-    ['an app that is not installed', refreshGrant, { apps: [{ ...app, is_installed: false }] }, 'app_not_found', 'External client app is not installed in this org'],
+    [
+      'a wrong secret',
+      { ...clientCredentials, client_secret: 'x' },
+      {},
+      'invalid_client',
+      'invalid client credentials',
+    ],
+    [
+      'client credentials at the login host',
+      clientCredentials,
+      { is_login_host: true },
+      'invalid_grant',
+      'request not supported on this domain',
+    ],
+    [
+      'an app without that flow',
+      clientCredentials,
+      { apps: [{ ...app, takes_client_credentials: false }] },
+      'invalid_grant',
+      'no client credentials user enabled',
+    ],
+    [
+      'an app that is not installed',
+      refreshGrant,
+      { apps: [{ ...app, is_installed: false }] },
+      'app_not_found',
+      'External client app is not installed in this org',
+    ],
     ['another grant', { grant_type: 'password' }, {}, 'unsupported_grant_type', 'grant type not supported'],
   ])('are refused for %s', async (_, form, settings, error, error_description) => {
     await simulator.control.set(settings)
@@ -200,7 +327,10 @@ describe('tokens', () => {
   })
 
   it('are refused for a signature by another key', async () => {
-    const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: await assertion({}, createKeys().privateKey) }
+    const form = {
+      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      assertion: await assertion({}, createKeys().privateKey),
+    }
     expect((await requestToken(form)).status).toBe(400)
   })
 
@@ -233,17 +363,38 @@ describe('create', () => {
   it('names every required field that is missing, in one refusal', async () => {
     expect((await send('POST', `/v${VERSION}/sobjects/User`, {})).body).toEqual([
       {
-        message: 'Required fields are missing: [Username, LastName, Email, Alias, TimeZoneSidKey, LocaleSidKey, EmailEncodingKey, ProfileId, LanguageLocaleKey]',
+        message:
+          'Required fields are missing: [Username, LastName, Email, Alias, TimeZoneSidKey, LocaleSidKey, EmailEncodingKey, ProfileId, LanguageLocaleKey]',
         errorCode: 'REQUIRED_FIELD_MISSING',
-        fields: ['Username', 'LastName', 'Email', 'Alias', 'TimeZoneSidKey', 'LocaleSidKey', 'EmailEncodingKey', 'ProfileId', 'LanguageLocaleKey'],
+        fields: [
+          'Username',
+          'LastName',
+          'Email',
+          'Alias',
+          'TimeZoneSidKey',
+          'LocaleSidKey',
+          'EmailEncodingKey',
+          'ProfileId',
+          'LanguageLocaleKey',
+        ],
       },
     ])
   })
 
   it.each<[string, Record<string, unknown>, string, string[] | undefined]>([
     ['a username that is no address', { Username: 'ada' }, 'FIELD_INTEGRITY_EXCEPTION', ['Username']],
-    ['a time zone that is not listed', { TimeZoneSidKey: 'Mars/Olympus' }, 'INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST', ['TimeZoneSidKey']],
-    ['a language that is a locale', { LanguageLocaleKey: 'en_GB' }, 'INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST', ['LanguageLocaleKey']],
+    [
+      'a time zone that is not listed',
+      { TimeZoneSidKey: 'Mars/Olympus' },
+      'INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST',
+      ['TimeZoneSidKey'],
+    ],
+    [
+      'a language that is a locale',
+      { LanguageLocaleKey: 'en_GB' },
+      'INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST',
+      ['LanguageLocaleKey'],
+    ],
     ['an alias that is too long', { Alias: 'lovelace9' }, 'STRING_TOO_LONG', ['Alias']],
     ['a bad address', { Email: 'nobody' }, 'INVALID_EMAIL_ADDRESS', ['Email']],
     ["a role's id as profile", { ProfileId: CEO }, 'MALFORMED_ID', ['ProfileId']],
@@ -252,7 +403,7 @@ describe('create', () => {
     ['an unknown field', { foo: 1 }, 'INVALID_FIELD', undefined],
     ['a field that cannot be set', { Name: 'Ada' }, 'INVALID_FIELD_FOR_INSERT_UPDATE', ['Name']],
     ['a text for a flag', { IsActive: 'yes' }, 'JSON_PARSER_ERROR', undefined],
-    ["a user of another org", { Username: 'TAKEN@elsewhere.example' }, 'DUPLICATE_USERNAME', ['Username']],
+    ['a user of another org', { Username: 'TAKEN@elsewhere.example' }, 'DUPLICATE_USERNAME', ['Username']],
   ])('refuses %s', async (_, changes, errorCode, fields) => {
     const { status, body } = await create(changes)
     expect(status).toBe(400)
@@ -268,7 +419,13 @@ describe('create', () => {
     const { body } = await create()
     await send('PATCH', `/v${VERSION}/sobjects/User/${String(body['id'])}`, { IsActive: false })
     const second = await create({ Username: 'ADA.LOVELACE@acme.example' })
-    expect(second.body).toEqual([{ message: expect.stringMatching(/^Duplicate Username\.<br>/) as string, errorCode: 'DUPLICATE_USERNAME', fields: ['Username'] }])
+    expect(second.body).toEqual([
+      {
+        message: expect.stringMatching(/^Duplicate Username\.<br>/) as string,
+        errorCode: 'DUPLICATE_USERNAME',
+        fields: ['Username'],
+      },
+    ])
     expect((await simulator.control.ledger()).created).toHaveLength(1)
   })
 
@@ -280,20 +437,30 @@ describe('create', () => {
 
   it('refuses a nickname that somebody has, and makes up others', async () => {
     expect((await create({ CommunityNickname: 'ada' })).status).toBe(201)
-    expect((await create({ Username: 'b@acme.example', CommunityNickname: 'ada' })).body[0]?.['errorCode']).toBe('DUPLICATE_COMM_NICKNAME')
+    expect((await create({ Username: 'b@acme.example', CommunityNickname: 'ada' })).body[0]?.['errorCode']).toBe(
+      'DUPLICATE_COMM_NICKNAME',
+    )
     expect((await create({ Username: 'c@acme.example' })).status).toBe(201)
   })
 
   it('counts seats of active users, by licence and by feature', async () => {
-    await simulator.control.set({ licenses: [{ name: 'Salesforce Platform', total: 1 }], feature_licenses: { UserPermissionsMarketingUser: 1 } })
-    const platform = (name: string, changes: Record<string, unknown> = {}) => create({ Username: `${name}@acme.example`, ProfileId: PLATFORM, ...changes })
+    await simulator.control.set({
+      licenses: [{ name: 'Salesforce Platform', total: 1 }],
+      feature_licenses: { UserPermissionsMarketingUser: 1 },
+    })
+    const platform = (name: string, changes: Record<string, unknown> = {}) =>
+      create({ Username: `${name}@acme.example`, ProfileId: PLATFORM, ...changes })
     const { body } = await platform('a')
-    expect((await platform('b')).body).toEqual([{ message: 'License Limit Exceeded', errorCode: 'LICENSE_LIMIT_EXCEEDED', fields: [] }])
+    expect((await platform('b')).body).toEqual([
+      { message: 'License Limit Exceeded', errorCode: 'LICENSE_LIMIT_EXCEEDED', fields: [] },
+    ])
     expect((await platform('c', { IsActive: false })).status).toBe(201)
     await send('PATCH', `/v${VERSION}/sobjects/User/${String(body['id'])}`, { IsActive: false })
     expect((await platform('b')).status).toBe(201)
     expect((await create({ UserPermissionsMarketingUser: true })).status).toBe(201)
-    expect((await create({ Username: 'd@acme.example', UserPermissionsMarketingUser: true })).body[0]?.['errorCode']).toBe('LICENSE_LIMIT_EXCEEDED')
+    expect(
+      (await create({ Username: 'd@acme.example', UserPermissionsMarketingUser: true })).body[0]?.['errorCode'],
+    ).toBe('LICENSE_LIMIT_EXCEEDED')
   })
 
   it.each([
@@ -308,11 +475,27 @@ describe('create', () => {
 
 describe('queries', () => {
   it.each([
-    ['a profile by name', "SELECT Id,Name,UserType,UserLicense.Name FROM Profile WHERE Name IN ('standard user')", ['Standard User']],
-    ['a role by either name', "SELECT Id,DeveloperName,Name FROM UserRole WHERE DeveloperName IN ('Sales') OR Name IN ('Sales')", ['Sales', 'Sales']],
-    ['seats', "SELECT Name,TotalLicenses,UsedLicenses FROM UserLicense WHERE TotalLicenses > 0 AND UsedLicenses >= 1", ['Salesforce']],
+    [
+      'a profile by name',
+      "SELECT Id,Name,UserType,UserLicense.Name FROM Profile WHERE Name IN ('standard user')",
+      ['Standard User'],
+    ],
+    [
+      'a role by either name',
+      "SELECT Id,DeveloperName,Name FROM UserRole WHERE DeveloperName IN ('Sales') OR Name IN ('Sales')",
+      ['Sales', 'Sales'],
+    ],
+    [
+      'seats',
+      'SELECT Name,TotalLicenses,UsedLicenses FROM UserLicense WHERE TotalLicenses > 0 AND UsedLicenses >= 1',
+      ['Salesforce'],
+    ],
     ['nothing', String.raw`SELECT Name FROM Profile WHERE Name='O\'Neil \\ Sons'`, []],
-    ['with NOT', "SELECT Name FROM Profile WHERE (NOT Name LIKE '%User%') ORDER BY Name ASC NULLS LAST LIMIT 1 OFFSET 1", ['System Administrator']],
+    [
+      'with NOT',
+      "SELECT Name FROM Profile WHERE (NOT Name LIKE '%User%') ORDER BY Name ASC NULLS LAST LIMIT 1 OFFSET 1",
+      ['System Administrator'],
+    ],
   ])('find %s', async (_, soql, names) => {
     const { body } = await query(soql)
     expect((body['records'] as Record<string, unknown>[]).map((record) => record['Name'])).toEqual(names)

@@ -25,25 +25,55 @@ beforeAll(async () => {
 })
 afterAll(() => clock.stop())
 
-const tenderOf = (seen: Store): BatchTender => createBatchTender({ store: seen, schedule: createLaneSchedule(redis), redis, subscriber: redis, clock, onEvent: () => undefined, onError: (error) => expect.unreachable(String(error)) })
+const tenderOf = (seen: Store): BatchTender =>
+  createBatchTender({
+    store: seen,
+    schedule: createLaneSchedule(redis),
+    redis,
+    subscriber: redis,
+    clock,
+    onEvent: () => undefined,
+    onError: (error) => expect.unreachable(String(error)),
+  })
 
 /** A batch whose rows have all come in, and all of them. */
 async function startBatch(more: Partial<BatchRecord>) {
   const account = newAccount()
   await store.accounts.create(account, { type: 'api_token', api_token: 'x' })
-  const batch = newBatch({ tenantId: account.tenantId, status: 'running', uploadedAt: Date.now(), accounts: [{ id: account.id, provider: 'okta' }], ...more })
+  const batch = newBatch({
+    tenantId: account.tenantId,
+    status: 'running',
+    uploadedAt: Date.now(),
+    accounts: [{ id: account.id, provider: 'okta' }],
+    ...more,
+  })
   await store.batches.create(batch, { fingerprint: 'f' })
   const items = Array.from({ length: ROWS }, (_, index) => ({ ...newItem(batch, index + 1, account.id), request }))
   await store.operations.acceptMany(items)
-  await store.batches.commitChunk(batch.id, 0, items.map((_, index) => ({ row: index + 1, line: null, account: 0 })), { rows: ROWS, rejected: 0, digest: '' })
-  const rows = (): Promise<OperationRecord[]> => store.operations.readMany(items.map(({ head }) => ({ accountId: account.id, operationId: head.id })))
+  await store.batches.commitChunk(
+    batch.id,
+    0,
+    items.map((_, index) => ({ row: index + 1, line: null, account: 0 })),
+    { rows: ROWS, rejected: 0, digest: '' },
+  )
+  const rows = (): Promise<OperationRecord[]> =>
+    store.operations.readMany(items.map(({ head }) => ({ accountId: account.id, operationId: head.id })))
   return { id: batch.id, rows, read: async (): Promise<BatchRecord | undefined> => store.batches.read(batch.id) }
 }
 
 async function fail(records: readonly OperationRecord[]): Promise<void> {
   for (const record of records) {
     const running = await store.operations.save(record, startAttempt(record.state, clock.now()))
-    await store.operations.save(running, finishAttempt(running.state, { outcome: 'failed', failure, warnings: [] }, [], { ...defaultRetryPolicy, maxAttempts: 1 }, clock.now()))
+    await store.operations.save(
+      running,
+      finishAttempt(
+        running.state,
+        { outcome: 'failed', failure, warnings: [] },
+        [],
+        { ...defaultRetryPolicy, maxAttempts: 1 },
+        clock.now(),
+      ),
+    )
   }
 }
 
@@ -64,7 +94,10 @@ test('a batch whose last rows fail between the look at its brake and the look at
   const rows = await batch.rows()
   await fail(rows.slice(0, 24))
   await tenderOf(withMeanwhile(() => fail(rows.slice(24)))).tend(batch.id)
-  expect(await batch.read()).toMatchObject({ status: 'completed', statusReason: '40 rows have failed, and max_failures is 25.' })
+  expect(await batch.read()).toMatchObject({
+    status: 'completed',
+    statusReason: '40 rows have failed, and max_failures is 25.',
+  })
 })
 
 test('a batch that is stopped and resumed while another process looks at its brake is not stopped again for the same failures', async () => {
@@ -73,7 +106,12 @@ test('a batch that is stopped and resumed while another process looks at its bra
   const stopAndResume = async (): Promise<void> => {
     await tenderOf(store).tend(batch.id)
     expect(await batch.read()).toMatchObject({ status: 'stopped' })
-    await store.batches.update(batch.id, (latest) => ({ ...latest, status: 'running', statusReason: null, brakeFrom: { failed: 25, ended: 25 } }))
+    await store.batches.update(batch.id, (latest) => ({
+      ...latest,
+      status: 'running',
+      statusReason: null,
+      brakeFrom: { failed: 25, ended: 25 },
+    }))
   }
   await tenderOf(withMeanwhile(stopAndResume)).tend(batch.id)
   expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
@@ -83,7 +121,8 @@ test('rows that a process had queued again when it died count for the brake like
   const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
   const batch = await startBatch({ maxFailures: 25, brakeFrom: { failed: ROWS, ended: ROWS }, work: retry })
   await fail(await batch.rows())
-  for (const row of (await batch.rows()).slice(0, 20)) await store.operations.requeue(row, requeue(row.state, retry.expiresAt, clock.now()), request)
+  for (const row of (await batch.rows()).slice(0, 20))
+    await store.operations.requeue(row, requeue(row.state, retry.expiresAt, clock.now()), request)
   const { tend } = tenderOf(store)
   await tend(batch.id)
   const again = await batch.rows()
@@ -93,5 +132,8 @@ test('rows that a process had queued again when it died count for the brake like
   expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
   await fail(again.slice(24, 25))
   await tend(batch.id)
-  expect(await batch.read()).toMatchObject({ status: 'stopped', statusReason: '25 rows have failed, and max_failures is 25.' })
+  expect(await batch.read()).toMatchObject({
+    status: 'stopped',
+    statusReason: '25 rows have failed, and max_failures is 25.',
+  })
 })

@@ -1,5 +1,14 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import { brakeCountsOf, endedOf, isBatchFinished, isMoving, openOf, sumParts, type BatchPart, type BatchRecord } from '@muster/store/batch-record'
+import {
+  brakeCountsOf,
+  endedOf,
+  isBatchFinished,
+  isMoving,
+  openOf,
+  sumParts,
+  type BatchPart,
+  type BatchRecord,
+} from '@muster/store/batch-record'
 import { batchOfSource, batchSourceOf, EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
 import type { RedisClock } from '@muster/store/redis-clock'
@@ -31,8 +40,19 @@ interface BatchTenderDependencies {
 
 export type BatchTender = ReturnType<typeof createBatchTender>
 
-/** What a batch as a whole needs: its end, its brake, its progress, and what was asked of all of its rows. Any number of processes may look at once; what they write is versioned. */
-export function createBatchTender({ store, schedule, redis, subscriber, clock, onEvent, onError }: BatchTenderDependencies) {
+/**
+ * What a batch as a whole needs: its end, its brake, its progress, and what was asked of all of its rows. Any number of
+ * processes may look at once; what they write is versioned.
+ */
+export function createBatchTender({
+  store,
+  schedule,
+  redis,
+  subscriber,
+  clock,
+  onEvent,
+  onError,
+}: BatchTenderDependencies) {
   const timers = new Map<string, NodeJS.Timeout>()
   let isStopped = false
 
@@ -82,13 +102,31 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
   }
 
   async function conclude(record: BatchRecord): Promise<void> {
-    const [parts, progress] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(record.id)])
+    const [parts, progress] = await Promise.all([
+      store.batches.readParts(record),
+      store.batches.readProgress(record.id),
+    ])
     const counts = sumParts(parts, progress)
     const now = clock.now()
     const isUploading = record.uploadedAt === null && (await store.batches.isUploading(record.id))
-    if (record.status === 'uploading' && !isUploading && !record.isResumable && now - record.updatedAt > BROKEN_AFTER_MS) {
+    if (
+      record.status === 'uploading' &&
+      !isUploading &&
+      !record.isResumable &&
+      now - record.updatedAt > BROKEN_AFTER_MS
+    ) {
       // Nobody can go on with it: what came in is all there will be.
-      await store.batches.update(record.id, (latest) => (latest.uploadedAt === null && latest.status === 'uploading' ? { ...latest, status: 'running', statusReason: `The upload broke off after ${progress.rows} rows; without an Idempotency-Key nothing can be added to it.`, uploadedAt: now, updatedAt: now } : undefined))
+      await store.batches.update(record.id, (latest) =>
+        latest.uploadedAt === null && latest.status === 'uploading'
+          ? {
+              ...latest,
+              status: 'running',
+              statusReason: `The upload broke off after ${progress.rows} rows; without an Idempotency-Key nothing can be added to it.`,
+              uploadedAt: now,
+              updatedAt: now,
+            }
+          : undefined,
+      )
       return nudge(record.id)
     }
     const isWhole = record.uploadedAt !== null || (record.status === 'canceling' && !isUploading)
@@ -97,24 +135,52 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
         // Changed meanwhile: rows may run again, or a brake count anew.
         if (latest.updatedAt !== record.updatedAt || latest.work || isBatchFinished(latest)) return undefined
         // Its last rows may have failed since the brake was looked at.
-        return { ...latest, status: latest.status === 'canceling' ? 'canceled' : 'completed', statusReason: latest.statusReason ?? tooManyFailures(latest, parts), finishedAt: now, updatedAt: now, progressAt: now }
+        return {
+          ...latest,
+          status: latest.status === 'canceling' ? 'canceled' : 'completed',
+          statusReason: latest.statusReason ?? tooManyFailures(latest, parts),
+          finishedAt: now,
+          updatedAt: now,
+          progressAt: now,
+        }
       })
       if (ended && isBatchFinished(ended)) await close(ended)
       else if (ended) nudge(record.id)
       return
     }
-    if (record.uploadedAt === null && !isUploading && record.status === 'uploading' && now - record.updatedAt > ABANDONED_AFTER_MS) {
-      await store.batches.update(record.id, (latest) => ({ ...latest, status: 'canceling', statusReason: 'The upload was never finished.', work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 }, updatedAt: now }))
+    if (
+      record.uploadedAt === null &&
+      !isUploading &&
+      record.status === 'uploading' &&
+      now - record.updatedAt > ABANDONED_AFTER_MS
+    ) {
+      await store.batches.update(record.id, (latest) => ({
+        ...latest,
+        status: 'canceling',
+        statusReason: 'The upload was never finished.',
+        work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 },
+        updatedAt: now,
+      }))
       await store.batches.syncBrake(record.id)
       return nudge(record.id)
     }
     const ended = endedOf(counts)
     if (now - record.progressAt < PROGRESS_EVERY_MS || record.samples.at(-1)?.ended === ended) return
-    await store.batches.update(record.id, (latest) => (now - latest.progressAt < PROGRESS_EVERY_MS ? undefined : { ...latest, progressAt: now, updatedAt: now, samples: [...latest.samples, { at: now, ended }].slice(-KEPT_SAMPLES) }))
+    await store.batches.update(record.id, (latest) =>
+      now - latest.progressAt < PROGRESS_EVERY_MS
+        ? undefined
+        : {
+            ...latest,
+            progressAt: now,
+            updatedAt: now,
+            samples: [...latest.samples, { at: now, ended }].slice(-KEPT_SAMPLES),
+          },
+    )
     await handOver(record.id)
   }
 
-  const handOver = (batchId: string): Promise<void> => store.dispatchEvents(batchSourceOf(batchId), clock.now, schedule.wake)
+  const handOver = (batchId: string): Promise<void> =>
+    store.dispatchEvents(batchSourceOf(batchId), clock.now, schedule.wake)
 
   /** Its event first: once it is closed, nobody looks at it again. */
   async function close(record: BatchRecord): Promise<void> {
@@ -143,11 +209,16 @@ export function createBatchTender({ store, schedule, redis, subscriber, clock, o
 }
 
 /** Why its brake stops it; null where it does not. */
-function tooManyFailures({ maxFailures, maxFailureRate, brakeFrom }: BatchRecord, parts: readonly BatchPart[]): string | null {
+function tooManyFailures(
+  { maxFailures, maxFailureRate, brakeFrom }: BatchRecord,
+  parts: readonly BatchPart[],
+): string | null {
   const now = brakeCountsOf(parts)
   const failed = now.failed - brakeFrom.failed
   const ended = now.ended - brakeFrom.ended
-  if (maxFailures !== null && failed >= maxFailures) return `${failed} rows have failed, and max_failures is ${maxFailures}.`
-  if (maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > maxFailureRate) return `${failed} of ${ended} rows have failed, and max_failure_rate is ${maxFailureRate}.`
+  if (maxFailures !== null && failed >= maxFailures)
+    return `${failed} rows have failed, and max_failures is ${maxFailures}.`
+  if (maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > maxFailureRate)
+    return `${failed} of ${ended} rows have failed, and max_failure_rate is ${maxFailureRate}.`
   return null
 }

@@ -21,7 +21,11 @@ export const workerSettingsSchema = z.object({
   /** Seconds after each failed attempt; one attempt more than there are numbers. */
   MUSTER_WEBHOOK_SCHEDULE: z.string().default(DEFAULT_SCHEDULE).pipe(parsedBy(parseSchedule)),
   MUSTER_WEBHOOK_TIMEOUT_MS: z.coerce.number().int().min(100).max(60_000).default(15_000),
-  MUSTER_WEBHOOK_DISABLE_AFTER_HOURS: z.coerce.number().positive().max(24 * 30).default(120),
+  MUSTER_WEBHOOK_DISABLE_AFTER_HOURS: z.coerce
+    .number()
+    .positive()
+    .max(24 * 30)
+    .default(120),
   LOG_LEVEL: logLevelSchema.default('info'),
 })
 export type WorkerConfig = z.infer<typeof workerSettingsSchema>

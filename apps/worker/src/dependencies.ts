@@ -32,7 +32,12 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const redis = connectRedis(config.REDIS_URL, 'worker', onError)
   const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
   const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
-  const store = openStore({ redis, keyring: config.MUSTER_ENCRYPTION_KEYS, retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000, waitReplicas: 0 })
+  const store = openStore({
+    redis,
+    keyring: config.MUSTER_ENCRYPTION_KEYS,
+    retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
+    waitReplicas: 0,
+  })
   const clock = await followRedisClock(redis, onError)
   const metrics = createWorkerMetrics({ openLanes: () => owner.openLanes(), clockSkewMs: clock.skewMs })
   const schedule = createLaneSchedule(redis)
@@ -60,9 +65,32 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     metrics,
     onEvent: dispatcher.nudge,
   })
-  const owner = createLaneOwner({ redis, subscriber, ownerId: workerId, maxLanes: config.MUSTER_MAX_LANES, source: createLaneSource(store, clock, { runOperation, deliverWebhook }), onError, now: clock.now })
-  const janitor = startJanitor({ store, redis, schedule, clock, onEvent: dispatcher.nudge, tendBatch: tender.tend, workerId, onError })
-  const health = await serveHealth({ host: config.MUSTER_WORKER_HOST, port: config.MUSTER_WORKER_PORT, redis, registry: metrics.registry, clockSkewMs: clock.skewMs })
+  const owner = createLaneOwner({
+    redis,
+    subscriber,
+    ownerId: workerId,
+    maxLanes: config.MUSTER_MAX_LANES,
+    source: createLaneSource(store, clock, { runOperation, deliverWebhook }),
+    onError,
+    now: clock.now,
+  })
+  const janitor = startJanitor({
+    store,
+    redis,
+    schedule,
+    clock,
+    onEvent: dispatcher.nudge,
+    tendBatch: tender.tend,
+    workerId,
+    onError,
+  })
+  const health = await serveHealth({
+    host: config.MUSTER_WORKER_HOST,
+    port: config.MUSTER_WORKER_PORT,
+    redis,
+    registry: metrics.registry,
+    clockSkewMs: clock.skewMs,
+  })
   dispatcher.start()
   tender.start()
   await owner.start()
@@ -85,4 +113,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   }
 }
 
-const capTimeouts = (http: HttpClient, capMs = Infinity): HttpClient => (request) => http({ ...request, timeoutMs: Math.min(request.timeoutMs, capMs) })
+const capTimeouts =
+  (http: HttpClient, capMs = Infinity): HttpClient =>
+  (request) =>
+    http({ ...request, timeoutMs: Math.min(request.timeoutMs, capMs) })

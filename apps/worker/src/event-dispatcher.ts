@@ -7,8 +7,22 @@ import type { Store } from '@muster/store/store'
 
 export type EventDispatcher = ReturnType<typeof createEventDispatcher>
 
-/** Hands events to the webhook endpoints as soon as this process hears of them; the janitor finds what nobody told of. */
-export function createEventDispatcher({ store, schedule, subscriber, clock, onError }: { store: Store; schedule: LaneSchedule; subscriber: Redis; clock: Clock; onError(error: Error): void }) {
+/**
+ * Hands events to the webhook endpoints as soon as this process hears of them; the janitor finds what nobody told of.
+ */
+export function createEventDispatcher({
+  store,
+  schedule,
+  subscriber,
+  clock,
+  onError,
+}: {
+  store: Store
+  schedule: LaneSchedule
+  subscriber: Redis
+  clock: Clock
+  onError(error: Error): void
+}) {
   const running = new Map<string, () => Promise<void>>()
 
   const dispatch = (source: string): Promise<void> => store.dispatchEvents(source, clock.now, schedule.wake)

@@ -12,12 +12,20 @@ import type { Store } from '@muster/store/store'
 const DELIVERY_PACE = { requests: 100, perSeconds: 1, concurrency: 10, callsPerJob: 1 }
 
 /** Joins the lanes to the store: which pace an account or a webhook endpoint has, and what its outbox holds. */
-export function createLaneSource(store: Store, clock: Clock, { runOperation, deliverWebhook }: { runOperation: RunJob; deliverWebhook: RunJob }): LaneSource {
+export function createLaneSource(
+  store: Store,
+  clock: Clock,
+  { runOperation, deliverWebhook }: { runOperation: RunJob; deliverWebhook: RunJob },
+): LaneSource {
   async function deliveryPace(endpointId: string): Promise<Pace | undefined> {
     const endpoint = await store.webhookEndpoints.read(endpointId)
     if (!endpoint || endpoint.status !== 'active') return undefined
     const { rate, concurrency } = endpoint
-    return { ...DELIVERY_PACE, ...(rate ? { requests: rate.requests, perSeconds: rate.per_seconds } : {}), ...(concurrency === null ? {} : { concurrency }) }
+    return {
+      ...DELIVERY_PACE,
+      ...(rate ? { requests: rate.requests, perSeconds: rate.per_seconds } : {}),
+      ...(concurrency === null ? {} : { concurrency }),
+    }
   }
 
   return {
@@ -31,13 +39,19 @@ export function createLaneSource(store: Store, clock: Clock, { runOperation, del
     },
     async isGone(laneId) {
       const endpointId = endpointOfLane(laneId)
-      return (endpointId === undefined ? await store.accounts.read(laneId) : await store.webhookEndpoints.read(endpointId)) === undefined
+      return (
+        (endpointId === undefined
+          ? await store.accounts.read(laneId)
+          : await store.webhookEndpoints.read(endpointId)) === undefined
+      )
     },
     readOutbox: (accountId, limit) => store.operations.readOutbox(accountId, limit),
     clearOutbox: (accountId, entries) => store.operations.clearOutbox(accountId, entries),
     async priorityOf(accountId, jobIds) {
       if (endpointOfLane(accountId) !== undefined) return jobIds.map(() => 0)
-      const records = await store.operations.readMany(jobIds.map((jobId) => ({ accountId, operationId: operationIdOf(jobId) })))
+      const records = await store.operations.readMany(
+        jobIds.map((jobId) => ({ accountId, operationId: operationIdOf(jobId) })),
+      )
       const priorities = new Map(records.map((record) => [record.head.id, record.head.priority]))
       return jobIds.map((jobId) => priorities.get(operationIdOf(jobId)) ?? 0)
     },
@@ -47,6 +61,7 @@ export function createLaneSource(store: Store, clock: Clock, { runOperation, del
       nextAt: (laneId) => store.batches.nextBacklogAt(laneId),
       priority: priorities.bulk,
     },
-    run: (laneId, jobId, context) => (endpointOfLane(laneId) === undefined ? runOperation : deliverWebhook)(laneId, jobId, context),
+    run: (laneId, jobId, context) =>
+      (endpointOfLane(laneId) === undefined ? runOperation : deliverWebhook)(laneId, jobId, context),
   }
 }

@@ -4,7 +4,12 @@ import { startWorker } from './dependencies.ts'
 /** One line on standard error and an exit code: for an operator, not for a log. */
 function refuse(error: unknown): never {
   const code = (error as { code?: unknown }).code
-  const reason = code === 'EADDRINUSE' ? 'MUSTER_WORKER_PORT is taken by another process.' : error instanceof RangeError ? error.message : `The worker could not start (${String(code ?? (error as Error).name)}).`
+  const reason =
+    code === 'EADDRINUSE'
+      ? 'MUSTER_WORKER_PORT is taken by another process.'
+      : error instanceof RangeError
+        ? error.message
+        : `The worker could not start (${String(code ?? (error as Error).name)}).`
   process.stderr.write(`${reason}\n`)
   process.exit(1)
 }

@@ -23,8 +23,18 @@ export function createWorkerMetrics({ openLanes, clockSkewMs }: { openLanes(): n
   })
   return {
     registry,
-    attempts: new Counter({ name: 'muster_attempts_total', help: 'Attempts by how they ended.', labelNames: ['provider', 'outcome'], registers }),
-    finished: new Counter({ name: 'muster_operations_finished_total', help: 'Operations that came to an end.', labelNames: ['provider', 'status', 'error_code'], registers }),
+    attempts: new Counter({
+      name: 'muster_attempts_total',
+      help: 'Attempts by how they ended.',
+      labelNames: ['provider', 'outcome'],
+      registers,
+    }),
+    finished: new Counter({
+      name: 'muster_operations_finished_total',
+      help: 'Operations that came to an end.',
+      labelNames: ['provider', 'status', 'error_code'],
+      registers,
+    }),
     wait: new Histogram({
       name: 'muster_operation_wait_seconds',
       help: 'From acceptance (or not_before) to the start of the first attempt.',
@@ -39,15 +49,29 @@ export function createWorkerMetrics({ openLanes, clockSkewMs }: { openLanes(): n
       buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
       registers,
     }),
-    deliveries: new Counter({ name: 'muster_webhook_attempts_total', help: 'Attempts to deliver webhooks, by what came of them.', labelNames: ['outcome', 'reason'], registers }),
+    deliveries: new Counter({
+      name: 'muster_webhook_attempts_total',
+      help: 'Attempts to deliver webhooks, by what came of them.',
+      labelNames: ['outcome', 'reason'],
+      registers,
+    }),
     webhookDelay: new Histogram({
       name: 'muster_webhook_delay_seconds',
       help: 'From what happened to the first attempt to tell an endpoint of it.',
       buckets: [0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
       registers,
     }),
-    fenced: new Counter({ name: 'muster_writes_fenced_total', help: 'Writes refused because another worker had taken the operation over.', registers }),
-    held: new Counter({ name: 'muster_accounts_held_total', help: 'Accounts put on hold.', labelNames: ['provider', 'status'], registers }),
+    fenced: new Counter({
+      name: 'muster_writes_fenced_total',
+      help: 'Writes refused because another worker had taken the operation over.',
+      registers,
+    }),
+    held: new Counter({
+      name: 'muster_accounts_held_total',
+      help: 'Accounts put on hold.',
+      labelNames: ['provider', 'status'],
+      registers,
+    }),
   }
 }
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>

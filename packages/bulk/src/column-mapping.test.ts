@@ -3,7 +3,8 @@ import { mapColumns, toMappedItem } from './column-mapping.ts'
 import { knownNames, shorthands, toTarget } from './column-target.ts'
 import { UploadError } from './upload-error.ts'
 
-const item = (headers: string[], cells: string[], mapping?: Record<string, string>): unknown => toMappedItem(mapColumns(headers, mapping), cells).value
+const item = (headers: string[], cells: string[], mapping?: Record<string, string>): unknown =>
+  toMappedItem(mapColumns(headers, mapping), cells).value
 
 function refusal(headers: string[], mapping?: Record<string, string>): { code: string; detail: string } | undefined {
   try {
@@ -44,16 +45,37 @@ describe('where a column goes', () => {
   })
 
   test('every option of a row is a header, dry_run is not', () => {
-    expect(knownNames()).toEqual(expect.arrayContaining(['reference', 'integrated_account_id', 'on_conflict', 'not_before', 'expires_at', 'callback_url', 'organization_id', 'workspace_id', 'truto_response_format', ...Object.keys(shorthands)]))
+    expect(knownNames()).toEqual(
+      expect.arrayContaining([
+        'reference',
+        'integrated_account_id',
+        'on_conflict',
+        'not_before',
+        'expires_at',
+        'callback_url',
+        'organization_id',
+        'workspace_id',
+        'truto_response_format',
+        ...Object.keys(shorthands),
+      ]),
+    )
     expect(refusal(['dry_run'])?.code).toBe('unknown_headers')
   })
 
   test('absent entries leave no hole in a list', () => {
-    expect(item(['emails[0].email', 'emails[2].email', 'emails[1].email', 'remote_data.a[5][7]'], ['', 'c', 'b', 'x'])).toEqual({ user: { emails: [{ email: 'b' }, { email: 'c' }], remote_data: { a: [['x']] } } })
+    expect(
+      item(['emails[0].email', 'emails[2].email', 'emails[1].email', 'remote_data.a[5][7]'], ['', 'c', 'b', 'x']),
+    ).toEqual({ user: { emails: [{ email: 'b' }, { email: 'c' }], remote_data: { a: [['x']] } } })
   })
 
   test('the mapping of the client comes first, and an empty target ignores a column', () => {
-    expect(item(['Vorname', 'email', 'Notes'], ['Ada', 'ada', 'x'], { VORNAME: 'first_name', email: 'username', notes: ' ' })).toEqual({ user: { first_name: 'Ada', username: 'ada' } })
+    expect(
+      item(['Vorname', 'email', 'Notes'], ['Ada', 'ada', 'x'], {
+        VORNAME: 'first_name',
+        email: 'username',
+        notes: ' ',
+      }),
+    ).toEqual({ user: { first_name: 'Ada', username: 'ada' } })
   })
 })
 
@@ -61,7 +83,9 @@ describe('what is refused', () => {
   test('every unknown header is listed, with the nearest known one', () => {
     const { code, detail } = refusal(['firstname', 'e-mial', 'first_name', 'shoe size', '']) ?? {}
     expect(code).toBe('unknown_headers')
-    expect(detail).toContain('"firstname" (did you mean first_name?), "e-mial" (did you mean email?), "shoe size", column 5 without a name')
+    expect(detail).toContain(
+      '"firstname" (did you mean first_name?), "e-mial" (did you mean email?), "shoe size", column 5 without a name',
+    )
   })
 
   test('a file with semicolons between its columns is recognised', () => {
@@ -72,11 +96,35 @@ describe('what is refused', () => {
     expect(refusal(Array.from({ length: 5000 }, (_, index) => `column ${index}`))?.detail.length).toBeLessThan(5000)
   })
 
-  test.each(['emails', 'emails[0]', 'emails.email', 'emails[x].email', 'emails[0].shoe', 'emails[-1].email', 'first_name.x', 'reference[0]', 'remote_data', 'remote_data[0]', 'user.first_name', 'a..b', 'languages[0][1]', 'toString', 'hasOwnProperty'])('%s goes nowhere', (header) => {
+  test.each([
+    'emails',
+    'emails[0]',
+    'emails.email',
+    'emails[x].email',
+    'emails[0].shoe',
+    'emails[-1].email',
+    'first_name.x',
+    'reference[0]',
+    'remote_data',
+    'remote_data[0]',
+    'user.first_name',
+    'a..b',
+    'languages[0][1]',
+    'toString',
+    'hasOwnProperty',
+  ])('%s goes nowhere', (header) => {
     expect(refusal([header])?.code).toBe('unknown_headers')
   })
 
-  test.each(['__proto__', 'constructor', 'remote_data.__proto__.polluted', 'remote_data.a.constructor', 'remote_query.Prototype', 'emails[100].email', `remote_data${'.a'.repeat(10)}`])('%s is not allowed', (header) => {
+  test.each([
+    '__proto__',
+    'constructor',
+    'remote_data.__proto__.polluted',
+    'remote_data.a.constructor',
+    'remote_query.Prototype',
+    'emails[100].email',
+    `remote_data${'.a'.repeat(10)}`,
+  ])('%s is not allowed', (header) => {
     expect(refusal([header])?.code).toBe('invalid_headers')
     expect(refusal(['x'], { x: header })?.code).toBe('invalid_headers')
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
@@ -86,11 +134,20 @@ describe('what is refused', () => {
     expect(refusal(['__proto__', 'email'], { ['__proto__']: '' })?.code).toBe('invalid_headers')
   })
 
-  test.each([['email', 'emails[0].email'], ['languages', 'languages[0]'], ['remote_data.a', 'remote_data.a.b'], ['remote_data.a.b', 'remote_data.a'], ['remote_data.a[0]', 'remote_data.a.b']])('%s and %s fill the same place', (first, second) => {
+  test.each([
+    ['email', 'emails[0].email'],
+    ['languages', 'languages[0]'],
+    ['remote_data.a', 'remote_data.a.b'],
+    ['remote_data.a.b', 'remote_data.a'],
+    ['remote_data.a[0]', 'remote_data.a.b'],
+  ])('%s and %s fill the same place', (first, second) => {
     expect(refusal([first, second])?.code).toBe('conflicting_headers')
   })
 
-  test.each([['First Name', 'first_name'], ['email', 'EMAIL']])('%s and %s are one header', (first, second) => {
+  test.each([
+    ['First Name', 'first_name'],
+    ['email', 'EMAIL'],
+  ])('%s and %s are one header', (first, second) => {
     expect(refusal([first, second])?.code).toBe('duplicate_headers')
   })
 

@@ -13,10 +13,21 @@ export interface ColumnMapping {
   targets: (Target | undefined)[]
 }
 
-const faults: Record<Exclude<TargetFault, 'unknown'>, string> = { forbidden: 'is not an allowed name', too_deep: 'nests deeper than 10 levels', index_too_large: 'has an index above 99' }
+const faults: Record<Exclude<TargetFault, 'unknown'>, string> = {
+  forbidden: 'is not an allowed name',
+  too_deep: 'nests deeper than 10 levels',
+  index_too_large: 'has an index above 99',
+}
 
-/** Throws an UploadError that names every header which goes nowhere. `mapping` comes first; an empty target ignores the column. */
-export function mapColumns(cells: readonly string[], mapping: Readonly<Record<string, string>> = {}, line = 1): ColumnMapping {
+/**
+ * Throws an UploadError that names every header which goes nowhere. `mapping` comes first; an empty target ignores the
+ * column.
+ */
+export function mapColumns(
+  cells: readonly string[],
+  mapping: Readonly<Record<string, string>> = {},
+  line = 1,
+): ColumnMapping {
   const headers = cells.map((cell) => cell.trim())
   const refuse = (code: UploadError['code'], detail: string): never => {
     throw new UploadError(code, detail, line)
@@ -35,18 +46,27 @@ export function mapColumns(cells: readonly string[], mapping: Readonly<Record<st
     return typeof fault === 'string' && fault !== 'unknown' ? [`${quote(header)} ${faults[fault]}`] : []
   })
   if (invalid.length > 0) refuse('invalid_headers', `${list(invalid, String)}.`)
-  const unknown = headers.flatMap((header, index) => (found[index] === 'unknown' ? [{ header, name: mapped.get(toName(header)) ?? header, index }] : []))
-  if (unknown.length > 0) refuse('unknown_headers', `These headers are unknown (map one to nothing to ignore it): ${list(unknown, withHint)}.`)
+  const unknown = headers.flatMap((header, index) =>
+    found[index] === 'unknown' ? [{ header, name: mapped.get(toName(header)) ?? header, index }] : [],
+  )
+  if (unknown.length > 0)
+    refuse(
+      'unknown_headers',
+      `These headers are unknown (map one to nothing to ignore it): ${list(unknown, withHint)}.`,
+    )
   const targets = found.map((target) => (typeof target === 'string' ? undefined : target))
   const conflict = findConflict(headers, targets)
-  if (conflict !== undefined) refuse('conflicting_headers', `The columns ${quote(conflict[0])} and ${quote(conflict[1])} fill the same place.`)
+  if (conflict !== undefined)
+    refuse('conflicting_headers', `The columns ${quote(conflict[0])} and ${quote(conflict[1])} fill the same place.`)
   return { headers, targets }
 }
 
 const quote = (text: string): string => JSON.stringify(text.slice(0, 100))
 
 /** Shows only what is listed: a hint for each of ten thousand headers would take a minute. */
-const list = <T>(entries: T[], show: (entry: T) => string): string => entries.slice(0, MAX_LISTED).map(show).join(', ') + (entries.length > MAX_LISTED ? ` and ${entries.length - MAX_LISTED} more` : '')
+const list = <T>(entries: T[], show: (entry: T) => string): string =>
+  entries.slice(0, MAX_LISTED).map(show).join(', ') +
+  (entries.length > MAX_LISTED ? ` and ${entries.length - MAX_LISTED} more` : '')
 
 function findRepeated(headers: string[]): string[] {
   const seen = new Set<string>()
@@ -70,7 +90,10 @@ function nearestName(header: string): string | undefined {
   const name = toName(header).slice(0, 60)
   // "firstname" is nearer to first_name than its distance says.
   const bare = (text: string): string => text.replaceAll('_', '')
-  const ranked = knownNames().map((known) => ({ known, distance: Math.min(distance(name, known), distance(bare(name), bare(known))) }))
+  const ranked = knownNames().map((known) => ({
+    known,
+    distance: Math.min(distance(name, known), distance(bare(name), bare(known))),
+  }))
   const best = ranked.reduce((left, right) => (right.distance < left.distance ? right : left))
   return best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.known : undefined
 }
@@ -80,7 +103,8 @@ function distance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index)
   for (const [i, letter] of [...left].entries()) {
     const next = [i + 1]
-    for (let j = 0; j < right.length; j++) next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === right[j] ? 0 : 1)))
+    for (let j = 0; j < right.length; j++)
+      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === right[j] ? 0 : 1)))
     row = next
   }
   return row[right.length] ?? 0
@@ -104,8 +128,14 @@ function findConflict(headers: string[], targets: (Target | undefined)[]): [stri
   return undefined
 }
 
-/** The cells of one row as an item `{ …options, user: {…} }`. An empty cell is an absent value; entries of lists close up around absent ones. */
-export function toMappedItem({ targets }: ColumnMapping, cells: readonly string[]): { value: Record<string, unknown>; problems: InputProblem[] } {
+/**
+ * The cells of one row as an item `{ …options, user: {…} }`. An empty cell is an absent value; entries of lists close
+ * up around absent ones.
+ */
+export function toMappedItem(
+  { targets }: ColumnMapping,
+  cells: readonly string[],
+): { value: Record<string, unknown>; problems: InputProblem[] } {
   const value: Record<string, unknown> = { user: {} }
   const problems: InputProblem[] = []
   const lists: { holder: Record<string | number, unknown>; key: string | number }[] = []
@@ -119,7 +149,8 @@ export function toMappedItem({ targets }: ColumnMapping, cells: readonly string[
     else if (converted !== undefined) place(value, target.path, converted.value, lists)
   }
   // Inner lists were noted after the outer ones, whose entries do not change places before.
-  for (const { holder, key } of lists.reverse()) holder[key] = (holder[key] as unknown[]).filter((entry) => entry !== undefined)
+  for (const { holder, key } of lists.reverse())
+    holder[key] = (holder[key] as unknown[]).filter((entry) => entry !== undefined)
   return { value, problems }
 }
 
@@ -128,7 +159,14 @@ const wrong = {
   boolean: { code: 'invalid_boolean', detail: 'This must be true or false, yes or no, 1 or 0.' },
 }
 
-const booleans: Readonly<Record<string, boolean>> = { true: true, yes: true, 1: true, false: false, no: false, 0: false }
+const booleans: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  1: true,
+  false: false,
+  no: false,
+  0: false,
+}
 
 /** undefined for a cell that is empty but for spaces, where spaces mean nothing. */
 function convert(cell: string, kind: CellKind): { value: unknown } | { code: string; detail: string } | undefined {
@@ -136,13 +174,24 @@ function convert(cell: string, kind: CellKind): { value: unknown } | { code: str
   const text = cell.trim()
   if (text === '') return undefined
   if (kind === 'integer') return /^[+-]?\d{1,15}$/.test(text) ? { value: Number(text) } : wrong.integer
-  if (kind === 'list') return { value: text.split(';').map((entry) => entry.trim()).filter(Boolean) }
+  if (kind === 'list')
+    return {
+      value: text
+        .split(';')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    }
   const name = text.toLowerCase()
   return Object.hasOwn(booleans, name) ? { value: booleans[name] } : wrong.boolean
 }
 
 /** Names were checked by mapColumns, so none of them reaches a prototype. */
-function place(root: Record<string, unknown>, path: (string | number)[], value: unknown, lists: { holder: Record<string | number, unknown>; key: string | number }[]): void {
+function place(
+  root: Record<string, unknown>,
+  path: (string | number)[],
+  value: unknown,
+  lists: { holder: Record<string | number, unknown>; key: string | number }[],
+): void {
   let holder: Record<string | number, unknown> = root
   for (const [index, key] of path.entries()) {
     if (index === path.length - 1) {

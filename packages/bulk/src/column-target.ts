@@ -21,7 +21,10 @@ export const shorthands: Readonly<Record<string, string>> = {
   language: 'languages[0]',
 }
 
-const optionKinds: Readonly<Record<string, CellKind>> = { truto_ignore_remote_data: 'boolean', truto_exclude_fields: 'list' }
+const optionKinds: Readonly<Record<string, CellKind>> = {
+  truto_ignore_remote_data: 'boolean',
+  truto_exclude_fields: 'list',
+}
 
 /** Members with any name; an option here is one column for each of its keys. */
 const freeObjects = new Set(['remote_data', 'remote_query'])
@@ -31,16 +34,21 @@ export const toName = (header: string): string => header.trim().toLowerCase().re
 
 /** Where a cell under this name goes in the item. */
 export function toTarget(written: string): Target | TargetFault {
-  const segments = toSegments(Object.hasOwn(shorthands, toName(written)) ? (shorthands[toName(written)] ?? '') : written.trim())
+  const segments = toSegments(
+    Object.hasOwn(shorthands, toName(written)) ? (shorthands[toName(written)] ?? '') : written.trim(),
+  )
   if (segments === undefined) return 'unknown'
-  if (segments.some((segment) => typeof segment === 'string' && isForbiddenName(segment.trim().toLowerCase()))) return 'forbidden'
+  if (segments.some((segment) => typeof segment === 'string' && isForbiddenName(segment.trim().toLowerCase())))
+    return 'forbidden'
   if (segments.some((segment) => typeof segment === 'number' && segment > MAX_INDEX)) return 'index_too_large'
   if (segments.length > MAX_DEPTH) return 'too_deep'
   const [first, ...rest] = segments
   const name = toName(String(first))
   if (freeObjects.has(name)) {
     // Names inside are the provider's, whose case matters.
-    return typeof rest[0] === 'string' ? { path: [...(userFields.has(name) ? ['user'] : []), name, ...rest], kind: 'text' } : 'unknown'
+    return typeof rest[0] === 'string'
+      ? { path: [...(userFields.has(name) ? ['user'] : []), name, ...rest], kind: 'text' }
+      : 'unknown'
   }
   if (itemOptions.has(name)) return rest.length === 0 ? { path: [name], kind: optionKinds[name] ?? 'text' } : 'unknown'
   if (!userFields.has(name)) return 'unknown'
@@ -51,7 +59,11 @@ export function toTarget(written: string): Target | TargetFault {
 
 /** Every name that could be meant, for hints. */
 export function knownNames(): string[] {
-  return [...Object.keys(shorthands), ...[...itemOptions].filter((name) => !freeObjects.has(name)), ...leavesOf(unifiedUserInputSchema, '')]
+  return [
+    ...Object.keys(shorthands),
+    ...[...itemOptions].filter((name) => !freeObjects.has(name)),
+    ...leavesOf(unifiedUserInputSchema, ''),
+  ]
 }
 
 /** `a.b[0].c` as its segments; undefined where it is not written so. */
@@ -89,7 +101,11 @@ function kindAt(schema: z.core.$ZodType, path: (string | number)[]): CellKind | 
 
 function leavesOf(schema: z.core.$ZodType, prefix: string): string[] {
   const { def } = unwrap(schema)._zod
-  if (def.type === 'array') return [...(kindAt(def.element, []) === 'text' ? [prefix] : []), ...leavesOf(def.element, `${prefix}[0]`)]
-  if (def.type === 'object') return Object.entries(def.shape).flatMap(([name, inner]) => leavesOf(inner, prefix === '' ? name : `${prefix}.${name}`))
+  if (def.type === 'array')
+    return [...(kindAt(def.element, []) === 'text' ? [prefix] : []), ...leavesOf(def.element, `${prefix}[0]`)]
+  if (def.type === 'object')
+    return Object.entries(def.shape).flatMap(([name, inner]) =>
+      leavesOf(inner, prefix === '' ? name : `${prefix}.${name}`),
+    )
   return kindAt(schema, []) === undefined ? [] : [prefix]
 }

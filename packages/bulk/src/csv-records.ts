@@ -18,8 +18,8 @@ export interface RecordSplitter {
 type Place = 'cell_start' | 'plain' | 'quoted' | 'after_quote' | 'after_quote_return'
 
 /**
- * Where records begin and end (RFC 4180), before a parser sees them. A parser alone, after a quote in a wrong place, takes the good
- * rows behind it for part of the cell, and holds a cell without an end in memory.
+ * Where records begin and end (RFC 4180), before a parser sees them. A parser alone, after a quote in a wrong place,
+ * takes the good rows behind it for part of the cell, and holds a cell without an end in memory.
  */
 export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
   let place: Place = 'cell_start'
@@ -39,7 +39,13 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
     const whole = parts.length === 1 ? parts[0] : Buffer.concat(parts)
     const bytes = whole?.at(-1) === RETURN && place !== 'quoted' ? whole.subarray(0, -1) : (whole ?? Buffer.alloc(0))
     const isTooLarge = parts.length === 0 ? length > maxRecordBytes : bytes.length > maxRecordBytes
-    const fault = isTooLarge ? 'too_large' : isEnd && place === 'quoted' ? 'open_quote' : hasStrayQuote ? 'stray_quote' : undefined
+    const fault = isTooLarge
+      ? 'too_large'
+      : isEnd && place === 'quoted'
+        ? 'open_quote'
+        : hasStrayQuote
+          ? 'stray_quote'
+          : undefined
     const record: CsvRecord = { bytes: isTooLarge ? Buffer.alloc(0) : bytes, line: recordLine, fault }
     const isBlank = !isTooLarge && bytes.length === 0
     parts = []

@@ -19,19 +19,37 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): 
   let number = 0
 
   function readHeader(record: CsvRecord): ColumnMapping {
-    if (record.fault === 'too_large') throw new UploadError('header_too_large', `The header row is longer than ${maxRowBytes} bytes.`, record.line)
-    if (record.fault !== undefined) throw new UploadError('malformed_header', 'The header row has a quote in a wrong place, or one that is not closed.', record.line)
+    if (record.fault === 'too_large')
+      throw new UploadError('header_too_large', `The header row is longer than ${maxRowBytes} bytes.`, record.line)
+    if (record.fault !== undefined)
+      throw new UploadError(
+        'malformed_header',
+        'The header row has a quote in a wrong place, or one that is not closed.',
+        record.line,
+      )
     return mapColumns(readCells([record])[0] ?? [], mapping, record.line)
   }
 
   function toRow({ fault, line }: CsvRecord, cells: string[] | undefined, { headers, targets }: ColumnMapping): Row {
     number = nextNumber(number, maxRows, line)
-    const echoed = Object.fromEntries((cells ?? []).slice(0, headers.length).map((cell, index) => [headers[index] ?? '', cell]))
-    const bad = (...problem: Parameters<typeof rowProblem>): Row => ({ number, line, value: undefined, columns: echoed, problems: [rowProblem(...problem)] })
-    if (fault === 'too_large') return { number, line, value: undefined, columns: echoed, problems: [rowTooLarge(maxRowBytes)] }
-    if (fault === 'open_quote') return bad('unclosed_quote', 'A quoted cell of this row is not closed before the end of the upload.')
-    if (fault === 'stray_quote' || cells === undefined) return bad('stray_quote', 'A quote stands inside a cell that is not quoted, or text follows a closing quote.')
-    if (cells.length !== headers.length) return bad('wrong_column_count', `The row has ${cells.length} cells, the header ${headers.length}.`)
+    const echoed = Object.fromEntries(
+      (cells ?? []).slice(0, headers.length).map((cell, index) => [headers[index] ?? '', cell]),
+    )
+    const bad = (...problem: Parameters<typeof rowProblem>): Row => ({
+      number,
+      line,
+      value: undefined,
+      columns: echoed,
+      problems: [rowProblem(...problem)],
+    })
+    if (fault === 'too_large')
+      return { number, line, value: undefined, columns: echoed, problems: [rowTooLarge(maxRowBytes)] }
+    if (fault === 'open_quote')
+      return bad('unclosed_quote', 'A quoted cell of this row is not closed before the end of the upload.')
+    if (fault === 'stray_quote' || cells === undefined)
+      return bad('stray_quote', 'A quote stands inside a cell that is not quoted, or text follows a closing quote.')
+    if (cells.length !== headers.length)
+      return bad('wrong_column_count', `The row has ${cells.length} cells, the header ${headers.length}.`)
     return { number, line, columns: echoed, ...toMappedItem({ headers, targets }, cells) }
   }
 
@@ -51,7 +69,8 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): 
     },
     *end() {
       yield* read(splitter.end())
-      if (columns === undefined) throw new UploadError('no_header', 'The upload is empty; the first line must name the columns.')
+      if (columns === undefined)
+        throw new UploadError('no_header', 'The upload is empty; the first line must name the columns.')
     },
   }
 }
@@ -59,5 +78,9 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): 
 /** The cells of records that are known to be well formed, one array for each of them. */
 function readCells(records: CsvRecord[]): string[][] {
   if (records.length === 0) return []
-  return parse(Buffer.concat(records.flatMap(({ bytes }) => [bytes, NEWLINE])), { record_delimiter: '\n', relax_column_count: true, max_record_size: 0 })
+  return parse(Buffer.concat(records.flatMap(({ bytes }) => [bytes, NEWLINE])), {
+    record_delimiter: '\n',
+    relax_column_count: true,
+    max_record_size: 0,
+  })
 }

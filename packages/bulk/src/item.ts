@@ -6,7 +6,9 @@ import { checkValue, escapePointer } from '@muster/contracts/untrusted-value'
 export const userFields: ReadonlySet<string> = new Set(Object.keys(unifiedUserInputSchema.shape))
 
 /** What may stand beside the user: the parameters of a create. A dry run is of a whole upload, never of one row. */
-export const itemOptions: ReadonlySet<string> = new Set(Object.keys(createUserQuerySchema.shape).filter((name) => name !== 'dry_run'))
+export const itemOptions: ReadonlySet<string> = new Set(
+  Object.keys(createUserQuerySchema.shape).filter((name) => name !== 'dry_run'),
+)
 
 export interface ParsedItem {
   /** `{ …options, user: {…} }` */
@@ -14,9 +16,16 @@ export interface ParsedItem {
   problems: InputProblem[]
 }
 
-/** Nested, or flat with the fields of the user beside the options; what comes back is nested. What the fields hold is for the schemas. */
+/**
+ * Nested, or flat with the fields of the user beside the options; what comes back is nested. What the fields hold is
+ * for the schemas.
+ */
 export function toItem(value: unknown): ParsedItem {
-  if (!isObject(value)) return { value: undefined, problems: [{ pointer: '', code: 'not_an_object', detail: 'An item must be an object.' }] }
+  if (!isObject(value))
+    return {
+      value: undefined,
+      problems: [{ pointer: '', code: 'not_an_object', detail: 'An item must be an object.' }],
+    }
   const unsafe = checkValue(value, 'row')
   if (unsafe.length > 0) return { value: undefined, problems: unsafe }
   const isNested = Object.hasOwn(value, 'user')
@@ -28,10 +37,16 @@ export function toItem(value: unknown): ParsedItem {
     if (itemOptions.has(name)) item[name] = inner
     else if (name === 'user') continue
     else if (!userFields.has(name)) problems.push({ pointer, code: 'unknown_field', detail: 'There is no such field.' })
-    else if (isNested) problems.push({ pointer, code: 'field_beside_user', detail: 'Where user is given, the fields of the user belong into it.' })
+    else if (isNested)
+      problems.push({
+        pointer,
+        code: 'field_beside_user',
+        detail: 'Where user is given, the fields of the user belong into it.',
+      })
     else user[name] = inner
   }
-  if (isNested && !isObject(value.user)) problems.push({ pointer: '/user', code: 'not_an_object', detail: 'The user must be an object.' })
+  if (isNested && !isObject(value.user))
+    problems.push({ pointer: '/user', code: 'not_an_object', detail: 'The user must be an object.' })
   return { value: { ...item, user: isNested ? value.user : user }, problems }
 }
 

@@ -4,7 +4,9 @@ import type { Row, RowLimits, RowReader } from './row.ts'
 
 const NEWLINE = 10
 
-/** Splits bytes itself: split2 drops a line over its cap without saying which, and so the line could not be reported. */
+/**
+ * Splits bytes itself: split2 drops a line over its cap without saying which, and so the line could not be reported.
+ */
 export function createNdjsonReader({ maxRows, maxRowBytes }: RowLimits): RowReader {
   let parts: Buffer[] = []
   let length = 0

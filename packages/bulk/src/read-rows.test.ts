@@ -31,13 +31,29 @@ describe('CSV', () => {
     ['empty lines, which count as lines only', '\n\nemail\n\na@x.de\n\r\n\nb@x.de\n\n', ['1@5 ok', '2@8 ok']],
     ['a cell over several lines', 'email,description\na@x.de,"one\ntwo\r\nthree"\nb@x.de,\n', ['1@2 ok', '2@5 ok']],
     ['no rows', 'email\n', []],
-    ['too few and too many cells', 'email,role\na\nb,c,d\ne,f\n', ['1@2 wrong_column_count', '2@3 wrong_column_count', '3@4 ok']],
+    [
+      'too few and too many cells',
+      'email,role\na\nb,c,d\ne,f\n',
+      ['1@2 wrong_column_count', '2@3 wrong_column_count', '3@4 ok'],
+    ],
     ['a quote inside a plain cell', 'email,role\na"b,c\nd,e\n', ['1@2 stray_quote', '2@3 ok']],
-    ['text after a closing quote', 'email,role\n"a"b,c\nd,e\n"f" ,g\nh,i\n', ['1@2 stray_quote', '2@3 ok', '3@4 stray_quote', '4@5 ok']],
+    [
+      'text after a closing quote',
+      'email,role\n"a"b,c\nd,e\n"f" ,g\nh,i\n',
+      ['1@2 stray_quote', '2@3 ok', '3@4 stray_quote', '4@5 ok'],
+    ],
     ['a carriage return after a closing quote', 'email,role\n"a"\r,c\nd,e\n', ['1@2 stray_quote', '2@3 ok']],
     ['a quote that is not closed', 'email,role\na,b\n"c,d\ne,f\n', ['1@2 ok', '2@3 unclosed_quote']],
-    ['a row that is too long', `email,role\na,b\n${long},c\n"${long}\n${long}",d\ne,f\n`, ['1@2 ok', '2@3 row_too_large', '3@4 row_too_large', '4@6 ok']],
-    ['values that cannot be converted', 'email,group,emails[0].is_primary\na,7,YES\nb,seven,maybe\nc,,0\n', ['1@2 ok', '2@3 /user/group invalid_integer, /user/emails/0/is_primary invalid_boolean', '3@4 ok']],
+    [
+      'a row that is too long',
+      `email,role\na,b\n${long},c\n"${long}\n${long}",d\ne,f\n`,
+      ['1@2 ok', '2@3 row_too_large', '3@4 row_too_large', '4@6 ok'],
+    ],
+    [
+      'values that cannot be converted',
+      'email,group,emails[0].is_primary\na,7,YES\nb,seven,maybe\nc,,0\n',
+      ['1@2 ok', '2@3 /user/group invalid_integer, /user/emails/0/is_primary invalid_boolean', '3@4 ok'],
+    ],
     ['a NUL', 'email\na\0\nb\n', ['1@2 /user/emails/0/email invalid_text', '2@3 ok']],
   ])('reads %s', async (_title, text, expected) => {
     const reading = await read(text, csv)
@@ -45,22 +61,43 @@ describe('CSV', () => {
   })
 
   test('gives the value by its targets and the cells by their headers', async () => {
-    const { rows } = await read('reference,First Name, E-Mail ,languages,emails[0].is_primary\nr-1,"Ada ""A."" ",ada@x.de,en; de;,1\nr-2,,,,\n', { format: 'csv', mapping: { 'e mail': 'email' } })
+    const { rows } = await read(
+      'reference,First Name, E-Mail ,languages,emails[0].is_primary\nr-1,"Ada ""A."" ",ada@x.de,en; de;,1\nr-2,,,,\n',
+      { format: 'csv', mapping: { 'e mail': 'email' } },
+    )
     expect(rows).toEqual([
       {
         number: 1,
         line: 2,
-        value: { reference: 'r-1', user: { first_name: 'Ada "A." ', emails: [{ email: 'ada@x.de', is_primary: true }], languages: ['en', 'de'] } },
-        columns: { reference: 'r-1', 'First Name': 'Ada "A." ', 'E-Mail': 'ada@x.de', languages: 'en; de;', 'emails[0].is_primary': '1' },
+        value: {
+          reference: 'r-1',
+          user: { first_name: 'Ada "A." ', emails: [{ email: 'ada@x.de', is_primary: true }], languages: ['en', 'de'] },
+        },
+        columns: {
+          reference: 'r-1',
+          'First Name': 'Ada "A." ',
+          'E-Mail': 'ada@x.de',
+          languages: 'en; de;',
+          'emails[0].is_primary': '1',
+        },
         problems: [],
       },
-      { number: 2, line: 3, value: { reference: 'r-2', user: {} }, columns: { reference: 'r-2', 'First Name': '', 'E-Mail': '', languages: '', 'emails[0].is_primary': '' }, problems: [] },
+      {
+        number: 2,
+        line: 3,
+        value: { reference: 'r-2', user: {} },
+        columns: { reference: 'r-2', 'First Name': '', 'E-Mail': '', languages: '', 'emails[0].is_primary': '' },
+        problems: [],
+      },
     ])
   })
 
   test('keeps what cells of a row of the wrong length there are, for the echo', async () => {
     const { rows } = await read('email,role\na\nb,c,d\n', csv)
-    expect(rows.map(({ columns, value }) => [columns, value])).toEqual([[{ email: 'a' }, undefined], [{ email: 'b', role: 'c' }, undefined]])
+    expect(rows.map(({ columns, value }) => [columns, value])).toEqual([
+      [{ email: 'a' }, undefined],
+      [{ email: 'b', role: 'c' }, undefined],
+    ])
   })
 
   test.each<[string, string, string, number | null]>([
@@ -79,13 +116,33 @@ describe('CSV', () => {
 
 describe('NDJSON', () => {
   test.each<[string, string, string[]]>([
-    ['items with LF, CRLF and empty lines', '{"first_name":"A"}\n\n{"user":{"first_name":"B"}}\r\n \r\n{"first_name":"C"}', ['1@1 ok', '2@3 ok', '3@5 ok']],
+    [
+      'items with LF, CRLF and empty lines',
+      '{"first_name":"A"}\n\n{"user":{"first_name":"B"}}\r\n \r\n{"first_name":"C"}',
+      ['1@1 ok', '2@3 ok', '3@5 ok'],
+    ],
     ['a byte order mark', '\uFEFF{"first_name":"A"}\n', ['1@1 ok']],
-    ['a line that is no JSON', '{"first_name":"A"}\n{"first_name":\n{"first_name":"C"}\n', ['1@1 ok', '2@2 malformed_json', '3@3 ok']],
+    [
+      'a line that is no JSON',
+      '{"first_name":"A"}\n{"first_name":\n{"first_name":"C"}\n',
+      ['1@1 ok', '2@2 malformed_json', '3@3 ok'],
+    ],
     ['a last line that was cut off', '{"first_name":"A"}\n{"first_na', ['1@1 ok', '2@2 malformed_json']],
-    ['items that are no objects', '[]\n1\nnull\n"a"\n{"user":[]}\n', ['1@1 not_an_object', '2@2 not_an_object', '3@3 not_an_object', '4@4 not_an_object', '5@5 /user not_an_object']],
-    ['a line that is too long', `{"first_name":"A"}\n{"first_name":"${long}"}\n{"first_name":"C"}\n${long}`, ['1@1 ok', '2@2 row_too_large', '3@3 ok', '4@4 row_too_large']],
-    ['unknown names', '{"user":{},"shoe":1}\n{"first_name":"A","shoe":1}\n{"user":{},"first_name":"A"}\n', ['1@1 /shoe unknown_field', '2@2 /shoe unknown_field', '3@3 /first_name field_beside_user']],
+    [
+      'items that are no objects',
+      '[]\n1\nnull\n"a"\n{"user":[]}\n',
+      ['1@1 not_an_object', '2@2 not_an_object', '3@3 not_an_object', '4@4 not_an_object', '5@5 /user not_an_object'],
+    ],
+    [
+      'a line that is too long',
+      `{"first_name":"A"}\n{"first_name":"${long}"}\n{"first_name":"C"}\n${long}`,
+      ['1@1 ok', '2@2 row_too_large', '3@3 ok', '4@4 row_too_large'],
+    ],
+    [
+      'unknown names',
+      '{"user":{},"shoe":1}\n{"first_name":"A","shoe":1}\n{"user":{},"first_name":"A"}\n',
+      ['1@1 /shoe unknown_field', '2@2 /shoe unknown_field', '3@3 /first_name field_beside_user'],
+    ],
   ])('reads %s', async (_title, text, expected) => {
     const reading = await read(text, ndjson)
     expect([outline(reading), reading.error]).toEqual([expected, undefined])
@@ -93,7 +150,10 @@ describe('NDJSON', () => {
 
   test('a line of exactly the largest size is read, with CRLF too; one byte more is not', async () => {
     const fitting = `{"first_name":"${'x'.repeat(83)}"}`
-    const reading = await read(`${fitting}\r\n${fitting}\n${fitting} \n${fitting}`, { format: 'ndjson', maxRowBytes: 100 })
+    const reading = await read(`${fitting}\r\n${fitting}\n${fitting} \n${fitting}`, {
+      format: 'ndjson',
+      maxRowBytes: 100,
+    })
     expect([fitting.length, outline(reading)]).toEqual([100, ['1@1 ok', '2@2 ok', '3@3 row_too_large', '4@4 ok']])
   })
 })
@@ -101,13 +161,41 @@ describe('NDJSON', () => {
 describe('JSON', () => {
   test.each<[string, string, string[]]>([
     ['no items', '{"items":[]}', []],
-    ['items over lines', '\uFEFF {\n"items" : [\n{"first_name":"A"} ,\n{"user":{"first_name":"]}"}}\n]\n}\n\n', ['1@- ok', '2@- ok']],
-    ['items that are no objects', '{"items":[1,"a",null,true,-1.5e3,[],[{}],{"first_name":"B"}]}', [1, 2, 3, 4, 5, 6, 7].map((number) => `${number}@- not_an_object`).concat('8@- ok')],
-    ['an item that is too long, by many values or by one', `{"items":[{"first_name":"A"},{"first_name":"${long}"},{"a":[${'1,'.repeat(40_000)}1]},{"first_name":"B"}]}`, ['1@- ok', '2@- row_too_large', '3@- row_too_large', '4@- ok']],
-    ['names that could reach a prototype', '{"items":[{"__proto__":{"a":1}},{"user":{"remote_data":{"constructor":{"prototype":1}}}},{"first_name":"B"}]}', ['1@- /__proto__ forbidden_name', '2@- /user/remote_data/constructor forbidden_name', '3@- ok']],
-    ['nests that are too deep', `{"items":[{"remote_data":${'['.repeat(30)}${']'.repeat(30)}},{"first_name":"B"}]}`, [`1@- /remote_data${'/0'.repeat(19)} too_deep`, '2@- ok']],
-    ['too many values', `{"items":[{"remote_data":{"a":[${'1,'.repeat(20_000)}1]}},{"first_name":"B"}]}`, ['1@- /remote_data/a too_many', '2@- ok']],
-    ['half of a surrogate pair', '{"items":[{"first_name":"\\ud800"},{"first_name":"\\ud83d\\ude00"}]}', ['1@- /first_name invalid_text', '2@- ok']],
+    [
+      'items over lines',
+      '\uFEFF {\n"items" : [\n{"first_name":"A"} ,\n{"user":{"first_name":"]}"}}\n]\n}\n\n',
+      ['1@- ok', '2@- ok'],
+    ],
+    [
+      'items that are no objects',
+      '{"items":[1,"a",null,true,-1.5e3,[],[{}],{"first_name":"B"}]}',
+      [1, 2, 3, 4, 5, 6, 7].map((number) => `${number}@- not_an_object`).concat('8@- ok'),
+    ],
+    [
+      'an item that is too long, by many values or by one',
+      `{"items":[{"first_name":"A"},{"first_name":"${long}"},{"a":[${'1,'.repeat(40_000)}1]},{"first_name":"B"}]}`,
+      ['1@- ok', '2@- row_too_large', '3@- row_too_large', '4@- ok'],
+    ],
+    [
+      'names that could reach a prototype',
+      '{"items":[{"__proto__":{"a":1}},{"user":{"remote_data":{"constructor":{"prototype":1}}}},{"first_name":"B"}]}',
+      ['1@- /__proto__ forbidden_name', '2@- /user/remote_data/constructor forbidden_name', '3@- ok'],
+    ],
+    [
+      'nests that are too deep',
+      `{"items":[{"remote_data":${'['.repeat(30)}${']'.repeat(30)}},{"first_name":"B"}]}`,
+      [`1@- /remote_data${'/0'.repeat(19)} too_deep`, '2@- ok'],
+    ],
+    [
+      'too many values',
+      `{"items":[{"remote_data":{"a":[${'1,'.repeat(20_000)}1]}},{"first_name":"B"}]}`,
+      ['1@- /remote_data/a too_many', '2@- ok'],
+    ],
+    [
+      'half of a surrogate pair',
+      '{"items":[{"first_name":"\\ud800"},{"first_name":"\\ud83d\\ude00"}]}',
+      ['1@- /first_name invalid_text', '2@- ok'],
+    ],
   ])('reads %s', async (_title, text, expected) => {
     const reading = await read(text, json)
     expect([outline(reading), reading.error]).toEqual([expected, undefined])
@@ -146,21 +234,38 @@ describe('any format', () => {
   /** In which line of the upload the second name stands. */
   const secondLine = { csv: 3, ndjson: 2, json: 3 }
 
-  test.each(formats)('%s: bytes that are no UTF-8 are named with their line, and the rows before are kept', async (format) => {
-    const bytes = Buffer.from(uploads[format](['Zoë', 'Zo\xEB', 'Bob']))
-    const latin1 = Buffer.from(uploads[format](['Ann', 'Zo\xEB', 'Bob']), 'latin1')
-    expect((await read(bytes, { format })).error).toBeUndefined()
-    const { rows, error } = await read(latin1, { format })
-    expect([rows.length, error?.code, error?.line]).toEqual([1, 'not_utf8', secondLine[format]])
-  })
+  test.each(formats)(
+    '%s: bytes that are no UTF-8 are named with their line, and the rows before are kept',
+    async (format) => {
+      const bytes = Buffer.from(uploads[format](['Zoë', 'Zo\xEB', 'Bob']))
+      const latin1 = Buffer.from(uploads[format](['Ann', 'Zo\xEB', 'Bob']), 'latin1')
+      expect((await read(bytes, { format })).error).toBeUndefined()
+      const { rows, error } = await read(latin1, { format })
+      expect([rows.length, error?.code, error?.line]).toEqual([1, 'not_utf8', secondLine[format]])
+    },
+  )
 
   test.each(formats)('%s: a character that is cut off at the end is no UTF-8', async (format) => {
-    expect((await read(Buffer.concat([Buffer.from(uploads[format](['Ann'])), Buffer.from([0xe2, 0x82])]), { format })).error?.code).toBe('not_utf8')
+    expect(
+      (await read(Buffer.concat([Buffer.from(uploads[format](['Ann'])), Buffer.from([0xe2, 0x82])]), { format })).error
+        ?.code,
+    ).toBe('not_utf8')
   })
 
-  test.each([...formats.map((format) => [format, 'little', 'fffe'] as const), ...formats.map((format) => [format, 'big', 'feff'] as const)])('%s: UTF-16 (%s endian) is recognised', async (format, endian, mark) => {
-    const { error } = await read(Buffer.concat([Buffer.from(mark, 'hex'), Buffer.from(uploads[format](['Ann']), 'utf16le')]), { format }, [1])
-    expect(error).toEqual({ code: 'not_utf8', line: 1, detail: `The upload is UTF-16 (${endian} endian); save it as UTF-8.` })
+  test.each([
+    ...formats.map((format) => [format, 'little', 'fffe'] as const),
+    ...formats.map((format) => [format, 'big', 'feff'] as const),
+  ])('%s: UTF-16 (%s endian) is recognised', async (format, endian, mark) => {
+    const { error } = await read(
+      Buffer.concat([Buffer.from(mark, 'hex'), Buffer.from(uploads[format](['Ann']), 'utf16le')]),
+      { format },
+      [1],
+    )
+    expect(error).toEqual({
+      code: 'not_utf8',
+      line: 1,
+      detail: `The upload is UTF-16 (${endian} endian); save it as UTF-8.`,
+    })
   })
 
   test.each(formats)('%s: one row more than are allowed ends the reading', async (format) => {
@@ -225,20 +330,58 @@ describe('any format', () => {
     expect(source.destroyed).toBe(true)
   })
 
-  const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', ';', '{', '}', '[', ']', ':', '\\', 'é', '€', '😀', 'a', '1', ' '), maxLength: 20 }))
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 12 }),
+    fc.string({
+      unit: fc.constantFrom('"', ',', '\n', '\r', ';', '{', '}', '[', ']', ':', '\\', 'é', '€', '😀', 'a', '1', ' '),
+      maxLength: 20,
+    }),
+  )
   const cell = text.map((value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value))
   const documents: Record<'csv' | 'ndjson' | 'json', fc.Arbitrary<string>> = {
-    csv: fc.array(fc.oneof({ arbitrary: fc.tuple(cell, cell).map((cells) => cells.join(',')), weight: 4 }, text), { maxLength: 8 }).chain((lines) => fc.constantFrom('\n', '\r\n').map((end) => `email,first_name${end}${lines.join(end)}`)),
-    ndjson: fc.array(fc.oneof(fc.record({ first_name: text, reference: text }).map((item) => JSON.stringify(item)), text), { maxLength: 8 }).map((lines) => lines.join('\n')),
-    json: fc.array(fc.oneof(fc.record({ first_name: text, remote_data: fc.jsonValue() }), fc.jsonValue()), { maxLength: 6 }).chain((items) => fc.constantFrom(0, 2).chain((space) => fc.nat(3).map((cut) => (cut === 3 ? JSON.stringify({ items }, null, space).slice(0, -3) : JSON.stringify({ items }, null, space))))),
+    csv: fc
+      .array(fc.oneof({ arbitrary: fc.tuple(cell, cell).map((cells) => cells.join(',')), weight: 4 }, text), {
+        maxLength: 8,
+      })
+      .chain((lines) => fc.constantFrom('\n', '\r\n').map((end) => `email,first_name${end}${lines.join(end)}`)),
+    ndjson: fc
+      .array(
+        fc.oneof(
+          fc.record({ first_name: text, reference: text }).map((item) => JSON.stringify(item)),
+          text,
+        ),
+        { maxLength: 8 },
+      )
+      .map((lines) => lines.join('\n')),
+    json: fc
+      .array(fc.oneof(fc.record({ first_name: text, remote_data: fc.jsonValue() }), fc.jsonValue()), { maxLength: 6 })
+      .chain((items) =>
+        fc
+          .constantFrom(0, 2)
+          .chain((space) =>
+            fc
+              .nat(3)
+              .map((cut) =>
+                cut === 3
+                  ? JSON.stringify({ items }, null, space).slice(0, -3)
+                  : JSON.stringify({ items }, null, space),
+              ),
+          ),
+      ),
   }
 
   test.each(formats)('%s: the rows are the same however the bytes are cut', async (format) => {
     await fc.assert(
-      fc.asyncProperty(documents[format], fc.array(fc.nat(), { maxLength: 12 }), fc.constantFrom(30, 65_536), fc.constantFrom(40, 1e6), async (document, cuts, maxRowBytes, maxBytes) => {
-        const options = { format, maxRowBytes, maxBytes }
-        expect(await read(document, options, cuts)).toEqual(await read(document, options))
-      }),
+      fc.asyncProperty(
+        documents[format],
+        fc.array(fc.nat(), { maxLength: 12 }),
+        fc.constantFrom(30, 65_536),
+        fc.constantFrom(40, 1e6),
+        async (document, cuts, maxRowBytes, maxBytes) => {
+          const options = { format, maxRowBytes, maxBytes }
+          expect(await read(document, options, cuts)).toEqual(await read(document, options))
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -250,22 +393,39 @@ describe('any format', () => {
 
   test('JSON: items are what JSON.parse makes of them', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.record({ first_name: text, reference: text })), fc.constantFrom(0, 2), async (items, space) => {
-        const document = JSON.stringify({ items }, null, space)
-        const { rows } = await read(document, json)
-        const sound = rows.filter(({ problems }) => problems.length === 0)
-        expect(sound.map(({ value, number }) => [number, value])).toEqual(sound.map(({ number }) => [number, { reference: items[number - 1]?.reference, user: { first_name: items[number - 1]?.first_name } }]))
-        expect(rows).toHaveLength(items.length)
-      }),
+      fc.asyncProperty(
+        fc.array(fc.record({ first_name: text, reference: text })),
+        fc.constantFrom(0, 2),
+        async (items, space) => {
+          const document = JSON.stringify({ items }, null, space)
+          const { rows } = await read(document, json)
+          const sound = rows.filter(({ problems }) => problems.length === 0)
+          expect(sound.map(({ value, number }) => [number, value])).toEqual(
+            sound.map(({ number }) => [
+              number,
+              { reference: items[number - 1]?.reference, user: { first_name: items[number - 1]?.first_name } },
+            ]),
+          )
+          expect(rows).toHaveLength(items.length)
+        },
+      ),
     )
   })
 
   test('any bytes end in rows or an UploadError, and no prototype is touched', async () => {
     const before = Reflect.ownKeys(Object.prototype).length
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...formats), fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.json().map((value) => Buffer.from(value))), fc.boolean(), async (format, bytes, isGzip) => {
-        await read(Buffer.from(bytes), { format, isGzip })
-      }),
+      fc.asyncProperty(
+        fc.constantFrom(...formats),
+        fc.oneof(
+          fc.uint8Array({ maxLength: 200 }),
+          fc.json().map((value) => Buffer.from(value)),
+        ),
+        fc.boolean(),
+        async (format, bytes, isGzip) => {
+          await read(Buffer.from(bytes), { format, isGzip })
+        },
+      ),
       { numRuns: 500 },
     )
     expect(Reflect.ownKeys(Object.prototype)).toHaveLength(before)
@@ -309,7 +469,8 @@ describe('any format', () => {
         yield bytes
       }
     }
-    for await (const row of readRows(watched(), { format: 'csv' })) seen.push(`${row.number}@${row.line} ${row.problems[0]?.code ?? 'ok'}`)
+    for await (const row of readRows(watched(), { format: 'csv' }))
+      seen.push(`${row.number}@${row.line} ${row.problems[0]?.code ?? 'ok'}`)
     expect(seen).toEqual(['1@2 ok', '2@3 row_too_large'])
     expect(peak).toBeLessThan(20)
   })

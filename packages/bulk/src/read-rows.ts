@@ -26,14 +26,22 @@ export interface ReadOptions {
  * One row after the other, as fast as they are taken and no faster. A bad row has problems and the next one follows;
  * what makes the whole upload unreadable throws an UploadError. An error of the stream itself is passed on.
  */
-export async function* readRows(stream: AsyncIterable<Uint8Array>, options: ReadOptions): AsyncGenerator<Row, void, undefined> {
+export async function* readRows(
+  stream: AsyncIterable<Uint8Array>,
+  options: ReadOptions,
+): AsyncGenerator<Row, void, undefined> {
   const { isGzip = false, maxBytes = DEFAULT_MAX_BYTES } = options
   const reader = createReader(options)
   for await (const bytes of readBytes(stream, { isGzip, maxBytes })) for (const row of reader.write(bytes)) yield row
   for (const row of reader.end()) yield row
 }
 
-function createReader({ format, mapping = {}, maxRows = DEFAULT_MAX_ROWS, maxRowBytes = DEFAULT_MAX_ROW_BYTES }: ReadOptions): RowReader {
+function createReader({
+  format,
+  mapping = {},
+  maxRows = DEFAULT_MAX_ROWS,
+  maxRowBytes = DEFAULT_MAX_ROW_BYTES,
+}: ReadOptions): RowReader {
   if (format === 'csv') return createCsvReader({ maxRows, maxRowBytes, mapping })
   return format === 'json' ? createJsonReader({ maxRows, maxRowBytes }) : createNdjsonReader({ maxRows, maxRowBytes })
 }

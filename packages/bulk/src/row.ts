@@ -37,7 +37,10 @@ export interface RowLimits {
   maxRowBytes: number
 }
 
-/** Fed with checked UTF-8 in pieces of any size. Generators, so that the rows before an error are handed out before it is thrown. */
+/**
+ * Fed with checked UTF-8 in pieces of any size. Generators, so that the rows before an error are handed out before it
+ * is thrown.
+ */
 export interface RowReader {
   write(bytes: Buffer): Iterable<Row>
   end(): Iterable<Row>
@@ -45,7 +48,8 @@ export interface RowReader {
 
 export const rowProblem = (code: RowProblemCode, detail: string): InputProblem => ({ pointer: '', code, detail })
 
-export const rowTooLarge = (maxRowBytes: number): InputProblem => rowProblem('row_too_large', `The row is longer than ${maxRowBytes} bytes.`)
+export const rowTooLarge = (maxRowBytes: number): InputProblem =>
+  rowProblem('row_too_large', `The row is longer than ${maxRowBytes} bytes.`)
 
 /** The number of the next row, which must be an allowed one. */
 export function nextNumber(last: number, maxRows: number, line: number | null): number {

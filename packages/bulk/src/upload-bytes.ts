@@ -14,15 +14,23 @@ export interface ByteOptions {
 }
 
 /** The upload as UTF-8 without its byte order mark, checked, in small pieces that may end within a character. */
-export async function* readBytes(source: AsyncIterable<Uint8Array>, { isGzip, maxBytes }: ByteOptions): AsyncGenerator<Buffer> {
+export async function* readBytes(
+  source: AsyncIterable<Uint8Array>,
+  { isGzip, maxBytes }: ByteOptions,
+): AsyncGenerator<Buffer> {
   const check = createUtf8Check()
   let total = 0
   for await (const chunk of isGzip ? inflate(source) : source) {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     const allowed = bytes.subarray(0, maxBytes - total)
     total += bytes.length
-    for (let start = 0; start < allowed.length; start += PIECE_BYTES) yield* check.write(allowed.subarray(start, start + PIECE_BYTES))
-    if (total > maxBytes) throw new UploadError('too_many_bytes', `The upload is larger than ${maxBytes} bytes${isGzip ? ' when it is unpacked' : ''}.`)
+    for (let start = 0; start < allowed.length; start += PIECE_BYTES)
+      yield* check.write(allowed.subarray(start, start + PIECE_BYTES))
+    if (total > maxBytes)
+      throw new UploadError(
+        'too_many_bytes',
+        `The upload is larger than ${maxBytes} bytes${isGzip ? ' when it is unpacked' : ''}.`,
+      )
   }
   yield* check.end()
 }
@@ -37,13 +45,16 @@ async function* inflate(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
   } catch (error) {
     // What was unpacked before the error and not taken yet: the rows in it are good.
     for (let chunk = gunzip.read() as Buffer | null; chunk !== null; chunk = gunzip.read() as Buffer | null) yield chunk
-    if (codeOf(error) === 'Z_BUF_ERROR') throw new UploadError('ended_early', 'The gzip data ends before it is complete.', null, { cause: error })
-    if (codeOf(error)?.startsWith('Z_')) throw new UploadError('corrupt_gzip', 'The upload is no gzip data, or it is damaged.', null, { cause: error })
+    if (codeOf(error) === 'Z_BUF_ERROR')
+      throw new UploadError('ended_early', 'The gzip data ends before it is complete.', null, { cause: error })
+    if (codeOf(error)?.startsWith('Z_'))
+      throw new UploadError('corrupt_gzip', 'The upload is no gzip data, or it is damaged.', null, { cause: error })
     throw error
   }
 }
 
-const codeOf = (error: unknown): string | undefined => (error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined)
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
 interface Utf8Check {
   write(bytes: Buffer): Iterable<Buffer>
@@ -95,7 +106,12 @@ const hasMark = (bytes: Buffer): boolean => bytes[0] === 0xef && bytes[1] === 0x
 function refuseUtf16(bytes: Buffer): void {
   const isLittle = bytes[0] === 0xff && bytes[1] === 0xfe
   const isBig = bytes[0] === 0xfe && bytes[1] === 0xff
-  if (isLittle || isBig) throw new UploadError('not_utf8', `The upload is UTF-16 (${isLittle ? 'little' : 'big'} endian); save it as UTF-8.`, 1)
+  if (isLittle || isBig)
+    throw new UploadError(
+      'not_utf8',
+      `The upload is UTF-16 (${isLittle ? 'little' : 'big'} endian); save it as UTF-8.`,
+      1,
+    )
 }
 
 /** How many bytes at the end belong to a character that goes on in the next piece. */

@@ -6,43 +6,71 @@ import { read } from '../test/reading.ts'
 import { createResultWriter, toSafeCell } from './write-results.ts'
 import type { ResultRow } from './write-results.ts'
 
-const write = (format: 'csv' | 'ndjson', columns: string[], fields: string[], rows: ResultRow[]): Promise<string> => text(Readable.from(rows).pipe(createResultWriter(format, columns, fields)))
+const write = (format: 'csv' | 'ndjson', columns: string[], fields: string[], rows: ResultRow[]): Promise<string> =>
+  text(Readable.from(rows).pipe(createResultWriter(format, columns, fields)))
 
 describe('CSV', () => {
   test('echoes the columns of the client, then the result', async () => {
     const rows: ResultRow[] = [
-      { columns: { Name: 'Ada, "A"', Note: 'two\nlines' }, result: { status: 'succeeded', errors: [{ code: 'x' }], ignored: 1 } },
+      {
+        columns: { Name: 'Ada, "A"', Note: 'two\nlines' },
+        result: { status: 'succeeded', errors: [{ code: 'x' }], ignored: 1 },
+      },
       { columns: undefined, result: { status: null } },
     ]
-    expect(await write('csv', ['Name', 'Note'], ['status', 'errors'], rows)).toBe('Name,Note,status,errors\r\n"Ada, ""A""","two\nlines",succeeded,"[{""code"":""x""}]"\r\n,,,\r\n')
+    expect(await write('csv', ['Name', 'Note'], ['status', 'errors'], rows)).toBe(
+      'Name,Note,status,errors\r\n"Ada, ""A""","two\nlines",succeeded,"[{""code"":""x""}]"\r\n,,,\r\n',
+    )
   })
 
   test('has a header over no rows', async () => {
     expect(await write('csv', ['Name', '=cmd'], ['status'], [])).toBe("Name,'=cmd,status\r\n")
   })
 
-  test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '"=1', '""+1', ' =1', '＝1', '＋1', '－1', '＠1', '"\tx'])('%j is no formula any more', async (cell) => {
-    expect(toSafeCell(cell)).toBe(`'${cell}`)
-    const { rows } = await read(await write('csv', ['username'], [], [{ columns: { username: cell }, result: {} }]), { format: 'csv' })
-    expect(rows[0]?.columns).toEqual({ username: `'${cell}` })
-  })
+  test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '"=1', '""+1', ' =1', '＝1', '＋1', '－1', '＠1', '"\tx'])(
+    '%j is no formula any more',
+    async (cell) => {
+      expect(toSafeCell(cell)).toBe(`'${cell}`)
+      const { rows } = await read(await write('csv', ['username'], [], [{ columns: { username: cell }, result: {} }]), {
+        format: 'csv',
+      })
+      expect(rows[0]?.columns).toEqual({ username: `'${cell}` })
+    },
+  )
 
   test.each(['a=b', "'=1", '', 'Ada', '1-2', '"quoted"'])('%j stays as it is', (cell) => {
     expect(toSafeCell(cell)).toBe(cell)
   })
 
   test('names of a prototype are only names', async () => {
-    expect(await write('csv', ['toString', '__proto__', 'a.b'], ['valueOf'], [{ columns: { 'a.b': 'x' }, result: {} }])).toBe('toString,__proto__,a.b,valueOf\r\n,,x,\r\n')
+    expect(
+      await write('csv', ['toString', '__proto__', 'a.b'], ['valueOf'], [{ columns: { 'a.b': 'x' }, result: {} }]),
+    ).toBe('toString,__proto__,a.b,valueOf\r\n,,x,\r\n')
   })
 
   test('what is written is read again', async () => {
-    const cell = fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', ';', '=', ' ', 'a', '\t', "'") })).filter((value) => !value.includes('\0'))
+    const cell = fc
+      .oneof(
+        fc.string({ unit: 'grapheme' }),
+        fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', ';', '=', ' ', 'a', '\t', "'") }),
+      )
+      .filter((value) => !value.includes('\0'))
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(cell, cell), { maxLength: 10 }), async (cells) => {
-        const rows = cells.map(([username, description]) => ({ columns: { username, description }, result: { reference: 'r' } }))
-        const reading = await read(await write('csv', ['username', 'description'], ['reference'], rows), { format: 'csv' })
+        const rows = cells.map(([username, description]) => ({
+          columns: { username, description },
+          result: { reference: 'r' },
+        }))
+        const reading = await read(await write('csv', ['username', 'description'], ['reference'], rows), {
+          format: 'csv',
+        })
         expect(reading.error).toBeUndefined()
-        expect(reading.rows.map(({ columns, problems }) => [columns, problems])).toEqual(cells.map(([username, description]) => [{ username: toSafeCell(username), description: toSafeCell(description), reference: 'r' }, []]))
+        expect(reading.rows.map(({ columns, problems }) => [columns, problems])).toEqual(
+          cells.map(([username, description]) => [
+            { username: toSafeCell(username), description: toSafeCell(description), reference: 'r' },
+            [],
+          ]),
+        )
       }),
     )
   })
@@ -50,7 +78,17 @@ describe('CSV', () => {
 
 describe('NDJSON', () => {
   test('is an object a line, with the columns of the client under their own name', async () => {
-    expect(await write('ndjson', ['Name'], ['status', 'errors'], [{ columns: { Name: '=1\n' }, result: { status: 'failed', errors: [], ignored: 1 } }, { columns: undefined, result: { status: 'ok' } }])).toBe('{"columns":{"Name":"=1\\n"},"status":"failed","errors":[]}\n{"status":"ok"}\n')
+    expect(
+      await write(
+        'ndjson',
+        ['Name'],
+        ['status', 'errors'],
+        [
+          { columns: { Name: '=1\n' }, result: { status: 'failed', errors: [], ignored: 1 } },
+          { columns: undefined, result: { status: 'ok' } },
+        ],
+      ),
+    ).toBe('{"columns":{"Name":"=1\\n"},"status":"failed","errors":[]}\n{"status":"ok"}\n')
   })
 })
 

@@ -31,4 +31,8 @@ export async function read(input: string | Buffer, options: ReadOptions, cuts?: 
 }
 
 /** What a table of expectations needs of each row: its number, its line, its codes. */
-export const outline = ({ rows }: Reading): string[] => rows.map(({ number, line, problems }) => `${number}@${line ?? '-'} ${problems.map(({ pointer, code }) => `${pointer} ${code}`.trim()).join(', ') || 'ok'}`)
+export const outline = ({ rows }: Reading): string[] =>
+  rows.map(
+    ({ number, line, problems }) =>
+      `${number}@${line ?? '-'} ${problems.map(({ pointer, code }) => `${pointer} ${code}`.trim()).join(', ') || 'ok'}`,
+  )

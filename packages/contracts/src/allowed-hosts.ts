@@ -1,4 +1,7 @@
-/** Exact `host:port` pairs that may be reached although they are private, and over http: simulators and tests; empty in production. */
+/**
+ * Exact `host:port` pairs that may be reached although they are private, and over http: simulators and tests; empty in
+ * production.
+ */
 export type AllowedHosts = ReadonlySet<string>
 
 /** `host:port` in lower case, as in MUSTER_ALLOWED_HOSTS; the port is always written out. */
@@ -8,9 +11,13 @@ export function hostAndPort(url: URL): string {
 
 /** Reads a comma-separated list of `host:port`; throws a `RangeError` that names the first bad entry. */
 export function parseAllowedHosts(list: string): AllowedHosts {
-  const entries = list.split(',').map((entry) => entry.trim().toLowerCase()).filter(Boolean)
+  const entries = list
+    .split(',')
+    .map((entry) => entry.trim().toLowerCase())
+    .filter(Boolean)
   for (const entry of entries) {
-    if (!/^(\[[0-9a-f:.]+\]|[a-z0-9.-]+):\d{1,5}$/.test(entry)) throw new RangeError(`"${entry}" is not of the form host:port`)
+    if (!/^(\[[0-9a-f:.]+\]|[a-z0-9.-]+):\d{1,5}$/.test(entry))
+      throw new RangeError(`"${entry}" is not of the form host:port`)
   }
   return new Set(entries)
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 
 export const scopes = ['provision', 'read', 'admin'] as const
-export const scopeSchema = z.enum(scopes).meta({ id: 'Scope', description: 'provision: create, cancel, retry. read: see operations, accounts, metadata. admin: accounts and keys.' })
+export const scopeSchema = z.enum(scopes).meta({
+  id: 'Scope',
+  description: 'provision: create, cancel, retry. read: see operations, accounts, metadata. admin: accounts and keys.',
+})
 export type Scope = z.infer<typeof scopeSchema>
 
 export const apiKeyInputSchema = z

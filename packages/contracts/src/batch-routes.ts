@@ -1,7 +1,25 @@
 import { z } from 'zod'
-import { batchPageSchema, batchResultStatuses, batchSchema, batchStatusSchema, bulkDryRunSchema, bulkQuerySchema, columnMappingSchema } from './batch.ts'
+import {
+  batchPageSchema,
+  batchResultStatuses,
+  batchSchema,
+  batchStatusSchema,
+  bulkDryRunSchema,
+  bulkQuerySchema,
+  columnMappingSchema,
+} from './batch.ts'
 import { idSchema } from './id.ts'
-import { bodyRefusals, idempotencyKeyHeader, idParams, notFound, pageSize, preferHeader, refusals, route, type Route } from './route.ts'
+import {
+  bodyRefusals,
+  idempotencyKeyHeader,
+  idParams,
+  notFound,
+  pageSize,
+  preferHeader,
+  refusals,
+  route,
+  type Route,
+} from './route.ts'
 
 const tag = 'Batches'
 const one = '/batches/{id}'
@@ -18,7 +36,11 @@ export const batchRoutes = {
     summary: 'Create many users with one upload of JSON, NDJSON or CSV',
     scope: 'provision',
     query: bulkQuerySchema,
-    headers: preferHeader.extend({ 'idempotency-key': idempotencyKeyHeader.optional(), 'content-type': z.string().optional(), 'content-encoding': z.string().optional() }),
+    headers: preferHeader.extend({
+      'idempotency-key': idempotencyKeyHeader.optional(),
+      'content-type': z.string().optional(),
+      'content-encoding': z.string().optional(),
+    }),
     streamedBody: ['application/json', 'application/x-ndjson', 'text/csv'],
     responses: {
       200: { description: 'With dry_run: what would become of each row.', schema: bulkDryRunSchema },
@@ -37,7 +59,11 @@ export const batchRoutes = {
     tag,
     summary: 'List batches, newest first',
     scope: 'read',
-    query: z.strictObject({ status: batchStatusSchema.optional(), limit: pageSize, cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }) }),
+    query: z.strictObject({
+      status: batchStatusSchema.optional(),
+      limit: pageSize,
+      cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
+    }),
     responses: { 200: { description: 'A page.', schema: batchPageSchema }, ...refusals },
   }),
   readBatch: route({
@@ -59,8 +85,19 @@ export const batchRoutes = {
     summary: 'What became of each row, in the order of the upload',
     scope: 'read',
     params: idParams,
-    query: z.strictObject({ format: z.enum(['ndjson', 'csv']).optional().meta({ description: 'ndjson without it.' }), status: z.enum(batchResultStatuses).optional() }),
-    responses: { 200: { description: 'Streamed, one row a line, with the columns of the client.', schema: z.string(), contentType: 'application/x-ndjson' }, ...refusals, ...notFound },
+    query: z.strictObject({
+      format: z.enum(['ndjson', 'csv']).optional().meta({ description: 'ndjson without it.' }),
+      status: z.enum(batchResultStatuses).optional(),
+    }),
+    responses: {
+      200: {
+        description: 'Streamed, one row a line, with the columns of the client.',
+        schema: z.string(),
+        contentType: 'application/x-ndjson',
+      },
+      ...refusals,
+      ...notFound,
+    },
   }),
   watchBatch: route({
     id: 'watchBatch',
@@ -71,12 +108,65 @@ export const batchRoutes = {
     scope: 'read',
     params: idParams,
     headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
-    responses: { 200: { description: 'Events `progress` and, last, `completed`; data is the batch. Each is whole, so nothing is missed over a reconnect.', schema: z.string(), contentType: 'text/event-stream' }, ...refusals, ...notFound },
+    responses: {
+      200: {
+        description:
+          'Events `progress` and, last, `completed`; data is the batch. Each is whole, so nothing is missed over a reconnect.',
+        schema: z.string(),
+        contentType: 'text/event-stream',
+      },
+      ...refusals,
+      ...notFound,
+    },
   }),
-  pauseBatch: route({ ...change, id: 'pauseBatch', path: `${one}/pause`, summary: 'Start no more rows', responses: { 200: { description: 'Paused; rows under way come to their end.', schema: batchSchema }, ...wrongState, ...refusals, ...notFound } }),
-  resumeBatch: route({ ...change, id: 'resumeBatch', path: `${one}/resume`, summary: 'Go on with a batch that was paused or stopped', responses: { 200: { description: 'Goes on; its brake counts anew.', schema: batchSchema }, ...wrongState, ...refusals, ...notFound } }),
-  cancelBatch: route({ ...change, id: 'cancelBatch', path: `${one}/cancel`, summary: 'Cancel every row that was not sent', responses: { 202: { description: 'Being canceled; rows under way come to their end.', schema: batchSchema }, ...wrongState, ...refusals, ...notFound } }),
-  retryBatch: route({ ...change, id: 'retryBatch', path: `${one}/retry`, summary: 'Run the failed rows again', responses: { 202: { description: 'Being queued again.', schema: batchSchema }, ...wrongState, ...refusals, ...notFound } }),
+  pauseBatch: route({
+    ...change,
+    id: 'pauseBatch',
+    path: `${one}/pause`,
+    summary: 'Start no more rows',
+    responses: {
+      200: { description: 'Paused; rows under way come to their end.', schema: batchSchema },
+      ...wrongState,
+      ...refusals,
+      ...notFound,
+    },
+  }),
+  resumeBatch: route({
+    ...change,
+    id: 'resumeBatch',
+    path: `${one}/resume`,
+    summary: 'Go on with a batch that was paused or stopped',
+    responses: {
+      200: { description: 'Goes on; its brake counts anew.', schema: batchSchema },
+      ...wrongState,
+      ...refusals,
+      ...notFound,
+    },
+  }),
+  cancelBatch: route({
+    ...change,
+    id: 'cancelBatch',
+    path: `${one}/cancel`,
+    summary: 'Cancel every row that was not sent',
+    responses: {
+      202: { description: 'Being canceled; rows under way come to their end.', schema: batchSchema },
+      ...wrongState,
+      ...refusals,
+      ...notFound,
+    },
+  }),
+  retryBatch: route({
+    ...change,
+    id: 'retryBatch',
+    path: `${one}/retry`,
+    summary: 'Run the failed rows again',
+    responses: {
+      202: { description: 'Being queued again.', schema: batchSchema },
+      ...wrongState,
+      ...refusals,
+      ...notFound,
+    },
+  }),
   saveColumnMapping: route({
     id: 'saveColumnMapping',
     method: 'post',
@@ -85,7 +175,12 @@ export const batchRoutes = {
     summary: 'Save what the columns of a CSV file are, under a name',
     scope: 'provision',
     body: columnMappingSchema,
-    responses: { 200: { description: 'Saved, over one of the same name.', schema: columnMappingSchema }, ...tooMany, ...refusals, ...bodyRefusals },
+    responses: {
+      200: { description: 'Saved, over one of the same name.', schema: columnMappingSchema },
+      ...tooMany,
+      ...refusals,
+      ...bodyRefusals,
+    },
   }),
   listColumnMappings: route({
     id: 'listColumnMappings',
@@ -94,7 +189,10 @@ export const batchRoutes = {
     tag: 'Column mappings',
     summary: 'List the saved mappings',
     scope: 'read',
-    responses: { 200: { description: 'All of them.', schema: z.object({ result: z.array(columnMappingSchema) }) }, ...refusals },
+    responses: {
+      200: { description: 'All of them.', schema: z.object({ result: z.array(columnMappingSchema) }) },
+      ...refusals,
+    },
   }),
   deleteColumnMapping: route({
     id: 'deleteColumnMapping',

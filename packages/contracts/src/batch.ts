@@ -12,18 +12,37 @@ export type BatchFormat = (typeof batchFormats)[number]
 
 /**
  * uploading: rows are coming in, or the upload broke off; what came in runs already. running: all rows are in.
- * paused: by hand. stopped: by its own brake. canceling: what was not sent is being canceled. canceled, completed: final.
+ * paused: by hand. stopped: by its own brake. canceling: what was not sent is being canceled. canceled, completed:
+ *   final.
  */
-export const batchStatuses = ['uploading', 'running', 'paused', 'stopped', 'canceling', 'canceled', 'completed'] as const
+export const batchStatuses = [
+  'uploading',
+  'running',
+  'paused',
+  'stopped',
+  'canceling',
+  'canceled',
+  'completed',
+] as const
 export const batchStatusSchema = z.enum(batchStatuses).meta({ id: 'BatchStatus' })
 export type BatchStatus = (typeof batchStatuses)[number]
 
 const query = createUserQuerySchema.shape
-const whole = (maximum: number) => z.string().regex(/^\d{1,7}$/, 'must be a whole number').transform(Number).pipe(z.int().min(1).max(maximum)).meta({ type: 'integer', minimum: 1, maximum })
+const whole = (maximum: number) =>
+  z
+    .string()
+    .regex(/^\d{1,7}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(1).max(maximum))
+    .meta({ type: 'integer', minimum: 1, maximum })
 
-/** The parameters of a create are the defaults of every row that does not say otherwise; the rest is about the whole. */
+/**
+ * The parameters of a create are the defaults of every row that does not say otherwise; the rest is about the whole.
+ */
 export const bulkQuerySchema = z.strictObject({
-  integrated_account_id: query.integrated_account_id.optional().meta({ description: 'For every row that names no account of its own.' }),
+  integrated_account_id: query.integrated_account_id
+    .optional()
+    .meta({ description: 'For every row that names no account of its own.' }),
   truto_response_format: query.truto_response_format,
   truto_ignore_remote_data: query.truto_ignore_remote_data,
   truto_exclude_fields: query.truto_exclude_fields,
@@ -35,16 +54,36 @@ export const bulkQuerySchema = z.strictObject({
   expires_at: query.expires_at,
   dry_run: query.dry_run.meta({ description: 'Judges every row, sends and stores nothing.' }),
   reference: query.reference.meta({ description: "The client's own id for the batch." }),
-  callback_url: query.callback_url.meta({ description: 'Where the end of the batch is told, signed with the callback secret. Rows can have one of their own.' }),
-  on_invalid: z.enum(['continue', 'reject_all']).optional().meta({ description: 'A bad row is rejected alone (continue, default), or the whole upload is refused before anything is queued.' }),
+  callback_url: query.callback_url.meta({
+    description: 'Where the end of the batch is told, signed with the callback secret. Rows can have one of their own.',
+  }),
+  on_invalid: z.enum(['continue', 'reject_all']).optional().meta({
+    description:
+      'A bad row is rejected alone (continue, default), or the whole upload is refused before anything is queued.',
+  }),
   max_failures: whole(1_000_000).optional().meta({ description: 'Stops the batch when so many rows have failed.' }),
-  max_failure_rate: z.string().regex(/^(0?\.\d{1,4}|1|1\.0+)$/, 'must be a number above 0 and up to 1').transform(Number).pipe(z.number().gt(0).max(1)).optional().meta({ type: 'number', description: 'Stops the batch when this share of the rows that have ended, 20 at least, has failed.' }),
+  max_failure_rate: z
+    .string()
+    .regex(/^(0?\.\d{1,4}|1|1\.0+)$/, 'must be a number above 0 and up to 1')
+    .transform(Number)
+    .pipe(z.number().gt(0).max(1))
+    .optional()
+    .meta({
+      type: 'number',
+      description: 'Stops the batch when this share of the rows that have ended, 20 at least, has failed.',
+    }),
   mapping: z.string().min(1).max(100).optional().meta({ description: 'CSV: the name of a saved column mapping.' }),
-  columns: z.record(z.string().min(1).max(200), z.string().max(200)).optional().meta({ type: 'object', description: 'CSV: columns[Header]=target; an empty target leaves the column out.' }),
+  columns: z
+    .record(z.string().min(1).max(200), z.string().max(200))
+    .optional()
+    .meta({ type: 'object', description: 'CSV: columns[Header]=target; an empty target leaves the column out.' }),
 })
 export type BulkQuery = z.infer<typeof bulkQuerySchema>
 
-/** One row: a create request with its options beside it. In JSON and NDJSON the fields of `user` may stand beside the options too. */
+/**
+ * One row: a create request with its options beside it. In JSON and NDJSON the fields of `user` may stand beside the
+ * options too.
+ */
 export const batchItemSchema = z
   .strictObject({
     integrated_account_id: idSchema.optional(),
@@ -77,10 +116,21 @@ export const batchSchema = z
     max_failures: z.int().nullable(),
     max_failure_rate: z.number().nullable(),
     counts: batchCountsSchema,
-    is_uploading: z.boolean().meta({ description: 'A request is sending rows at the moment. uploading without it: the upload broke off, and the same request with the same Idempotency-Key goes on with it.' }),
-    rate_per_second: z.number().nullable().meta({ description: 'Rows that have ended, over the last minute; null while nothing is known.' }),
-    eta_seconds: z.number().nullable().meta({ description: 'Until the last row has ended, by the limits of the accounts and what is ahead; null while it stands still.' }),
-    retry_skipped: z.int().meta({ description: 'Rows that a retry left out, since their secrets were erased with their end: upload them again.' }),
+    is_uploading: z.boolean().meta({
+      description:
+        'A request is sending rows at the moment. uploading without it: the upload broke off, and the same request with the same Idempotency-Key goes on with it.',
+    }),
+    rate_per_second: z
+      .number()
+      .nullable()
+      .meta({ description: 'Rows that have ended, over the last minute; null while nothing is known.' }),
+    eta_seconds: z.number().nullable().meta({
+      description:
+        'Until the last row has ended, by the limits of the accounts and what is ahead; null while it stands still.',
+    }),
+    retry_skipped: z.int().meta({
+      description: 'Rows that a retry left out, since their secrets were erased with their end: upload them again.',
+    }),
     accounts: z.array(
       z.object({
         integrated_account_id: z.uuid(),
@@ -88,8 +138,13 @@ export const batchSchema = z
         status: accountStatusSchema.nullable().meta({ description: 'null: it was removed.' }),
         counts: batchCountsSchema.omit({ total: true, rejected: true }),
         waiting_ahead: z.int().meta({ description: 'Operations of the account that come before those of this batch.' }),
-        limit_per_second: z.number().nullable().meta({ description: 'Creates a second that the limit of the account allows.' }),
-        resting_until: time.nullable().meta({ description: 'No call leaves before: the provider asked for that, or is taken to be down.' }),
+        limit_per_second: z
+          .number()
+          .nullable()
+          .meta({ description: 'Creates a second that the limit of the account allows.' }),
+        resting_until: time
+          .nullable()
+          .meta({ description: 'No call leaves before: the provider asked for that, or is taken to be down.' }),
         eta_seconds: z.number().nullable(),
       }),
     ),
@@ -97,14 +152,26 @@ export const batchSchema = z
     updated_at: time,
     uploaded_at: time.nullable(),
     finished_at: time.nullable(),
-    links: z.object({ self: z.string(), results: z.string(), events: z.string(), cancel: z.string().optional(), pause: z.string().optional(), resume: z.string().optional(), retry: z.string().optional() }),
+    links: z.object({
+      self: z.string(),
+      results: z.string(),
+      events: z.string(),
+      cancel: z.string().optional(),
+      pause: z.string().optional(),
+      resume: z.string().optional(),
+      retry: z.string().optional(),
+    }),
   })
   .meta({ id: 'Batch' })
 export type BatchResource = z.infer<typeof batchSchema>
 
-export const batchPageSchema = z.object({ result: z.array(batchSchema), next_cursor: z.string().nullable() }).meta({ id: 'BatchPage' })
+export const batchPageSchema = z
+  .object({ result: z.array(batchSchema), next_cursor: z.string().nullable() })
+  .meta({ id: 'BatchPage' })
 
-const rejectedRowSchema = z.object({ row: z.int(), line: z.int().nullable(), errors: z.array(inputProblemSchema) }).meta({ id: 'RejectedRow' })
+const rejectedRowSchema = z
+  .object({ row: z.int(), line: z.int().nullable(), errors: z.array(inputProblemSchema) })
+  .meta({ id: 'RejectedRow' })
 
 export const bulkDryRunSchema = z
   .object({
@@ -113,14 +180,47 @@ export const bulkDryRunSchema = z
     valid: z.int(),
     rejected: z.int(),
     rejected_rows: z.array(rejectedRowSchema).meta({ description: 'The first thousand.' }),
-    accounts: z.array(z.object({ integrated_account_id: z.uuid(), provider: providerIdSchema, rows: z.int(), estimated_wait_seconds: z.number().nullable() })),
+    accounts: z.array(
+      z.object({
+        integrated_account_id: z.uuid(),
+        provider: providerIdSchema,
+        rows: z.int(),
+        estimated_wait_seconds: z.number().nullable(),
+      }),
+    ),
   })
   .meta({ id: 'BulkDryRun' })
 export type BulkDryRun = z.infer<typeof bulkDryRunSchema>
 
 /** One line of the results. */
-export const batchResultStatuses = ['rejected', 'queued', 'running', 'retrying', 'held', 'succeeded', 'failed', 'canceled', 'expired', 'gone'] as const
-export const batchResultFields = ['row', 'line', 'status', 'reference', 'integrated_account_id', 'operation_id', 'outcome', 'remote_id', 'error_code', 'error_message', 'error_pointer', 'error_hint', 'errors', 'finished_at'] as const
+export const batchResultStatuses = [
+  'rejected',
+  'queued',
+  'running',
+  'retrying',
+  'held',
+  'succeeded',
+  'failed',
+  'canceled',
+  'expired',
+  'gone',
+] as const
+export const batchResultFields = [
+  'row',
+  'line',
+  'status',
+  'reference',
+  'integrated_account_id',
+  'operation_id',
+  'outcome',
+  'remote_id',
+  'error_code',
+  'error_message',
+  'error_pointer',
+  'error_hint',
+  'errors',
+  'finished_at',
+] as const
 export const batchResultSchema = z
   .object({
     row: z.int(),
@@ -144,7 +244,10 @@ export type BatchResult = z.infer<typeof batchResultSchema>
 export const columnMappingSchema = z
   .strictObject({
     name: z.string().regex(/^[\w-]{1,100}$/, 'must be 1 to 100 letters, digits, _ or -'),
-    columns: z.record(z.string().min(1).max(200), z.string().max(200)).meta({ type: 'object', description: 'Headers of the client and what each one is; an empty target leaves the column out.' }),
+    columns: z.record(z.string().min(1).max(200), z.string().max(200)).meta({
+      type: 'object',
+      description: 'Headers of the client and what each one is; an empty target leaves the column out.',
+    }),
   })
   .meta({ id: 'ColumnMapping' })
 export type ColumnMapping = z.infer<typeof columnMappingSchema>

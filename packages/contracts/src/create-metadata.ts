@@ -9,7 +9,9 @@ export const dryRunSchema = z
     provider: providerIdSchema,
     requests: z.array(
       z.object({
-        purpose: z.string().meta({ description: 'token, look_up, create or read; answers of earlier ones stand as <placeholders> in later ones.' }),
+        purpose: z.string().meta({
+          description: 'token, look_up, create or read; answers of earlier ones stand as <placeholders> in later ones.',
+        }),
         method: z.string(),
         url: z.string(),
         headers: z.record(z.string(), z.string()),
@@ -33,10 +35,23 @@ export const createMetadataSchema = z
     fields: z.record(z.string(), z.enum(['required', 'supported', 'extension'])),
     response_fields: z.array(z.string()),
     quirks: z.array(z.string()),
-    credential_types: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema of each type of credentials.' }),
+    credential_types: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'JSON Schema of each type of credentials.' }),
     config_schema: z.unknown(),
     base_url: z.object({ default: z.string().nullable(), hosts: z.array(z.string()), custom_domain: z.boolean() }),
-    limits: z.object({ requests: z.number(), per_seconds: z.number(), concurrency: z.number(), calls_per_create: z.number(), source: z.string() }),
-    retry: z.object({ max_attempts: z.number(), backoff: z.string(), look_up_after_ms: z.array(z.number()), timeout_ms: z.number() }),
+    limits: z.object({
+      requests: z.number(),
+      per_seconds: z.number(),
+      concurrency: z.number(),
+      calls_per_create: z.number(),
+      source: z.string(),
+    }),
+    retry: z.object({
+      max_attempts: z.number(),
+      backoff: z.string(),
+      look_up_after_ms: z.array(z.number()),
+      timeout_ms: z.number(),
+    }),
   })
   .meta({ id: 'CreateMetadata' })

@@ -8,10 +8,22 @@ const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], case: 
 
 /** `a[]=x&a[]=y`, `a[0]=x`, repeated and comma-separated alike. */
 const list = z
-  .union([z.string(), z.array(z.string()), z.record(z.string().regex(/^\d+$/), z.string()).transform((indexed) => Object.values(indexed))], {
-    error: 'must be a list: name[]=a, name[0]=a, the name repeated, or values with commas between them',
-  })
-  .transform((value) => (Array.isArray(value) ? value : [value]).flatMap((entry) => entry.split(',')).map((entry) => entry.trim()).filter(Boolean))
+  .union(
+    [
+      z.string(),
+      z.array(z.string()),
+      z.record(z.string().regex(/^\d+$/), z.string()).transform((indexed) => Object.values(indexed)),
+    ],
+    {
+      error: 'must be a list: name[]=a, name[0]=a, the name repeated, or values with commas between them',
+    },
+  )
+  .transform((value) =>
+    (Array.isArray(value) ? value : [value])
+      .flatMap((entry) => entry.split(','))
+      .map((entry) => entry.trim())
+      .filter(Boolean),
+  )
   .pipe(z.array(z.string().max(100)).max(100))
   .meta({ type: 'array', items: { type: 'string' } })
 
@@ -20,22 +32,44 @@ const identifier = z.string().min(1).max(255)
 
 /** How a stored result is shown; on the create call it is also the default of later reads. */
 export const responseViewParameters = {
-  truto_response_format: z.enum(responseFormats).optional().meta({ description: 'unified (default): mapped, with remote_data. normalized: every unified field, canonical values. raw: the body of the provider.' }),
+  truto_response_format: z.enum(responseFormats).optional().meta({
+    description:
+      'unified (default): mapped, with remote_data. normalized: every unified field, canonical values. raw: the body of the provider.',
+  }),
   truto_ignore_remote_data: flag.optional().meta({ description: 'Leaves remote_data out of the answer.' }),
-  truto_exclude_fields: list.optional().meta({ description: 'Top-level fields to leave out of the answer, whatever its format.' }),
+  truto_exclude_fields: list
+    .optional()
+    .meta({ description: 'Top-level fields to leave out of the answer, whatever its format.' }),
 }
 
 export const createUserQuerySchema = z.strictObject({
   integrated_account_id: idSchema.meta({ description: 'The connection to create the user through.' }),
   ...responseViewParameters,
-  remote_query: jsonObjectSchema.optional().meta({ description: "Passed on as the query of the provider's create call: remote_query[activate]=false." }),
-  organization_id: identifier.optional().meta({ description: 'Cisco Meraki: the organization. Needed there, unless the account is configured with one.' }),
+  remote_query: jsonObjectSchema
+    .optional()
+    .meta({ description: "Passed on as the query of the provider's create call: remote_query[activate]=false." }),
+  organization_id: identifier
+    .optional()
+    .meta({ description: 'Cisco Meraki: the organization. Needed there, unless the account is configured with one.' }),
   workspace_id: identifier.optional().meta({ description: 'Cisco Meraki: the network.' }),
-  on_conflict: z.enum(['fail', 'adopt']).optional().meta({ description: 'What an existing user means: fail (default), or adopt, which succeeds with that user.' }),
-  dry_run: flag.optional().meta({ description: 'Sends and stores nothing; answers with the requests that would be sent.' }),
+  on_conflict: z
+    .enum(['fail', 'adopt'])
+    .optional()
+    .meta({ description: 'What an existing user means: fail (default), or adopt, which succeeds with that user.' }),
+  dry_run: flag
+    .optional()
+    .meta({ description: 'Sends and stores nothing; answers with the requests that would be sent.' }),
   not_before: dateTime.optional().meta({ description: 'No attempt starts earlier.' }),
   expires_at: dateTime.optional().meta({ description: 'No attempt starts later.' }),
-  callback_url: z.string().min(1).max(2_000).optional().meta({ description: 'Where what happens to this operation is told, by a webhook signed with the callback secret of the tenant (POST /callback-secret).' }),
-  reference: z.string().min(1).max(200).optional().meta({ description: "The client's own id for this create; operations can be listed by it." }),
+  callback_url: z.string().min(1).max(2_000).optional().meta({
+    description:
+      'Where what happens to this operation is told, by a webhook signed with the callback secret of the tenant (POST /callback-secret).',
+  }),
+  reference: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .meta({ description: "The client's own id for this create; operations can be listed by it." }),
 })
 export type CreateUserQuery = z.infer<typeof createUserQuerySchema>

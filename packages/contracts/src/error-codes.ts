@@ -21,7 +21,10 @@ export const operationErrorCodes = [
 export const operationErrorCodeSchema = z.enum(operationErrorCodes).meta({ id: 'OperationErrorCode' })
 export type OperationErrorCode = z.infer<typeof operationErrorCodeSchema>
 
-/** Status of the synchronous answer (`Prefer: wait` on create). 401 and 403 are never used: they are only about the caller's own key. */
+/**
+ * Status of the synchronous answer (`Prefer: wait` on create). 401 and 403 are never used: they are only about the
+ * caller's own key.
+ */
 export const synchronousStatus: Record<OperationErrorCode, number> = {
   validation_failed: 422,
   user_exists: 409,

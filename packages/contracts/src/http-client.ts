@@ -7,8 +7,9 @@ export interface HttpRequest {
   /** The whole exchange, from look-up of the name to the last byte of the answer. */
   timeoutMs: number
   /**
-   * Reads no more of the answer than this and gives the connection up. Also says that the status is what counts: when time runs out
-   * while the body is read, the answer is what there was of it. Without it an answer is whole, or an error.
+   * Reads no more of the answer than this and gives the connection up. Also says that the status is what counts: when
+   * time runs out while the body is read, the answer is what there was of it. Without it an answer is whole, or an
+   * error.
    */
   readAtMostBytes?: number
   signal?: AbortSignal
@@ -25,7 +26,10 @@ export interface HttpResponse {
   isTruncated?: true
 }
 
-/** Leave for one call, and what that call tells of itself: a provider counts it from when it arrives, which lies between the two. */
+/**
+ * Leave for one call, and what that call tells of itself: a provider counts it from when it arrives, which lies between
+ * the two.
+ */
 export interface CallSlot {
   sent(): void
   /** An answer came, or none will. */
@@ -35,7 +39,10 @@ export interface CallSlot {
 /** Throws `TransportError` when no complete answer came. */
 export type HttpClient = (request: HttpRequest) => Promise<HttpResponse>
 
-/** No complete answer came. `isSent` decides everything after a create: false only when not one byte of the request can have arrived. */
+/**
+ * No complete answer came. `isSent` decides everything after a create: false only when not one byte of the request can
+ * have arrived.
+ */
 export class TransportError extends Error {
   override readonly name = 'TransportError'
   readonly code: string

@@ -14,9 +14,24 @@ export const credentialsSchema = z
   .discriminatedUnion('type', [
     z.strictObject({ type: z.literal('api_token'), api_token: secret() }),
     z.strictObject({ type: z.literal('api_key'), api_key: secret() }),
-    z.strictObject({ type: z.literal('private_key_jwt'), client_id: secret(), private_key: secret(), key_id: secret() }),
-    z.strictObject({ type: z.literal('service_account'), client_email: secret(), private_key: secret(), subject: secret() }),
-    z.strictObject({ type: z.literal('refresh_token'), client_id: secret(), client_secret: secret(), refresh_token: secret() }),
+    z.strictObject({
+      type: z.literal('private_key_jwt'),
+      client_id: secret(),
+      private_key: secret(),
+      key_id: secret(),
+    }),
+    z.strictObject({
+      type: z.literal('service_account'),
+      client_email: secret(),
+      private_key: secret(),
+      subject: secret(),
+    }),
+    z.strictObject({
+      type: z.literal('refresh_token'),
+      client_id: secret(),
+      client_secret: secret(),
+      refresh_token: secret(),
+    }),
     z.strictObject({ type: z.literal('jwt_bearer'), client_id: secret(), private_key: secret(), username: secret() }),
     z.strictObject({ type: z.literal('client_credentials'), client_id: secret(), client_secret: secret() }),
   ])
@@ -26,15 +41,24 @@ export type CredentialType = Credentials['type']
 
 export const accountLimitsSchema = z
   .strictObject({
-    requests: z.int().min(1).max(100_000).optional().meta({ description: 'Calls allowed in `per_seconds`, at most. Without it the documented limit of the provider holds.' }),
+    requests: z.int().min(1).max(100_000).optional().meta({
+      description: 'Calls allowed in `per_seconds`, at most. Without it the documented limit of the provider holds.',
+    }),
     per_seconds: z.int().min(1).max(86_400).optional(),
-    concurrency: z.int().min(1).max(100).optional().meta({ description: 'Operations of this account that run side by side.' }),
+    concurrency: z
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: 'Operations of this account that run side by side.' }),
   })
   .meta({ id: 'AccountLimits' })
 export type AccountLimits = z.infer<typeof accountLimitsSchema>
 
 /** `base_url` and `token_url`, and the provider's own defaults: checked against the provider's own schema. */
-export const accountConfigSchema = jsonObjectSchema.meta({ description: 'base_url, token_url, and the defaults of the provider.' })
+export const accountConfigSchema = jsonObjectSchema.meta({
+  description: 'base_url, token_url, and the defaults of the provider.',
+})
 
 export const integratedAccountInputSchema = z
   .strictObject({
@@ -75,7 +99,9 @@ export type IntegratedAccountResource = z.infer<typeof integratedAccountSchema>
 export const accountTestSchema = z
   .object({
     ok: z.boolean(),
-    status: z.enum(['active', 'needs_reauth', 'permission_denied', 'unreachable']).meta({ description: 'What the account would be after this answer; unreachable when it tells nothing of the credentials.' }),
+    status: z.enum(['active', 'needs_reauth', 'permission_denied', 'unreachable']).meta({
+      description: 'What the account would be after this answer; unreachable when it tells nothing of the credentials.',
+    }),
     message: z.string(),
     calls: z.array(remoteCallSchema),
   })

@@ -6,7 +6,13 @@ import { isJsonObject, mergeJson, type JsonObject } from './json.ts'
 const parsed = (text: string): JsonObject => JSON.parse(text) as JsonObject
 const hostileKey = fc.oneof(fc.constantFrom('__proto__', 'constructor', 'prototype', 'toString', 'a', 'b'), fc.string())
 const jsonObject = fc
-  .uniqueArray(fc.tuple(hostileKey, fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 1 })))), { maxLength: 6, selector: ([key]) => key })
+  .uniqueArray(
+    fc.tuple(
+      hostileKey,
+      fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 1 }))),
+    ),
+    { maxLength: 6, selector: ([key]) => key },
+  )
   .map((entries) => parsed(JSON.stringify(Object.fromEntries(entries))))
 
 describe('merging JSON', () => {
@@ -28,7 +34,13 @@ describe('merging JSON', () => {
     const base = { keep: 1, list: [1, 2], deep: { a: 1, b: { c: 2 } }, was: { object: true } }
     const patch = { list: [3], deep: { b: { d: 3 } }, was: 'text', new: null }
     const copies = [structuredClone(base), structuredClone(patch)]
-    expect(mergeJson(base, patch)).toEqual({ keep: 1, list: [3], deep: { a: 1, b: { c: 2, d: 3 } }, was: 'text', new: null })
+    expect(mergeJson(base, patch)).toEqual({
+      keep: 1,
+      list: [3],
+      deep: { a: 1, b: { c: 2, d: 3 } },
+      was: 'text',
+      new: null,
+    })
     expect([base, patch]).toEqual(copies)
   })
 

@@ -7,7 +7,16 @@ import { providerIdSchema } from './provider-ids.ts'
  * queued: accepted, waits for its turn. running: an attempt is under way. retrying: waits for `next_attempt_at`.
  * held: its integrated account is on hold. The other four are terminal.
  */
-export const operationStatuses = ['queued', 'running', 'retrying', 'held', 'succeeded', 'failed', 'canceled', 'expired'] as const
+export const operationStatuses = [
+  'queued',
+  'running',
+  'retrying',
+  'held',
+  'succeeded',
+  'failed',
+  'canceled',
+  'expired',
+] as const
 export const operationStatusSchema = z.enum(operationStatuses).meta({ id: 'OperationStatus' })
 export type OperationStatus = z.infer<typeof operationStatusSchema>
 
@@ -18,9 +27,10 @@ export function isTerminal(status: OperationStatus): status is TerminalStatus {
   return (terminalStatuses as readonly string[]).includes(status)
 }
 
-export const warningSchema = z
-  .object({ code: z.string(), pointer: z.string().nullable(), detail: z.string() })
-  .meta({ id: 'Warning', description: 'Something of the request that the provider cannot take, or that was decided for the caller.' })
+export const warningSchema = z.object({ code: z.string(), pointer: z.string().nullable(), detail: z.string() }).meta({
+  id: 'Warning',
+  description: 'Something of the request that the provider cannot take, or that was decided for the caller.',
+})
 export type Warning = z.infer<typeof warningSchema>
 
 /** One HTTP call to the provider. The URL never holds a secret; bodies are not kept. */
@@ -38,18 +48,31 @@ export const remoteCallSchema = z
 export type RemoteCall = z.infer<typeof remoteCallSchema>
 
 /**
- * succeeded, failed: final. retrying: safe to repeat, nothing was created. rate_limited: uses up no attempt. held: the account went on hold.
+ * succeeded, failed: final. retrying: safe to repeat, nothing was created. rate_limited: uses up no attempt. held:
+ *   the account went on hold.
  * unknown: the create may have reached the provider, so the next attempt begins with a look-up.
  * reconciling: a look-up that found nothing yet, within the settling time. interrupted: the worker died.
  */
-export const attemptOutcomes = ['succeeded', 'failed', 'retrying', 'rate_limited', 'held', 'unknown', 'reconciling', 'interrupted'] as const
+export const attemptOutcomes = [
+  'succeeded',
+  'failed',
+  'retrying',
+  'rate_limited',
+  'held',
+  'unknown',
+  'reconciling',
+  'interrupted',
+] as const
 export type AttemptOutcome = (typeof attemptOutcomes)[number]
 
 export const attemptSchema = z
   .object({
     number: z.int(),
     started_at: z.iso.datetime(),
-    create_sent_at: z.iso.datetime().nullable().meta({ description: 'When the intent to create was recorded; null when the attempt never came so far.' }),
+    create_sent_at: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'When the intent to create was recorded; null when the attempt never came so far.' }),
     finished_at: z.iso.datetime().nullable(),
     outcome: z.enum(attemptOutcomes).nullable().meta({ description: 'null while it runs.' }),
     error_code: operationErrorCodeSchema.nullable(),
@@ -94,9 +117,14 @@ export const operationSchema = z
     warnings: z.array(warningSchema),
     outcome: z.enum(['created', 'adopted']).nullable(),
     remote_id: z.string().nullable().meta({ description: "The user's id at the provider." }),
-    result: z.unknown().meta({ description: 'The user, in the response format asked for; null until the operation succeeds.' }),
+    result: z
+      .unknown()
+      .meta({ description: 'The user, in the response format asked for; null until the operation succeeds.' }),
     error: operationErrorSchema.nullable(),
-    erased_at: z.iso.datetime().nullable().meta({ description: "When the person's data was taken out on request; what is left is a tombstone." }),
+    erased_at: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: "When the person's data was taken out on request; what is left is a tombstone." }),
     links: z.object({ self: z.string(), cancel: z.string().optional(), retry: z.string().optional() }),
   })
   .meta({ id: 'Operation' })
@@ -104,13 +132,22 @@ export type OperationResource = z.infer<typeof operationSchema>
 
 export const retryInputSchema = z
   .strictObject({
-    password: z.string().min(1).max(1024).optional().meta({ description: 'Needed again when the first request had one: it was erased when the operation ended.', writeOnly: true }),
-    remote_data: jsonObjectSchema.optional().meta({ description: 'Merged over the first remote_data; secrets in it were erased and are needed again.' }),
+    password: z.string().min(1).max(1024).optional().meta({
+      description: 'Needed again when the first request had one: it was erased when the operation ended.',
+      writeOnly: true,
+    }),
+    remote_data: jsonObjectSchema
+      .optional()
+      .meta({ description: 'Merged over the first remote_data; secrets in it were erased and are needed again.' }),
     expires_at: z.iso.datetime({ offset: true }).optional(),
   })
   .meta({ id: 'RetryInput' })
 export type RetryInput = z.infer<typeof retryInputSchema>
 
-export const operationSummarySchema = operationSchema.omit({ attempts: true, result: true, warnings: true }).meta({ id: 'OperationSummary', description: 'An operation without its attempts and result.' })
+export const operationSummarySchema = operationSchema
+  .omit({ attempts: true, result: true, warnings: true })
+  .meta({ id: 'OperationSummary', description: 'An operation without its attempts and result.' })
 
-export const operationPageSchema = z.object({ result: z.array(operationSummarySchema), next_cursor: z.string().nullable() }).meta({ id: 'OperationPage' })
+export const operationPageSchema = z
+  .object({ result: z.array(operationSummarySchema), next_cursor: z.string().nullable() })
+  .meta({ id: 'OperationPage' })

@@ -1,9 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { normalizeUser, toLanguageTag, toResponseView, toTimeZone, toUtc, unifiedUserFields, type ResponseFormat } from './response-format.ts'
+import {
+  normalizeUser,
+  toLanguageTag,
+  toResponseView,
+  toTimeZone,
+  toUtc,
+  unifiedUserFields,
+  type ResponseFormat,
+} from './response-format.ts'
 import { unifiedUserSchema, type UnifiedUser } from './unified-user.ts'
 
-const text = fc.option(fc.oneof(fc.string(), fc.constantFrom('Ada@Example.COM', 'no-at-sign-X', 'en_GB', 'Asia/Calcutta', '2026-03-01T10:00:00.000+0200')), { nil: null })
+const text = fc.option(
+  fc.oneof(
+    fc.string(),
+    fc.constantFrom('Ada@Example.COM', 'no-at-sign-X', 'en_GB', 'Asia/Calcutta', '2026-03-01T10:00:00.000+0200'),
+  ),
+  { nil: null },
+)
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })
 const named = fc.record({ id: text, name: text })
 const anyUser = fc
@@ -11,7 +25,14 @@ const anyUser = fc
     {
       id: fc.string(),
       name: text,
-      emails: fc.array(fc.record({ email: fc.oneof(fc.emailAddress(), fc.string()), type: text, is_primary: fc.option(fc.boolean(), { nil: null }) }), { maxLength: 3 }),
+      emails: fc.array(
+        fc.record({
+          email: fc.oneof(fc.emailAddress(), fc.string()),
+          type: text,
+          is_primary: fc.option(fc.boolean(), { nil: null }),
+        }),
+        { maxLength: 3 },
+      ),
       phones: fc.array(fc.record({ number: fc.string(), extension: text }), { maxLength: 2 }),
       roles: fc.array(named, { maxLength: 2 }),
       groups: optional(fc.array(named, { maxLength: 2 })),
@@ -19,7 +40,9 @@ const anyUser = fc
       licenses: fc.array(fc.record({ id: text, last_active_at: text }), { maxLength: 2 }),
       urls: fc.array(fc.record({ url: fc.webUrl() }), { maxLength: 2 }),
       timezone: optional(text),
-      languages: fc.array(fc.oneof(fc.string(), fc.constantFrom('en_US', 'EN-gb', 'zh-hans-cn', 'de')), { maxLength: 3 }),
+      languages: fc.array(fc.oneof(fc.string(), fc.constantFrom('en_US', 'EN-gb', 'zh-hans-cn', 'de')), {
+        maxLength: 3,
+      }),
       created_at: optional(text),
       is_2fa_enabled: optional(fc.boolean()),
     },
@@ -54,7 +77,16 @@ describe('the normalized view', () => {
   })
 
   test('entries of lists have every field of theirs', () => {
-    const user: UnifiedUser = { id: '1', emails: [{ email: 'Ada.L@Example.COM' }], phones: [{ number: '1' }], roles: [{ id: 'r' }], groups: [{ name: 'g' }], licenses: [{ id: 'l' }], organizations: [{ id: 'o' }], urls: [{ url: 'https://example.com' }] }
+    const user: UnifiedUser = {
+      id: '1',
+      emails: [{ email: 'Ada.L@Example.COM' }],
+      phones: [{ number: '1' }],
+      roles: [{ id: 'r' }],
+      groups: [{ name: 'g' }],
+      licenses: [{ id: 'l' }],
+      organizations: [{ id: 'o' }],
+      urls: [{ url: 'https://example.com' }],
+    }
     expect(normalizeUser(user)).toMatchObject({
       emails: [{ email: 'Ada.L@example.com', type: null, is_primary: false }],
       phones: [{ number: '1', extension: null, type: null }],
@@ -75,7 +107,10 @@ describe('canonical values', () => {
     ['2026-03-01', '2026-03-01T00:00:00.000Z'],
   ])('the moment %s is %s', (given, expected) => expect(toUtc(given)).toBe(expected))
 
-  test.each(['never 1', '5', 'Room 7', '', '2026-03-01T10:00:00', '2026-13-40T10:00:00Z', 'soon'])('"%s" is no moment that everybody reads alike, and stays', (given) => expect(toUtc(given)).toBe(given))
+  test.each(['never 1', '5', 'Room 7', '', '2026-03-01T10:00:00', '2026-13-40T10:00:00Z', 'soon'])(
+    '"%s" is no moment that everybody reads alike, and stays',
+    (given) => expect(toUtc(given)).toBe(given),
+  )
 
   test.each([
     ['en_US', 'en-US'],
@@ -102,7 +137,8 @@ describe('canonical values', () => {
 
 describe('views of a stored result', () => {
   const result = { user: { id: '1', name: 'Ada' }, remoteData: { Id: '1', secret_view: [1] } }
-  const view = (format: ResponseFormat, ignoreRemoteData = false, excludeFields: string[] = []) => toResponseView(result, { format, ignoreRemoteData, excludeFields })
+  const view = (format: ResponseFormat, ignoreRemoteData = false, excludeFields: string[] = []) =>
+    toResponseView(result, { format, ignoreRemoteData, excludeFields })
 
   test('unified: the mapped user and the body it came from', () => {
     expect(view('unified')).toEqual({ id: '1', name: 'Ada', remote_data: result.remoteData })
@@ -111,7 +147,12 @@ describe('views of a stored result', () => {
 
   test('raw: the body as it came, even one that is no object', () => {
     expect(view('raw')).toEqual(result.remoteData)
-    expect(toResponseView({ ...result, remoteData: ['a'] }, { format: 'raw', ignoreRemoteData: false, excludeFields: ['id'] })).toEqual(['a'])
+    expect(
+      toResponseView(
+        { ...result, remoteData: ['a'] },
+        { format: 'raw', ignoreRemoteData: false, excludeFields: ['id'] },
+      ),
+    ).toEqual(['a'])
   })
 
   test('excluded fields leave the answer in every format', () => {

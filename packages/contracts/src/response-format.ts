@@ -62,16 +62,49 @@ function exclude(value: unknown, fields: readonly string[]): unknown {
   return Object.fromEntries(Object.entries(value).filter(([key]) => !fields.includes(key)))
 }
 
-/** Every field present, values in one form: UTC ISO 8601, IANA zones, BCP 47 languages, e-mail domains in lower case. What cannot be brought to it stays. */
+/**
+ * Every field present, values in one form: UTC ISO 8601, IANA zones, BCP 47 languages, e-mail domains in lower case.
+ * What cannot be brought to it stays.
+ */
 export function normalizeUser(user: UnifiedUser): Record<string, unknown> {
   const full: Record<string, unknown> = { ...emptyUser, identifiers: null }
-  for (const [key, value] of Object.entries(user)) if (value !== undefined && value !== null) full[key] = key.endsWith('_at') ? toUtc(value) : value
-  full.emails = user.emails?.map((entry) => ({ email: lowerDomain(entry.email), type: entry.type ?? null, is_primary: entry.is_primary ?? false })) ?? []
-  full.phones = user.phones?.map((entry) => ({ number: entry.number, extension: entry.extension ?? null, type: entry.type ?? null })) ?? []
-  full.roles = user.roles?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null, group: entry.group ?? null, organization: entry.organization ?? null, workspace: entry.workspace ?? null })) ?? []
-  full.groups = user.groups?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null, organization: entry.organization ?? null })) ?? []
-  full.licenses = user.licenses?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null, organization: entry.organization ?? null, last_active_at: toUtc(entry.last_active_at ?? null) })) ?? []
-  for (const key of ['organizations', 'workspaces'] as const) full[key] = user[key]?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null })) ?? []
+  for (const [key, value] of Object.entries(user))
+    if (value !== undefined && value !== null) full[key] = key.endsWith('_at') ? toUtc(value) : value
+  full.emails =
+    user.emails?.map((entry) => ({
+      email: lowerDomain(entry.email),
+      type: entry.type ?? null,
+      is_primary: entry.is_primary ?? false,
+    })) ?? []
+  full.phones =
+    user.phones?.map((entry) => ({
+      number: entry.number,
+      extension: entry.extension ?? null,
+      type: entry.type ?? null,
+    })) ?? []
+  full.roles =
+    user.roles?.map((entry) => ({
+      id: entry.id ?? null,
+      name: entry.name ?? null,
+      group: entry.group ?? null,
+      organization: entry.organization ?? null,
+      workspace: entry.workspace ?? null,
+    })) ?? []
+  full.groups =
+    user.groups?.map((entry) => ({
+      id: entry.id ?? null,
+      name: entry.name ?? null,
+      organization: entry.organization ?? null,
+    })) ?? []
+  full.licenses =
+    user.licenses?.map((entry) => ({
+      id: entry.id ?? null,
+      name: entry.name ?? null,
+      organization: entry.organization ?? null,
+      last_active_at: toUtc(entry.last_active_at ?? null),
+    })) ?? []
+  for (const key of ['organizations', 'workspaces'] as const)
+    full[key] = user[key]?.map((entry) => ({ id: entry.id ?? null, name: entry.name ?? null })) ?? []
   full.urls = user.urls?.map((entry) => ({ url: entry.url, type: entry.type ?? null })) ?? []
   full.languages = user.languages?.map(toLanguageTag) ?? []
   full.timezone = user.timezone ? toTimeZone(user.timezone) : null
@@ -84,7 +117,10 @@ function lowerDomain(email: string): string {
   return email.slice(0, at) + email.slice(at).toLowerCase()
 }
 
-/** A date, or a moment with its offset. Date.parse alone takes "never 1" for a day in 2001, and reads a time without offset in this machine's zone. */
+/**
+ * A date, or a moment with its offset. Date.parse alone takes "never 1" for a day in 2001, and reads a time without
+ * offset in this machine's zone.
+ */
 const ISO_8601 = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?(?:Z|[+-]\d{2}:?\d{2}))?$/i
 
 /** Salesforce writes offsets without a colon, ActiveCampaign in local time with an offset. */
@@ -102,7 +138,10 @@ export function toLanguageTag(value: string): string {
   }
 }
 
-/** Names that IANA gave up and ICU, which Node answers with, keeps for stability (CLDR, supplemental/timezone: the aliases that are the other way round). */
+/**
+ * Names that IANA gave up and ICU, which Node answers with, keeps for stability (CLDR, supplemental/timezone: the
+ * aliases that are the other way round).
+ */
 const renamedZones: Record<string, string> = {
   'Africa/Asmera': 'Africa/Asmara',
   'America/Buenos_Aires': 'America/Argentina/Buenos_Aires',

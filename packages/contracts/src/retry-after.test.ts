@@ -15,9 +15,12 @@ describe('Retry-After', () => {
     ['Sun, 01 Mar 2026 10:00:30 GMT', 30_000],
   ])('"%s" is %d ms', (value, expected) => expect(at(value)).toBe(expected))
 
-  test.each(['', '-5', 'soon', '1e3', 'Sun, 01 Mar 2026 09:59:00 GMT', '0x10', 'NaN', 'Infinity'])('"%s" says nothing', (value) => expect(at(value)).toBeUndefined())
+  test.each(['', '-5', 'soon', '1e3', 'Sun, 01 Mar 2026 09:59:00 GMT', '0x10', 'NaN', 'Infinity'])(
+    '"%s" says nothing',
+    (value) => expect(at(value)).toBeUndefined(),
+  )
 
-  test('a date is read by the provider\'s clock, so that clocks need not agree', () => {
+  test("a date is read by the provider's clock, so that clocks need not agree", () => {
     expect(at('Sun, 01 Mar 2026 12:00:30 GMT', 'Sun, 01 Mar 2026 12:00:00 GMT')).toBe(30_000)
     expect(serverTime({ date: 'Sun, 01 Mar 2026 12:00:00 GMT' }, NOW)).toBe(NOW + 7_200_000)
     expect(serverTime({ date: 'yesterday' }, NOW)).toBe(NOW)
@@ -26,10 +29,19 @@ describe('Retry-After', () => {
 
   test('whatever it says, the wait is between nothing and a day', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.integer().map(String), fc.double().map(String), fc.date({ noInvalidDate: true }).map((date) => date.toUTCString())), fc.string(), (value, date) => {
-        const wait = at(value, date)
-        if (wait !== undefined) expect(wait >= 0 && wait <= 86_400_000).toBe(true)
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.integer().map(String),
+          fc.double().map(String),
+          fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
+        ),
+        fc.string(),
+        (value, date) => {
+          const wait = at(value, date)
+          if (wait !== undefined) expect(wait >= 0 && wait <= 86_400_000).toBe(true)
+        },
+      ),
     )
   })
 })

@@ -1,7 +1,10 @@
 /** Nobody is believed who asks for more than a day, and a negative or unreadable wish counts as none. */
 const MAX_WAIT_MS = 24 * 60 * 60 * 1000
 
-/** RFC 9110 section 10.2.3: seconds, or an HTTP date, which is read against the answer's own `Date` so that clocks need not agree. */
+/**
+ * RFC 9110 section 10.2.3: seconds, or an HTTP date, which is read against the answer's own `Date` so that clocks need
+ * not agree.
+ */
 export function parseRetryAfter(headers: Record<string, string>, now: number): number | undefined {
   const value = headers['retry-after']?.trim()
   if (!value) return undefined

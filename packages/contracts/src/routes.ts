@@ -4,17 +4,35 @@ import { batchRoutes } from './batch-routes.ts'
 import { createMetadataSchema, dryRunSchema } from './create-metadata.ts'
 import { createUserQuerySchema, responseViewParameters } from './create-user-parameters.ts'
 import { idSchema } from './id.ts'
-import { accountTestSchema, integratedAccountInputSchema, integratedAccountPatchSchema, integratedAccountSchema } from './integrated-account.ts'
+import {
+  accountTestSchema,
+  integratedAccountInputSchema,
+  integratedAccountPatchSchema,
+  integratedAccountSchema,
+} from './integrated-account.ts'
 import { jsonObjectSchema } from './json.ts'
 import { operationPageSchema, operationSchema, operationStatusSchema, retryInputSchema } from './operation.ts'
 import { providerIdSchema } from './provider-ids.ts'
-import { bodyRefusals, idempotencyKeyHeader, idParams, notFound, pageSize, preferHeader, refusals, route, type Route } from './route.ts'
+import {
+  bodyRefusals,
+  idempotencyKeyHeader,
+  idParams,
+  notFound,
+  pageSize,
+  preferHeader,
+  refusals,
+  route,
+  type Route,
+} from './route.ts'
 import { unifiedUserInputSchema, unifiedUserSchema } from './unified-user.ts'
 import { webhookRoutes } from './webhook-routes.ts'
 
 const instant = z.iso.datetime({ offset: true })
 /** What a synchronous create answers, by its response format. */
-const createdUserSchema = z.union([unifiedUserSchema, jsonObjectSchema.meta({ description: 'With truto_response_format=raw: the body of the provider as it came.' })])
+const createdUserSchema = z.union([
+  unifiedUserSchema,
+  jsonObjectSchema.meta({ description: 'With truto_response_format=raw: the body of the provider as it came.' }),
+])
 
 export const routes = {
   createUser: route({
@@ -28,11 +46,20 @@ export const routes = {
     headers: preferHeader.extend({ 'idempotency-key': idempotencyKeyHeader.optional() }),
     body: unifiedUserInputSchema,
     responses: {
-      200: { description: 'With dry_run: what would be sent. With Prefer: wait and on_conflict=adopt: the existing user.', schema: z.union([dryRunSchema, createdUserSchema]) },
+      200: {
+        description: 'With dry_run: what would be sent. With Prefer: wait and on_conflict=adopt: the existing user.',
+        schema: z.union([dryRunSchema, createdUserSchema]),
+      },
       201: { description: 'With Prefer: wait: the user, created.', schema: createdUserSchema },
       202: { description: 'Accepted; Location names the operation.', schema: operationSchema },
-      409: { description: 'An unfinished operation is creating this login (operation_in_progress), or with Prefer: wait the user exists.' },
-      424: { description: 'With Prefer: wait: the provider rejects the credentials of the account, or does not let it create users.' },
+      409: {
+        description:
+          'An unfinished operation is creating this login (operation_in_progress), or with Prefer: wait the user exists.',
+      },
+      424: {
+        description:
+          'With Prefer: wait: the provider rejects the credentials of the account, or does not let it create users.',
+      },
       500: { description: 'With Prefer: wait: the operation failed for a reason inside Muster.' },
       504: { description: 'With Prefer: wait: the outcome could not be established.' },
       ...refusals,
@@ -48,7 +75,14 @@ export const routes = {
     summary: 'What a provider, or one account, needs and takes',
     scope: 'read',
     query: z.strictObject({ provider: providerIdSchema.optional(), integrated_account_id: idSchema.optional() }),
-    responses: { 200: { description: 'Schemas, quirks, limits and retry policy; all providers when none is named.', schema: z.union([createMetadataSchema, z.object({ result: z.array(createMetadataSchema) })]) }, ...refusals, ...notFound },
+    responses: {
+      200: {
+        description: 'Schemas, quirks, limits and retry policy; all providers when none is named.',
+        schema: z.union([createMetadataSchema, z.object({ result: z.array(createMetadataSchema) })]),
+      },
+      ...refusals,
+      ...notFound,
+    },
   }),
   listOperations: route({
     id: 'listOperations',
@@ -68,7 +102,14 @@ export const routes = {
       limit: pageSize,
       cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
     }),
-    responses: { 200: { description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.', schema: operationPageSchema }, ...refusals, ...notFound },
+    responses: {
+      200: {
+        description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.',
+        schema: operationPageSchema,
+      },
+      ...refusals,
+      ...notFound,
+    },
   }),
   readOperation: route({
     id: 'readOperation',
@@ -80,7 +121,12 @@ export const routes = {
     params: idParams,
     query: z.strictObject(responseViewParameters),
     headers: preferHeader.extend({ 'if-none-match': z.string().optional() }),
-    responses: { 200: { description: 'As it is now.', schema: operationSchema }, 304: { description: 'Unchanged since the ETag.' }, ...refusals, ...notFound },
+    responses: {
+      200: { description: 'As it is now.', schema: operationSchema },
+      304: { description: 'Unchanged since the ETag.' },
+      ...refusals,
+      ...notFound,
+    },
   }),
   cancelOperation: route({
     id: 'cancelOperation',
@@ -90,7 +136,12 @@ export const routes = {
     summary: 'Cancel what has not been sent',
     scope: 'provision',
     params: idParams,
-    responses: { 200: { description: 'Canceled.', schema: operationSchema }, 409: { description: 'It has ended, runs, or may have reached the provider.' }, ...refusals, ...notFound },
+    responses: {
+      200: { description: 'Canceled.', schema: operationSchema },
+      409: { description: 'It has ended, runs, or may have reached the provider.' },
+      ...refusals,
+      ...notFound,
+    },
   }),
   eraseOperation: route({
     id: 'eraseOperation',
@@ -100,7 +151,15 @@ export const routes = {
     summary: "Take a person's data out of an operation that has ended",
     scope: 'admin',
     params: idParams,
-    responses: { 200: { description: 'The tombstone: ids, states, codes and times. The user at the provider is not touched.', schema: operationSchema }, 409: { description: 'It has not ended: cancel it first.' }, ...refusals, ...notFound },
+    responses: {
+      200: {
+        description: 'The tombstone: ids, states, codes and times. The user at the provider is not touched.',
+        schema: operationSchema,
+      },
+      409: { description: 'It has not ended: cancel it first.' },
+      ...refusals,
+      ...notFound,
+    },
   }),
   retryOperation: route({
     id: 'retryOperation',
@@ -112,7 +171,13 @@ export const routes = {
     params: idParams,
     body: retryInputSchema,
     isBodyOptional: true,
-    responses: { 202: { description: 'Queued again.', schema: operationSchema }, 409: { description: 'It has not failed, or another operation is creating this login.' }, ...refusals, ...notFound, ...bodyRefusals },
+    responses: {
+      202: { description: 'Queued again.', schema: operationSchema },
+      409: { description: 'It has not failed, or another operation is creating this login.' },
+      ...refusals,
+      ...notFound,
+      ...bodyRefusals,
+    },
   }),
   createIntegratedAccount: route({
     id: 'createIntegratedAccount',
@@ -122,7 +187,11 @@ export const routes = {
     summary: 'Connect a customer to a provider',
     scope: 'admin',
     body: integratedAccountInputSchema,
-    responses: { 201: { description: 'Connected; the credentials are never returned.', schema: integratedAccountSchema }, ...refusals, ...bodyRefusals },
+    responses: {
+      201: { description: 'Connected; the credentials are never returned.', schema: integratedAccountSchema },
+      ...refusals,
+      ...bodyRefusals,
+    },
   }),
   listIntegratedAccounts: route({
     id: 'listIntegratedAccounts',
@@ -132,7 +201,10 @@ export const routes = {
     summary: 'List the accounts',
     scope: 'read',
     query: z.strictObject({ provider: providerIdSchema.optional() }),
-    responses: { 200: { description: 'All of them.', schema: z.object({ result: z.array(integratedAccountSchema) }) }, ...refusals },
+    responses: {
+      200: { description: 'All of them.', schema: z.object({ result: z.array(integratedAccountSchema) }) },
+      ...refusals,
+    },
   }),
   readIntegratedAccount: route({
     id: 'readIntegratedAccount',
@@ -153,7 +225,12 @@ export const routes = {
     scope: 'admin',
     params: idParams,
     body: integratedAccountPatchSchema,
-    responses: { 200: { description: 'Changed.', schema: integratedAccountSchema }, ...refusals, ...notFound, ...bodyRefusals },
+    responses: {
+      200: { description: 'Changed.', schema: integratedAccountSchema },
+      ...refusals,
+      ...notFound,
+      ...bodyRefusals,
+    },
   }),
   deleteIntegratedAccount: route({
     id: 'deleteIntegratedAccount',
@@ -163,7 +240,12 @@ export const routes = {
     summary: 'Disconnect an account that has no unfinished operation',
     scope: 'admin',
     params: idParams,
-    responses: { 204: { description: 'Gone, its credentials with it.' }, 409: { description: 'It has unfinished operations.' }, ...refusals, ...notFound },
+    responses: {
+      204: { description: 'Gone, its credentials with it.' },
+      409: { description: 'It has unfinished operations.' },
+      ...refusals,
+      ...notFound,
+    },
   }),
   testIntegratedAccount: route({
     id: 'testIntegratedAccount',
@@ -203,7 +285,11 @@ export const routes = {
     summary: 'Make an API key',
     scope: 'admin',
     body: apiKeyInputSchema,
-    responses: { 201: { description: 'The key, shown this once.', schema: createdApiKeySchema }, ...refusals, ...bodyRefusals },
+    responses: {
+      201: { description: 'The key, shown this once.', schema: createdApiKeySchema },
+      ...refusals,
+      ...bodyRefusals,
+    },
   }),
   listApiKeys: route({
     id: 'listApiKeys',
@@ -212,7 +298,13 @@ export const routes = {
     tag: 'API keys',
     summary: 'List the API keys',
     scope: 'admin',
-    responses: { 200: { description: 'All of them, without the keys themselves.', schema: z.object({ result: z.array(apiKeySchema) }) }, ...refusals },
+    responses: {
+      200: {
+        description: 'All of them, without the keys themselves.',
+        schema: z.object({ result: z.array(apiKeySchema) }),
+      },
+      ...refusals,
+    },
   }),
   revokeApiKey: route({
     id: 'revokeApiKey',

@@ -4,26 +4,80 @@ import { describe, expect, test } from 'vitest'
 import { isJsonObject, mergeJson, type JsonObject, type JsonValue } from './json.ts'
 import { blotOut, isSecretName, MASK, maskSecrets, secretStrings, splitSecrets } from './secrets.ts'
 
-const names = fc.constantFrom('password', 'NewPassword', 'api_key', 'token', 'answer', 'profile', 'name', 'emails', '__proto__', 'constructor', 'a')
+const names = fc.constantFrom(
+  'password',
+  'NewPassword',
+  'api_key',
+  'token',
+  'answer',
+  'profile',
+  'name',
+  'emails',
+  '__proto__',
+  'constructor',
+  'a',
+)
 const { object } = fc.letrec<{ value: JsonValue; object: JsonObject }>((tie) => ({
-  value: fc.oneof({ maxDepth: 4 }, fc.string(), fc.constant(MASK), fc.integer(), fc.boolean(), fc.constant(null), fc.array(tie('value'), { maxLength: 3 }), tie('object')),
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.string(),
+    fc.constant(MASK),
+    fc.integer(),
+    fc.boolean(),
+    fc.constant(null),
+    fc.array(tie('value'), { maxLength: 3 }),
+    tie('object'),
+  ),
   // entries instead of fc.dictionary, since a generated "__proto__" must be a key of its own, as JSON.parse makes it.
-  object: fc.uniqueArray(fc.tuple(names, tie('value')), { maxLength: 5, selector: ([name]) => name }).map((entries) => Object.fromEntries(entries)),
+  object: fc
+    .uniqueArray(fc.tuple(names, tie('value')), { maxLength: 5, selector: ([name]) => name })
+    .map((entries) => Object.fromEntries(entries)),
 }))
 
 /** Every text or number that stands under a secret's name, at any depth. */
 function namedSecrets(value: JsonValue, isNamed = false): (string | number)[] {
   if (Array.isArray(value)) return value.flatMap((item) => namedSecrets(item, isNamed))
-  if (isJsonObject(value)) return Object.entries(value).flatMap(([key, inner]) => namedSecrets(inner, isNamed || isSecretName(key)))
+  if (isJsonObject(value))
+    return Object.entries(value).flatMap(([key, inner]) => namedSecrets(inner, isNamed || isSecretName(key)))
   return isNamed && (typeof value === 'string' || typeof value === 'number') ? [value] : []
 }
 
 describe('names of secrets', () => {
-  test.each(['password', 'Password', 'NewPassword', 'hashed_password', 'imported_password_hash', 'passcode', 'passphrase', 'passwd', 'client_secret', 'access_token', 'apiKey', 'api-key', 'private_key', 'credential', 'answer', 'hash', 'salt'])('%s is one', (name) => {
+  test.each([
+    'password',
+    'Password',
+    'NewPassword',
+    'hashed_password',
+    'imported_password_hash',
+    'passcode',
+    'passphrase',
+    'passwd',
+    'client_secret',
+    'access_token',
+    'apiKey',
+    'api-key',
+    'private_key',
+    'credential',
+    'answer',
+    'hash',
+    'salt',
+  ])('%s is one', (name) => {
     expect(isSecretName(name)).toBe(true)
   })
 
-  test.each(['name', 'emails', 'changePasswordAtNextLogin', 'change_password', 'require_password_change', 'password_set_at', 'password_validity_days', 'passport', 'bypass_site_allowed_ips', 'answers', 'hashFunction'])('%s is none', (name) => {
+  test.each([
+    'name',
+    'emails',
+    'changePasswordAtNextLogin',
+    'change_password',
+    'require_password_change',
+    'password_set_at',
+    'password_validity_days',
+    'passport',
+    'bypass_site_allowed_ips',
+    'answers',
+    'hashFunction',
+  ])('%s is none', (name) => {
     expect(isSecretName(name)).toBe(false)
   })
 })
@@ -50,7 +104,10 @@ describe('splitting secrets from what is kept', () => {
   })
 
   test('a secret inside an array takes the whole array with it', () => {
-    expect(splitSecrets({ list: [{ name: 'a' }, { name: 'b', token: 't' }], plain: [{ name: 'c' }] })).toEqual({ kept: { plain: [{ name: 'c' }] }, secrets: { list: [{ name: 'a' }, { name: 'b', token: 't' }] } })
+    expect(splitSecrets({ list: [{ name: 'a' }, { name: 'b', token: 't' }], plain: [{ name: 'c' }] })).toEqual({
+      kept: { plain: [{ name: 'c' }] },
+      secrets: { list: [{ name: 'a' }, { name: 'b', token: 't' }] },
+    })
   })
 })
 
@@ -67,7 +124,9 @@ describe('masking', () => {
   })
 
   test('keeps switches and null, which tell nothing', () => {
-    expect(maskSecrets({ password: { value: 'x', hash: { salt: 1 }, temporary: true, until: null } })).toEqual({ password: { value: MASK, hash: { salt: MASK }, temporary: true, until: null } })
+    expect(maskSecrets({ password: { value: 'x', hash: { salt: 1 }, temporary: true, until: null } })).toEqual({
+      password: { value: MASK, hash: { salt: MASK }, temporary: true, until: null },
+    })
   })
 })
 
@@ -76,7 +135,11 @@ describe('blotting out', () => {
     const secret = fc.stringMatching(/^[A-Z0-9]{4,8}$/)
     fc.assert(
       fc.property(fc.array(secret, { minLength: 1, maxLength: 4 }), object, fc.string(), (secrets, value, around) => {
-        const echoed = { ...value, [`key ${secrets[0]}`]: [secrets.join(''), { text: around + secrets.join(around) + around }], number: 1234 }
+        const echoed = {
+          ...value,
+          [`key ${secrets[0]}`]: [secrets.join(''), { text: around + secrets.join(around) + around }],
+          number: 1234,
+        }
         const text = JSON.stringify(blotOut(echoed, secrets))
         for (const one of secrets) expect(text).not.toContain(one)
       }),
@@ -89,7 +152,12 @@ describe('blotting out', () => {
 
   test('finds a secret as JSON, URLs, forms and HTML write it', () => {
     const secret = 'a"b&c <d>/e\nf'
-    const page = [JSON.stringify({ password: secret }), `?password=${encodeURIComponent(secret)}`, new URLSearchParams({ password: secret }).toString(), '<p>a&quot;b&amp;c &lt;d&gt;/e\nf</p>'].join('|')
+    const page = [
+      JSON.stringify({ password: secret }),
+      `?password=${encodeURIComponent(secret)}`,
+      new URLSearchParams({ password: secret }).toString(),
+      '<p>a&quot;b&amp;c &lt;d&gt;/e\nf</p>',
+    ].join('|')
     expect(blotOut(page, [secret])).toBe(`{"password":"${MASK}"}|?password=${MASK}|password=${MASK}|<p>${MASK}</p>`)
   })
 
@@ -108,6 +176,10 @@ describe('blotting out', () => {
   })
 
   test('collects every text of four characters or more', () => {
-    expect(secretStrings({ a: 'long enough', b: ['abc', 'abcd'], c: { d: 12345, e: true, f: null } })).toEqual(['long enough', 'abcd', '12345'])
+    expect(secretStrings({ a: 'long enough', b: ['abc', 'abcd'], c: { d: 12345, e: true, f: null } })).toEqual([
+      'long enough',
+      'abcd',
+      '12345',
+    ])
   })
 })

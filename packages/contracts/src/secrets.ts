@@ -1,9 +1,14 @@
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts'
 
-/** Names under which providers take secrets: password, NewPassword, imported_password_hash, answer (Okta's recovery question), api_key, token … */
-const SECRET_NAME = /pass(word|wd|code|phrase)|secret|token|api[_-]?key|private[_-]?key|credential(?!s$)|^answer$|^hash$|^salt$/i
+/**
+ * Names under which providers take secrets: password, NewPassword, imported_password_hash, answer (Okta's recovery
+ * question), api_key, token …
+ */
+const SECRET_NAME =
+  /pass(word|wd|code|phrase)|secret|token|api[_-]?key|private[_-]?key|credential(?!s$)|^answer$|^hash$|^salt$/i
 /** Names that look alike and hold a rule or a date, never a secret. */
-const HARMLESS_NAME = /^(change_?password|require_?password|password_?(validity|set_at|changed|expire|expired)|bypass|lastpasswordchange)/i
+const HARMLESS_NAME =
+  /^(change_?password|require_?password|password_?(validity|set_at|changed|expire|expired)|bypass|lastpasswordchange)/i
 
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name) && !HARMLESS_NAME.test(name)
@@ -11,12 +16,17 @@ export function isSecretName(name: string): boolean {
 
 export const MASK = '[secret]'
 
-/** A copy in which every value under a secret's name is masked, for eyes and logs. Booleans and null tell nothing and stay. */
+/**
+ * A copy in which every value under a secret's name is masked, for eyes and logs. Booleans and null tell nothing and
+ * stay.
+ */
 export function maskSecrets<T extends JsonValue>(value: T): T {
   if (Array.isArray(value)) return value.map((item) => maskSecrets(item)) as unknown as T
   if (!isJsonObject(value)) return value
   // fromEntries, here and below, since assigning to "__proto__" would change the prototype instead of adding a key.
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, isSecretName(key) ? maskAll(inner) : maskSecrets(inner)])) as T
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, isSecretName(key) ? maskAll(inner) : maskSecrets(inner)]),
+  ) as T
 }
 
 function maskAll(value: JsonValue): JsonValue {
@@ -25,7 +35,10 @@ function maskAll(value: JsonValue): JsonValue {
   return typeof value === 'string' || typeof value === 'number' ? MASK : value
 }
 
-/** Parts a value into what may be kept and what must be erased; `mergeJson(kept, secrets)` gives it back. Secrets inside arrays take the whole array with them. */
+/**
+ * Parts a value into what may be kept and what must be erased; `mergeJson(kept, secrets)` gives it back. Secrets inside
+ * arrays take the whole array with them.
+ */
 export function splitSecrets(value: JsonObject): { kept: JsonObject; secrets: JsonObject } {
   const kept: [string, JsonValue][] = []
   const secrets: [string, JsonValue][] = []
@@ -42,11 +55,15 @@ export function splitSecrets(value: JsonObject): { kept: JsonObject; secrets: Js
 
 function holdsSecret(value: JsonValue, isNamed = false): boolean {
   if (Array.isArray(value)) return value.some((item) => holdsSecret(item, isNamed))
-  if (isJsonObject(value)) return Object.entries(value).some(([key, inner]) => holdsSecret(inner, isNamed || isSecretName(key)))
+  if (isJsonObject(value))
+    return Object.entries(value).some(([key, inner]) => holdsSecret(inner, isNamed || isSecretName(key)))
   return isNamed && (typeof value === 'string' || typeof value === 'number')
 }
 
-/** Every string and number in it, to blot out wherever it turns up again. Short ones would blot out half the text, and are no secrets. */
+/**
+ * Every string and number in it, to blot out wherever it turns up again. Short ones would blot out half the text, and
+ * are no secrets.
+ */
 export function secretStrings(value: JsonValue): string[] {
   if (Array.isArray(value)) return value.flatMap(secretStrings)
   if (isJsonObject(value)) return Object.values(value).flatMap(secretStrings)
@@ -56,7 +73,9 @@ export function secretStrings(value: JsonValue): string[] {
 /** Deeper than any provider's answer; a hostile one nests until a recursion dies, here or in JSON.stringify. */
 const MAX_DEPTH = 100
 
-/** A copy of anything JSON-like in which none of `secrets` is to be found, for provider bodies that echo what was sent. */
+/**
+ * A copy of anything JSON-like in which none of `secrets` is to be found, for provider bodies that echo what was sent.
+ */
 export function blotOut(value: unknown, secrets: readonly string[]): unknown {
   // The longest first, and all in one pass: a secret inside another must not save the rest of it.
   const spellings = [...new Set(secrets.flatMap(spellingsOf))].filter(Boolean).sort((a, b) => b.length - a.length)
@@ -74,10 +93,20 @@ export function blotOut(value: unknown, secrets: readonly string[]): unknown {
   return walk(value, 0)
 }
 
-/** As it was sent, and as it stands in JSON, in a URL or form, and in HTML: error pages quote requests in any of them. */
+/**
+ * As it was sent, and as it stands in JSON, in a URL or form, and in HTML: error pages quote requests in any of them.
+ */
 function spellingsOf(secret: string): string[] {
   // Unpaired surrogates cannot be encoded; they arrive as the replacement character.
   const wellFormed = secret.replace(/\p{Surrogate}/gu, '\ufffd')
   const html = secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
-  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(wellFormed), new URLSearchParams({ '': secret }).toString().slice(1), html, html.replaceAll("'", '&#39;'), html.replaceAll("'", '&#x27;')]
+  return [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    encodeURIComponent(wellFormed),
+    new URLSearchParams({ '': secret }).toString().slice(1),
+    html,
+    html.replaceAll("'", '&#39;'),
+    html.replaceAll("'", '&#x27;'),
+  ]
 }

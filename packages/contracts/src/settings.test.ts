@@ -15,11 +15,18 @@ const schema = z.object({
 
 describe('settings from the environment', () => {
   test('are read, with defaults for what is absent or empty', () => {
-    expect(readSettings(schema, { REDIS_URL: 'rediss://r:1', PORT: '0', LOG_LEVEL: ' ', SECRET: 'good', HOME: '/root' })).toEqual({ REDIS_URL: 'rediss://r:1', PORT: 0, LOG_LEVEL: 'info', SECRET: 4 })
+    expect(
+      readSettings(schema, { REDIS_URL: 'rediss://r:1', PORT: '0', LOG_LEVEL: ' ', SECRET: 'good', HOME: '/root' }),
+    ).toEqual({ REDIS_URL: 'rediss://r:1', PORT: 0, LOG_LEVEL: 'info', SECRET: 4 })
   })
 
   test('one line names every bad setting and quotes no value', () => {
-    const environment = { REDIS_URL: 'http://user:hunter2@redis', PORT: '70000', LOG_LEVEL: 'loudest', SECRET: 'hunter3' }
+    const environment = {
+      REDIS_URL: 'http://user:hunter2@redis',
+      PORT: '70000',
+      LOG_LEVEL: 'loudest',
+      SECRET: 'hunter3',
+    }
     let message = ''
     try {
       readSettings(schema, environment)
@@ -39,13 +46,20 @@ describe('settings from the environment', () => {
 
 describe('allowed hosts', () => {
   test('are exact pairs of host and port, in any case', () => {
-    expect([...parseAllowedHosts(' LocalHost:80, [::1]:8080 ,127.0.0.1:1,')]).toEqual(['localhost:80', '[::1]:8080', '127.0.0.1:1'])
+    expect([...parseAllowedHosts(' LocalHost:80, [::1]:8080 ,127.0.0.1:1,')]).toEqual([
+      'localhost:80',
+      '[::1]:8080',
+      '127.0.0.1:1',
+    ])
     expect(parseAllowedHosts('').size).toBe(0)
   })
 
-  test.each(['localhost', 'http://localhost:80', '*:80', 'localhost:80/path', '::1:80', 'host:123456'])('%s is refused', (entry) => {
-    expect(() => parseAllowedHosts(`good:1,${entry}`)).toThrow(RangeError)
-  })
+  test.each(['localhost', 'http://localhost:80', '*:80', 'localhost:80/path', '::1:80', 'host:123456'])(
+    '%s is refused',
+    (entry) => {
+      expect(() => parseAllowedHosts(`good:1,${entry}`)).toThrow(RangeError)
+    },
+  )
 
   test('a URL is compared with its port written out', () => {
     expect(hostAndPort(new URL('https://Example.COM/path'))).toBe('example.com:443')

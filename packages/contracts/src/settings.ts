@@ -17,10 +17,17 @@ export const portSchema = z.coerce.number().int().min(0).max(65_535)
 export const redisUrlSchema = z.string().regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
 
 /** @throws RangeError with one line that names every bad setting and no value. */
-export function readSettings<S extends z.ZodType>(schema: S, environment: Record<string, string | undefined>): z.output<S> {
+export function readSettings<S extends z.ZodType>(
+  schema: S,
+  environment: Record<string, string | undefined>,
+): z.output<S> {
   // An empty setting is an absent one: compose files write `NAME=`.
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''))
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  )
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
-  throw new RangeError(`Bad settings: ${parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ')}.`)
+  throw new RangeError(
+    `Bad settings: ${parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ')}.`,
+  )
 }

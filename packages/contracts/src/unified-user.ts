@@ -15,7 +15,10 @@ export const unifiedEmailSchema = z
   .strictObject({
     email: emailAddressSchema.meta({ example: 'ada@example.com' }),
     type: text(64).optional().meta({ description: 'Free text, such as work or home.' }),
-    is_primary: z.boolean().optional().meta({ description: 'At most one address is primary; without one, the first is.' }),
+    is_primary: z
+      .boolean()
+      .optional()
+      .meta({ description: 'At most one address is primary; without one, the first is.' }),
   })
   .meta({ id: 'UnifiedEmail' })
 
@@ -41,24 +44,43 @@ export const unifiedGroupSchema = z
   .strictObject({ id: text().optional(), name: text().optional(), organization: text().optional() })
   .meta({ id: 'UnifiedGroup' })
 
-/** The body of the create call: the unified model's input half. Which fields a provider takes is told by `meta/create`. */
+/**
+ * The body of the create call: the unified model's input half. Which fields a provider takes is told by `meta/create`.
+ */
 export const unifiedUserInputSchema = z
   .strictObject({
     name: text().optional().meta({ description: 'Full name.' }),
     emails: z.array(unifiedEmailSchema).max(20).optional(),
-    password: z.string().min(1).max(1024).optional().meta({ description: 'Sealed on arrival, never logged or returned, erased when the operation ends.', writeOnly: true }),
+    password: z.string().min(1).max(1024).optional().meta({
+      description: 'Sealed on arrival, never logged or returned, erased when the operation ends.',
+      writeOnly: true,
+    }),
     username: text().optional(),
-    group: z.int().min(0).max(2_147_483_647).optional().meta({ description: 'ActiveCampaign: the number of the permission group. Not the same as `groups`.' }),
+    group: z
+      .int()
+      .min(0)
+      .max(2_147_483_647)
+      .optional()
+      .meta({ description: 'ActiveCampaign: the number of the permission group. Not the same as `groups`.' }),
     first_name: text().optional(),
     last_name: text().optional(),
     phones: z.array(unifiedPhoneSchema).max(20).optional(),
     roles: z.array(unifiedRoleSchema).max(50).optional(),
-    timezone: text(64).optional().meta({ description: "IANA name, such as Europe/London; a provider's own spelling is passed on.", example: 'Europe/London' }),
-    languages: z.array(text(35)).max(20).optional().meta({ description: 'BCP 47 tags, most preferred first.', example: ['en-GB'] }),
+    timezone: text(64).optional().meta({
+      description: "IANA name, such as Europe/London; a provider's own spelling is passed on.",
+      example: 'Europe/London',
+    }),
+    languages: z
+      .array(text(35))
+      .max(20)
+      .optional()
+      .meta({ description: 'BCP 47 tags, most preferred first.', example: ['en-GB'] }),
     description: text(2000).optional(),
     groups: z.array(unifiedGroupSchema).max(100).optional(),
     status: z.enum(userStatuses).optional(),
-    remote_data: jsonObjectSchema.optional().meta({ description: "Merged into the provider's request as is, after the mapped fields, and wins over them." }),
+    remote_data: jsonObjectSchema
+      .optional()
+      .meta({ description: "Merged into the provider's request as is, after the mapped fields, and wins over them." }),
   })
   .meta({ id: 'UnifiedUserInput' })
 
@@ -68,7 +90,10 @@ export type UnifiedUserInputField = keyof UnifiedUserInput
 const named = { id: z.string().nullish(), name: z.string().nullish() }
 const dateTime = z.string().nullish().meta({ format: 'date-time' })
 
-/** The user as the provider gave it, in unified words. In `normalized` every field is present, `null` or `[]` where there is nothing. */
+/**
+ * The user as the provider gave it, in unified words. In `normalized` every field is present, `null` or `[]` where
+ * there is nothing.
+ */
 export const unifiedUserSchema = z
   .looseObject({
     id: z.string().optional(),
@@ -79,12 +104,28 @@ export const unifiedUserSchema = z
     title: z.string().nullish(),
     name: z.string().nullish(),
     username: z.string().nullish(),
-    emails: z.array(z.object({ email: z.string(), type: z.string().nullish(), is_primary: z.boolean().nullish() })).nullish(),
-    phones: z.array(z.object({ number: z.string(), extension: z.string().nullish(), type: z.string().nullish() })).nullish(),
-    status: z.string().nullish().meta({ description: 'active, inactive, deleted or invited; the raw value where none of them fits.' }),
+    emails: z
+      .array(z.object({ email: z.string(), type: z.string().nullish(), is_primary: z.boolean().nullish() }))
+      .nullish(),
+    phones: z
+      .array(z.object({ number: z.string(), extension: z.string().nullish(), type: z.string().nullish() }))
+      .nullish(),
+    status: z
+      .string()
+      .nullish()
+      .meta({ description: 'active, inactive, deleted or invited; the raw value where none of them fits.' }),
     is_email_verified: z.boolean().nullish(),
     is_2fa_enabled: z.boolean().nullish(),
-    roles: z.array(z.object({ ...named, group: z.string().nullish(), organization: z.string().nullish(), workspace: z.string().nullish() })).nullish(),
+    roles: z
+      .array(
+        z.object({
+          ...named,
+          group: z.string().nullish(),
+          organization: z.string().nullish(),
+          workspace: z.string().nullish(),
+        }),
+      )
+      .nullish(),
     organizations: z.array(z.object(named)).nullish(),
     user_type: z.string().nullish(),
     licenses: z.array(z.object({ ...named, organization: z.string().nullish(), last_active_at: dateTime })).nullish(),
@@ -119,10 +160,21 @@ export interface UnifiedUser {
   status?: string | null
   is_email_verified?: boolean | null
   is_2fa_enabled?: boolean | null
-  roles?: { id?: string | null; name?: string | null; group?: string | null; organization?: string | null; workspace?: string | null }[]
+  roles?: {
+    id?: string | null
+    name?: string | null
+    group?: string | null
+    organization?: string | null
+    workspace?: string | null
+  }[]
   organizations?: { id?: string | null; name?: string | null }[]
   user_type?: string | null
-  licenses?: { id?: string | null; name?: string | null; organization?: string | null; last_active_at?: string | null }[]
+  licenses?: {
+    id?: string | null
+    name?: string | null
+    organization?: string | null
+    last_active_at?: string | null
+  }[]
   groups?: { id?: string | null; name?: string | null; organization?: string | null }[]
   workspaces?: { id?: string | null; name?: string | null }[]
   avatar?: string | null

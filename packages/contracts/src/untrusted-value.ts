@@ -7,15 +7,20 @@ const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 
 export const isForbiddenName = (name: string): boolean => FORBIDDEN.has(name)
 
-/** No NUL, which ends text in half of all systems, and no lone surrogate, which turns into U+FFFD on the way: either would make another user than the one asked for. */
+/**
+ * No NUL, which ends text in half of all systems, and no lone surrogate, which turns into U+FFFD on the way: either
+ * would make another user than the one asked for.
+ */
 export const isSoundText = (text: string): boolean => !/[\0\p{Surrogate}]/u.test(text)
 
 /** RFC 6901 section 3. */
 export const escapePointer = (segment: string): string => segment.replaceAll('~', '~0').replaceAll('/', '~1')
 
 /**
- * What must be known before a schema sees it: JSON.parse keeps an own `__proto__`, takes 100,000 nested arrays that nothing after it survives, and a schema
- * makes one issue of each of 300,000 wrong items. Pointers are made only where something is wrong: this runs over every value of every row of an upload.
+ * What must be known before a schema sees it: JSON.parse keeps an own `__proto__`, takes 100,000 nested arrays that
+ *   nothing after it survives, and a schema
+ * makes one issue of each of 300,000 wrong items. Pointers are made only where something is wrong: this runs over every
+ * value of every row of an upload.
  *
  * @param what it is called in what is said of it: body, row.
  */
@@ -29,12 +34,15 @@ export function checkValue(value: unknown, what: string): InputProblem[] {
   function visit(inner: unknown): InputProblem | undefined {
     if (typeof inner === 'string' && !isSoundText(inner)) problems.push(unsoundText(pointer()))
     if (typeof inner !== 'object' || inner === null) return undefined
-    if (path.length >= MAX_DEPTH) return { pointer: pointer(), code: 'too_deep', detail: `The ${what} nests deeper than ${MAX_DEPTH} levels.` }
+    if (path.length >= MAX_DEPTH)
+      return { pointer: pointer(), code: 'too_deep', detail: `The ${what} nests deeper than ${MAX_DEPTH} levels.` }
     for (const key of Object.keys(inner)) {
       seen++
-      if (seen > MAX_VALUES) return { pointer: pointer(), code: 'too_many', detail: `The ${what} holds more than ${MAX_VALUES} values.` }
+      if (seen > MAX_VALUES)
+        return { pointer: pointer(), code: 'too_many', detail: `The ${what} holds more than ${MAX_VALUES} values.` }
       path.push(key)
-      if (isForbiddenName(key)) problems.push({ pointer: pointer(), code: 'forbidden_name', detail: 'This name is not allowed.' })
+      if (isForbiddenName(key))
+        problems.push({ pointer: pointer(), code: 'forbidden_name', detail: 'This name is not allowed.' })
       else if (!isSoundText(key)) problems.push(unsoundText(pointer()))
       else {
         const end = visit((inner as Record<string, unknown>)[key])
@@ -49,4 +57,8 @@ export function checkValue(value: unknown, what: string): InputProblem[] {
   return end === undefined ? problems : [end]
 }
 
-export const unsoundText = (pointer: string): InputProblem => ({ pointer, code: 'invalid_text', detail: 'The text holds a NUL or half of a surrogate pair.' })
+export const unsoundText = (pointer: string): InputProblem => ({
+  pointer,
+  code: 'invalid_text',
+  detail: 'The text holds a NUL or half of a surrogate pair.',
+})

@@ -3,32 +3,75 @@ import { idSchema } from './id.ts'
 import { providerIdSchema, providerIds } from './provider-ids.ts'
 import { webhookEventTypes, webhookEventTypeSchema } from './webhook-event.ts'
 
-const url = z.string().min(1).max(2_000).meta({ description: 'https; its host must resolve to public addresses only.', example: 'https://hooks.example.com/muster' })
+const url = z.string().min(1).max(2_000).meta({
+  description: 'https; its host must resolve to public addresses only.',
+  example: 'https://hooks.example.com/muster',
+})
 const filters = {
-  events: z.array(webhookEventTypeSchema).min(1).max(webhookEventTypes.length).nullable().optional().meta({ description: 'Only these; null: all but batch.progress.' }),
-  integrated_account_ids: z.array(idSchema).min(1).max(100).nullable().optional().meta({ description: 'Only what is about one of these; null: all. What is about no account is always sent.' }),
+  events: z
+    .array(webhookEventTypeSchema)
+    .min(1)
+    .max(webhookEventTypes.length)
+    .nullable()
+    .optional()
+    .meta({ description: 'Only these; null: all but batch.progress.' }),
+  integrated_account_ids: z
+    .array(idSchema)
+    .min(1)
+    .max(100)
+    .nullable()
+    .optional()
+    .meta({ description: 'Only what is about one of these; null: all. What is about no account is always sent.' }),
   providers: z.array(providerIdSchema).min(1).max(providerIds.length).nullable().optional(),
 }
 const settings = {
   description: z.string().trim().min(1).max(200).nullable().optional(),
   ...filters,
-  payload: z.enum(['thin', 'full']).optional().meta({ description: 'thin (default): ids, states and codes. full: the created user and the whole error as well.' }),
-  rate: z.strictObject({ requests: z.int().min(1).max(1_000), per_seconds: z.int().min(1).max(60) }).nullable().optional().meta({ description: 'At most so many deliveries; null: 100 a second.' }),
-  concurrency: z.int().min(1).max(50).nullable().optional().meta({ description: 'Deliveries on their way at once; null: 10.' }),
+  payload: z.enum(['thin', 'full']).optional().meta({
+    description: 'thin (default): ids, states and codes. full: the created user and the whole error as well.',
+  }),
+  rate: z
+    .strictObject({ requests: z.int().min(1).max(1_000), per_seconds: z.int().min(1).max(60) })
+    .nullable()
+    .optional()
+    .meta({ description: 'At most so many deliveries; null: 100 a second.' }),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(50)
+    .nullable()
+    .optional()
+    .meta({ description: 'Deliveries on their way at once; null: 10.' }),
 }
 
 export const webhookEndpointInputSchema = z
-  .strictObject({ url, ...settings, asymmetric: z.boolean().optional().meta({ description: 'Signs with an ed25519 key (v1a) besides the secret (v1), for receivers that should not be able to sign.' }) })
+  .strictObject({
+    url,
+    ...settings,
+    asymmetric: z.boolean().optional().meta({
+      description:
+        'Signs with an ed25519 key (v1a) besides the secret (v1), for receivers that should not be able to sign.',
+    }),
+  })
   .meta({ id: 'WebhookEndpointInput' })
 
 export const webhookEndpointPatchSchema = z
-  .strictObject({ url: url.optional(), ...settings, status: z.enum(['active', 'disabled']).optional().meta({ description: 'active sends what has waited since it was disabled.' }) })
+  .strictObject({
+    url: url.optional(),
+    ...settings,
+    status: z
+      .enum(['active', 'disabled'])
+      .optional()
+      .meta({ description: 'active sends what has waited since it was disabled.' }),
+  })
   .meta({ id: 'WebhookEndpointPatch' })
 
 export const webhookEndpointSchema = z
   .object({
     id: z.uuid(),
-    kind: z.enum(['registered', 'callback']).meta({ description: 'callback: made by itself for the host of a callback_url.' }),
+    kind: z
+      .enum(['registered', 'callback'])
+      .meta({ description: 'callback: made by itself for the host of a callback_url.' }),
     url: z.string(),
     description: z.string().nullable(),
     events: z.array(webhookEventTypeSchema).nullable(),
@@ -40,23 +83,44 @@ export const webhookEndpointSchema = z
     status: z.enum(['active', 'disabled']),
     status_reason: z.string().nullable(),
     status_since: z.iso.datetime(),
-    failing_since: z.iso.datetime().nullable().meta({ description: 'Of the first failure since the last success; after five days it is disabled.' }),
+    failing_since: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'Of the first failure since the last success; after five days it is disabled.' }),
     public_key: z.string().nullable().meta({ description: 'whpk_…, for signatures of kind v1a.' }),
-    secrets: z.array(z.object({ created_at: z.iso.datetime(), expires_at: z.iso.datetime().nullable() })).meta({ description: 'What messages are signed with at the moment, newest first; the secrets themselves are never shown again.' }),
+    secrets: z.array(z.object({ created_at: z.iso.datetime(), expires_at: z.iso.datetime().nullable() })).meta({
+      description:
+        'What messages are signed with at the moment, newest first; the secrets themselves are never shown again.',
+    }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })
   .meta({ id: 'WebhookEndpoint' })
 export type WebhookEndpointResource = z.infer<typeof webhookEndpointSchema>
 
-export const createdWebhookEndpointSchema = webhookEndpointSchema.extend({ secret: z.string().meta({ description: 'whsec_…, shown this once.' }) }).meta({ id: 'CreatedWebhookEndpoint' })
+export const createdWebhookEndpointSchema = webhookEndpointSchema
+  .extend({ secret: z.string().meta({ description: 'whsec_…, shown this once.' }) })
+  .meta({ id: 'CreatedWebhookEndpoint' })
 
 export const rotateSecretInputSchema = z
-  .strictObject({ overlap_hours: z.number().min(0).max(24 * 7).optional().meta({ description: 'How long messages are signed with the old secret too; 24 without it.' }) })
+  .strictObject({
+    overlap_hours: z
+      .number()
+      .min(0)
+      .max(24 * 7)
+      .optional()
+      .meta({ description: 'How long messages are signed with the old secret too; 24 without it.' }),
+  })
   .meta({ id: 'RotateSecretInput' })
 
 export const rotatedSecretSchema = z
-  .object({ secret: z.string().meta({ description: 'whsec_…, shown this once.' }), previous_expires_at: z.iso.datetime().nullable().meta({ description: 'null: there was none before, or it has ended.' }) })
+  .object({
+    secret: z.string().meta({ description: 'whsec_…, shown this once.' }),
+    previous_expires_at: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'null: there was none before, or it has ended.' }),
+  })
   .meta({ id: 'RotatedSecret' })
 
 export const deliveryStatuses = ['pending', 'delivered', 'failed'] as const
@@ -68,7 +132,10 @@ export const deliverySchema = z
     event_id: z.uuid().meta({ description: 'The header webhook-id.' }),
     event_type: webhookEventTypeSchema,
     operation_id: z.uuid().nullable(),
-    status: z.enum(deliveryStatuses).meta({ description: 'pending: not delivered yet. failed: all attempts used up, or the receiver is gone; can be replayed.' }),
+    status: z.enum(deliveryStatuses).meta({
+      description:
+        'pending: not delivered yet. failed: all attempts used up, or the receiver is gone; can be replayed.',
+    }),
     created_at: z.iso.datetime(),
     finished_at: z.iso.datetime().nullable(),
     next_attempt_at: z.iso.datetime().nullable(),
@@ -79,7 +146,10 @@ export const deliverySchema = z
         started_at: z.iso.datetime(),
         duration_ms: z.int(),
         status: z.int().nullable().meta({ description: 'null when no answer came.' }),
-        reason: z.string().nullable().meta({ description: 'Why it counts as failed: status_500, redirect, timeout, connection_failed, address_refused, tls …' }),
+        reason: z.string().nullable().meta({
+          description:
+            'Why it counts as failed: status_500, redirect, timeout, connection_failed, address_refused, tls …',
+        }),
         reply: z.string().nullable().meta({ description: 'The first KiB of the answer.' }),
       }),
     ),
@@ -88,9 +158,16 @@ export const deliverySchema = z
   .meta({ id: 'Delivery' })
 export type DeliveryResource = z.infer<typeof deliverySchema>
 
-export const deliveryPageSchema = z.object({ result: z.array(deliverySchema), next_cursor: z.string().nullable() }).meta({ id: 'DeliveryPage' })
+export const deliveryPageSchema = z
+  .object({ result: z.array(deliverySchema), next_cursor: z.string().nullable() })
+  .meta({ id: 'DeliveryPage' })
 
 export const replayInputSchema = z
-  .strictObject({ since: z.iso.datetime({ offset: true }).meta({ description: 'Failed deliveries of events from then on are sent again.' }), until: z.iso.datetime({ offset: true }).optional() })
+  .strictObject({
+    since: z.iso
+      .datetime({ offset: true })
+      .meta({ description: 'Failed deliveries of events from then on are sent again.' }),
+    until: z.iso.datetime({ offset: true }).optional(),
+  })
   .meta({ id: 'ReplayInput' })
 export const replayedSchema = z.object({ replayed: z.int() }).meta({ id: 'Replayed' })

@@ -32,7 +32,10 @@ const operationData = z
     integrated_account_id: z.uuid(),
     provider: providerIdSchema,
     batch_id: z.uuid().nullable(),
-    reference: z.string().nullable().meta({ description: "The client's own id, as given with the create; null once the operation is erased." }),
+    reference: z
+      .string()
+      .nullable()
+      .meta({ description: "The client's own id, as given with the create; null once the operation is erased." }),
     remote_id: z.string().nullable().meta({ description: "The user's id at the provider." }),
     outcome: z.enum(['created', 'adopted']).nullable(),
     error: z
@@ -44,7 +47,10 @@ const operationData = z
         pointer: z.string().nullable().optional(),
       })
       .nullable(),
-    result: z.unknown().optional().meta({ description: 'With payload=full: the user, in the response format of the create call.' }),
+    result: z
+      .unknown()
+      .optional()
+      .meta({ description: 'With payload=full: the user, in the response format of the create call.' }),
     links: z.object({ self: z.string() }),
   })
   .meta({ id: 'OperationEventData' })
@@ -64,13 +70,30 @@ export const batchCountsSchema = z
   .meta({ id: 'BatchCounts' })
 export type BatchCounts = z.infer<typeof batchCountsSchema>
 
-const batchData = z.object({ batch_id: z.uuid(), status: z.string(), status_reason: z.string().nullable(), reference: z.string().nullable(), counts: batchCountsSchema, links: z.object({ self: z.string(), results: z.string() }) }).meta({ id: 'BatchEventData' })
+const batchData = z
+  .object({
+    batch_id: z.uuid(),
+    status: z.string(),
+    status_reason: z.string().nullable(),
+    reference: z.string().nullable(),
+    counts: batchCountsSchema,
+    links: z.object({ self: z.string(), results: z.string() }),
+  })
+  .meta({ id: 'BatchEventData' })
 
 const accountData = z
-  .object({ integrated_account_id: z.uuid(), provider: providerIdSchema, status: accountStatusSchema, status_reason: z.string().nullable(), links: z.object({ self: z.string() }) })
+  .object({
+    integrated_account_id: z.uuid(),
+    provider: providerIdSchema,
+    status: accountStatusSchema,
+    status_reason: z.string().nullable(),
+    links: z.object({ self: z.string() }),
+  })
   .meta({ id: 'IntegratedAccountEventData' })
 
-const endpointData = z.object({ webhook_endpoint_id: z.uuid(), reason: z.string().nullable(), links: z.object({ self: z.string() }) }).meta({ id: 'WebhookEndpointEventData' })
+const endpointData = z
+  .object({ webhook_endpoint_id: z.uuid(), reason: z.string().nullable(), links: z.object({ self: z.string() }) })
+  .meta({ id: 'WebhookEndpointEventData' })
 
 const dataByType = {
   'operation.succeeded': operationData,
@@ -91,16 +114,22 @@ const summaries: Record<WebhookEventType, string> = {
   'operation.failed': 'It ended without a user; error says why.',
   'operation.canceled': 'It was canceled before anything was sent.',
   'operation.expired': 'Its expires_at passed before the user was created.',
-  'operation.held': "It met rejected credentials or missing rights and waits; the account's own event says so once for all that wait.",
+  'operation.held':
+    "It met rejected credentials or missing rights and waits; the account's own event says so once for all that wait.",
   'batch.completed': 'Every row of the batch has come to an end.',
   'batch.progress': 'Counts of a batch at work, every few seconds at most. Sent only to endpoints that name it.',
-  'integrated_account.needs_reauth': 'The provider rejects the credentials of the account, or does not let them create users: its operations wait. status tells which.',
+  'integrated_account.needs_reauth':
+    'The provider rejects the credentials of the account, or does not let them create users: its operations wait. status tells which.',
   'integrated_account.resumed': 'The account is active again, and what waited goes on.',
-  'webhook_endpoint.disabled': 'An endpoint of the tenant is sent nothing more; reason says why. Told to its other endpoints.',
+  'webhook_endpoint.disabled':
+    'An endpoint of the tenant is sent nothing more; reason says why. Told to its other endpoints.',
   'webhook_endpoint.test': 'Asked for by POST /webhook-endpoints/{id}/test.',
 }
 
-/** The body of every webhook, by its type: Standard Webhooks' `type`, `timestamp`, `data`, and beside them the message id, a version and a sequence. */
+/**
+ * The body of every webhook, by its type: Standard Webhooks' `type`, `timestamp`, `data`, and beside them the message
+ * id, a version and a sequence.
+ */
 export const webhookEventSchemas = Object.fromEntries(
   webhookEventTypes.map((type) => [
     type,
@@ -109,8 +138,13 @@ export const webhookEventSchemas = Object.fromEntries(
         id: z.uuid().meta({ description: 'As in the header webhook-id; the same on every repeat.' }),
         type: z.literal(type),
         version: z.literal(WEBHOOK_EVENT_VERSION),
-        timestamp: z.iso.datetime().meta({ description: 'When it happened; the header webhook-timestamp is when this attempt was made.' }),
-        sequence: z.int().meta({ description: 'Grows with every change of the operation, batch, account or endpoint that it is about: a lower one than seen before is stale.' }),
+        timestamp: z.iso
+          .datetime()
+          .meta({ description: 'When it happened; the header webhook-timestamp is when this attempt was made.' }),
+        sequence: z.int().meta({
+          description:
+            'Grows with every change of the operation, batch, account or endpoint that it is about: a lower one than seen before is stale.',
+        }),
         data: dataByType[type],
       })
       .meta({ id: `WebhookEvent_${type.replace('.', '_')}`, description: summaries[type] }),

@@ -30,7 +30,12 @@ export const webhookRoutes = {
     summary: 'Register an address that is told what happens',
     scope: 'admin',
     body: webhookEndpointInputSchema,
-    responses: { 201: { description: 'Registered; the secret is shown this once.', schema: createdWebhookEndpointSchema }, ...tooMany, ...refusals, ...bodyRefusals },
+    responses: {
+      201: { description: 'Registered; the secret is shown this once.', schema: createdWebhookEndpointSchema },
+      ...tooMany,
+      ...refusals,
+      ...bodyRefusals,
+    },
   }),
   listWebhookEndpoints: route({
     id: 'listWebhookEndpoints',
@@ -39,7 +44,13 @@ export const webhookRoutes = {
     tag,
     summary: 'List the endpoints',
     scope: 'read',
-    responses: { 200: { description: 'All of them, those of callback addresses among them.', schema: z.object({ result: z.array(webhookEndpointSchema) }) }, ...refusals },
+    responses: {
+      200: {
+        description: 'All of them, those of callback addresses among them.',
+        schema: z.object({ result: z.array(webhookEndpointSchema) }),
+      },
+      ...refusals,
+    },
   }),
   readWebhookEndpoint: route({
     id: 'readWebhookEndpoint',
@@ -60,7 +71,13 @@ export const webhookRoutes = {
     scope: 'admin',
     params: idParams,
     body: webhookEndpointPatchSchema,
-    responses: { 200: { description: 'Changed.', schema: webhookEndpointSchema }, 409: { description: 'The address of a callback endpoint comes with each request.' }, ...refusals, ...notFound, ...bodyRefusals },
+    responses: {
+      200: { description: 'Changed.', schema: webhookEndpointSchema },
+      409: { description: 'The address of a callback endpoint comes with each request.' },
+      ...refusals,
+      ...notFound,
+      ...bodyRefusals,
+    },
   }),
   deleteWebhookEndpoint: route({
     id: 'deleteWebhookEndpoint',
@@ -80,7 +97,12 @@ export const webhookRoutes = {
     summary: 'Send a test event',
     scope: 'admin',
     params: idParams,
-    responses: { 202: { description: 'On its way; Location names the delivery.', schema: deliverySchema }, 409: { description: 'The endpoint is disabled, or one of callback addresses.' }, ...refusals, ...notFound },
+    responses: {
+      202: { description: 'On its way; Location names the delivery.', schema: deliverySchema },
+      409: { description: 'The endpoint is disabled, or one of callback addresses.' },
+      ...refusals,
+      ...notFound,
+    },
   }),
   rotateWebhookSecret: route({
     id: 'rotateWebhookSecret',
@@ -92,7 +114,13 @@ export const webhookRoutes = {
     params: idParams,
     body: rotateSecretInputSchema,
     isBodyOptional: true,
-    responses: { 200: { description: 'The new secret, shown this once.', schema: rotatedSecretSchema }, 409: { description: 'An endpoint of callback addresses signs with the callback secret.' }, ...refusals, ...notFound, ...bodyRefusals },
+    responses: {
+      200: { description: 'The new secret, shown this once.', schema: rotatedSecretSchema },
+      409: { description: 'An endpoint of callback addresses signs with the callback secret.' },
+      ...refusals,
+      ...notFound,
+      ...bodyRefusals,
+    },
   }),
   replayWebhookEndpoint: route({
     id: 'replayWebhookEndpoint',
@@ -103,7 +131,12 @@ export const webhookRoutes = {
     scope: 'admin',
     params: idParams,
     body: replayInputSchema,
-    responses: { 202: { description: 'Queued again.', schema: replayedSchema }, ...refusals, ...notFound, ...bodyRefusals },
+    responses: {
+      202: { description: 'Queued again.', schema: replayedSchema },
+      ...refusals,
+      ...notFound,
+      ...bodyRefusals,
+    },
   }),
   listDeliveries: route({
     id: 'listDeliveries',
@@ -113,8 +146,21 @@ export const webhookRoutes = {
     summary: 'List the deliveries of an endpoint, newest first',
     scope: 'read',
     params: idParams,
-    query: z.strictObject({ status: z.enum(deliveryStatuses).optional(), event_type: webhookEventTypeSchema.optional(), operation_id: idSchema.optional(), limit: pageSize, cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }) }),
-    responses: { 200: { description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.', schema: deliveryPageSchema }, ...refusals, ...notFound },
+    query: z.strictObject({
+      status: z.enum(deliveryStatuses).optional(),
+      event_type: webhookEventTypeSchema.optional(),
+      operation_id: idSchema.optional(),
+      limit: pageSize,
+      cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
+    }),
+    responses: {
+      200: {
+        description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.',
+        schema: deliveryPageSchema,
+      },
+      ...refusals,
+      ...notFound,
+    },
   }),
   readDelivery: route({
     id: 'readDelivery',
@@ -134,7 +180,12 @@ export const webhookRoutes = {
     summary: 'Send it again, under the same webhook-id',
     scope: 'admin',
     params: idParams,
-    responses: { 202: { description: 'Queued again.', schema: deliverySchema }, 409: { description: 'It is still pending.' }, ...refusals, ...notFound },
+    responses: {
+      202: { description: 'Queued again.', schema: deliverySchema },
+      409: { description: 'It is still pending.' },
+      ...refusals,
+      ...notFound,
+    },
   }),
   rotateCallbackSecret: route({
     id: 'rotateCallbackSecret',
@@ -145,6 +196,10 @@ export const webhookRoutes = {
     scope: 'admin',
     body: rotateSecretInputSchema,
     isBodyOptional: true,
-    responses: { 200: { description: 'The secret, shown this once.', schema: rotatedSecretSchema }, ...refusals, ...bodyRefusals },
+    responses: {
+      200: { description: 'The secret, shown this once.', schema: rotatedSecretSchema },
+      ...refusals,
+      ...bodyRefusals,
+    },
   }),
 } as const satisfies Record<string, Route>

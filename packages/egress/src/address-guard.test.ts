@@ -1,7 +1,13 @@
 import dns from 'node:dns'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { AddressRefusedError, guardLookup, isPublicAddress, refusePrivateLiteral, systemLookup } from './address-guard.ts'
+import {
+  AddressRefusedError,
+  guardLookup,
+  isPublicAddress,
+  refusePrivateLiteral,
+  systemLookup,
+} from './address-guard.ts'
 
 const guardedLookup = guardLookup(systemLookup)
 
@@ -10,25 +16,80 @@ afterEach(() => void vi.restoreAllMocks())
 /** A resolver that knows these addresses and no others. */
 function resolveTo(addresses: { address: string; family: number }[], failure?: string): void {
   const lookup = (_: string, __: unknown, callback: (error: Error | null, addresses: unknown) => void): unknown =>
-    setImmediate(() => (failure ? callback(Object.assign(new Error(failure), { code: failure }), []) : callback(null, addresses)))
+    setImmediate(() =>
+      failure ? callback(Object.assign(new Error(failure), { code: failure }), []) : callback(null, addresses),
+    )
   vi.spyOn(dns, 'lookup').mockImplementation(lookup as never)
 }
 
 function look(options: dns.LookupOptions = { all: true }): Promise<{ address: unknown; family?: number | undefined }> {
   return new Promise((resolve, reject) => {
-    guardedLookup('name.example', options, (error, address, family) => (error ? reject(error) : resolve({ address, family })))
+    guardedLookup('name.example', options, (error, address, family) =>
+      error ? reject(error) : resolve({ address, family }),
+    )
   })
 }
 
 const closed = [
-  '127.0.0.1', '127.255.255.254', '0.0.0.0', '0.1.2.3', '10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '169.254.169.254', '100.64.0.1', '100.127.255.255', '192.0.0.1', '192.0.2.1', '198.18.0.1', '198.51.100.1', '203.0.113.1', '224.0.0.1', '240.0.0.1', '255.255.255.255',
-  '::', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:10.0.0.1', '::127.0.0.1', '64:ff9b::7f00:1', '64:ff9b:1::7f00:1', '2002:7f00:1::', '2001:0:7f00:1::', '2001:db8::1', 'fc00::1', 'fd12:3456::1', 'fd00:ec2::254', '192.0.0.170', '198.19.255.255', 'fdff:ffff::1', 'fe80::a9fe:a9fe', '::ffff:169.254.169.254', '2001:0:4136:e378:8000:63bf:3fff:fdd2', 'fe80::1', 'fe80::1%eth0', 'fec0::1', 'ff02::1', '100::1', '5f00::1',
+  '127.0.0.1',
+  '127.255.255.254',
+  '0.0.0.0',
+  '0.1.2.3',
+  '10.0.0.1',
+  '172.16.0.1',
+  '172.31.255.255',
+  '192.168.1.1',
+  '169.254.169.254',
+  '100.64.0.1',
+  '100.127.255.255',
+  '192.0.0.1',
+  '192.0.2.1',
+  '198.18.0.1',
+  '198.51.100.1',
+  '203.0.113.1',
+  '224.0.0.1',
+  '240.0.0.1',
+  '255.255.255.255',
+  '::',
+  '::1',
+  '::ffff:127.0.0.1',
+  '::ffff:7f00:1',
+  '::ffff:10.0.0.1',
+  '::127.0.0.1',
+  '64:ff9b::7f00:1',
+  '64:ff9b:1::7f00:1',
+  '2002:7f00:1::',
+  '2001:0:7f00:1::',
+  '2001:db8::1',
+  'fc00::1',
+  'fd12:3456::1',
+  'fd00:ec2::254',
+  '192.0.0.170',
+  '198.19.255.255',
+  'fdff:ffff::1',
+  'fe80::a9fe:a9fe',
+  '::ffff:169.254.169.254',
+  '2001:0:4136:e378:8000:63bf:3fff:fdd2',
+  'fe80::1',
+  'fe80::1%eth0',
+  'fec0::1',
+  'ff02::1',
+  '100::1',
+  '5f00::1',
 ]
 
 describe('public addresses', () => {
   test.each(closed)('%s is none', (address) => expect(isPublicAddress(address)).toBe(false))
 
-  test.each(['8.8.8.8', '93.184.216.34', '172.32.0.1', '100.128.0.1', '2606:2800:220:1:248:1893:25c8:1946', '2a00:1450:4001::8', '::ffff:8.8.8.8'])('%s is one', (address) => expect(isPublicAddress(address)).toBe(true))
+  test.each([
+    '8.8.8.8',
+    '93.184.216.34',
+    '172.32.0.1',
+    '100.128.0.1',
+    '2606:2800:220:1:248:1893:25c8:1946',
+    '2a00:1450:4001::8',
+    '::ffff:8.8.8.8',
+  ])('%s is one', (address) => expect(isPublicAddress(address)).toBe(true))
 
   test('text that is no address is none, and nothing throws', () => {
     fc.assert(fc.property(fc.string(), (text) => void isPublicAddress(text)))
@@ -37,7 +98,23 @@ describe('public addresses', () => {
   })
 
   test('no spelling of loopback gets through as a host of a URL', () => {
-    for (const host of ['127.0.0.1', '127.0.0.1.', '2130706433', '0x7f.1', '0x7f000001', '0177.0.0.1', '017700000001', '127.1', '127.0.1', '１２７.０.０.１', '[::1]', '[::ffff:127.0.0.1]', '[0:0:0:0:0:0:0:1]', '0', '0.0.0.0']) {
+    for (const host of [
+      '127.0.0.1',
+      '127.0.0.1.',
+      '2130706433',
+      '0x7f.1',
+      '0x7f000001',
+      '0177.0.0.1',
+      '017700000001',
+      '127.1',
+      '127.0.1',
+      '１２７.０.０.１',
+      '[::1]',
+      '[::ffff:127.0.0.1]',
+      '[0:0:0:0:0:0:0:1]',
+      '0',
+      '0.0.0.0',
+    ]) {
       expect(() => refusePrivateLiteral(new URL(`https://${host}/`).hostname), host).toThrow(AddressRefusedError)
     }
     expect(() => refusePrivateLiteral('example.com')).not.toThrow()
@@ -52,15 +129,25 @@ describe('the guarded look-up', () => {
   })
 
   test('one private address among public ones is enough to refuse', async () => {
-    resolveTo([{ address: '8.8.8.8', family: 4 }, { address: '10.0.0.1', family: 4 }])
+    resolveTo([
+      { address: '8.8.8.8', family: 4 },
+      { address: '10.0.0.1', family: 4 },
+    ])
     await expect(look()).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
     await expect(look({})).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
   })
 
   test('asks for every address even where one is wanted, and hands on what it has checked', async () => {
-    resolveTo([{ address: '8.8.8.8', family: 4 }, { address: '2a00:1450:4001::8', family: 6 }])
+    resolveTo([
+      { address: '8.8.8.8', family: 4 },
+      { address: '2a00:1450:4001::8', family: 6 },
+    ])
     expect(await look({ family: 4 })).toEqual({ address: '8.8.8.8', family: 4 })
-    expect(dns.lookup).toHaveBeenCalledWith('name.example', expect.objectContaining({ all: true }), expect.any(Function))
+    expect(dns.lookup).toHaveBeenCalledWith(
+      'name.example',
+      expect.objectContaining({ all: true }),
+      expect.any(Function),
+    )
     expect((await look({ all: true })).address).toHaveLength(2)
   })
 
@@ -72,6 +159,10 @@ describe('the guarded look-up', () => {
   })
 
   test('localhost of this very machine is refused', async () => {
-    await expect(new Promise((resolve, reject) => guardedLookup('localhost', { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses))))).rejects.toBeInstanceOf(AddressRefusedError)
+    await expect(
+      new Promise((resolve, reject) =>
+        guardedLookup('localhost', { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses))),
+      ),
+    ).rejects.toBeInstanceOf(AddressRefusedError)
   })
 })

@@ -3,10 +3,16 @@ import dns from 'node:dns'
 import net from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** All that IANA has given out of IPv6 for global unicast. Outside lie ranges that no list names: ::127.0.0.1, fec0::1, 64:ff9b:1::/48. */
+/**
+ * All that IANA has given out of IPv6 for global unicast. Outside lie ranges that no list names: ::127.0.0.1, fec0::1,
+ * 64:ff9b:1::/48.
+ */
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
 
-/** Only globally routable unicast passes: no loopback, private, link-local (metadata), CGNAT, ULA, NAT64, 6to4, Teredo, mapped or documentation ranges. */
+/**
+ * Only globally routable unicast passes: no loopback, private, link-local (metadata), CGNAT, ULA, NAT64, 6to4, Teredo,
+ * mapped or documentation ranges.
+ */
 export function isPublicAddress(address: string): boolean {
   if (!ipaddr.isValid(address)) return false
   const parsed = ipaddr.process(address)
@@ -20,7 +26,8 @@ export class AddressRefusedError extends Error {
 }
 
 /**
- * Throws when the host is written as an IP address that is not public. Needed beside the guarded look-up, since no look-up happens for
+ * Throws when the host is written as an IP address that is not public. Needed beside the guarded look-up, since no
+ * look-up happens for
  * a literal: measured, http://127.0.0.1 and http://2130706433 went straight past a guard that sat in `lookup` alone.
  */
 export function refusePrivateLiteral(hostname: string): void {
@@ -31,18 +38,31 @@ export function refusePrivateLiteral(hostname: string): void {
 type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void
 
 /** As `dns.lookup` when all addresses are asked for. */
-export type Lookup = (hostname: string, options: dns.LookupAllOptions, callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void) => void
+export type Lookup = (
+  hostname: string,
+  options: dns.LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void
 
 /** Node's own, by the system's resolver. */
 export const systemLookup: Lookup = (hostname, options, callback) => dns.lookup(hostname, options, callback)
 
-/** A `dns.lookup` that fails when any of the addresses is not public: the address checked is the address connected to, so rebinding has no window. */
-export function guardLookup(lookup: Lookup): (hostname: string, options: dns.LookupOptions, callback: LookupCallback) => void {
+/**
+ * A `dns.lookup` that fails when any of the addresses is not public: the address checked is the address connected to,
+ * so rebinding has no window.
+ */
+export function guardLookup(
+  lookup: Lookup,
+): (hostname: string, options: dns.LookupOptions, callback: LookupCallback) => void {
   return (hostname, options, callback) =>
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, [])
       const refused = addresses.find(({ address }) => !isPublicAddress(address))
-      if (refused) return callback(new AddressRefusedError(`${hostname} resolves to ${refused.address}, which is not a public address`), [])
+      if (refused)
+        return callback(
+          new AddressRefusedError(`${hostname} resolves to ${refused.address}, which is not a public address`),
+          [],
+        )
       if (options.all) return callback(null, addresses)
       const [first] = addresses
       if (!first) return callback(Object.assign(new Error(`no address for ${hostname}`), { code: 'ENOTFOUND' }), [])

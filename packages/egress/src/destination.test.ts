@@ -16,13 +16,25 @@ function answersOf(...answers: string[][]): Lookup & { asked: string[] } {
   const lookup: Lookup = (hostname, _options, callback) => {
     const addresses = answers[Math.min(asked.length, answers.length - 1)] ?? []
     asked.push(hostname)
-    setImmediate(() => callback(null, addresses.map((address): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 }))))
+    setImmediate(() =>
+      callback(
+        null,
+        addresses.map((address): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 })),
+      ),
+    )
   }
   return Object.assign(lookup, { asked })
 }
 
-const failing = (code: string): Lookup => (_hostname, _options, callback) => void setImmediate(() => callback(Object.assign(new Error(code), { code }), []))
-const check = (url: string, lookup: Lookup = systemLookup, allowedHosts = new Set<string>()): Promise<string | undefined> => checkDestination(url, { allowedHosts, lookup })
+const failing =
+  (code: string): Lookup =>
+  (_hostname, _options, callback) =>
+    void setImmediate(() => callback(Object.assign(new Error(code), { code }), []))
+const check = (
+  url: string,
+  lookup: Lookup = systemLookup,
+  allowedHosts = new Set<string>(),
+): Promise<string | undefined> => checkDestination(url, { allowedHosts, lookup })
 
 /** How the http client fails there: its code, and whether anything can have been sent. */
 async function send(url: string, lookup?: Lookup, allowedHosts = new Set<string>()): Promise<string> {
@@ -36,39 +48,96 @@ async function send(url: string, lookup?: Lookup, allowedHosts = new Set<string>
 
 /** As the host of a URL. */
 const literals = [
-  '127.0.0.1', '127.255.255.254', '0.0.0.0', '10.0.0.1', '10.255.255.255', '172.16.0.1', '172.31.255.255', '192.168.0.1', '192.168.255.255', '169.254.169.254', '100.64.0.1', '100.127.255.255', '192.0.0.1', '192.0.0.192', '198.18.0.1', '198.19.255.255', '224.0.0.1', '255.255.255.255',
-  '[::1]', '[::]', '[fe80::1]', '[febf::1]', '[fc00::1]', '[fdff::1]', '[fd00:ec2::254]', '[64:ff9b::7f00:1]', '[64:ff9b::a9fe:a9fe]', '[64:ff9b::808:808]', '[2002:7f00:1::]', '[2002:808:808::]', '[2001::1]', '[2001:0:4136:e378:8000:63bf:3fff:fdd2]', '[::ffff:127.0.0.1]', '[::ffff:a9fe:a9fe]', '[::127.0.0.1]',
+  '127.0.0.1',
+  '127.255.255.254',
+  '0.0.0.0',
+  '10.0.0.1',
+  '10.255.255.255',
+  '172.16.0.1',
+  '172.31.255.255',
+  '192.168.0.1',
+  '192.168.255.255',
+  '169.254.169.254',
+  '100.64.0.1',
+  '100.127.255.255',
+  '192.0.0.1',
+  '192.0.0.192',
+  '198.18.0.1',
+  '198.19.255.255',
+  '224.0.0.1',
+  '255.255.255.255',
+  '[::1]',
+  '[::]',
+  '[fe80::1]',
+  '[febf::1]',
+  '[fc00::1]',
+  '[fdff::1]',
+  '[fd00:ec2::254]',
+  '[64:ff9b::7f00:1]',
+  '[64:ff9b::a9fe:a9fe]',
+  '[64:ff9b::808:808]',
+  '[2002:7f00:1::]',
+  '[2002:808:808::]',
+  '[2001::1]',
+  '[2001:0:4136:e378:8000:63bf:3fff:fdd2]',
+  '[::ffff:127.0.0.1]',
+  '[::ffff:a9fe:a9fe]',
+  '[::127.0.0.1]',
 ]
 /** What the URL parser makes an address of. */
-const spellings = ['2130706433', '0x7f.1', '0x7f000001', '0177.0.0.1', '017700000001', '127.1', '127.0.1', '127.0.0.1.', '0', '１２７.０.０.１', '2852039166', '0xa9fea9fe', '[0:0:0:0:0:0:0:1]', '[::ffff:7f00:1]']
+const spellings = [
+  '2130706433',
+  '0x7f.1',
+  '0x7f000001',
+  '0177.0.0.1',
+  '017700000001',
+  '127.1',
+  '127.0.1',
+  '127.0.0.1.',
+  '0',
+  '１２７.０.０.１',
+  '2852039166',
+  '0xa9fea9fe',
+  '[0:0:0:0:0:0:0:1]',
+  '[::ffff:7f00:1]',
+]
 
 describe.each([...literals, ...spellings, 'localhost', 'LOCALHOST'])('https://%s', (host) => {
   test('is refused when it is registered', async () => {
     expect(await check(`https://${host}/hook`)).toMatch(/^The host .* leads to an address that is not public\.$/)
     expect(await check(`https://${host}:8443/`)).toMatch(/not public/)
     // A resolver may say of an address what it likes.
-    if (!/^localhost$/i.test(host)) expect(await check(`https://${host}/`, answersOf(['8.8.8.8']))).toMatch(/not public/)
+    if (!/^localhost$/i.test(host))
+      expect(await check(`https://${host}/`, answersOf(['8.8.8.8']))).toMatch(/not public/)
   })
 
-  test('is refused when it is connected to, unsent', async () => expect(await send(`https://${host}/hook`)).toBe('ADDRESS_REFUSED not sent'))
+  test('is refused when it is connected to, unsent', async () =>
+    expect(await send(`https://${host}/hook`)).toBe('ADDRESS_REFUSED not sent'))
 })
 
 describe('a name', () => {
   const privately = literals.map((host) => host.replace(/^\[|\]$/g, ''))
 
   test.each(privately)('that leads to %s is refused, both times', async (address) => {
-    expect(await check('https://name.example/', answersOf([address]))).toBe('The host name.example leads to an address that is not public.')
+    expect(await check('https://name.example/', answersOf([address]))).toBe(
+      'The host name.example leads to an address that is not public.',
+    )
     expect(await send('https://name.example/', answersOf([address]))).toBe('ADDRESS_REFUSED not sent')
   })
 
-  test.each([[['8.8.8.8', '10.0.0.1']], [['2a00:1450:4001::8', '8.8.8.8', '::1']], [['fe80::1', '8.8.8.8']]])('with one private address among several is refused, both times: %s', async (addresses) => {
-    expect(await check('https://name.example/', answersOf(addresses))).toMatch(/not public/)
-    expect(await send('https://name.example/', answersOf(addresses))).toBe('ADDRESS_REFUSED not sent')
-  })
+  test.each([[['8.8.8.8', '10.0.0.1']], [['2a00:1450:4001::8', '8.8.8.8', '::1']], [['fe80::1', '8.8.8.8']]])(
+    'with one private address among several is refused, both times: %s',
+    async (addresses) => {
+      expect(await check('https://name.example/', answersOf(addresses))).toMatch(/not public/)
+      expect(await send('https://name.example/', answersOf(addresses))).toBe('ADDRESS_REFUSED not sent')
+    },
+  )
 
   test('that is public when it is registered and private when it is connected to reaches nobody', async () => {
     let connections = 0
-    const server = createServer().on('connection', () => (connections += 1)).listen(0, '127.0.0.1')
+    const server = createServer()
+      .on('connection', () => (connections += 1))
+      .listen(0, '127.0.0.1')
     closing.push(() => server.close())
     await once(server, 'listening')
     const rebinding = answersOf(['8.8.8.8'], ['127.0.0.1'])
@@ -93,12 +162,22 @@ describe('a name', () => {
   })
 
   test.each(['ENOTFOUND', 'EAI_AGAIN', 'ESERVFAIL'])('that does not resolve, by %s, is told so', async (code) => {
-    expect(await check('https://nowhere.example/', failing(code))).toBe('The host nowhere.example cannot be resolved to an address.')
+    expect(await check('https://nowhere.example/', failing(code))).toBe(
+      'The host nowhere.example cannot be resolved to an address.',
+    )
   })
 
   test('without any address, or whose resolver never answers, is told so', async () => {
-    expect(await check('https://nowhere.example/', answersOf([]))).toBe('The host nowhere.example cannot be resolved to an address.')
-    expect(await checkDestination('https://slow.example/', { allowedHosts: new Set(), lookup: () => undefined, timeoutMs: 10 })).toBe('The host slow.example cannot be resolved to an address.')
+    expect(await check('https://nowhere.example/', answersOf([]))).toBe(
+      'The host nowhere.example cannot be resolved to an address.',
+    )
+    expect(
+      await checkDestination('https://slow.example/', {
+        allowedHosts: new Set(),
+        lookup: () => undefined,
+        timeoutMs: 10,
+      }),
+    ).toBe('The host slow.example cannot be resolved to an address.')
   })
 
   test('of a private network is not told with its address', async () => {
@@ -107,11 +186,16 @@ describe('a name', () => {
 })
 
 describe('the scheme', () => {
-  test.each(['http://example.com/', 'ftp://example.com/', 'file:///etc/passwd', 'javascript:alert(1)', 'data:,x'])('%s is refused', async (url) => {
-    expect(await check(url, answersOf(['8.8.8.8']))).toBe('Only https:// is sent to.')
-  })
+  test.each(['http://example.com/', 'ftp://example.com/', 'file:///etc/passwd', 'javascript:alert(1)', 'data:,x'])(
+    '%s is refused',
+    async (url) => {
+      expect(await check(url, answersOf(['8.8.8.8']))).toBe('Only https:// is sent to.')
+    },
+  )
 
-  test.each(['', 'example.com', 'https://', 'https://[::1'])('"%s" is no URL', async (url) => expect(await check(url)).toBe('This is not a URL.'))
+  test.each(['', 'example.com', 'https://', 'https://[::1'])('"%s" is no URL', async (url) =>
+    expect(await check(url)).toBe('This is not a URL.'),
+  )
 })
 
 test('an allowed host may be private and over http, at its port only', async () => {

@@ -10,11 +10,14 @@ export interface DestinationOptions {
 }
 
 /**
- * Why nothing would be sent there, in one sentence, or undefined. For whoever registers a URL, to be told at once: a name may lead
- * elsewhere a minute later, so the http client asks again whenever it connects. The addresses behind a name are not told, since the
- * names of a private network are nobody's business.
+ * Why nothing would be sent there, in one sentence, or undefined. For whoever registers a URL, to be told at once: a
+ * name may lead elsewhere a minute later, so the http client asks again whenever it connects. The addresses behind a
+ * name are not told, since the names of a private network are nobody's business.
  */
-export async function checkDestination(text: string, { allowedHosts, lookup = systemLookup, timeoutMs = 5_000 }: DestinationOptions): Promise<string | undefined> {
+export async function checkDestination(
+  text: string,
+  { allowedHosts, lookup = systemLookup, timeoutMs = 5_000 }: DestinationOptions,
+): Promise<string | undefined> {
   if (!URL.canParse(text)) return 'This is not a URL.'
   const url = new URL(text)
   const isWeb = url.protocol === 'https:' || url.protocol === 'http:'

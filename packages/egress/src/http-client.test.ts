@@ -35,14 +35,23 @@ async function rawServer(onData: (socket: Socket, count: number) => void): Promi
   const port = await listen(createServer((socket) => socket.on('data', () => onData(socket, (count += 1)))))
   return { ...clientFor(port), requests: () => count }
 }
-const httpServer = async (listener: RequestListener): Promise<Client> => clientFor(await listen(createHttpServer(listener)))
+const httpServer = async (listener: RequestListener): Promise<Client> =>
+  clientFor(await listen(createHttpServer(listener)))
 
 type Client = ReturnType<typeof clientFor>
 function clientFor(port: number, scheme = 'http', host = '127.0.0.1') {
   const { http, close } = createHttpClient({ allowedHosts: new Set([`${host}:${port}`]) })
   closing.push(close)
   return {
-    call: (more: Partial<HttpRequest> = {}) => http({ method: 'POST', url: `${scheme}://${host}:${port}/users`, headers: { accept: 'application/json' }, body: '{}', timeoutMs: 5_000, ...more }),
+    call: (more: Partial<HttpRequest> = {}) =>
+      http({
+        method: 'POST',
+        url: `${scheme}://${host}:${port}/users`,
+        headers: { accept: 'application/json' },
+        body: '{}',
+        timeoutMs: 5_000,
+        ...more,
+      }),
     port,
   }
 }
@@ -66,9 +75,17 @@ describe('an exchange', () => {
     const client = await httpServer((request, response) => {
       let body = ''
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
-      request.on('end', () => response.writeHead(201, { 'X-Request-Id': 'r-1', 'set-cookie': ['a=1', 'b=2'] }).end(`${request.method} ${request.url} ${request.headers.accept} ${body} ü`))
+      request.on('end', () =>
+        response
+          .writeHead(201, { 'X-Request-Id': 'r-1', 'set-cookie': ['a=1', 'b=2'] })
+          .end(`${request.method} ${request.url} ${request.headers.accept} ${body} ü`),
+      )
     })
-    expect(await client.call()).toMatchObject({ status: 201, headers: { 'x-request-id': 'r-1', 'set-cookie': 'a=1, b=2' }, body: 'POST /users application/json {} ü' })
+    expect(await client.call()).toMatchObject({
+      status: 201,
+      headers: { 'x-request-id': 'r-1', 'set-cookie': 'a=1, b=2' },
+      body: 'POST /users application/json {} ü',
+    })
   })
 
   test('tells when it has left: once, before it is answered, and never where no connection came to be', async () => {
@@ -108,7 +125,25 @@ describe('an exchange', () => {
 })
 
 describe('addresses that are not public', () => {
-  const refused = ['127.0.0.1', '[::1]', '2130706433', '0x7f.1', '0177.0.0.1', '127.1', '[::ffff:127.0.0.1]', '0.0.0.0', '169.254.169.254', '100.64.0.1', '[64:ff9b::7f00:1]', '[2002:7f00:1::]', '[fc00::1]', '[fe80::1]', '[::127.0.0.1]', '１２７.０.０.１', 'localhost']
+  const refused = [
+    '127.0.0.1',
+    '[::1]',
+    '2130706433',
+    '0x7f.1',
+    '0177.0.0.1',
+    '127.1',
+    '[::ffff:127.0.0.1]',
+    '0.0.0.0',
+    '169.254.169.254',
+    '100.64.0.1',
+    '[64:ff9b::7f00:1]',
+    '[2002:7f00:1::]',
+    '[fc00::1]',
+    '[fe80::1]',
+    '[::127.0.0.1]',
+    '１２７.０.０.１',
+    'localhost',
+  ]
 
   test.each(refused)('https://%s is refused, unsent', async (host) => {
     const server = await httpServer((_, response) => response.end())
@@ -117,7 +152,12 @@ describe('addresses that are not public', () => {
 
   test('the allow-list is for the exact host and port, and no redirect widens it', async () => {
     const client = await httpServer((_, response) => response.end('reached'))
-    for (const url of [`http://localhost:${client.port}/`, `http://127.0.0.2:${client.port}/`, `http://127.0.0.1:${client.port + 1}/`, `https://127.0.0.1:${client.port + 1}/`]) {
+    for (const url of [
+      `http://localhost:${client.port}/`,
+      `http://127.0.0.2:${client.port}/`,
+      `http://127.0.0.1:${client.port + 1}/`,
+      `https://127.0.0.1:${client.port + 1}/`,
+    ]) {
       expect(await failureOf(client.call({ url })), url).toBe('ADDRESS_REFUSED not sent')
     }
     expect((await client.call()).body).toBe('reached')
@@ -131,7 +171,11 @@ describe('addresses that are not public', () => {
 
   test('a name that resolves to a private address is refused when it is connected to', async () => {
     const client = await httpServer((_, response) => response.end())
-    vi.spyOn(dns, 'lookup').mockImplementation(((_: string, __: unknown, callback: (error: null, addresses: unknown) => void) => setImmediate(() => callback(null, [{ address: '10.1.2.3', family: 4 }]))) as never)
+    vi.spyOn(dns, 'lookup').mockImplementation(((
+      _: string,
+      __: unknown,
+      callback: (error: null, addresses: unknown) => void,
+    ) => setImmediate(() => callback(null, [{ address: '10.1.2.3', family: 4 }]))) as never)
     expect(await failureOf(client.call({ url: 'https://rebinding.example/' }))).toBe('ADDRESS_REFUSED not sent')
   })
 })
@@ -147,14 +191,22 @@ describe('failures before a byte is sent', () => {
 
   test.each(['ENOTFOUND', 'EAI_AGAIN'])('the name leads nowhere: %s', async (code) => {
     const client = await httpServer((_, response) => response.end())
-    vi.spyOn(dns, 'lookup').mockImplementation(((_: string, __: unknown, callback: (error: Error, addresses: unknown) => void) => setImmediate(() => callback(Object.assign(new Error(code), { code }), []))) as never)
+    vi.spyOn(dns, 'lookup').mockImplementation(((
+      _: string,
+      __: unknown,
+      callback: (error: Error, addresses: unknown) => void,
+    ) => setImmediate(() => callback(Object.assign(new Error(code), { code }), []))) as never)
     expect(await failureOf(client.call({ url: 'https://nowhere.example/' }))).toBe(`${code} not sent`)
   })
 
   test('a header that cannot be written, and a URL that is none', async () => {
     const client = await httpServer((_, response) => response.end())
-    expect(await failureOf(client.call({ headers: { authorization: 'Bearer a\r\nb' } }))).toBe('UND_ERR_INVALID_ARG not sent')
-    expect(await failureOf(client.call({ headers: { authorization: 'Bearer “a”' } }))).toBe('UND_ERR_INVALID_ARG not sent')
+    expect(await failureOf(client.call({ headers: { authorization: 'Bearer a\r\nb' } }))).toBe(
+      'UND_ERR_INVALID_ARG not sent',
+    )
+    expect(await failureOf(client.call({ headers: { authorization: 'Bearer “a”' } }))).toBe(
+      'UND_ERR_INVALID_ARG not sent',
+    )
     expect(await failureOf(client.call({ url: 'https://' }))).toBe('ERR_INVALID_URL not sent')
   })
 
@@ -177,10 +229,30 @@ describe('failures before a byte is sent', () => {
     const folder = mkdtempSync(join(tmpdir(), 'muster-tls-'))
     closing.push(() => rmSync(folder, { recursive: true, force: true }))
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate])
+    const made = spawnSync('openssl', [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '1',
+      '-subj',
+      '/CN=127.0.0.1',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+      '-keyout',
+      key,
+      '-out',
+      certificate,
+    ])
     expect(made.status).toBe(0)
     let requests = 0
-    const port = await listen(createHttpsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, () => (requests += 1)))
+    const port = await listen(
+      createHttpsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, () => (requests += 1)),
+    )
     expect(await failureOf(clientFor(port, 'https').call())).toBe('DEPTH_ZERO_SELF_SIGNED_CERT not sent')
     expect(requests).toBe(0)
   })
@@ -200,11 +272,17 @@ describe('failures after which nobody knows', () => {
   })
 
   test('an answer that is no HTTP', async () => {
-    expect(await failureOf((await rawServer((socket) => socket.end('SSH-2.0-OpenSSH\r\n\r\n'))).call())).toMatch(/^(HPE_\w+|UNKNOWN) sent$/)
+    expect(await failureOf((await rawServer((socket) => socket.end('SSH-2.0-OpenSSH\r\n\r\n'))).call())).toMatch(
+      /^(HPE_\w+|UNKNOWN) sent$/,
+    )
   })
 
   test('an answer that breaks off', async () => {
-    expect(await failureOf((await rawServer((socket) => socket.end('HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{"id":'))).call())).toMatch(/ sent$/)
+    expect(
+      await failureOf(
+        (await rawServer((socket) => socket.end('HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{"id":'))).call(),
+      ),
+    ).toMatch(/ sent$/)
   })
 
   test('an answer that never comes', async () => {
@@ -267,7 +345,12 @@ describe('an answer of which the beginning is enough', () => {
 
   test('is cut off, and the connection given up', async () => {
     const client = await endless(HEAD, 'x'.repeat(1_000))
-    expect(await client.call({ readAtMostBytes: 1_500 })).toEqual({ status: 200, headers: { 'content-length': '1000000', 'x-a': 'b' }, body: 'x'.repeat(1_500), isTruncated: true })
+    expect(await client.call({ readAtMostBytes: 1_500 })).toEqual({
+      status: 200,
+      headers: { 'content-length': '1000000', 'x-a': 'b' },
+      body: 'x'.repeat(1_500),
+      isTruncated: true,
+    })
     await client.givenUp
   })
 
@@ -283,17 +366,31 @@ describe('an answer of which the beginning is enough', () => {
 
   test('may be no more than its status', async () => {
     const client = await endless(HEAD)
-    expect(await client.call({ readAtMostBytes: 1_000, timeoutMs: 100 })).toMatchObject({ status: 200, body: '', isTruncated: true })
+    expect(await client.call({ readAtMostBytes: 1_000, timeoutMs: 100 })).toMatchObject({
+      status: 200,
+      body: '',
+      isTruncated: true,
+    })
     await client.givenUp
   })
 
   test('never comes: that is a time-out, as it is while headers drip', async () => {
-    expect(await failureOf((await rawServer(() => undefined)).call({ readAtMostBytes: 9, timeoutMs: 100 }))).toBe('TIMEOUT sent')
-    expect(await failureOf((await endless('HTTP/1.1 200 OK\r\nx: ', 'y')).call({ readAtMostBytes: 9, timeoutMs: 100 }))).toBe('TIMEOUT sent')
+    expect(await failureOf((await rawServer(() => undefined)).call({ readAtMostBytes: 9, timeoutMs: 100 }))).toBe(
+      'TIMEOUT sent',
+    )
+    expect(
+      await failureOf((await endless('HTTP/1.1 200 OK\r\nx: ', 'y')).call({ readAtMostBytes: 9, timeoutMs: 100 })),
+    ).toBe('TIMEOUT sent')
   })
 
   test('that breaks off is still none', async () => {
-    expect(await failureOf((await rawServer((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"id":'))).call({ readAtMostBytes: 50 }))).toMatch(/ sent$/)
+    expect(
+      await failureOf(
+        (await rawServer((socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"id":'))).call({
+          readAtMostBytes: 50,
+        }),
+      ),
+    ).toMatch(/ sent$/)
   })
 
   test('is not waited for by a caller who gives up', async () => {
@@ -304,7 +401,8 @@ describe('an answer of which the beginning is enough', () => {
 
   test('leaves the next request a connection of its own', async () => {
     const client = await httpServer((_, response) => response.end('x'.repeat(100_000)))
-    for (const _ of [1, 2, 3]) expect(await client.call({ readAtMostBytes: 10 })).toMatchObject({ body: 'x'.repeat(10), isTruncated: true })
+    for (const _ of [1, 2, 3])
+      expect(await client.call({ readAtMostBytes: 10 })).toMatchObject({ body: 'x'.repeat(10), isTruncated: true })
     expect((await client.call()).body).toHaveLength(100_000)
   })
 })

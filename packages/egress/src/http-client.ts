@@ -18,14 +18,18 @@ export interface HttpClientOptions {
 const REFUSED_AT_HOME = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_URL', 'ADDRESS_REFUSED'])
 
 /**
- * The only way out to addresses that tenants choose. Every connection is checked twice: the literal, and each resolved address.
- * Redirects are not followed and answers are cut off at 10 MiB; nothing is retried here.
+ * The only way out to addresses that tenants choose. Every connection is checked twice: the literal, and each resolved
+ * address. Redirects are not followed and answers are cut off at 10 MiB; nothing is retried here.
  */
-export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpClientOptions): { http: HttpClient; close(): Promise<void> } {
+export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpClientOptions): {
+  http: HttpClient
+  close(): Promise<void>
+} {
   const open = buildConnector({ timeout: CONNECT_TIMEOUT_MS })
   const guarded = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardLookup(lookup) })
   /**
-   * Errors of opening a connection, handshake included: the only ones that prove that nothing was sent. A list of codes cannot tell:
+   * Errors of opening a connection, handshake included: the only ones that prove that nothing was sent. A list of
+   *   codes cannot tell:
    * EHOSTUNREACH, ETIMEDOUT and TLS alerts come up on open connections too.
    */
   const connectErrors = new WeakSet<Error>()
@@ -55,7 +59,9 @@ export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpCl
     const error = cause as { name?: string; code?: unknown; errors?: { code?: unknown }[] }
     // Happy eyeballs wraps one error per address.
     // undici's parser has a code for some answers that are no HTTP, and none for others.
-    const code = String(error?.code ?? error?.errors?.[0]?.code ?? (error?.name === 'HTTPParserError' ? 'HPE_INVALID' : 'UNKNOWN'))
+    const code = String(
+      error?.code ?? error?.errors?.[0]?.code ?? (error?.name === 'HTTPParserError' ? 'HPE_INVALID' : 'UNKNOWN'),
+    )
     const isSent = !(cause instanceof Error && connectErrors.has(cause)) && !REFUSED_AT_HOME.has(code)
     return new TransportError(code, isSent, { cause })
   }
@@ -63,10 +69,12 @@ export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpCl
   const http: HttpClient = async ({ method, url, headers, body, timeoutMs, readAtMostBytes, signal, onSent }) => {
     if (signal?.aborted) throw new TransportError('ABORTED', false)
     const deadline = AbortSignal.timeout(timeoutMs)
-    const isTimeout = (cause: unknown): boolean => deadline.aborted || (cause as { code?: unknown } | null)?.code === 'UND_ERR_BODY_TIMEOUT'
+    const isTimeout = (cause: unknown): boolean =>
+      deadline.aborted || (cause as { code?: unknown } | null)?.code === 'UND_ERR_BODY_TIMEOUT'
     try {
       const target = new URL(url)
-      if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target))) throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
+      if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target)))
+        throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
       const response = await undiciRequest(target, {
         dispatcher: onSent ? agent.compose(tellWhenSent(onSent)) : agent,
         method,
@@ -77,7 +85,9 @@ export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpCl
         bodyTimeout: timeoutMs,
       })
       const content: Pick<HttpResponse, 'body' | 'isTruncated'> =
-        readAtMostBytes === undefined ? { body: await response.body.text() } : await readUpTo(response.body, readAtMostBytes, (cause) => !signal?.aborted && isTimeout(cause))
+        readAtMostBytes === undefined
+          ? { body: await response.body.text() }
+          : await readUpTo(response.body, readAtMostBytes, (cause) => !signal?.aborted && isTimeout(cause))
       const flat: Record<string, string> = {}
       for (const [name, value] of Object.entries(response.headers)) {
         if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value

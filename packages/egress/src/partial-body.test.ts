@@ -22,7 +22,10 @@ describe('a body that is read in part', () => {
       for (let sent = 0; sent < 100; sent += 1) yield Buffer.alloc(10, 'x')
       await Promise.reject(new Error('it was read to its end'))
     }
-    expect(await readUpTo(Readable.from(endless(), { highWaterMark: 1 }), 15, never)).toEqual({ body: 'x'.repeat(15), isTruncated: true })
+    expect(await readUpTo(Readable.from(endless(), { highWaterMark: 1 }), 15, never)).toEqual({
+      body: 'x'.repeat(15),
+      isTruncated: true,
+    })
   })
 
   test('ends before a character that the cut went through', async () => {
@@ -33,7 +36,11 @@ describe('a body that is read in part', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.string({ unit: 'grapheme' })), fc.nat(40), async (parts, limit) => {
         const whole = parts.join('')
-        const { body, isTruncated } = await readUpTo(Readable.from(parts.map((part) => Buffer.from(part))), limit, never)
+        const { body, isTruncated } = await readUpTo(
+          Readable.from(parts.map((part) => Buffer.from(part))),
+          limit,
+          never,
+        )
         expect(Buffer.byteLength(body)).toBeLessThanOrEqual(limit)
         expect(isTruncated ?? false).toBe(Buffer.byteLength(whole) > limit)
         expect(whole.startsWith(body)).toBe(true)

@@ -17,7 +17,11 @@ describe('the pace of calls', () => {
     const interval = callIntervalMs(pace)
     const gaps = left.slice(1).map((at, index) => at - (left[index] ?? 0))
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(Math.floor(interval) - 1)
-    for (const [index, at] of left.entries()) expect(left.filter((other) => other >= at && other < at + 1_000).length, `window of call ${index}`).toBeLessThanOrEqual(pace.requests)
+    for (const [index, at] of left.entries())
+      expect(
+        left.filter((other) => other >= at && other < at + 1_000).length,
+        `window of call ${index}`,
+      ).toBeLessThanOrEqual(pace.requests)
     expect(((left.length - 1) * 1000) / ((left.at(-1) ?? 0) - (left[0] ?? 0))).toBeGreaterThan(9.5)
   })
 
@@ -39,33 +43,52 @@ describe('the pace of calls', () => {
     await vi.runAllTimersAsync()
     await all
     expect(sent).toHaveLength(30)
-    for (const at of sent) expect(sent.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
+    for (const at of sent)
+      expect(sent.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(
+        pace.requests,
+      )
   })
 
-  const spread = (index: number): number => 200 * Math.exp(0.5 * Math.sin(index * 12.9898) * Math.sin(index * 4.1414) * 2)
+  const spread = (index: number): number =>
+    200 * Math.exp(0.5 * Math.sin(index * 12.9898) * Math.sin(index * 4.1414) * 2)
 
   test.each([
-    ['stalls of the machine', (index: number) => (index % 40 === 39 ? 120 : 4), (index: number) => (index % 40 === 39 ? 120 : 1)],
-    ['a late one in twelve', (index: number) => (index % 12 === 11 ? 60 : 4), (index: number) => (index % 12 === 11 ? 60 : 1)],
+    [
+      'stalls of the machine',
+      (index: number) => (index % 40 === 39 ? 120 : 4),
+      (index: number) => (index % 40 === 39 ? 120 : 1),
+    ],
+    [
+      'a late one in twelve',
+      (index: number) => (index % 12 === 11 ? 60 : 4),
+      (index: number) => (index % 12 === 11 ? 60 : 1),
+    ],
     ['a provider that is slow, now more, now less', spread, () => 20],
     ['a provider that becomes slow', (index: number) => (index < 200 ? 5 : 400), () => 2],
-  ])('with %s, no more than the limit arrive in any window, and 95 % of it are used', async (_, answersIn, arrivesIn) => {
-    const pacer = new CallPacer(pace)
-    const arrived: number[] = []
-    const send = async (index: number): Promise<void> => {
-      const slot = await pacer.wait()
-      slot.sent()
-      setTimeout(() => arrived.push(performance.now()), arrivesIn(index))
-      setTimeout(() => slot.ended(), answersIn(index))
-    }
-    const all = Promise.all(Array.from({ length: 600 }, (_unused, index) => send(index)))
-    await vi.runAllTimersAsync()
-    await all
-    arrived.sort((a, b) => a - b)
-    expect(arrived).toHaveLength(600)
-    for (const at of arrived) expect(arrived.filter((other) => other >= at && other < at + 1_000).length, `window from ${at}`).toBeLessThanOrEqual(pace.requests)
-    expect(((arrived.length - 1) * 1000) / ((arrived.at(-1) ?? 0) - (arrived[0] ?? 0))).toBeGreaterThan(9.5)
-  })
+  ])(
+    'with %s, no more than the limit arrive in any window, and 95 % of it are used',
+    async (_, answersIn, arrivesIn) => {
+      const pacer = new CallPacer(pace)
+      const arrived: number[] = []
+      const send = async (index: number): Promise<void> => {
+        const slot = await pacer.wait()
+        slot.sent()
+        setTimeout(() => arrived.push(performance.now()), arrivesIn(index))
+        setTimeout(() => slot.ended(), answersIn(index))
+      }
+      const all = Promise.all(Array.from({ length: 600 }, (_unused, index) => send(index)))
+      await vi.runAllTimersAsync()
+      await all
+      arrived.sort((a, b) => a - b)
+      expect(arrived).toHaveLength(600)
+      for (const at of arrived)
+        expect(
+          arrived.filter((other) => other >= at && other < at + 1_000).length,
+          `window from ${at}`,
+        ).toBeLessThanOrEqual(pace.requests)
+      expect(((arrived.length - 1) * 1000) / ((arrived.at(-1) ?? 0) - (arrived[0] ?? 0))).toBeGreaterThan(9.5)
+    },
+  )
 
   test('calls are even again soon after late ones', async () => {
     const pacer = new CallPacer(pace)
@@ -87,10 +110,16 @@ describe('the pace of calls', () => {
   test('a limit of a day is as even as one of a second', async () => {
     const pacer = new CallPacer({ requests: 864_000, perSeconds: 86_400 })
     const left: number[] = []
-    const all = Promise.all(Array.from({ length: 2_500 }, () => pacer.wait().then((slot) => (slot.sent(), left.push(performance.now())))))
+    const all = Promise.all(
+      Array.from({ length: 2_500 }, () => pacer.wait().then((slot) => (slot.sent(), left.push(performance.now())))),
+    )
     await vi.runAllTimersAsync()
     await all
-    for (const [index, at] of left.entries()) expect(left.filter((other) => other >= at && other < at + 1_000).length, `window of call ${index}`).toBeLessThanOrEqual(10)
+    for (const [index, at] of left.entries())
+      expect(
+        left.filter((other) => other >= at && other < at + 1_000).length,
+        `window of call ${index}`,
+      ).toBeLessThanOrEqual(10)
     expect(((left.length - 1) * 1000) / ((left.at(-1) ?? 0) - (left[0] ?? 0))).toBeGreaterThan(9.5)
   })
 

@@ -16,11 +16,17 @@ export class LaneRestsError extends Error {
 const WORTH_WAITING_MS = 2_000
 /** So much of a pause, of the machine or of work, is made up for by calls that leave closer together. */
 const MADE_UP_FOR_MS = 100
-/** An answer quicker than usual lowers what is usual a little, a slower one raises it much: nine of ten come to be quicker. */
+/**
+ * An answer quicker than usual lowers what is usual a little, a slower one raises it much: nine of ten come to be
+ * quicker.
+ */
 const USUAL = { slower: 1.18, quicker: 0.98 }
 /** Of a provider that answers quickly, half of what is usual may be the way there; of a slow one, so much. */
 const MOST_ON_THE_WAY_MS = 25
-/** Of a window. Less than the schedule's: calls that came close together after a pause drift apart again, instead of leaving in bunches for ever. */
+/**
+ * Of a window. Less than the schedule's: calls that came close together after a pause drift apart again, instead of
+ * leaving in bunches for ever.
+ */
 const PLACE_MARGIN = 1.02
 /** A limit of more calls than this, such as one of a day, is kept as its share of a shorter window. */
 const MOST_PLACES = 1_000
@@ -38,13 +44,18 @@ interface Waiter {
 }
 
 /**
- * Spaces the calls of one account evenly, and lets no more than its limit through in any window, however late a timer was before. It lives in the memory of the lane's one owner, so it is exact and costs nothing.
- * Calls are let through by the priority of their jobs, 0 first, then in the order in which they asked. Runs on the monotonic clock, which nobody can set.
+ * Spaces the calls of one account evenly, and lets no more than its limit through in any window, however late a timer
+ * was before. It lives in the memory of the lane's one owner, so it is exact and costs nothing. Calls are let through
+ * by the priority of their jobs, 0 first, then in the order in which they asked. Runs on the monotonic clock, which
+ * nobody can set.
  */
 export class CallPacer {
   readonly #intervalMs: number
   readonly #windowMs: number
-  /** As many as the limit allows calls in a window: a call takes one, and the next call that takes it surely arrives a window later. */
+  /**
+   * As many as the limit allows calls in a window: a call takes one, and the next call that takes it surely arrives a
+   * window later.
+   */
   readonly #places: Place[]
   readonly #waiters = new Set<Waiter>()
   #nextAt: number
@@ -62,7 +73,10 @@ export class CallPacer {
     this.#nextAt = performance.now() + this.#intervalMs
   }
 
-  /** Nothing leaves for so long. Whoever waits for a slot is refused with a `LaneRestsError` where that is long; Infinity: whoever ever asks. */
+  /**
+   * Nothing leaves for so long. Whoever waits for a slot is refused with a `LaneRestsError` where that is long;
+   * Infinity: whoever ever asks.
+   */
   rest(forMs: number): void {
     const until = performance.now() + forMs
     this.#restsUntil = Math.max(this.#restsUntil, until)
@@ -74,12 +88,16 @@ export class CallPacer {
 
   #refusal(): LaneRestsError | undefined {
     const restMs = this.#restsUntil - performance.now()
-    return restMs > WORTH_WAITING_MS ? new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now()) : undefined
+    return restMs > WORTH_WAITING_MS
+      ? new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now())
+      : undefined
   }
 
   /**
-   * Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. The call is to tell when it does leave and when
-   * it ends: while a connection is opened, or the machine is busy, it is late and the calls after it are not, which would put one too many into a window.
+   * Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. The call is to tell when
+   * it does leave and when
+   * it ends: while a connection is opened, or the machine is busy, it is late and the calls after it are not, which
+   *   would put one too many into a window.
    */
   wait(signal?: AbortSignal, priority = 0): Promise<CallSlot> {
     return new Promise((resolve, reject) => {
@@ -111,7 +129,10 @@ export class CallPacer {
     if (this.#timer) return
     const now = performance.now()
     // At most as many as the lane runs jobs.
-    const first = [...this.#waiters].reduce<Waiter | undefined>((best, waiter) => (best && best.priority <= waiter.priority ? best : waiter), undefined)
+    const first = [...this.#waiters].reduce<Waiter | undefined>(
+      (best, waiter) => (best && best.priority <= waiter.priority ? best : waiter),
+      undefined,
+    )
     if (!first) return
     const place = this.#places.reduce((best, other) => (other.freeAt < best.freeAt ? other : best))
     const at = Math.max(this.#nextAt, place.freeAt)
@@ -123,7 +144,8 @@ export class CallPacer {
       return
     }
     const slot = this.#take(place, now)
-    // Timers come late: the schedule is kept, so that this costs no throughput; no window gets more than its limit for it, since the places see to that.
+    // Timers come late: the schedule is kept, so that this costs no throughput; no window gets more than its limit
+    //   for it, since the places see to that.
     this.#nextAt = Math.max(this.#nextAt, now - MADE_UP_FOR_MS) + this.#intervalMs
     first.pass(slot)
     this.#release()
@@ -144,10 +166,19 @@ export class CallPacer {
     return slot
   }
 
-  /** By so much a call may have arrived late: whatever its answer took longer than is usual can have passed on the way there. */
+  /**
+   * By so much a call may have arrived late: whatever its answer took longer than is usual can have passed on the way
+   * there.
+   */
   #lateness(tookMs: number): number {
-    const lateMs = this.#usualMs === Infinity ? 0 : Math.max(0, tookMs - this.#usualMs + Math.min(MOST_ON_THE_WAY_MS, this.#usualMs / 2))
-    this.#usualMs = this.#usualMs === Infinity ? Math.max(1, tookMs) : Math.max(1, this.#usualMs * (tookMs > this.#usualMs ? USUAL.slower : USUAL.quicker))
+    const lateMs =
+      this.#usualMs === Infinity
+        ? 0
+        : Math.max(0, tookMs - this.#usualMs + Math.min(MOST_ON_THE_WAY_MS, this.#usualMs / 2))
+    this.#usualMs =
+      this.#usualMs === Infinity
+        ? Math.max(1, tookMs)
+        : Math.max(1, this.#usualMs * (tookMs > this.#usualMs ? USUAL.slower : USUAL.quicker))
     return lateMs
   }
 }

@@ -1,7 +1,10 @@
 /** BullMQ's keys of a lane lie under `muster:{account}:lane:`, in the account's slot of a Redis Cluster. */
 export const lanePrefix = (accountId: string): string => `muster:{${accountId}}`
 export const LANE_QUEUE = 'lane'
-/** BullMQ's own. How many jobs have begun in its window, or while the lane rests the greatest number there is; lives until the window or the rest is over. */
+/**
+ * BullMQ's own. How many jobs have begun in its window, or while the lane rests the greatest number there is; lives
+ * until the window or the rest is over.
+ */
 export const limiterKey = (accountId: string): string => `${lanePrefix(accountId)}:${LANE_QUEUE}:limiter`
 export const leaseKey = (accountId: string): string => `muster:{${accountId}}:lane-lease`
 

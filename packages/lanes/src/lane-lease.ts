@@ -1,10 +1,16 @@
 import type { Redis } from 'ioredis'
 import { leaseKey } from './lane-keys.ts'
 
-/** Takeover takes this long at most after an owner died without a word. Longer, and repeated kills cost more than a tenth of the throughput; shorter, and a busy machine or a slow Redis would cost lanes for nothing. */
+/**
+ * Takeover takes this long at most after an owner died without a word. Longer, and repeated kills cost more than a
+ * tenth of the throughput; shorter, and a busy machine or a slow Redis would cost lanes for nothing.
+ */
 export const LEASE_MS = 3_000
 
-/** One that ran out while Redis stood still, and that nobody took, is taken again: the lane goes on as if nothing had been. */
+/**
+ * One that ran out while Redis stood still, and that nobody took, is taken again: the lane goes on as if nothing had
+ * been.
+ */
 const RENEW = `
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
@@ -20,7 +26,8 @@ export function createLaneLeases(redis: Redis, ownerId: string) {
       if ((await redis.set(leaseKey(accountId), ownerId, 'PX', LEASE_MS, 'NX')) === 'OK') return 0
       return Math.max(1, await redis.pttl(leaseKey(accountId)))
     },
-    renew: async (accountId: string): Promise<boolean> => (await redis.eval(RENEW, 1, leaseKey(accountId), ownerId, LEASE_MS)) === 1,
+    renew: async (accountId: string): Promise<boolean> =>
+      (await redis.eval(RENEW, 1, leaseKey(accountId), ownerId, LEASE_MS)) === 1,
     release: async (accountId: string): Promise<void> => {
       await redis.eval(RELEASE, 1, leaseKey(accountId), ownerId)
     },

@@ -28,7 +28,10 @@ export interface LaneSource {
   readOutbox(accountId: string, limit: number): Promise<string[]>
   clearOutbox(accountId: string, entries: readonly string[]): Promise<void>
   priorityOf(accountId: string, jobIds: readonly string[]): Promise<number[]>
-  /** Work that waits outside the lane, and is given to it bit by bit: 100,000 rows are then no 100,000 jobs. Entries are `+job`. */
+  /**
+   * Work that waits outside the lane, and is given to it bit by bit: 100,000 rows are then no 100,000 jobs. Entries are
+   * `+job`.
+   */
   backlog?: {
     read(accountId: string, limit: number): Promise<{ batchId: string; entry: string }[]>
     clear(accountId: string, given: readonly { batchId: string; entry: string }[]): Promise<void>
@@ -72,8 +75,20 @@ interface OpenLane {
 
 export type LaneOwner = ReturnType<typeof createLaneOwner>
 
-/** Takes leases on lanes that have work, opens them, and gives them back when they are idle, on hold, or when the process stops. */
-export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, onError, now = Date.now, idleCloseMs = IDLE_CLOSE_MS }: LaneOwnerOptions) {
+/**
+ * Takes leases on lanes that have work, opens them, and gives them back when they are idle, on hold, or when the
+ * process stops.
+ */
+export function createLaneOwner({
+  redis,
+  subscriber,
+  ownerId,
+  maxLanes,
+  source,
+  onError,
+  now = Date.now,
+  idleCloseMs = IDLE_CLOSE_MS,
+}: LaneOwnerOptions) {
   const leases = createLaneLeases(redis, ownerId)
   const schedule = createLaneSchedule(redis)
   const lanes = new Map<string, OpenLane>()
@@ -119,13 +134,24 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
       await leases.release(accountId)
       throw error
     })
-    const open: OpenLane = { lane, lease, isClosing: false, closed: null, feedAtMost: feedOf(pace), drain: onceAtATime(() => drain(accountId, open)), tend: onceAtATime(createTending(accountId, pace, () => open)) }
+    const open: OpenLane = {
+      lane,
+      lease,
+      isClosing: false,
+      closed: null,
+      feedAtMost: feedOf(pace),
+      drain: onceAtATime(() => drain(accountId, open)),
+      tend: onceAtATime(createTending(accountId, pace, () => open)),
+    }
     lanes.set(accountId, open)
     // Not waited for: a long outbox must not keep other lanes from being opened.
     void guard(open.tend(), accountId)
   }
 
-  /** Renews the lease and looks whether the lane is still as it should be. Never waits for the lane to close, since the lease is needed until then. */
+  /**
+   * Renews the lease and looks whether the lane is still as it should be. Never waits for the lane to close, since the
+   * lease is needed until then.
+   */
   function createTending(accountId: string, pace: Pace, self: () => OpenLane): () => Promise<void> {
     let idleSince: number | null = null
     return async () => {
@@ -150,7 +176,10 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     }
   }
 
-  /** Outbox → BullMQ. An entry goes only once its job is there; a crash between leaves it, and adding twice is adding once. */
+  /**
+   * Outbox → BullMQ. An entry goes only once its job is there; a crash between leaves it, and adding twice is adding
+   * once.
+   */
   async function drain(accountId: string, open: OpenLane): Promise<void> {
     // One that is closing looks for work once more at its end.
     while (!open.isClosing) {
@@ -165,7 +194,10 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     }
   }
 
-  /** Keeps the lane in work for a few seconds: less, and a busy process would be late with more; more, and a pause or a cancel would come too late for it. */
+  /**
+   * Keeps the lane in work for a few seconds: less, and a busy process would be late with more; more, and a pause or a
+   * cancel would come too late for it.
+   */
   async function feed(accountId: string, open: OpenLane): Promise<void> {
     const { backlog } = source
     if (!backlog || open.isClosing) return
@@ -178,7 +210,8 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
   }
 
   /** By this machine's clock, as a lane's delays are. */
-  const backlogAt = async (accountId: string): Promise<number> => ((await source.backlog?.nextAt(accountId)) ?? Infinity) - now() + Date.now()
+  const backlogAt = async (accountId: string): Promise<number> =>
+    ((await source.backlog?.nextAt(accountId)) ?? Infinity) - now() + Date.now()
 
   function beginClose(accountId: string): void {
     const open = lanes.get(accountId)
@@ -208,17 +241,26 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     beginClose(accountId)
   }
 
-  /** The next owner finds the lane free before it hears of it, and on the schedule if there is anything to do. @param left null: not known. */
+  /**
+   * The next owner finds the lane free before it hears of it, and on the schedule if there is anything to do. @param
+   * left null: not known.
+   */
   async function letGo(accountId: string, left: Backlog | null): Promise<void> {
     await schedule.remove(accountId)
     if (await source.isGone?.(accountId)) await obliterateLane(redis, accountId)
     lanes.delete(accountId)
     await leases.release(accountId)
-    // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later puts itself there.
-    const [pace, pending, waitsUntil] = await Promise.all([source.pace(accountId), source.readOutbox(accountId, 1), backlogAt(accountId)])
+    // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later
+    //   puts itself there.
+    const [pace, pending, waitsUntil] = await Promise.all([
+      source.pace(accountId),
+      source.readOutbox(accountId, 1),
+      backlogAt(accountId),
+    ])
     if (!pace) return
     if (left === null || pending.length > 0 || left.ready > 0 || left.active > 0) await schedule.wake(accountId)
-    else if (Math.min(left.nextAt ?? Infinity, waitsUntil) < Infinity) await schedule.expect(accountId, Math.max(0, Math.min(left.nextAt ?? Infinity, waitsUntil) - Date.now() + now()))
+    else if (Math.min(left.nextAt ?? Infinity, waitsUntil) < Infinity)
+      await schedule.expect(accountId, Math.max(0, Math.min(left.nextAt ?? Infinity, waitsUntil) - Date.now() + now()))
   }
 
   /** Messages get lost while a connection is away; the schedule does not. */
@@ -235,7 +277,8 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
     const open = lanes.get(accountId)
     if (channel === RELOAD_CHANNEL && open) void guard(open.tend(), accountId)
     // The least busy process gets there first.
-    else if (channel === WAKE_CHANNEL) setTimeout(() => void guard(attend(accountId), accountId), open ? 0 : Math.min(lanes.size, 100))
+    else if (channel === WAKE_CHANNEL)
+      setTimeout(() => void guard(attend(accountId), accountId), open ? 0 : Math.min(lanes.size, 100))
   }
 
   return {
@@ -252,13 +295,17 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
       timers.push(
         setInterval(() => {
           // Redis could not be asked for too long.
-          for (const [accountId, open] of lanes) if (!open.lease.isLost && performance.now() - open.lease.renewedAt > LEASE_MS) lose(accountId, open)
+          for (const [accountId, open] of lanes)
+            if (!open.lease.isLost && performance.now() - open.lease.renewedAt > LEASE_MS) lose(accountId, open)
         }, 1_000),
       )
       void guard(lookOnce())
     },
     openLanes: (): number => lanes.size,
-    /** Gives every lane back. Operations under way get `graceMs`; what is not done by then is cut off and left to the next owner. */
+    /**
+     * Gives every lane back. Operations under way get `graceMs`; what is not done by then is cut off and left to the
+     * next owner.
+     */
     async stop(graceMs: number): Promise<void> {
       isStopping = true
       subscriber.off('message', hear)
@@ -277,9 +324,18 @@ export function createLaneOwner({ redis, subscriber, ownerId, maxLanes, source, 
 }
 
 /** A few seconds of work. */
-const feedOf = (pace: Pace): number => Math.max(MIN_FEED, 2 * pace.concurrency, Math.ceil((FEED_SECONDS * pace.requests) / pace.perSeconds / pace.callsPerJob))
+const feedOf = (pace: Pace): number =>
+  Math.max(
+    MIN_FEED,
+    2 * pace.concurrency,
+    Math.ceil((FEED_SECONDS * pace.requests) / pace.perSeconds / pace.callsPerJob),
+  )
 
-const isSamePace = (a: Pace, b: Pace): boolean => a.requests === b.requests && a.perSeconds === b.perSeconds && a.concurrency === b.concurrency && a.callsPerJob === b.callsPerJob
+const isSamePace = (a: Pace, b: Pace): boolean =>
+  a.requests === b.requests &&
+  a.perSeconds === b.perSeconds &&
+  a.concurrency === b.concurrency &&
+  a.callsPerJob === b.callsPerJob
 
 async function isDoneWithin(work: Promise<void>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined

@@ -10,7 +10,10 @@ import { StartGate } from './start-gate.ts'
 /** What becomes of a job after a run. */
 export type Verdict =
   | { kind: 'done' }
-  /** The same job once more, not before `at` (Unix milliseconds); `pauseMs` rests the lane as well, while the provider is down. */
+  /**
+   * The same job once more, not before `at` (Unix milliseconds); `pauseMs` rests the lane as well, while the provider
+   * is down.
+   */
   | { kind: 'again'; at: number; pauseMs?: number }
   /** The provider is throttling: the whole lane waits, and the job goes back to its front. */
   | { kind: 'pause'; forMs: number }
@@ -20,7 +23,10 @@ export type Verdict =
 export interface RunContext {
   /** Aborted when the lane is lost or the process is stopping: nothing more may be sent. */
   signal: AbortSignal
-  /** Resolves when a call may leave, at once. Rejects with a `LaneRestsError` when that would take too long, and with the signal's reason. */
+  /**
+   * Resolves when a call may leave, at once. Rejects with a `LaneRestsError` when that would take too long, and with
+   * the signal's reason.
+   */
   waitForSlot(signal?: AbortSignal): Promise<CallSlot>
 }
 
@@ -31,18 +37,28 @@ export interface LaneOptions {
   accountId: string
   pace: Pace
   run: RunJob
-  /** Whether the lease is still ours as far as can be known without asking: a process that was frozen finds it out here. */
+  /**
+   * Whether the lease is still ours as far as can be known without asking: a process that was frozen finds it out here.
+   */
   isOurs(): boolean
   onHold(): void
   onError(error: Error): void
 }
 
 /**
- * Where BullMQ's defaults took 60 s to recover from kill -9 and failed the job at the second kill (measured). Usually the next owner of the lane
- * is quicker than the locks, see `freeOrphans`. A job is never failed for having stalled: the operation record decides when enough is enough.
- * A worker that is closed in the moment in which it is told to rest sits that out first (its default: 30 s), so it looks every second.
+ * Where BullMQ's defaults took 60 s to recover from kill -9 and failed the job at the second kill (measured). Usually
+ * the next owner of the lane is quicker than the locks, see `freeOrphans`. A job is never failed for having stalled:
+ * the operation record decides when enough is enough. A worker that is closed in the moment in which it is told to rest
+ * sits that out first (its default: 30 s), so it looks every second.
  */
-const recovery = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000, runRetryDelay: 1_000, drainDelay: 5, maximumRateLimitDelay: 1_000 }
+const recovery = {
+  lockDuration: 10_000,
+  stalledInterval: 5_000,
+  maxStalledCount: 1_000_000,
+  runRetryDelay: 1_000,
+  drainDelay: 5,
+  maximumRateLimitDelay: 1_000,
+}
 /** Errors of a run are bugs or an absent Redis, never the provider's: it is tried again for as long as it takes. */
 const MAX_CRASH_RETRIES = 1_000_000
 const MAX_CRASH_DELAY_MS = 30_000
@@ -56,7 +72,10 @@ export interface Backlog {
 }
 
 export interface Lane {
-  /** @param entries BullMQ job ids with their priority, 0 before all others. Adding a job that is there already changes nothing. */
+  /**
+   * @param entries BullMQ job ids with their priority, 0 before all others. Adding a job that is there already changes
+   * nothing.
+   */
   add(entries: readonly { jobId: string; priority: number }[]): Promise<void>
   remove(jobIds: readonly string[]): Promise<void>
   backlog(): Promise<Backlog>
@@ -71,8 +90,10 @@ export interface Lane {
 }
 
 /**
- * Whoever holds the lease knows that nobody else works on the lane: what is active now was left behind by an owner that died. Without its lock and marked as
- * stalled, it goes back to the queue at BullMQ's first look, which is the worker's first act, instead of when its lock has run out and two looks have passed.
+ * Whoever holds the lease knows that nobody else works on the lane: what is active now was left behind by an owner
+ *   that died. Without its lock and marked as
+ * stalled, it goes back to the queue at BullMQ's first look, which is the worker's first act, instead of when its lock
+ * has run out and two looks have passed.
  */
 async function freeOrphans(redis: Redis, queue: Queue): Promise<void> {
   const orphans = await redis.lrange(queue.toKey('active'), 0, -1)
@@ -123,7 +144,10 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
       isAhead = false
     }
     try {
-      return await run(accountId, jobId, { signal: controller.signal, waitForSlot: (own) => waitForSlot(controller.signal, priority, own).finally(leaveGate) })
+      return await run(accountId, jobId, {
+        signal: controller.signal,
+        waitForSlot: (own) => waitForSlot(controller.signal, priority, own).finally(leaveGate),
+      })
     } finally {
       leaveGate()
       running.delete(jobId)
@@ -163,18 +187,26 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     concurrency: pace.concurrency,
     autorun: false,
     removeOnComplete: { count: 0 },
-    settings: { backoffStrategy: (attemptsMade) => Math.min(MAX_CRASH_DELAY_MS, 1_000 * 2 ** Math.min(attemptsMade, 5)) },
+    settings: {
+      backoffStrategy: (attemptsMade) => Math.min(MAX_CRASH_DELAY_MS, 1_000 * 2 ** Math.min(attemptsMade, 5)),
+    },
   })
   worker.on('error', onError)
   worker.on('failed', (_, error) => onError(error))
   // Another process may be running these jobs by now.
-  worker.on('lockRenewalFailed', (jobIds) => jobIds.forEach((jobId) => running.get(jobId)?.abort(new Error('the lock of the job was lost'))))
+  worker.on('lockRenewalFailed', (jobIds) =>
+    jobIds.forEach((jobId) => running.get(jobId)?.abort(new Error('the lock of the job was lost'))),
+  )
 
   async function backlog(): Promise<Backlog> {
     const counts = await queue.getJobCounts('wait', 'prioritized', 'active')
     // BullMQ's delayed zset is scored by due time, shifted left by 12 bits for a counter.
     const [, score] = await redis.zrange(queue.toKey('delayed'), '0', '0', 'WITHSCORES')
-    return { ready: (counts.wait ?? 0) + (counts.prioritized ?? 0), active: counts.active ?? 0, nextAt: score === undefined ? null : Math.floor(Number(score) / 0x1000) }
+    return {
+      ready: (counts.wait ?? 0) + (counts.prioritized ?? 0),
+      active: counts.active ?? 0,
+      nextAt: score === undefined ? null : Math.floor(Number(score) / 0x1000),
+    }
   }
 
   try {
@@ -199,7 +231,15 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
           entries.slice(from, from + CHUNK).map(({ jobId, priority }) => ({
             name: 'run-operation',
             data: {},
-            opts: { jobId, priority, attempts: MAX_CRASH_RETRIES, backoff: { type: 'custom' }, stackTraceLimit: 0, removeOnComplete: true, removeOnFail: false },
+            opts: {
+              jobId,
+              priority,
+              attempts: MAX_CRASH_RETRIES,
+              backoff: { type: 'custom' },
+              stackTraceLimit: 0,
+              removeOnComplete: true,
+              removeOnFail: false,
+            },
           })),
         )
       }

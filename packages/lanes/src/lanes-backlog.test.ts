@@ -43,10 +43,14 @@ class Backlog {
     return {
       pace: async (accountId) => (mine(accountId) ? this.pace : undefined),
       readOutbox: async (accountId, limit) => (mine(accountId) ? this.outbox.slice(0, limit) : []),
-      clearOutbox: async (_, entries) => void this.outbox.splice(0, this.outbox.length, ...this.outbox.filter((entry) => !entries.includes(entry))),
+      clearOutbox: async (_, entries) =>
+        void this.outbox.splice(0, this.outbox.length, ...this.outbox.filter((entry) => !entries.includes(entry))),
       priorityOf: async (_, jobIds) => jobIds.map(() => 0),
       backlog: {
-        read: async (_, limit) => open().filter(({ notBefore }) => notBefore <= Date.now()).slice(0, limit),
+        read: async (_, limit) =>
+          open()
+            .filter(({ notBefore }) => notBefore <= Date.now())
+            .slice(0, limit),
         clear: async (_, given) => {
           if (this.forgets > 0) return void (this.forgets -= 1)
           const gone = new Set(given.map(({ entry }) => entry))
@@ -54,7 +58,8 @@ class Backlog {
           this.mostAhead = Math.max(this.mostAhead, this.given - this.runs.length)
           this.rows.splice(0, this.rows.length, ...this.rows.filter(({ entry }) => !gone.has(entry)))
         },
-        nextAt: async () => open().reduce<number | null>((next, { notBefore }) => Math.min(next ?? Infinity, notBefore), null),
+        nextAt: async () =>
+          open().reduce<number | null>((next, { notBefore }) => Math.min(next ?? Infinity, notBefore), null),
         priority: BULK,
       },
       run: async (_, jobId) => {
@@ -80,7 +85,15 @@ describe('work that waits outside of the lane', () => {
     return connection
   }
   async function startOwner(idleCloseMs = 15_000): Promise<LaneOwner> {
-    const owner = createLaneOwner({ redis: connect(), subscriber: connect(), ownerId: randomUUID(), maxLanes: 10, source: backlog.source(), onError: (error) => void errors.push(error), idleCloseMs })
+    const owner = createLaneOwner({
+      redis: connect(),
+      subscriber: connect(),
+      ownerId: randomUUID(),
+      maxLanes: 10,
+      source: backlog.source(),
+      onError: (error) => void errors.push(error),
+      idleCloseMs,
+    })
     owners.push(owner)
     await owner.start()
     return owner
@@ -180,7 +193,8 @@ describe('work that waits outside of the lane', () => {
     const owner = await startOwner(100)
     await wake()
     await backlog.until((all) => all.length >= 1)
-    for (const until = Date.now() + 2_000; owner.openLanes() > 0; await new Promise((resolve) => setImmediate(resolve))) if (Date.now() > until) throw new Error('the lane stays open')
+    for (const until = Date.now() + 2_000; owner.openLanes() > 0; await new Promise((resolve) => setImmediate(resolve)))
+      if (Date.now() > until) throw new Error('the lane stays open')
     await backlog.until((all) => all.length >= 3)
     expect(Date.now()).toBeGreaterThanOrEqual(at)
   })

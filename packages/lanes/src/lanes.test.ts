@@ -47,7 +47,11 @@ class Source {
         return undefined
       },
       readOutbox: async (accountId: string, limit: number) => (this.outboxes.get(accountId) ?? []).slice(0, limit),
-      clearOutbox: async (accountId: string, entries: readonly string[]) => void this.outboxes.set(accountId, (this.outboxes.get(accountId) ?? []).filter((entry) => !entries.includes(entry))),
+      clearOutbox: async (accountId: string, entries: readonly string[]) =>
+        void this.outboxes.set(
+          accountId,
+          (this.outboxes.get(accountId) ?? []).filter((entry) => !entries.includes(entry)),
+        ),
       priorityOf: async (_: string, jobIds: readonly string[]) => jobIds.map(() => 0),
       run: async (_: string, jobId: string, context: RunContext) => {
         const run = { owner, jobId, at: Date.now(), context }
@@ -80,7 +84,15 @@ describe('lanes and their owners', () => {
 
   async function startOwner(name: string, idleCloseMs = 15_000): Promise<{ owner: LaneOwner; redis: Redis }> {
     const own = connect()
-    const owner = createLaneOwner({ redis: own, subscriber: connect(), ownerId: name, maxLanes: 100, source: source.of(name), onError: (error) => void errors.push(error), idleCloseMs })
+    const owner = createLaneOwner({
+      redis: own,
+      subscriber: connect(),
+      ownerId: name,
+      maxLanes: 100,
+      source: source.of(name),
+      onError: (error) => void errors.push(error),
+      idleCloseMs,
+    })
     await owner.start()
     owners.push(owner)
     return { owner, redis: own }
@@ -88,7 +100,8 @@ describe('lanes and their owners', () => {
   const wake = (): Promise<void> => createLaneSchedule(redis).wake(accountId)
   const reload = (): Promise<void> => createLaneSchedule(redis).reload(accountId)
   async function eventually<T>(ask: () => Promise<T> | T, test: (answer: T) => boolean): Promise<void> {
-    for (const until = Date.now() + 15_000; !test(await ask()); await new Promise((resolve) => setImmediate(resolve))) if (Date.now() > until) throw new Error('it did not come so far')
+    for (const until = Date.now() + 15_000; !test(await ask()); await new Promise((resolve) => setImmediate(resolve)))
+      if (Date.now() > until) throw new Error('it did not come so far')
   }
 
   beforeEach(() => {
@@ -107,7 +120,10 @@ describe('lanes and their owners', () => {
     source.put(accountId, '+job-1')
     await wake()
     await source.until((runs) => runs.length >= 1)
-    await eventually(() => owner.openLanes(), (count) => count === 0)
+    await eventually(
+      () => owner.openLanes(),
+      (count) => count === 0,
+    )
     expect(await redis.get(leaseKey(accountId))).toBeNull()
     source.put(accountId, '+job-2')
     await wake()
@@ -123,7 +139,11 @@ describe('lanes and their owners', () => {
       await createLaneSchedule(redis).wake(id)
     }
     await source.until((runs) => runs.length >= 60)
-    for (const index of accounts.keys()) expect(new Set(source.runs.filter((run) => run.jobId.startsWith(`${index}-`)).map((run) => run.owner)).size, `lane ${index}`).toBe(1)
+    for (const index of accounts.keys())
+      expect(
+        new Set(source.runs.filter((run) => run.jobId.startsWith(`${index}-`)).map((run) => run.owner)).size,
+        `lane ${index}`,
+      ).toBe(1)
     expect(new Set(source.runs.map((run) => run.jobId)).size).toBe(60)
     expect(new Set(source.runs.map((run) => run.owner))).toEqual(new Set(['a', 'b']))
   })
@@ -135,24 +155,33 @@ describe('lanes and their owners', () => {
       await wake()
       await source.until((runs) => runs.length >= round + 1)
       // Closed by the next look, a lane without work is in the middle of it at some point of these.
-      await eventually(() => owner.openLanes(), (count) => count === 0 || round % 2 === 1)
+      await eventually(
+        () => owner.openLanes(),
+        (count) => count === 0 || round % 2 === 1,
+      )
     }
     expect(errors).toEqual([])
   }, 30_000)
 
-  test('an owner whose lease is another\'s sends nothing more and closes the lane', async () => {
+  test("an owner whose lease is another's sends nothing more and closes the lane", async () => {
     const { owner } = await startOwner('a')
     const lease = leaseKey(accountId)
     let slot: Promise<unknown> = Promise.resolve()
     source.verdict = async ({ context }) => {
       await redis.set(lease, 'another', 'PX', 60_000)
       await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }))
-      slot = context.waitForSlot().then(() => 'sent', () => 'refused')
+      slot = context.waitForSlot().then(
+        () => 'sent',
+        () => 'refused',
+      )
       return { kind: 'again', at: Date.now() }
     }
     source.put(accountId, '+job')
     await wake()
-    await eventually(() => owner.openLanes(), (count) => count === 0 && source.runs.length === 1)
+    await eventually(
+      () => owner.openLanes(),
+      (count) => count === 0 && source.runs.length === 1,
+    )
     expect(await slot).toBe('refused')
     expect(await redis.get(lease)).toBe('another')
   })
@@ -160,7 +189,12 @@ describe('lanes and their owners', () => {
   test('a job that is to run later, and a rest of the lane, survive the change of the owner', async () => {
     const { owner } = await startOwner('a')
     const laterAt = Date.now() + 2_500
-    source.verdict = ({ jobId, owner: name }) => (name === 'b' ? { kind: 'done' } : jobId === 'later' ? { kind: 'again', at: laterAt } : { kind: 'pause', forMs: 1_500 })
+    source.verdict = ({ jobId, owner: name }) =>
+      name === 'b'
+        ? { kind: 'done' }
+        : jobId === 'later'
+          ? { kind: 'again', at: laterAt }
+          : { kind: 'pause', forMs: 1_500 }
     source.put(accountId, '+later', '+throttled')
     await wake()
     await source.until((runs) => runs.length >= 2)
@@ -198,7 +232,11 @@ describe('lanes and their owners', () => {
       if (source.runs.length > 2) return { kind: 'done' }
       // Both are under way when the first is told to wait, and the second is told when the lane rests already.
       await source.until((runs) => runs.length >= 2)
-      if (jobId === 'short') await eventually(() => createLaneSchedule(redis).restMs(accountId), (restMs) => restMs > 0)
+      if (jobId === 'short')
+        await eventually(
+          () => createLaneSchedule(redis).restMs(accountId),
+          (restMs) => restMs > 0,
+        )
       return { kind: 'pause', forMs: jobId === 'long' ? 1_500 : 1 }
     }
     source.put(accountId, '+long', '+short')
@@ -210,7 +248,8 @@ describe('lanes and their owners', () => {
   test('a stop waits for what is under way, and the next owner goes on at once', async () => {
     const { owner } = await startOwner('a')
     let finish = (): void => undefined
-    source.verdict = ({ owner: name }) => (name === 'a' ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' }))) : { kind: 'done' })
+    source.verdict = ({ owner: name }) =>
+      name === 'a' ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' }))) : { kind: 'done' }
     source.paces.set(accountId, { ...pace, concurrency: 1 })
     source.put(accountId, '+one', '+two')
     await wake()
@@ -221,14 +260,21 @@ describe('lanes and their owners', () => {
     await stopped
     const stoppedAt = Date.now()
     const runs = await source.until((all) => all.some((run) => run.owner === 'b'))
-    expect(runs.map((run) => [run.owner, run.jobId])).toEqual([['a', 'one'], ['b', 'two']])
+    expect(runs.map((run) => [run.owner, run.jobId])).toEqual([
+      ['a', 'one'],
+      ['b', 'two'],
+    ])
     expect((runs[1]?.at ?? 0) - stoppedAt).toBeLessThan(1_000)
   })
 
   test('what is not done when the grace time is over is cut off, and run by the next owner', async () => {
     const { owner } = await startOwner('a')
     source.verdict = ({ owner: name, context }) =>
-      name === 'b' ? { kind: 'done' } : new Promise<Verdict>((resolve) => context.signal.addEventListener('abort', () => resolve({ kind: 'again', at: Date.now() }), { once: true }))
+      name === 'b'
+        ? { kind: 'done' }
+        : new Promise<Verdict>((resolve) =>
+            context.signal.addEventListener('abort', () => resolve({ kind: 'again', at: Date.now() }), { once: true }),
+          )
     source.put(accountId, '+stuck')
     await wake()
     await source.until((runs) => runs.length >= 1)
@@ -249,35 +295,44 @@ describe('lanes and their owners', () => {
     source.put(accountId, '+job')
     await wake()
     await source.until((runs) => runs.length >= 1)
-    await eventually(() => owner.openLanes(), (count) => count === 0)
+    await eventually(
+      () => owner.openLanes(),
+      (count) => count === 0,
+    )
     expect(source.runs).toHaveLength(1)
     source.held.delete(accountId)
     await reload()
     await source.until((runs) => runs.length >= 2)
   })
 
-  test.each(['when it is to be opened', 'when it is to be closed'])('a resumption in the very moment in which the account is read as held is not lost: %s', async (when) => {
-    const { owner } = await startOwner('a')
-    if (when === 'when it is to be closed') {
-      source.put(accountId)
-      await wake()
-      await eventually(() => owner.openLanes(), (count) => count === 1)
-    }
-    source.held.add(accountId)
-    const listener = connect()
-    await listener.subscribe(RELOAD_CHANNEL)
-    source.whileReadAsHeld = async () => {
-      source.held.delete(accountId)
-      const heard = once(listener, 'message')
-      await reload()
-      // Heard by the owner as well before it goes on: its message was written before ours or right after.
-      await heard
-      await redis.ping()
-    }
-    source.put(accountId, '+job')
-    await (when === 'when it is to be closed' ? reload() : wake())
-    await source.until((runs) => runs.length >= 1)
-  })
+  test.each(['when it is to be opened', 'when it is to be closed'])(
+    'a resumption in the very moment in which the account is read as held is not lost: %s',
+    async (when) => {
+      const { owner } = await startOwner('a')
+      if (when === 'when it is to be closed') {
+        source.put(accountId)
+        await wake()
+        await eventually(
+          () => owner.openLanes(),
+          (count) => count === 1,
+        )
+      }
+      source.held.add(accountId)
+      const listener = connect()
+      await listener.subscribe(RELOAD_CHANNEL)
+      source.whileReadAsHeld = async () => {
+        source.held.delete(accountId)
+        const heard = once(listener, 'message')
+        await reload()
+        // Heard by the owner as well before it goes on: its message was written before ours or right after.
+        await heard
+        await redis.ping()
+      }
+      source.put(accountId, '+job')
+      await (when === 'when it is to be closed' ? reload() : wake())
+      await source.until((runs) => runs.length >= 1)
+    },
+  )
 
   test('a changed limit counts from the next look on', async () => {
     await startOwner('a')
@@ -295,16 +350,25 @@ describe('lanes and their owners', () => {
     await startOwner('a')
     source.paces.set(accountId, { ...pace, concurrency: 1 })
     let finish = (): void => undefined
-    source.verdict = ({ jobId }) => (jobId === 'first' ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' }))) : { kind: 'done' })
+    source.verdict = ({ jobId }) =>
+      jobId === 'first'
+        ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' })))
+        : { kind: 'done' }
     source.put(accountId, '+first')
     await wake()
     await source.until((runs) => runs.length >= 1)
     source.put(accountId, '+first', '+first-1', '+gone')
     await wake()
-    await eventually(() => source.outboxes.get(accountId)?.length, (left) => left === 0)
+    await eventually(
+      () => source.outboxes.get(accountId)?.length,
+      (left) => left === 0,
+    )
     source.put(accountId, '-gone', '+last')
     await wake()
-    await eventually(() => source.outboxes.get(accountId)?.length, (left) => left === 0)
+    await eventually(
+      () => source.outboxes.get(accountId)?.length,
+      (left) => left === 0,
+    )
     finish()
     const runs = await source.until((all) => all.some((run) => run.jobId === 'last'))
     expect(runs.map((run) => run.jobId)).toEqual(['first', 'first-1', 'last'])
@@ -329,9 +393,14 @@ describe('lanes and their owners', () => {
     await wake()
     await source.until((runs) => runs.length >= 1)
     const key = `muster:{${accountId}}:lane:job-of-mine`
-    await eventually(() => redis.hget(key, 'delay'), (delay) => Number(delay) > 0)
+    await eventually(
+      () => redis.hget(key, 'delay'),
+      (delay) => Number(delay) > 0,
+    )
     const job = await redis.hgetall(key)
     expect(JSON.parse(job.data ?? '')).toEqual({})
-    expect(Object.keys(job).filter((field) => ['returnvalue', 'stacktrace', 'failedReason'].includes(field))).toEqual([])
+    expect(Object.keys(job).filter((field) => ['returnvalue', 'stacktrace', 'failedReason'].includes(field))).toEqual(
+      [],
+    )
   })
 })

@@ -1,6 +1,6 @@
 /**
- * Runs `work` alone; whoever asks while it runs gets one more run after it, so that what came in meanwhile is not missed.
- * A burst of asking, or work that hangs, never piles up.
+ * Runs `work` alone; whoever asks while it runs gets one more run after it, so that what came in meanwhile is not
+ * missed. A burst of asking, or work that hangs, never piles up.
  */
 export function onceAtATime(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | null = null

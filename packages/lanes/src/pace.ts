@@ -9,8 +9,8 @@ export interface Pace {
 }
 
 /**
- * Slower than allowed by so much. Calls leave evenly spaced, but arrive with the network's jitter: without it, one call too many can fall
- * into a provider's window.
+ * Slower than allowed by so much. Calls leave evenly spaced, but arrive with the network's jitter: without it, one call
+ * too many can fall into a provider's window.
  */
 const MARGIN = 1.03
 const WINDOW_MS = 100
@@ -22,18 +22,25 @@ export function callIntervalMs({ requests, perSeconds }: Pick<Pace, 'requests' |
 
 /** What it takes BullMQ from the end of a window to the first job of the next, about (measured: 3 to 6 ms). */
 const LATENESS_MS = 4
-/** Jobs are taken faster than their calls can leave by so much, so that an urgent one need not wait for the end of a window that one of a backlog began. */
+/**
+ * Jobs are taken faster than their calls can leave by so much, so that an urgent one need not wait for the end of a
+ * window that one of a backlog began.
+ */
 const TAKEN_FASTER = 2
 
-/** Jobs that have begun before their call can leave: what keeps the pace up while the machine stutters, or Redis is asked. */
+/**
+ * Jobs that have begun before their call can leave: what keeps the pace up while the machine stutters, or Redis is
+ * asked.
+ */
 export function jobsAhead(pace: Pace): number {
   return 1 + Math.ceil(WINDOW_MS / (callIntervalMs(pace) * pace.callsPerJob))
 }
 
 /**
- * The job limit as BullMQ takes it: whole jobs in a window of about 100 ms. It only keeps a lane from running through jobs that make no calls;
- * the pace itself is kept call by call (`CallPacer`), where a job of a higher priority passes those that wait. With windows of exactly the
- * pace, 94.7 % of 40/s were used, since BullMQ never makes up for being late.
+ * The job limit as BullMQ takes it: whole jobs in a window of about 100 ms. It only keeps a lane from running through
+ *   jobs that make no calls;
+ * the pace itself is kept call by call (`CallPacer`), where a job of a higher priority passes those that wait. With
+ * windows of exactly the pace, 94.7 % of 40/s were used, since BullMQ never makes up for being late.
  */
 export function jobWindow(pace: Pace): { max: number; duration: number } {
   const interval = callIntervalMs(pace) * pace.callsPerJob

@@ -4,14 +4,25 @@ import { StartGate } from './start-gate.ts'
 describe('jobs begin only just ahead of their calls', () => {
   function watch(gate: StartGate) {
     const told: string[] = []
-    return { told, enter: (name: string, priority: number) => void gate.enter(priority).then((mayBegin) => told.push(`${name} ${mayBegin ? 'begins' : 'goes back'}`)) }
+    return {
+      told,
+      enter: (name: string, priority: number) =>
+        void gate.enter(priority).then((mayBegin) => told.push(`${name} ${mayBegin ? 'begins' : 'goes back'}`)),
+    }
   }
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
   test('so many at once, the next when one has left, the more urgent first', async () => {
     const gate = new StartGate(2)
     const { told, enter } = watch(gate)
-    for (const [name, priority] of [['a', 10], ['b', 10], ['c', 10], ['d', 5], ['e', 10]] as const) enter(name, priority)
+    for (const [name, priority] of [
+      ['a', 10],
+      ['b', 10],
+      ['c', 10],
+      ['d', 5],
+      ['e', 10],
+    ] as const)
+      enter(name, priority)
     await turn()
     expect(told).toEqual(['a begins', 'b begins'])
     gate.leave()
@@ -41,7 +52,12 @@ describe('jobs begin only just ahead of their calls', () => {
   test('room is made by those that are less urgent, the latest of them first', async () => {
     const gate = new StartGate(0)
     const { told, enter } = watch(gate)
-    for (const [name, priority] of [['a', 10], ['b', 5], ['c', 10]] as const) enter(name, priority)
+    for (const [name, priority] of [
+      ['a', 10],
+      ['b', 5],
+      ['c', 10],
+    ] as const)
+      enter(name, priority)
     gate.makeRoom(1, 0)
     await turn()
     expect(told).toEqual(['c goes back'])

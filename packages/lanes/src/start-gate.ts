@@ -4,8 +4,10 @@ interface Waiter {
 }
 
 /**
- * Lets the jobs of a backlog begin only just ahead of their calls. Those that are held here have done nothing yet, so one of them can go back to
- * the queue when a more urgent job comes and all places are taken: without that, it would have to wait until a call of the backlog has been answered.
+ * Lets the jobs of a backlog begin only just ahead of their calls. Those that are held here have done nothing yet, so
+ * one of them can go back to
+ * the queue when a more urgent job comes and all places are taken: without that, it would have to wait until a call
+ *   of the backlog has been answered.
  */
 export class StartGate {
   readonly #aheadAtMost: number
@@ -22,7 +24,9 @@ export class StartGate {
     return this.#waiters.size
   }
 
-  /** Resolves with true when the job may begin, and with false when it is to go back. The most urgent, 0, begin at once. */
+  /**
+   * Resolves with true when the job may begin, and with false when it is to go back. The most urgent, 0, begin at once.
+   */
   enter(priority: number): Promise<boolean> {
     if (priority === 0 || this.#ahead < this.#aheadAtMost) {
       this.#ahead += 1
@@ -35,7 +39,10 @@ export class StartGate {
   leave(): void {
     this.#ahead -= 1
     if (this.#ahead >= this.#aheadAtMost) return
-    const first = [...this.#waiters].reduce<Waiter | undefined>((best, waiter) => (best && best.priority <= waiter.priority ? best : waiter), undefined)
+    const first = [...this.#waiters].reduce<Waiter | undefined>(
+      (best, waiter) => (best && best.priority <= waiter.priority ? best : waiter),
+      undefined,
+    )
     if (!first) return
     this.#ahead += 1
     this.#answer(first, true)
@@ -43,7 +50,9 @@ export class StartGate {
 
   /** Sends so many back that are less urgent than that, the least urgent and latest first. */
   makeRoom(count: number, priority: number): void {
-    const lessUrgent = [...this.#waiters].filter((waiter) => waiter.priority > priority).sort((a, b) => a.priority - b.priority)
+    const lessUrgent = [...this.#waiters]
+      .filter((waiter) => waiter.priority > priority)
+      .sort((a, b) => a.priority - b.priority)
     for (const waiter of lessUrgent.slice(Math.max(0, lessUrgent.length - count))) this.#answer(waiter, false)
   }
 

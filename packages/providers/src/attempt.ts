@@ -17,7 +17,10 @@ import {
 } from './provider.ts'
 import { judgeOwnership } from './same-user.ts'
 
-/** Creates of this operation that may have reached the provider without an answer. Unix milliseconds by the clock that all workers share. */
+/**
+ * Creates of this operation that may have reached the provider without an answer. Unix milliseconds by the clock that
+ * all workers share.
+ */
 export interface UnknownOutcome {
   /** The intent of the first: who was created since may be ours. */
   firstSentAt: number
@@ -27,7 +30,14 @@ export interface UnknownOutcome {
 
 export type AttemptResult =
   /** `status` is the unified one, where the answer told it otherwise than in the body. */
-  | { kind: 'succeeded'; outcome: 'created' | 'adopted'; remoteId: string; body: unknown; status?: string; warnings: Warning[] }
+  | {
+      kind: 'succeeded'
+      outcome: 'created' | 'adopted'
+      remoteId: string
+      body: unknown
+      status?: string
+      warnings: Warning[]
+    }
   /** Final. `remoteId` names the user that stands in the way, where the look-up found one. */
   | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse; remoteId?: string; warnings: Warning[] }
   /** Nothing was created and the lane must wait; uses up no attempt. */
@@ -54,13 +64,18 @@ export interface AttemptOptions {
   expiresAt: number
   /** Answers of look-ups, kept per account. */
   lookUp(lookUp: LookUp): Promise<unknown>
-  /** Writes down that a create is about to be sent. Must have been saved when it resolves; a rejection stops the attempt unsent. */
+  /**
+   * Writes down that a create is about to be sent. Must have been saved when it resolves; a rejection stops the attempt
+   * unsent.
+   */
   recordIntent(warnings: Warning[]): Promise<void>
   /** Unix milliseconds by the clock that all workers share, and by which `unknown` and `expiresAt` were written. */
   now?(): number
 }
 
-/** One run of an operation against the provider: look first where a create may have happened, then create at most once. */
+/**
+ * One run of an operation against the provider: look first where a create may have happened, then create at most once.
+ */
 export async function attemptCreate(options: AttemptOptions): Promise<AttemptResult> {
   const { provider, account, input, connection, unknown, now = Date.now } = options
   if (unknown) {
@@ -76,7 +91,16 @@ export async function attemptCreate(options: AttemptOptions): Promise<AttemptRes
     plan = provider.toCreateRequest(input, account, found)
   } catch (error) {
     if (error instanceof UnresolvedInputError) {
-      return { kind: 'failed', failure: { code: 'provider_not_found', disposition: 'rejected', message: error.message, pointer: error.pointer }, warnings: [] }
+      return {
+        kind: 'failed',
+        failure: {
+          code: 'provider_not_found',
+          disposition: 'rejected',
+          message: error.message,
+          pointer: error.pointer,
+        },
+        warnings: [],
+      }
     }
     // Nothing of this attempt was a create, so nothing is unknown.
     if (error instanceof RemoteFailureError) return toResult(withoutDoubt(error.failure), error.response)
@@ -98,7 +122,11 @@ export async function attemptCreate(options: AttemptOptions): Promise<AttemptRes
   return toResult(failure, response, plan.warnings)
 }
 
-async function finish({ provider, account, connection }: AttemptOptions, created: CreatedUser, warnings: Warning[]): Promise<AttemptResult> {
+async function finish(
+  { provider, account, connection }: AttemptOptions,
+  created: CreatedUser,
+  warnings: Warning[],
+): Promise<AttemptResult> {
   const { remoteId, status } = created
   const succeeded = (body: unknown, added: Warning[] = []): AttemptResult => ({
     kind: 'succeeded',
@@ -110,40 +138,66 @@ async function finish({ provider, account, connection }: AttemptOptions, created
   })
   if (created.body !== undefined || !provider.toReadRequest) return succeeded(created.body)
   // The user exists from here on: whatever the read does, the create is not repeated.
-  const unread: Warning = { code: 'read_failed', pointer: null, detail: `The user was created, but ${provider.name} did not let it be read: only the id is known.` }
+  const unread: Warning = {
+    code: 'read_failed',
+    pointer: null,
+    detail: `The user was created, but ${provider.name} did not let it be read: only the id is known.`,
+  }
   try {
     const response = await connection.read('read', provider.toReadRequest(remoteId, account))
     const body = !isSuccess(response) ? undefined : provider.parseRead ? provider.parseRead(response) : response.body
     return body === undefined ? succeeded(undefined, [unread]) : succeeded(body)
   } catch {
-    // Any error, the abort of a worker that stops included: thrown on, it would hand the operation back as if nothing had been sent.
+    // Any error, the abort of a worker that stops included: thrown on, it would hand the operation back as if nothing
+    //   had been sent.
     return succeeded(undefined, [unread])
   }
 }
 
-type Finding = { kind: 'found'; user: FoundUser } | { kind: 'absent' } | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse }
+type Finding =
+  | { kind: 'found'; user: FoundUser }
+  | { kind: 'absent' }
+  | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse }
 
 async function find({ provider, account, input, connection }: AttemptOptions): Promise<Finding> {
   try {
     const response = await connection.read('find', provider.toFindRequest(input, account))
     if (provider.isAbsent(response)) return { kind: 'absent' }
-    if (!isSuccess(response)) return { kind: 'failed', failure: withoutDoubt(provider.classifyFailure(response, input, { purpose: 'find', account })), response }
+    if (!isSuccess(response))
+      return {
+        kind: 'failed',
+        failure: withoutDoubt(provider.classifyFailure(response, input, { purpose: 'find', account })),
+        response,
+      }
     const user = provider.parseFound(response, input, account)
     if (user === 'unreadable') throw unreadableAnswer(response)
     return user ? { kind: 'found', user } : { kind: 'absent' }
   } catch (error) {
-    if (error instanceof RemoteFailureError) return { kind: 'failed', failure: withoutDoubt(error.failure), ...(error.response ? { response: error.response } : {}) }
+    if (error instanceof RemoteFailureError)
+      return {
+        kind: 'failed',
+        failure: withoutDoubt(error.failure),
+        ...(error.response ? { response: error.response } : {}),
+      }
     throw error
   }
 }
 
-/** After an unknown outcome. Undefined: the user does not exist and will not turn up any more, so the create may be sent again. */
+/**
+ * After an unknown outcome. Undefined: the user does not exist and will not turn up any more, so the create may be sent
+ * again.
+ */
 async function reconcile(options: AttemptOptions, unknown: UnknownOutcome): Promise<AttemptResult | undefined> {
   const finding = await find(options)
   if (finding.kind === 'failed') {
     if (finding.failure.disposition !== 'rejected') return toResult(finding.failure, finding.response)
     const message = `The create may have happened, and the look-up that would tell is refused: ${finding.failure.message}`
-    return { kind: 'failed', failure: { ...finding.failure, code: 'outcome_unknown', message }, ...(finding.response ? { response: finding.response } : {}), warnings: [] }
+    return {
+      kind: 'failed',
+      failure: { ...finding.failure, code: 'outcome_unknown', message },
+      ...(finding.response ? { response: finding.response } : {}),
+      warnings: [],
+    }
   }
   if (finding.kind === 'found') return judge(options, finding.user, unknown)
   const elapsed = (options.now ?? Date.now)() - unknown.lastSentAt
@@ -155,35 +209,62 @@ function judge(options: AttemptOptions, found: FoundUser, unknown: UnknownOutcom
   const { provider, account, input, connection } = options
   const user = provider.toUser(found.body, input, account)
   const owner = judgeOwnership(input, user, found.createdAt, unknown.firstSentAt, connection.clockOffsetMs())
-  if (owner === 'ours') return { kind: 'succeeded', outcome: 'created', remoteId: found.remoteId, body: found.body, warnings: [] }
+  if (owner === 'ours')
+    return { kind: 'succeeded', outcome: 'created', remoteId: found.remoteId, body: found.body, warnings: [] }
   if (owner === 'unclear') {
     const detail = `The answer to the create was lost. The look-up found this user, with the same names; ${provider.name} does not tell when it was created.`
-    return { kind: 'succeeded', outcome: 'adopted', remoteId: found.remoteId, body: found.body, warnings: [{ code: 'ownership_unclear', pointer: null, detail }] }
+    return {
+      kind: 'succeeded',
+      outcome: 'adopted',
+      remoteId: found.remoteId,
+      body: found.body,
+      warnings: [{ code: 'ownership_unclear', pointer: null, detail }],
+    }
   }
-  return conflict(options, found, { code: 'user_exists', disposition: 'rejected', message: 'A user with this login was there before.' })
+  return conflict(options, found, {
+    code: 'user_exists',
+    disposition: 'rejected',
+    message: 'A user with this login was there before.',
+  })
 }
 
 /** The provider says that the user is there already. */
-async function existing(options: AttemptOptions, failure: RemoteFailure, response: RemoteResponse, warnings: Warning[]): Promise<AttemptResult> {
+async function existing(
+  options: AttemptOptions,
+  failure: RemoteFailure,
+  response: RemoteResponse,
+  warnings: Warning[],
+): Promise<AttemptResult> {
   const finding = await find(options)
   if (finding.kind === 'found') {
-    const result = options.unknown ? judge(options, finding.user, options.unknown) : conflict(options, finding.user, failure, response)
+    const result = options.unknown
+      ? judge(options, finding.user, options.unknown)
+      : conflict(options, finding.user, failure, response)
     return 'warnings' in result ? { ...result, warnings: [...warnings, ...result.warnings] } : result
   }
-  // Whether it is ours, or whom to adopt, only the look-up can tell: worth another attempt, since a create is refused again for as long as the login is taken.
+  // Whether it is ours, or whom to adopt, only the look-up can tell: worth another attempt, since a create is refused
+  // again for as long as the login is taken.
   const isNeeded = options.unknown !== null || options.onConflict === 'adopt'
-  if (isNeeded && finding.kind === 'failed' && finding.failure.disposition !== 'rejected') return toResult(finding.failure, finding.response)
+  if (isNeeded && finding.kind === 'failed' && finding.failure.disposition !== 'rejected')
+    return toResult(finding.failure, finding.response)
   if (options.unknown) {
     const message = `An earlier create may have happened, and the look-up does not show who has the login: ${failure.message}`
     return { kind: 'failed', failure: { ...failure, code: 'outcome_unknown', message }, response, warnings }
   }
-  // Taken by somebody whom this account cannot see (Salesforce and Files.com names are global), or the look-up failed: the refusal stands.
+  // Taken by somebody whom this account cannot see (Salesforce and Files.com names are global), or the look-up failed:
+  // the refusal stands.
   const unseen = options.onConflict === 'adopt' ? ' It could not be adopted, since the look-up does not show it.' : ''
   return { kind: 'failed', failure: { ...failure, message: failure.message + unseen }, response, warnings }
 }
 
-function conflict(options: AttemptOptions, found: FoundUser, failure: RemoteFailure, response?: RemoteResponse): AttemptResult {
-  if (options.onConflict === 'adopt') return { kind: 'succeeded', outcome: 'adopted', remoteId: found.remoteId, body: found.body, warnings: [] }
+function conflict(
+  options: AttemptOptions,
+  found: FoundUser,
+  failure: RemoteFailure,
+  response?: RemoteResponse,
+): AttemptResult {
+  if (options.onConflict === 'adopt')
+    return { kind: 'succeeded', outcome: 'adopted', remoteId: found.remoteId, body: found.body, warnings: [] }
   return { kind: 'failed', failure, remoteId: found.remoteId, ...(response ? { response } : {}), warnings: [] }
 }
 

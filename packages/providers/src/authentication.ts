@@ -4,7 +4,10 @@ import { looseText } from './loose-schema.ts'
 import { toPlainText } from './plain-text.ts'
 import { RemoteFailureError, type AccessToken, type RemoteFailure, type RemoteResponse } from './provider.ts'
 
-/** RFC 6749 section 5.1. `expires_in` comes as a string from some servers; one that cannot be read must not cost a refresh token that was rotated just now. */
+/**
+ * RFC 6749 section 5.1. `expires_in` comes as a string from some servers; one that cannot be read must not cost a
+ * refresh token that was rotated just now.
+ */
 const tokenSchema = z.looseObject({
   access_token: z.string().min(1),
   expires_in: z.coerce.number().positive().nullish().catch(null),
@@ -18,7 +21,11 @@ export type TokenBody = z.infer<typeof tokenSchema>
 export function parseTokenBody(body: unknown): TokenBody {
   const parsed = tokenSchema.safeParse(body)
   if (parsed.success) return parsed.data
-  throw new RemoteFailureError({ code: 'provider_unavailable', disposition: 'unavailable', message: 'The token endpoint answered without a token.' })
+  throw new RemoteFailureError({
+    code: 'provider_unavailable',
+    disposition: 'unavailable',
+    message: 'The token endpoint answered without a token.',
+  })
 }
 
 export function toAccessToken(body: TokenBody, now: number): AccessToken {
@@ -35,11 +42,16 @@ export const bearer = (token: AccessToken): Record<string, string> => ({ authori
 /** RFC 6749 section 5.2. Asking for a token creates nothing, so whatever is not a clear refusal may be asked again. */
 export function classifyTokenFailure(response: RemoteResponse): RemoteFailure {
   const body = z.looseObject({ error: z.string(), error_description: looseText }).safeParse(response.body)
-  const said = body.success ? toPlainText([body.data.error, body.data.error_description].filter(Boolean).join(': ')) : `status ${response.status}`
+  const said = body.success
+    ? toPlainText([body.data.error, body.data.error_description].filter(Boolean).join(': '))
+    : `status ${response.status}`
   const message = `The token endpoint refused the credentials (${said}).`
-  if (response.status === 429) return { code: 'rate_limited', disposition: 'throttled', message: `The token endpoint is throttling (${said}).` }
-  if (response.status >= 500 || response.status === 408) return { code: 'provider_unavailable', disposition: 'unavailable', message: `The token endpoint failed (${said}).` }
-  if (body.success && body.data.error === 'invalid_scope') return { code: 'permission_denied', disposition: 'forbidden', message }
+  if (response.status === 429)
+    return { code: 'rate_limited', disposition: 'throttled', message: `The token endpoint is throttling (${said}).` }
+  if (response.status >= 500 || response.status === 408)
+    return { code: 'provider_unavailable', disposition: 'unavailable', message: `The token endpoint failed (${said}).` }
+  if (body.success && body.data.error === 'invalid_scope')
+    return { code: 'permission_denied', disposition: 'forbidden', message }
   return { code: 'credentials_rejected', disposition: 'unauthorized', message }
 }
 
@@ -63,6 +75,10 @@ export async function signAssertion(options: {
       .sign(key)
   } catch {
     // The cause is dropped on purpose: it could quote the key.
-    throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: 'The private key is not an RSA key in PKCS#8 PEM form.' })
+    throw new RemoteFailureError({
+      code: 'credentials_rejected',
+      disposition: 'unauthorized',
+      message: 'The private key is not an RSA key in PKCS#8 PEM form.',
+    })
   }
 }

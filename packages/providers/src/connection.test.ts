@@ -1,5 +1,18 @@
 import { describe, expect, test } from 'vitest'
-import { answer, clientCredentials, closeAll, create, failureOf, memoryTokens, open, read, reset, silence, startServer, type Answer } from '../test/live-server.ts'
+import {
+  answer,
+  clientCredentials,
+  closeAll,
+  create,
+  failureOf,
+  memoryTokens,
+  open,
+  read,
+  reset,
+  silence,
+  startServer,
+  type Answer,
+} from '../test/live-server.ts'
 import { tinyProvider } from '../test/tiny-directory.ts'
 import { isSuccess } from './connection.ts'
 
@@ -8,7 +21,18 @@ describe('a create', () => {
     const { url, received } = await startServer(answer(201, { id: 'u1' }))
     const response = await open(url).write('create', create)
     expect(response).toMatchObject({ status: 201, body: { id: 'u1' }, isJson: true })
-    expect(received).toMatchObject([{ method: 'POST', url: '/users?probe=canary-query', body: JSON.stringify(create.body), headers: { authorization: 'Token canary-token', 'content-type': 'application/json', accept: 'application/json' } }])
+    expect(received).toMatchObject([
+      {
+        method: 'POST',
+        url: '/users?probe=canary-query',
+        body: JSON.stringify(create.body),
+        headers: {
+          authorization: 'Token canary-token',
+          'content-type': 'application/json',
+          accept: 'application/json',
+        },
+      },
+    ])
   })
 
   test.each<[string, Answer, object]>([
@@ -26,14 +50,19 @@ describe('a create', () => {
     ['a silence', silence, { disposition: 'unknown', code: 'timeout' }],
   ])('is sent once, and %s is an unknown outcome', async (_, answered, expected) => {
     const { url, received } = await startServer(answered)
-    expect(await failureOf(open(url, { provider: { ...tinyProvider, timeoutMs: 200 } }).write('create', create))).toMatchObject(expected)
+    expect(
+      await failureOf(open(url, { provider: { ...tinyProvider, timeoutMs: 200 } }).write('create', create)),
+    ).toMatchObject(expected)
     expect(received).toHaveLength(1)
   })
 
   test('to nobody who listens was not sent', async () => {
     const { url } = await startServer(answer(200))
     await closeAll()
-    expect(await failureOf(open(url).write('create', create))).toMatchObject({ disposition: 'unavailable', code: 'provider_unavailable' })
+    expect(await failureOf(open(url).write('create', create))).toMatchObject({
+      disposition: 'unavailable',
+      code: 'provider_unavailable',
+    })
   })
 
   test('to a private address that is not on the list is refused for good', async () => {
@@ -43,18 +72,24 @@ describe('a create', () => {
     expect(received).toHaveLength(0)
   })
 
-  test('with a token that no header can carry is the account\'s trouble, not an unknown outcome', async () => {
+  test("with a token that no header can carry is the account's trouble, not an unknown outcome", async () => {
     const { url, received } = await startServer(answer(200))
-    expect(await failureOf(open(url, { credentials: { type: 'api_token', api_token: 'a\nb' } }).write('create', create))).toMatchObject({ disposition: 'unauthorized', code: 'credentials_rejected' })
+    expect(
+      await failureOf(open(url, { credentials: { type: 'api_token', api_token: 'a\nb' } }).write('create', create)),
+    ).toMatchObject({ disposition: 'unauthorized', code: 'credentials_rejected' })
     expect(received).toHaveLength(0)
   })
 
   test('that its worker cuts off is an unknown outcome; one that waits for its slot is none', async () => {
     const worker = new AbortController()
     const { url } = await startServer(() => worker.abort())
-    expect(await failureOf(open(url, { signal: worker.signal }).write('create', create))).toMatchObject({ disposition: 'unknown' })
+    expect(await failureOf(open(url, { signal: worker.signal }).write('create', create))).toMatchObject({
+      disposition: 'unknown',
+    })
     const stopped = new Error('stopping')
-    await expect(open(url, { waitForSlot: () => Promise.reject(stopped) }).write('create', create)).rejects.toBe(stopped)
+    await expect(open(url, { waitForSlot: () => Promise.reject(stopped) }).write('create', create)).rejects.toBe(
+      stopped,
+    )
   })
 })
 
@@ -93,7 +128,7 @@ describe('an answer', () => {
     expect(isSuccess(response)).toBe(isOk)
   })
 
-  test('tells how far the provider\'s clock is from ours', async () => {
+  test("tells how far the provider's clock is from ours", async () => {
     const { url } = await startServer(answer(200, {}, { date: new Date(Date.now() + 3_600_000).toUTCString() }))
     const connection = open(url)
     expect(connection.clockOffsetMs()).toBe(0)
@@ -105,12 +140,22 @@ describe('an answer', () => {
 describe('what is kept of a call', () => {
   test('is its purpose, status, time and request id, and no secret', async () => {
     const tokens = memoryTokens(clientCredentials)
-    const { url } = await startServer(answer(200, { access_token: 'canary-access' }), answer(201, { id: 'u1' }, { 'x-request-id': 'r'.repeat(500) }))
+    const { url } = await startServer(
+      answer(200, { access_token: 'canary-access' }),
+      answer(201, { id: 'u1' }, { 'x-request-id': 'r'.repeat(500) }),
+    )
     const connection = open(url, { credentials: clientCredentials, tokens })
     await connection.write('create', create)
     expect(connection.calls).toMatchObject([
       { purpose: 'token', method: 'POST', url: `${url}/token`, status: 200, error: null },
-      { purpose: 'create', method: 'POST', url: `${url}/users`, status: 201, provider_request_id: 'r'.repeat(200), error: null },
+      {
+        purpose: 'create',
+        method: 'POST',
+        url: `${url}/users`,
+        status: 201,
+        provider_request_id: 'r'.repeat(200),
+        error: null,
+      },
     ])
     expect(JSON.stringify(connection.calls)).not.toContain('canary')
   })
@@ -123,9 +168,11 @@ describe('what is kept of a call', () => {
     expect(connection.calls[0]?.duration_ms).toBeGreaterThanOrEqual(90)
   })
 
-  test('takes the provider\'s own request id where it has one', async () => {
+  test("takes the provider's own request id where it has one", async () => {
     const { url } = await startServer(answer(200, {}, { 'x-tiny-id': 't-1', 'x-request-id': 'gateway' }))
-    const connection = open(url, { provider: { ...tinyProvider, toProviderRequestId: ({ headers }) => headers['x-tiny-id'] } })
+    const connection = open(url, {
+      provider: { ...tinyProvider, toProviderRequestId: ({ headers }) => headers['x-tiny-id'] },
+    })
     await connection.write('create', create)
     expect(connection.calls[0]?.provider_request_id).toBe('t-1')
   })

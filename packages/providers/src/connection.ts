@@ -6,7 +6,15 @@ import type { RemoteCall } from '@muster/contracts/operation'
 import pRetry from 'p-retry'
 import { classifyTokenFailure } from './authentication.ts'
 import { baseUrlOf, isAllowedOrigin, toOrigin } from './base-url.ts'
-import { RemoteFailureError, type AccessToken, type AccountContext, type Provider, type RemoteFailure, type RemoteRequest, type RemoteResponse } from './provider.ts'
+import {
+  RemoteFailureError,
+  type AccessToken,
+  type AccountContext,
+  type Provider,
+  type RemoteFailure,
+  type RemoteRequest,
+  type RemoteResponse,
+} from './provider.ts'
 import { toUrl } from './remote-request.ts'
 import { serverTime } from '@muster/contracts/retry-after'
 
@@ -18,7 +26,9 @@ const MAX_REDIRECTS = 3
 const MAX_REQUEST_ID_LENGTH = 200
 const USER_AGENT = 'Muster/0.1 Muster'
 
-/** Where access tokens live between calls. `renew` runs its function alone among all processes that serve the account. */
+/**
+ * Where access tokens live between calls. `renew` runs its function alone among all processes that serve the account.
+ */
 export interface TokenStore {
   read(): Promise<AccessToken | undefined>
   /** `run` gets the token another process may have renewed meanwhile, and the credentials as they are now. */
@@ -41,30 +51,69 @@ export interface ConnectionOptions {
 }
 
 export interface Connection {
-  /** A call without effect: transport errors and 5xx are tried again shortly, up to three times. Answers of any status. */
+  /**
+   * A call without effect: transport errors and 5xx are tried again shortly, up to three times. Answers of any status.
+   */
   read(purpose: string, request: RemoteRequest): Promise<RemoteResponse>
-  /** The create call: sent once, whatever happens. Only an answer that proves that it was not executed (401, a redirect) leads to a second sending. */
+  /**
+   * The create call: sent once, whatever happens. Only an answer that proves that it was not executed (401, a redirect)
+   * leads to a second sending.
+   */
   write(purpose: string, request: RemoteRequest): Promise<RemoteResponse>
   /** The provider's clock less that of `now`, by its latest answer, in milliseconds. */
   clockOffsetMs(): number
 }
 
-/** The only place that talks to providers. Throws `RemoteFailureError` where no answer came; an answer is the caller's to classify. */
+/**
+ * The only place that talks to providers. Throws `RemoteFailureError` where no answer came; an answer is the caller's
+ * to classify.
+ */
 export function connect(options: ConnectionOptions): Connection {
   const { provider, account, http, tokens, now = Date.now } = options
   const credentials = options.credentials
-  const authentication = provider.authentications[credentials.type] as Provider['authentications']['api_token'] | undefined
+  const authentication = provider.authentications[credentials.type] as
+    Provider['authentications']['api_token'] | undefined
   let clockOffset = 0
   /** Meraki's shard or Files.com's region, once the provider has named it. */
   let redirectedBaseUrl: string | undefined
 
-  async function exchange(purpose: string, method: string, url: string, headers: Record<string, string>, body: string | undefined, timeoutMs: number, slot: CallSlot | undefined): Promise<RemoteResponse> {
+  async function exchange(
+    purpose: string,
+    method: string,
+    url: string,
+    headers: Record<string, string>,
+    body: string | undefined,
+    timeoutMs: number,
+    slot: CallSlot | undefined,
+  ): Promise<RemoteResponse> {
     const startedAt = performance.now()
-    const call: RemoteCall = { purpose, method, url: withoutQuery(url), status: null, duration_ms: 0, provider_request_id: null, error: null }
+    const call: RemoteCall = {
+      purpose,
+      method,
+      url: withoutQuery(url),
+      status: null,
+      duration_ms: 0,
+      provider_request_id: null,
+      error: null,
+    }
     try {
-      const response = toRemoteResponse(await http({ method, url, headers, timeoutMs, ...(body === undefined ? {} : { body }), ...(options.signal ? { signal: options.signal } : {}), ...(slot ? { onSent: slot.sent } : {}) }))
+      const response = toRemoteResponse(
+        await http({
+          method,
+          url,
+          headers,
+          timeoutMs,
+          ...(body === undefined ? {} : { body }),
+          ...(options.signal ? { signal: options.signal } : {}),
+          ...(slot ? { onSent: slot.sent } : {}),
+        }),
+      )
       call.status = response.status
-      call.provider_request_id = (provider.toProviderRequestId?.(response) ?? response.headers['x-request-id'])?.slice(0, MAX_REQUEST_ID_LENGTH) ?? null
+      call.provider_request_id =
+        (provider.toProviderRequestId?.(response) ?? response.headers['x-request-id'])?.slice(
+          0,
+          MAX_REQUEST_ID_LENGTH,
+        ) ?? null
       const receivedAt = now()
       if (response.headers.date) clockOffset = serverTime(response.headers, receivedAt) - receivedAt
       return response
@@ -80,29 +129,66 @@ export function connect(options: ConnectionOptions): Connection {
 
   async function requestToken(present: Credentials, slot: CallSlot | undefined): Promise<AccessToken> {
     if (authentication?.kind !== 'token') throw new Error(`${provider.id}: ${credentials.type} needs no token`)
-    const request = await authentication.toTokenRequest(present as never, account, baseUrlOf(provider, account.config), now())
+    const request = await authentication.toTokenRequest(
+      present as never,
+      account,
+      baseUrlOf(provider, account.config),
+      now(),
+    )
     const origin = toOrigin(request.url)
     if (!origin || !isAllowedOrigin(provider, origin, account.config, options.allowedHosts)) {
-      throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `The token address ${origin ?? ''} is not a host of ${provider.name}.` })
+      throw new RemoteFailureError({
+        code: 'credentials_rejected',
+        disposition: 'unauthorized',
+        message: `The token address ${origin ?? ''} is not a host of ${provider.name}.`,
+      })
     }
-    const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', 'user-agent': USER_AGENT, ...request.headers }
-    const answer = await exchange('token', 'POST', request.url, headers, new URLSearchParams(request.form).toString(), TOKEN_TIMEOUT_MS, slot).catch(neverExecuted)
+    const headers = {
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded',
+      'user-agent': USER_AGENT,
+      ...request.headers,
+    }
+    const answer = await exchange(
+      'token',
+      'POST',
+      request.url,
+      headers,
+      new URLSearchParams(request.form).toString(),
+      TOKEN_TIMEOUT_MS,
+      slot,
+    ).catch(neverExecuted)
     if (answer.status < 200 || answer.status > 299) throw new RemoteFailureError(classifyTokenFailure(answer), answer)
     const token = authentication.parseToken(answer.body, now())
-    if (token.baseUrl && !isAllowedOrigin(provider, toOrigin(token.baseUrl) ?? 'http://invalid', account.config, options.allowedHosts)) {
-      throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `The token answer names ${toOrigin(token.baseUrl) ?? 'an address'}, which is not a host of ${provider.name}.` })
+    if (
+      token.baseUrl &&
+      !isAllowedOrigin(provider, toOrigin(token.baseUrl) ?? 'http://invalid', account.config, options.allowedHosts)
+    ) {
+      throw new RemoteFailureError({
+        code: 'credentials_rejected',
+        disposition: 'unauthorized',
+        message: `The token answer names ${toOrigin(token.baseUrl) ?? 'an address'}, which is not a host of ${provider.name}.`,
+      })
     }
     return token
   }
 
   async function authorize(rejected?: AccessToken): Promise<{ headers: Record<string, string>; token?: AccessToken }> {
-    if (!authentication) throw new RemoteFailureError({ code: 'credentials_rejected', disposition: 'unauthorized', message: `${provider.name} does not take credentials of type ${credentials.type}.` })
+    if (!authentication)
+      throw new RemoteFailureError({
+        code: 'credentials_rejected',
+        disposition: 'unauthorized',
+        message: `${provider.name} does not take credentials of type ${credentials.type}.`,
+      })
     if (authentication.kind === 'static') return { headers: authentication.toHeaders(credentials as never) }
     const isUsable = (token: AccessToken | undefined): token is AccessToken =>
-      token !== undefined && token.value !== rejected?.value && (token.expiresAt === null || token.expiresAt - TOKEN_MARGIN_MS > now())
+      token !== undefined &&
+      token.value !== rejected?.value &&
+      (token.expiresAt === null || token.expiresAt - TOKEN_MARGIN_MS > now())
     let token = await tokens.read()
     if (!isUsable(token)) {
-      // Before the lock of the renewal, which a slow pace would outlast; whoever then finds a new token has wasted a slot, once in its lifetime.
+      // Before the lock of the renewal, which a slow pace would outlast; whoever then finds a new token has wasted a
+      // slot, once in its lifetime.
       const slot = await options.waitForSlot(options.signal)
       token = await tokens.renew(async (other, latest) => (isUsable(other) ? other : requestToken(latest, slot)))
     }
@@ -112,23 +198,38 @@ export function connect(options: ConnectionOptions): Connection {
   async function send(purpose: string, request: RemoteRequest): Promise<RemoteResponse> {
     const body = request.body === undefined ? undefined : JSON.stringify(request.body)
     let rejected: AccessToken | undefined
-    for (let redirects = 0; ; ) {
+    for (let redirects = 0; ;) {
       const { headers, token } = await authorize(rejected)
       const url = toUrl(redirectedBaseUrl ?? token?.baseUrl ?? baseUrlOf(provider, account.config), request)
       const slot = await options.waitForSlot(options.signal)
-      const requestHeaders = { accept: 'application/json', 'user-agent': USER_AGENT, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers, ...request.headers }
+      const requestHeaders = {
+        accept: 'application/json',
+        'user-agent': USER_AGENT,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+        ...request.headers,
+      }
       const response = await exchange(purpose, request.method, url, requestHeaders, body, provider.timeoutMs, slot)
       const elsewhere = provider.toRedirect?.(response)
       if (elsewhere !== undefined && redirects < MAX_REDIRECTS) {
         const origin = toOrigin(elsewhere)
-        if (origin && origin !== redirectedBaseUrl && isAllowedOrigin(provider, origin, account.config, options.allowedHosts)) {
+        if (
+          origin &&
+          origin !== redirectedBaseUrl &&
+          isAllowedOrigin(provider, origin, account.config, options.allowedHosts)
+        ) {
           redirectedBaseUrl = origin
           redirects += 1
           continue
         }
       }
       // Refused for its token, so not executed: once more with a new one.
-      if (token && !rejected && !isSuccess(response) && provider.classifyFailure(response).disposition === 'unauthorized') {
+      if (
+        token &&
+        !rejected &&
+        !isSuccess(response) &&
+        provider.classifyFailure(response).disposition === 'unauthorized'
+      ) {
         rejected = token
         continue
       }
@@ -150,7 +251,11 @@ export function connect(options: ConnectionOptions): Connection {
           minTimeout: 200,
           maxTimeout: 2_000,
           randomize: true,
-          shouldRetry: ({ error }) => error instanceof RetryableRead || (error instanceof RemoteFailureError && (error.failure.disposition === 'unknown' || error.failure.disposition === 'unavailable') && error.response === undefined),
+          shouldRetry: ({ error }) =>
+            error instanceof RetryableRead ||
+            (error instanceof RemoteFailureError &&
+              (error.failure.disposition === 'unknown' || error.failure.disposition === 'unavailable') &&
+              error.response === undefined),
           ...(options.signal ? { signal: options.signal } : {}),
         },
       ).catch((error: unknown) => {
@@ -169,7 +274,8 @@ class RetryableRead extends Error {
   }
 }
 
-export const isSuccess = (response: RemoteResponse): boolean => response.status >= 200 && response.status < 300 && response.isJson
+export const isSuccess = (response: RemoteResponse): boolean =>
+  response.status >= 200 && response.status < 300 && response.isJson
 
 function toRemoteResponse(response: HttpResponse): RemoteResponse {
   // A byte order mark before JSON was seen from gateways.
@@ -183,16 +289,38 @@ function toRemoteResponse(response: HttpResponse): RemoteResponse {
 
 function classifyTransport(error: unknown): RemoteFailure {
   const code = error instanceof TransportError ? error.code : 'UNKNOWN'
-  if (code === 'ADDRESS_REFUSED') return { code: 'provider_not_found', disposition: 'rejected', message: "The account's base_url leads to an address that may not be called." }
-  if (code === 'UND_ERR_INVALID_ARG') return { code: 'credentials_rejected', disposition: 'unauthorized', message: 'The credentials hold a character that no header can carry, such as a line break or a curly quote: nothing was sent.' }
-  if (error instanceof TransportError && !error.isSent) return { code: 'provider_unavailable', disposition: 'unavailable', message: `No connection to the provider (${code}).` }
-  if (code === 'TIMEOUT') return { code: 'timeout', disposition: 'unknown', message: 'The provider did not answer in time.' }
-  return { code: 'provider_unavailable', disposition: 'unknown', message: `The connection to the provider broke before an answer came (${code}).` }
+  if (code === 'ADDRESS_REFUSED')
+    return {
+      code: 'provider_not_found',
+      disposition: 'rejected',
+      message: "The account's base_url leads to an address that may not be called.",
+    }
+  if (code === 'UND_ERR_INVALID_ARG')
+    return {
+      code: 'credentials_rejected',
+      disposition: 'unauthorized',
+      message:
+        'The credentials hold a character that no header can carry, such as a line break or a curly quote: nothing was sent.',
+    }
+  if (error instanceof TransportError && !error.isSent)
+    return {
+      code: 'provider_unavailable',
+      disposition: 'unavailable',
+      message: `No connection to the provider (${code}).`,
+    }
+  if (code === 'TIMEOUT')
+    return { code: 'timeout', disposition: 'unknown', message: 'The provider did not answer in time.' }
+  return {
+    code: 'provider_unavailable',
+    disposition: 'unknown',
+    message: `The connection to the provider broke before an answer came (${code}).`,
+  }
 }
 
 /** A call that creates nothing has no unknown outcome. */
 function neverExecuted(error: unknown): never {
-  if (error instanceof RemoteFailureError && error.failure.disposition === 'unknown') throw new RemoteFailureError({ ...error.failure, disposition: 'unavailable' })
+  if (error instanceof RemoteFailureError && error.failure.disposition === 'unknown')
+    throw new RemoteFailureError({ ...error.failure, disposition: 'unavailable' })
   throw error
 }
 

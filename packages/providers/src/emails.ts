@@ -12,7 +12,15 @@ export function primaryEmailPointer(input: CreateInput | undefined): string {
 export function warnOfFurtherEmails(user: UnifiedUserInput, providerName: string): Warning[] {
   const primary = primaryEmail(user)
   return (user.emails ?? []).flatMap((entry, index): Warning[] =>
-    entry.email === primary ? [] : [{ code: 'not_sent', pointer: `/emails/${index}`, detail: `${providerName} keeps one e-mail address; this one was left out.` }],
+    entry.email === primary
+      ? []
+      : [
+          {
+            code: 'not_sent',
+            pointer: `/emails/${index}`,
+            detail: `${providerName} keeps one e-mail address; this one was left out.`,
+          },
+        ],
   )
 }
 

@@ -6,13 +6,23 @@ import type { AccountContext, CreateInput, FieldSupport, Provider } from './prov
 
 const parameterNames = { organization_id: 'organizationId', workspace_id: 'workspaceId' } as const
 
-/** Everything that can be said of an input without a call: what is missing or wrong, and what the provider cannot take. */
-export function checkInput(provider: Provider, input: CreateInput, account: AccountContext): { problems: InputProblem[]; warnings: Warning[] } {
+/**
+ * Everything that can be said of an input without a call: what is missing or wrong, and what the provider cannot take.
+ */
+export function checkInput(
+  provider: Provider,
+  input: CreateInput,
+  account: AccountContext,
+): { problems: InputProblem[]; warnings: Warning[] } {
   const problems: InputProblem[] = []
   const warnings: Warning[] = []
   for (const field of Object.keys(input.user) as UnifiedUserInputField[]) {
     if (input.user[field] === undefined || provider.fields[field]) continue
-    warnings.push({ code: 'field_not_supported', pointer: `/${field}`, detail: `${provider.name} has no field for ${field}: it was not sent.` })
+    warnings.push({
+      code: 'field_not_supported',
+      pointer: `/${field}`,
+      detail: `${provider.name} has no field for ${field}: it was not sent.`,
+    })
   }
   for (const [field, support] of Object.entries(provider.fields) as [UnifiedUserInputField, FieldSupport][]) {
     const value = input.user[field]
@@ -20,11 +30,24 @@ export function checkInput(provider: Provider, input: CreateInput, account: Acco
     if (support !== 'required' || !isMissing || provider.isGivenElsewhere?.(field, input, account)) continue
     problems.push({ pointer: `/${field}`, code: 'required', detail: `${provider.name} needs ${field}.` })
   }
-  for (const [name, key] of Object.entries(parameterNames) as [keyof typeof parameterNames, 'organizationId' | 'workspaceId'][]) {
+  for (const [name, key] of Object.entries(parameterNames) as [
+    keyof typeof parameterNames,
+    'organizationId' | 'workspaceId',
+  ][]) {
     const support = provider.parameters[name]
     const isGiven = input[key] !== undefined || isConfigured(account.config, name)
-    if (support === 'required' && !isGiven) problems.push({ pointer: `?${name}`, code: 'required', detail: `${provider.name} needs the query parameter ${name}.` })
-    if (!support && input[key] !== undefined) warnings.push({ code: 'parameter_not_supported', pointer: `?${name}`, detail: `${provider.name} has no use for ${name}: it was ignored.` })
+    if (support === 'required' && !isGiven)
+      problems.push({
+        pointer: `?${name}`,
+        code: 'required',
+        detail: `${provider.name} needs the query parameter ${name}.`,
+      })
+    if (!support && input[key] !== undefined)
+      warnings.push({
+        code: 'parameter_not_supported',
+        pointer: `?${name}`,
+        detail: `${provider.name} has no use for ${name}: it was ignored.`,
+      })
   }
   if ((input.user.emails?.filter((entry) => entry.is_primary).length ?? 0) > 1) {
     problems.push({ pointer: '/emails', code: 'ambiguous', detail: 'At most one e-mail address can be primary.' })

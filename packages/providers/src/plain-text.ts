@@ -1,4 +1,7 @@
-/** What is read of a vendor's text. It can be the page of a gateway, a megabyte long, and the expressions below are not linear. */
+/**
+ * What is read of a vendor's text. It can be the page of a gateway, a megabyte long, and the expressions below are not
+ * linear.
+ */
 const MAX_READ = 10_000
 const MAX_LENGTH = 1_000
 

@@ -14,21 +14,48 @@ export interface PreviewedRequest {
 }
 
 /** What an attempt would do, answers of look-ups standing as placeholders. */
-export function planCreate(provider: Provider, input: CreateInput, account: AccountContext): { lookUps: readonly LookUp[]; plan: CreatePlan } {
+export function planCreate(
+  provider: Provider,
+  input: CreateInput,
+  account: AccountContext,
+): { lookUps: readonly LookUp[]; plan: CreatePlan } {
   const lookUps = provider.lookUps?.(input, account) ?? []
-  return { lookUps, plan: provider.toCreateRequest(input, account, Object.fromEntries(lookUps.map((lookUp) => [lookUp.key, lookUp.placeholder]))) }
+  return {
+    lookUps,
+    plan: provider.toCreateRequest(
+      input,
+      account,
+      Object.fromEntries(lookUps.map((lookUp) => [lookUp.key, lookUp.placeholder])),
+    ),
+  }
 }
 
 /** What an attempt would send, without sending it: secrets are masked. */
-export function previewCreate(provider: Provider, input: CreateInput, account: AccountContext): { requests: PreviewedRequest[]; warnings: Warning[] } {
-  const authentication = provider.authentications[account.credentialType] as Provider['authentications']['api_token'] | undefined
+export function previewCreate(
+  provider: Provider,
+  input: CreateInput,
+  account: AccountContext,
+): { requests: PreviewedRequest[]; warnings: Warning[] } {
+  const authentication = provider.authentications[account.credentialType] as
+    Provider['authentications']['api_token'] | undefined
   const { lookUps, plan } = planCreate(provider, input, account)
-  const authorization = authentication?.kind === 'static' ? authentication.toHeaders(maskedCredentials) : { authorization: '<access token>' }
+  const authorization =
+    authentication?.kind === 'static'
+      ? authentication.toHeaders(maskedCredentials)
+      : { authorization: '<access token>' }
   const preview = (purpose: string, request: RemoteRequest): PreviewedRequest => ({
     purpose,
     method: request.method,
-    url: toUrl(baseUrlOf(provider, account.config), { path: request.path, ...(request.query ? { query: maskSecrets(request.query) } : {}) }),
-    headers: { accept: 'application/json', ...(request.body ? { 'content-type': 'application/json' } : {}), ...authorization, ...request.headers },
+    url: toUrl(baseUrlOf(provider, account.config), {
+      path: request.path,
+      ...(request.query ? { query: maskSecrets(request.query) } : {}),
+    }),
+    headers: {
+      accept: 'application/json',
+      ...(request.body ? { 'content-type': 'application/json' } : {}),
+      ...authorization,
+      ...request.headers,
+    },
     body: request.body ? maskSecrets(request.body as JsonObject) : null,
   })
   return {

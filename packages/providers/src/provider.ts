@@ -84,17 +84,26 @@ export interface FoundUser {
   body: unknown
 }
 
-/** The answer of a find call is not of the provider's own form, or tells of a part only: it proves nothing, so no create may follow. */
+/**
+ * The answer of a find call is not of the provider's own form, or tells of a part only: it proves nothing, so no create
+ * may follow.
+ */
 export type Unreadable = 'unreadable'
 
-/** A safe call that turns a name into what the provider's create call wants. Its answer is kept for the account for some minutes. */
+/**
+ * A safe call that turns a name into what the provider's create call wants. Its answer is kept for the account for some
+ * minutes.
+ */
 export interface LookUp {
   /** The name under which `toCreateRequest` finds the answer. */
   key: string
   request: RemoteRequest
   /** Stands for the answer in a dry run, such as `<id of profile "Standard User">`. */
   placeholder: unknown
-  /** Reads the answer; whether it is good enough is judged by `toCreateRequest`. Throws `unreadableAnswer` for one of another form. */
+  /**
+   * Reads the answer; whether it is good enough is judged by `toCreateRequest`. Throws `unreadableAnswer` for one of
+   * another form.
+   */
   parse(response: RemoteResponse): unknown
 }
 
@@ -116,13 +125,22 @@ export class UnresolvedInputError extends Error {
 
 export interface CreatedUser {
   remoteId: string
-  /** The record as the provider wrote it, in the shape that `toUser` reads; absent where the provider answers an id only and must be read. */
+  /**
+   * The record as the provider wrote it, in the shape that `toUser` reads; absent where the provider answers an id only
+   * and must be read.
+   */
   body?: unknown
-  /** The unified status, where the answer tells it otherwise than in the record (Google's 202 for an invitation). Wins over `toUser`. */
+  /**
+   * The unified status, where the answer tells it otherwise than in the record (Google's 202 for an invitation). Wins
+   * over `toUser`.
+   */
   status?: string
 }
 
-/** What a failed call was for: the same words can mean another thing in the answer to a look-up than in the answer to a create. */
+/**
+ * What a failed call was for: the same words can mean another thing in the answer to a look-up than in the answer to a
+ * create.
+ */
 export interface CallContext {
   /** find: by natural key, for a user that may exist. look_up: a `LookUp`. check: `toCheckRequest`. */
   purpose: 'create' | 'find' | 'look_up' | 'check'
@@ -151,7 +169,9 @@ export type Authentication<C extends Credentials = Credentials> =
   | {
       kind: 'token'
       toTokenRequest(credentials: C, account: AccountContext, baseUrl: string, now: number): Promise<TokenRequest>
-      /** Reads a 2xx answer; throws a `RemoteFailureError` where the grant is not good enough (a scope is missing, say). */
+      /**
+       * Reads a 2xx answer; throws a `RemoteFailureError` where the grant is not good enough (a scope is missing, say).
+       */
       parseToken(body: unknown, now: number): AccessToken
       toHeaders(token: AccessToken): Record<string, string>
     }
@@ -178,7 +198,10 @@ export interface ProviderLimits {
   source: string
 }
 
-/** required and supported as in the contract that Muster implements; extension: the provider takes it, and so does Muster. */
+/**
+ * required and supported as in the contract that Muster implements; extension: the provider takes it, and so does
+ * Muster.
+ */
 export type FieldSupport = 'required' | 'supported' | 'extension'
 
 export interface HostRules {
@@ -204,7 +227,10 @@ export interface Provider {
   callsPerCreate: number
   /** The total time one create call may take. */
   timeoutMs: number
-  /** After an unknown outcome, how long after the answer was given up each look-up comes. A user not found by the last one was not created. */
+  /**
+   * After an unknown outcome, how long after the answer was given up each look-up comes. A user not found by the last
+   * one was not created.
+   */
   lookUpAfterMs: readonly number[]
   fields: Partial<Record<UnifiedUserInputField, FieldSupport>>
   /** Query parameters beyond those that every provider takes. */
@@ -214,24 +240,41 @@ export interface Provider {
   /** Unified fields that the answer can hold. */
   responseFields: readonly (keyof UnifiedUser)[]
 
-  /** True when a required field may be left out of this request, since `remote_data`, the account's config or another field gives what it is needed for. */
+  /**
+   * True when a required field may be left out of this request, since `remote_data`, the account's config or another
+   * field gives what it is needed for.
+   */
   isGivenElsewhere?(field: UnifiedUserInputField, input: CreateInput, account: AccountContext): boolean
   /** Everything wrong with the input that needs no call to know. */
   validate(input: CreateInput, account: AccountContext): InputProblem[]
   toNaturalKey(input: CreateInput, account: AccountContext): NaturalKey
   lookUps?(input: CreateInput, account: AccountContext): LookUp[]
   toCreateRequest(input: CreateInput, account: AccountContext, found: Readonly<Record<string, unknown>>): CreatePlan
-  /** Reads a 2xx answer of the create call; undefined when it is not the answer of a create (then the outcome is unknown). */
+  /**
+   * Reads a 2xx answer of the create call; undefined when it is not the answer of a create (then the outcome is
+   * unknown).
+   */
   parseCreated(response: RemoteResponse, input: CreateInput): CreatedUser | undefined
   toReadRequest?(remoteId: string, account: AccountContext): RemoteRequest
-  /** Takes the record out of a 2xx answer of the read call, where it comes wrapped; undefined when there is none. Without this, the body is the record. */
+  /**
+   * Takes the record out of a 2xx answer of the read call, where it comes wrapped; undefined when there is none.
+   * Without this, the body is the record.
+   */
   parseRead?(response: RemoteResponse): unknown
-  /** Reads a record that has an id, and throws for any other; whatever else is odd about it costs the odd field alone. */
+  /**
+   * Reads a record that has an id, and throws for any other; whatever else is odd about it costs the odd field alone.
+   */
   toUser(body: unknown, input: CreateInput, account: AccountContext): UnifiedUser
   toFindRequest(input: CreateInput, account: AccountContext): RemoteRequest
-  /** Reads a 2xx answer of the find call. Undefined is the provider's own word that there is no such user; a create may follow it. */
+  /**
+   * Reads a 2xx answer of the find call. Undefined is the provider's own word that there is no such user; a create may
+   * follow it.
+   */
   parseFound(response: RemoteResponse, input: CreateInput, account: AccountContext): FoundUser | Unreadable | undefined
-  /** True when the answer of a find call says "no such user" by a status that would otherwise be a failure (404, mostly), in the provider's own form: a gateway says 404 too. */
+  /**
+   * True when the answer of a find call says "no such user" by a status that would otherwise be a failure (404,
+   * mostly), in the provider's own form: a gateway says 404 too.
+   */
   isAbsent(response: RemoteResponse): boolean
   /** A cheap call that succeeds only with working credentials. */
   toCheckRequest(account: AccountContext): RemoteRequest
@@ -239,6 +282,9 @@ export interface Provider {
   classifyFailure(response: RemoteResponse, input?: CreateInput, context?: CallContext): RemoteFailure
   /** What the provider's support asks for, where it is not in the header `x-request-id`. */
   toProviderRequestId?(response: RemoteResponse): string | undefined
-  /** The origin to ask instead, where the answer says so (Meraki's shards, Files.com's regions). Not executed here, so the same request is sent there. */
+  /**
+   * The origin to ask instead, where the answer says so (Meraki's shards, Files.com's regions). Not executed here, so
+   * the same request is sent there.
+   */
   toRedirect?(response: RemoteResponse): string | undefined
 }

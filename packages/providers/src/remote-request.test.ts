@@ -6,7 +6,11 @@ import { toQueryString, toUrl } from './remote-request.ts'
 describe('the query of a remote request', () => {
   test.each<[string, JsonObject, string]>([
     ['text, numbers and switches', { a: 'x y', b: 1, c: false }, 'a=x%20y&b=1&c=false'],
-    ['nested objects as brackets', { filter: { username: 'ada', age: { gt: 3 } } }, 'filter[username]=ada&filter[age][gt]=3'],
+    [
+      'nested objects as brackets',
+      { filter: { username: 'ada', age: { gt: 3 } } },
+      'filter[username]=ada&filter[age][gt]=3',
+    ],
     ['arrays as repeated names', { ids: [1, 2], rows: [{ id: 3 }] }, 'ids[]=1&ids[]=2&rows[][id]=3'],
     ['nothing for null and empties', { a: null, b: [], c: {} }, ''],
     ['names encoded too', { 'a&b': { 'c=d': 'e&f=g' } }, 'a%26b[c%3Dd]=e%26f%3Dg'],
@@ -15,9 +19,15 @@ describe('the query of a remote request', () => {
   test('no text gets out of its place', () => {
     const plain = fc.string({ unit: 'grapheme' })
     fc.assert(
-      fc.property(fc.dictionary(plain.filter((name) => name !== '__proto__'), plain), (query) => {
-        expect([...new URLSearchParams(toQueryString(query))]).toEqual(Object.entries(query))
-      }),
+      fc.property(
+        fc.dictionary(
+          plain.filter((name) => name !== '__proto__'),
+          plain,
+        ),
+        (query) => {
+          expect([...new URLSearchParams(toQueryString(query))]).toEqual(Object.entries(query))
+        },
+      ),
     )
   })
 

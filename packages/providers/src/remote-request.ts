@@ -7,7 +7,8 @@ export function toQueryString(query: JsonObject): string {
   const write = (name: string, value: JsonValue): void => {
     if (value === null) return
     if (Array.isArray(value)) return value.forEach((item) => write(`${name}[]`, item))
-    if (isJsonObject(value)) return Object.entries(value).forEach(([key, inner]) => write(`${name}[${encodeURIComponent(key)}]`, inner))
+    if (isJsonObject(value))
+      return Object.entries(value).forEach(([key, inner]) => write(`${name}[${encodeURIComponent(key)}]`, inner))
     parts.push(`${name}=${encodeURIComponent(String(value))}`)
   }
   for (const [key, value] of Object.entries(query)) write(encodeURIComponent(key), value)

@@ -1,5 +1,6 @@
 /**
- * Names of one zone: IANA's present one first, then its links (tz database, file `backward`). `Intl` is not asked, since which of them it gives back differs
+ * Names of one zone: IANA's present one first, then its links (tz database, file `backward`). `Intl` is not asked,
+ *   since which of them it gives back differs
  * with its version. Only zones that some provider names are here; every other has the one name.
  */
 const sameZone: readonly (readonly [present: string, ...links: string[]])[] = [
@@ -48,7 +49,20 @@ const sameZone: readonly (readonly [present: string, ...links: string[]])[] = [
   ['Europe/Istanbul', 'Asia/Istanbul', 'Turkey'],
   ['Europe/Kyiv', 'Europe/Kiev', 'Europe/Uzhgorod', 'Europe/Zaporozhye'],
   ['America/Nuuk', 'America/Godthab'],
-  ['Etc/UTC', 'UTC', 'Etc/UCT', 'UCT', 'Etc/Universal', 'Universal', 'Etc/Zulu', 'Zulu', 'Etc/GMT', 'GMT', 'Etc/Greenwich', 'Greenwich'],
+  [
+    'Etc/UTC',
+    'UTC',
+    'Etc/UCT',
+    'UCT',
+    'Etc/Universal',
+    'Universal',
+    'Etc/Zulu',
+    'Zulu',
+    'Etc/GMT',
+    'GMT',
+    'Etc/Greenwich',
+    'Greenwich',
+  ],
   ['America/Mazatlan', 'Mexico/BajaSur'],
   ['America/Regina', 'Canada/Saskatchewan'],
   ['Europe/Warsaw', 'Poland'],

@@ -8,7 +8,13 @@ import { checkAccount } from '../src/account-config.ts'
 import { attemptCreate } from '../src/attempt.ts'
 import { isSuccess, type Connection } from '../src/connection.ts'
 import { checkInput } from '../src/field-support.ts'
-import { RemoteFailureError, type AccountContext, type CreateInput, type Provider, type RemoteResponse } from '../src/provider.ts'
+import {
+  RemoteFailureError,
+  type AccountContext,
+  type CreateInput,
+  type Provider,
+  type RemoteResponse,
+} from '../src/provider.ts'
 
 export interface ConformanceSample {
   account: AccountContext
@@ -30,8 +36,18 @@ export interface ConformanceSample {
   absent: readonly RemoteResponse[]
 }
 
-export const json = (status: number, body: unknown, headers: Record<string, string> = {}): RemoteResponse => ({ status, headers, body, isJson: true })
-export const text = (status: number, body: string, headers: Record<string, string> = {}): RemoteResponse => ({ status, headers, body, isJson: false })
+export const json = (status: number, body: unknown, headers: Record<string, string> = {}): RemoteResponse => ({
+  status,
+  headers,
+  body,
+  isJson: true,
+})
+export const text = (status: number, body: string, headers: Record<string, string> = {}): RemoteResponse => ({
+  status,
+  headers,
+  body,
+  isJson: false,
+})
 
 function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freeze)
@@ -39,9 +55,36 @@ function freeze<T>(value: T): T {
 }
 
 /** Success in a form that is no provider's: of a gateway, a portal, another product. */
-const foreignBodies: readonly unknown[] = ['', 'nonsense', null, 7, true, {}, { ok: true }, { error: 'maintenance' }, { unexpected: [] }, [7], [{}], [{ unexpected: 'shape' }], { user: 'ada' }, { user: {} }, { records: {} }, { records: [{}] }]
+const foreignBodies: readonly unknown[] = [
+  '',
+  'nonsense',
+  null,
+  7,
+  true,
+  {},
+  { ok: true },
+  { error: 'maintenance' },
+  { unexpected: [] },
+  [7],
+  [{}],
+  [{ unexpected: 'shape' }],
+  { user: 'ada' },
+  { user: {} },
+  { records: {} },
+  { records: [{}] },
+]
 
-const pageHeadings = ['What it creates', 'Connect an account', 'Fields', 'What is derived', 'Errors', 'Limits', 'After a lost answer', 'Good to know', 'Not verified']
+const pageHeadings = [
+  'What it creates',
+  'Connect an account',
+  'Fields',
+  'What is derived',
+  'Errors',
+  'Limits',
+  'After a lost answer',
+  'Good to know',
+  'Not verified',
+]
 
 type Path = readonly string[]
 
@@ -53,7 +96,10 @@ function leavesOf(value: unknown, path: Path = []): { path: Path; leaf: unknown 
 
 function withOddValue(record: unknown, path: Path): unknown {
   const copy = structuredClone(record)
-  const parent = path.slice(0, -1).reduce((inner, key) => (inner as Record<string, unknown>)[key], copy) as Record<string, unknown>
+  const parent = path.slice(0, -1).reduce((inner, key) => (inner as Record<string, unknown>)[key], copy) as Record<
+    string,
+    unknown
+  >
   parent[path.at(-1) ?? ''] = { odd: [1] }
   return copy
 }
@@ -63,7 +109,8 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
   const account = freeze(sample.account)
   const { minimal, full } = freeze({ minimal: sample.minimal, full: sample.full })
   const found = sample.found ?? {}
-  const readRecord = () => (sample.readResponse && provider.parseRead ? provider.parseRead(sample.readResponse) : sample.readResponse?.body)
+  const readRecord = () =>
+    sample.readResponse && provider.parseRead ? provider.parseRead(sample.readResponse) : sample.readResponse?.body
 
   describe(`${provider.name} keeps the adapter's contract`, () => {
     test('accepts its own minimal and full input without a problem', () => {
@@ -74,15 +121,33 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
     test('names the pointer of everything that is missing from an empty request, at once', () => {
       const { problems } = checkInput(provider, { user: {}, remoteQuery: {} }, { ...account, config: {} })
       const pointers = problems.map((problem) => problem.pointer)
-      for (const [field, support] of Object.entries(provider.fields)) if (support === 'required') expect(pointers).toContain(`/${field}`)
-      for (const [name, support] of Object.entries(provider.parameters)) if (support === 'required') expect(pointers).toContain(`?${name}`)
+      for (const [field, support] of Object.entries(provider.fields))
+        if (support === 'required') expect(pointers).toContain(`/${field}`)
+      for (const [name, support] of Object.entries(provider.parameters))
+        if (support === 'required') expect(pointers).toContain(`?${name}`)
       expect(new Set(pointers).size).toBe(pointers.length)
     })
 
     test('warns of a field it has no place for, and never drops one in silence', () => {
-      const all: UnifiedUserInput = { name: 'a', password: 'b', username: 'c', group: 1, first_name: 'd', last_name: 'e', phones: [], roles: [], timezone: 'UTC', languages: [], description: 'f', groups: [], status: 'active' }
+      const all: UnifiedUserInput = {
+        name: 'a',
+        password: 'b',
+        username: 'c',
+        group: 1,
+        first_name: 'd',
+        last_name: 'e',
+        phones: [],
+        roles: [],
+        timezone: 'UTC',
+        languages: [],
+        description: 'f',
+        groups: [],
+        status: 'active',
+      }
       const { warnings } = checkInput(provider, { user: all, remoteQuery: {} }, account)
-      const expected = Object.keys(all).filter((field) => !(field in provider.fields)).map((field) => `/${field}`)
+      const expected = Object.keys(all)
+        .filter((field) => !(field in provider.fields))
+        .map((field) => `/${field}`)
       expect(warnings.map((warning) => warning.pointer)).toEqual(expect.arrayContaining(expected))
     })
 
@@ -93,20 +158,36 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
     test('sends a password in the body only, and only when there is one', () => {
       const secret = 'Canary-7f3a-Pass1'
       if (!provider.fields.password) return
-      const { request } = provider.toCreateRequest({ ...minimal, user: { ...minimal.user, password: secret } }, account, found)
+      const { request } = provider.toCreateRequest(
+        { ...minimal, user: { ...minimal.user, password: secret } },
+        account,
+        found,
+      )
       expect(JSON.stringify(request.body)).toContain(secret)
       expect(JSON.stringify({ ...request, body: undefined })).not.toContain(secret)
     })
 
     test('passes remote_query on, and remote_data wins over mapped fields', () => {
-      const plan = provider.toCreateRequest({ ...minimal, remoteQuery: { muster_probe: 'q' }, user: { ...minimal.user, remote_data: { muster_probe: { deep: 'd' } } } }, account, found)
+      const plan = provider.toCreateRequest(
+        {
+          ...minimal,
+          remoteQuery: { muster_probe: 'q' },
+          user: { ...minimal.user, remote_data: { muster_probe: { deep: 'd' } } },
+        },
+        account,
+        found,
+      )
       expect(plan.request.query).toMatchObject({ muster_probe: 'q' })
       expect(JSON.stringify(plan.request.body)).toContain('"muster_probe":{"deep":"d"}')
     })
 
     test('folds the case of its natural key', () => {
-      const upper = JSON.parse(JSON.stringify(minimal.user), (key, value: unknown) => (key === 'email' || key === 'username' ? String(value).toUpperCase() : value)) as UnifiedUserInput
-      expect(provider.toNaturalKey({ ...minimal, user: upper }, account)).toEqual(provider.toNaturalKey(minimal, account))
+      const upper = JSON.parse(JSON.stringify(minimal.user), (key, value: unknown) =>
+        key === 'email' || key === 'username' ? String(value).toUpperCase() : value,
+      ) as UnifiedUserInput
+      expect(provider.toNaturalKey({ ...minimal, user: upper }, account)).toEqual(
+        provider.toNaturalKey(minimal, account),
+      )
       expect(provider.toNaturalKey(minimal, account).value).not.toBe('')
     })
 
@@ -117,7 +198,8 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       if (created?.body !== undefined) expect(created.body).toEqual(sample.created.body)
       const user = provider.toUser(created?.body ?? readRecord(), minimal, account)
       expect(user).toEqual(sample.user)
-      for (const [field, value] of Object.entries(user)) if (value !== undefined) expect(provider.responseFields).toContain(field)
+      for (const [field, value] of Object.entries(user))
+        if (value !== undefined) expect(provider.responseFields).toContain(field)
     })
 
     test('a field of an unexpected type costs that field alone: the user was created all the same', () => {
@@ -125,30 +207,45 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       for (const { path, leaf } of leavesOf(body)) {
         if (String(leaf) === sample.user.id) continue
         const odd = withOddValue(body, path)
-        const created = sample.readResponse ? { remoteId: sample.user.id, body: odd } : provider.parseCreated({ ...sample.created, body: odd }, minimal)
+        const created = sample.readResponse
+          ? { remoteId: sample.user.id, body: odd }
+          : provider.parseCreated({ ...sample.created, body: odd }, minimal)
         expect([path.join('.'), created?.remoteId]).toEqual([path.join('.'), sample.user.id])
         expect(provider.toUser(created?.body, minimal, account).id).toBe(sample.user.id)
       }
     })
 
     test('a read without a record in it gives none', () => {
-      for (const body of provider.parseRead ? foreignBodies : []) expect([body, provider.parseRead?.(json(200, body))]).toEqual([body, undefined])
+      for (const body of provider.parseRead ? foreignBodies : [])
+        expect([body, provider.parseRead?.(json(200, body))]).toEqual([body, undefined])
     })
 
     test('finds a user by its natural key, in the shape that a created one has, and tells nobody from somebody else', () => {
       const user = provider.parseFound(sample.foundResponse, minimal, account)
       if (typeof user !== 'object') throw new Error(`found: ${user}`)
       expect(provider.toUser(user.body, minimal, account).id).toBe(user.remoteId)
-      const other: CreateInput = { ...minimal, user: { ...minimal.user, username: 'somebody.else@example.org', emails: [{ email: 'somebody.else@example.org' }] } }
+      const other: CreateInput = {
+        ...minimal,
+        user: {
+          ...minimal.user,
+          username: 'somebody.else@example.org',
+          emails: [{ email: 'somebody.else@example.org' }],
+        },
+      }
       expect(provider.parseFound(sample.foundResponse, other, account)).toBeUndefined()
     })
 
     test("takes for absence the provider's own word alone, since a create follows it", () => {
-      const isAbsent = (response: RemoteResponse) => provider.isAbsent(response) || (isSuccess(response) && provider.parseFound(response, minimal, account) === undefined)
+      const isAbsent = (response: RemoteResponse) =>
+        provider.isAbsent(response) ||
+        (isSuccess(response) && provider.parseFound(response, minimal, account) === undefined)
       for (const response of sample.absent) expect([response, isAbsent(response)]).toEqual([response, true])
-      for (const body of foreignBodies) expect([body, provider.parseFound(json(200, body), minimal, account)]).toEqual([body, 'unreadable'])
-      for (const status of [200, 404, 410, 400, 403]) expect([status, isAbsent(text(status, '<html>not found</html>'))]).toEqual([status, false])
-      for (const body of foreignBodies.filter((each) => each !== '')) expect([body, provider.isAbsent(json(404, body))]).toEqual([body, false])
+      for (const body of foreignBodies)
+        expect([body, provider.parseFound(json(200, body), minimal, account)]).toEqual([body, 'unreadable'])
+      for (const status of [200, 404, 410, 400, 403])
+        expect([status, isAbsent(text(status, '<html>not found</html>'))]).toEqual([status, false])
+      for (const body of foreignBodies.filter((each) => each !== ''))
+        expect([body, provider.isAbsent(json(404, body))]).toEqual([body, false])
       expect(provider.isAbsent(sample.foundResponse)).toBe(false)
     })
 
@@ -163,18 +260,33 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
           },
           clockOffsetMs: () => 0,
         }
-        const options = { provider, account, input: minimal, connection, onConflict: 'fail', unknown: { firstSentAt: 0, lastSentAt: 0 }, expiresAt: Infinity } as const
-        const result = await attemptCreate({ ...options, lookUp: (lookUp) => Promise.resolve(found[lookUp.key]), recordIntent: () => Promise.resolve() })
+        const options = {
+          provider,
+          account,
+          input: minimal,
+          connection,
+          onConflict: 'fail',
+          unknown: { firstSentAt: 0, lastSentAt: 0 },
+          expiresAt: Infinity,
+        } as const
+        const result = await attemptCreate({
+          ...options,
+          lookUp: (lookUp) => Promise.resolve(found[lookUp.key]),
+          recordIntent: () => Promise.resolve(),
+        })
         return [result.kind, ...sent]
       }
-      for (const response of sample.absent) expect([response, await attempt(response)]).toEqual([response, ['unknown', 'create']])
+      for (const response of sample.absent)
+        expect([response, await attempt(response)]).toEqual([response, ['unknown', 'create']])
       for (const body of foreignBodies) expect([body, await attempt(json(200, body))]).toEqual([body, ['retry']])
-      for (const status of [200, 403, 404, 500]) expect([status, ...(await attempt(text(status, '<html>')))]).not.toContain('create')
+      for (const status of [200, 403, 404, 500])
+        expect([status, ...(await attempt(text(status, '<html>')))]).not.toContain('create')
     })
 
     test('takes a look-up of another form for no answer, never for "no such name"', () => {
       for (const lookUp of provider.lookUps?.(full, account) ?? []) {
-        for (const body of foreignBodies) expect(() => lookUp.parse(json(200, body)), JSON.stringify(body)).toThrow(RemoteFailureError)
+        for (const body of foreignBodies)
+          expect(() => lookUp.parse(json(200, body)), JSON.stringify(body)).toThrow(RemoteFailureError)
       }
     })
 
@@ -182,24 +294,38 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       const page = readFileSync(new URL(`../../../docs/providers/${provider.id}.md`, import.meta.url), 'utf8')
       expect([...page.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)).toEqual(pageHeadings)
       for (const field of Object.keys(provider.fields)) expect(page).toMatch(new RegExp(`^\\|[^|]*\`${field}\\b`, 'm'))
-      const bodies = [...page.matchAll(/^```json\n([^]*?)^```$/gm)].map(([, body = '']) => JSON.parse(body) as JsonObject)
-      const accounts = bodies.filter((body) => 'provider' in body).map((body) => integratedAccountInputSchema.parse(body))
-      for (const each of accounts) expect([each.provider, checkAccount(provider, each.config ?? {}, each.credentials, new Set())]).toEqual([provider.id, []])
+      const bodies = [...page.matchAll(/^```json\n([^]*?)^```$/gm)].map(
+        ([, body = '']) => JSON.parse(body) as JsonObject,
+      )
+      const accounts = bodies
+        .filter((body) => 'provider' in body)
+        .map((body) => integratedAccountInputSchema.parse(body))
+      for (const each of accounts)
+        expect([each.provider, checkAccount(provider, each.config ?? {}, each.credentials, new Set())]).toEqual([
+          provider.id,
+          [],
+        ])
       expect(accounts.map((each) => each.credentials.type).sort()).toEqual(Object.keys(provider.authentications).sort())
       const users = bodies.filter((body) => !('provider' in body)).map((body) => unifiedUserInputSchema.parse(body))
       expect(users).not.toEqual([])
-      for (const user of users) expect(checkInput(provider, { ...minimal, user }, account)).toEqual({ problems: [], warnings: [] })
+      for (const user of users)
+        expect(checkInput(provider, { ...minimal, user }, account)).toEqual({ problems: [], warnings: [] })
     })
 
     test('takes no success without a user in it for a create', () => {
-      for (const body of [...foreignBodies, [], { user: null }]) expect(provider.parseCreated(json(200, body), minimal)).toBeUndefined()
+      for (const body of [...foreignBodies, [], { user: null }])
+        expect(provider.parseCreated(json(200, body), minimal)).toBeUndefined()
     })
 
     test('knows the statuses that mean the same everywhere', () => {
       expect(provider.classifyFailure(text(500, '<html>'), minimal).disposition).toBe('unknown')
       expect(provider.classifyFailure(text(502, '<html>'), minimal).disposition).toBe('unknown')
       expect(provider.classifyFailure(text(200, '<html>'), minimal).disposition).toBe('unknown')
-      expect(provider.classifyFailure(json(429, {}, { 'retry-after': '7' }), minimal)).toMatchObject({ code: 'rate_limited', disposition: 'throttled', retryAfterMs: 7_000 })
+      expect(provider.classifyFailure(json(429, {}, { 'retry-after': '7' }), minimal)).toMatchObject({
+        code: 'rate_limited',
+        disposition: 'throttled',
+        retryAfterMs: 7_000,
+      })
       expect(provider.classifyFailure(json(401, {}), minimal).disposition).toBe('unauthorized')
     })
 

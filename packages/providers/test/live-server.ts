@@ -46,17 +46,25 @@ export async function startServer(...answers: Answer[]) {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received }
 }
 
-export const answer = (status: number, body: unknown = {}, headers: Record<string, string> = {}): Answer => (response) => void response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body))
+export const answer =
+  (status: number, body: unknown = {}, headers: Record<string, string> = {}): Answer =>
+  (response) =>
+    void response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body))
 export const reset: Answer = (response) => void response.socket?.resetAndDestroy()
 export const silence: Answer = () => undefined
 
 /** Tokens of one process's memory, with the lock that the store's have. */
-export function memoryTokens(credentials: Credentials, token?: AccessToken): TokenStore & { token: AccessToken | undefined } {
+export function memoryTokens(
+  credentials: Credentials,
+  token?: AccessToken,
+): TokenStore & { token: AccessToken | undefined } {
   let turn: Promise<unknown> = Promise.resolve()
   const store = {
     token,
     read: async () => store.token,
-    renew: (run: (present: AccessToken | undefined, credentials: Credentials) => Promise<AccessToken>): Promise<AccessToken> => {
+    renew: (
+      run: (present: AccessToken | undefined, credentials: Credentials) => Promise<AccessToken>,
+    ): Promise<AccessToken> => {
       const mine = turn.catch(() => undefined).then(async () => (store.token = await run(store.token, credentials)))
       turn = mine
       return mine
@@ -66,8 +74,17 @@ export function memoryTokens(credentials: Credentials, token?: AccessToken): Tok
 }
 
 const staticCredentials: Credentials = { type: 'api_token', api_token: 'canary-token' }
-export const clientCredentials: Credentials = { type: 'client_credentials', client_id: 'id', client_secret: 'canary-secret' }
-export const create: RemoteRequest = { method: 'POST', path: '/users', query: { probe: 'canary-query' }, body: { login: 'ada', password: 'canary-password' } }
+export const clientCredentials: Credentials = {
+  type: 'client_credentials',
+  client_id: 'id',
+  client_secret: 'canary-secret',
+}
+export const create: RemoteRequest = {
+  method: 'POST',
+  path: '/users',
+  query: { probe: 'canary-query' },
+  body: { login: 'ada', password: 'canary-password' },
+}
 export const read: RemoteRequest = { method: 'GET', path: '/users/ada' }
 
 interface Options {
@@ -105,7 +122,10 @@ export function open(url: string, options: Options = {}): Connection & { calls: 
 }
 
 export async function failureOf(call: Promise<unknown>): Promise<RemoteFailureError['failure']> {
-  const error = await call.then(() => undefined, (reason: unknown) => reason)
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
   expect(error).toMatchObject({ name: 'RemoteFailureError' })
   return (error as RemoteFailureError).failure
 }

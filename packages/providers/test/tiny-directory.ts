@@ -2,10 +2,22 @@ import { z } from 'zod'
 import { classifyByStatus } from '../src/classify.ts'
 import type { Connection } from '../src/connection.ts'
 import { isSuccess } from '../src/connection.ts'
-import { RemoteFailureError, type CreateInput, type Provider, type RemoteFailure, type RemoteRequest, type RemoteResponse } from '../src/provider.ts'
+import {
+  RemoteFailureError,
+  type CreateInput,
+  type Provider,
+  type RemoteFailure,
+  type RemoteRequest,
+  type RemoteResponse,
+} from '../src/provider.ts'
 import { json, text } from './conformance.ts'
 
-const userSchema = z.looseObject({ id: z.string(), login: z.string(), name: z.string(), created: z.string().nullable() })
+const userSchema = z.looseObject({
+  id: z.string(),
+  login: z.string(),
+  name: z.string(),
+  created: z.string().nullable(),
+})
 export type TinyUser = z.infer<typeof userSchema>
 
 /** The least adapter there can be, for what all adapters go through. */
@@ -17,7 +29,10 @@ export const tinyProvider: Provider = {
     api_token: { kind: 'static', toHeaders: ({ api_token }) => ({ authorization: `Token ${api_token}` }) },
     client_credentials: {
       kind: 'token',
-      toTokenRequest: async ({ client_id, client_secret }, account, baseUrl) => ({ url: `${typeof account.config.token_url === 'string' ? account.config.token_url : baseUrl}/token`, form: { grant_type: 'client_credentials', client_id, client_secret } }),
+      toTokenRequest: async ({ client_id, client_secret }, account, baseUrl) => ({
+        url: `${typeof account.config.token_url === 'string' ? account.config.token_url : baseUrl}/token`,
+        form: { grant_type: 'client_credentials', client_id, client_secret },
+      }),
       parseToken: (body) => {
         const token = z.object({ access_token: z.string(), base_url: z.string().optional() }).parse(body)
         return { value: token.access_token, expiresAt: null, ...(token.base_url ? { baseUrl: token.base_url } : {}) }
@@ -38,7 +53,15 @@ export const tinyProvider: Provider = {
   quirks: [],
   validate: () => [],
   toNaturalKey: ({ user }) => ({ field: 'login', value: (user.username ?? '').toLowerCase() }),
-  toCreateRequest: ({ user, remoteQuery }) => ({ request: { method: 'POST', path: '/users', query: remoteQuery, body: { login: user.username ?? '', name: user.name ?? '' } }, warnings: [] }),
+  toCreateRequest: ({ user, remoteQuery }) => ({
+    request: {
+      method: 'POST',
+      path: '/users',
+      query: remoteQuery,
+      body: { login: user.username ?? '', name: user.name ?? '' },
+    },
+    warnings: [],
+  }),
   parseCreated: (response) => {
     const user = userSchema.safeParse(response.body)
     return user.success ? { remoteId: user.data.id, body: user.data } : undefined
@@ -54,31 +77,65 @@ export const tinyProvider: Provider = {
   },
   isAbsent: (response) => response.status === 404 && response.isJson,
   toCheckRequest: () => ({ method: 'GET', path: '/users' }),
-  classifyFailure: (response) => (response.status === 409 ? { code: 'user_exists', disposition: 'rejected', message: 'The login is taken.' } : classifyByStatus(response)),
+  classifyFailure: (response) =>
+    response.status === 409
+      ? { code: 'user_exists', disposition: 'rejected', message: 'The login is taken.' }
+      : classifyByStatus(response),
   toRedirect: (response) => (response.status === 307 ? response.headers.location : undefined),
 }
 
 /** As Salesforce: a create answers an id only, and the record is read afterwards. */
-export const tinyProviderThatReads: Provider = { ...tinyProvider, parseCreated: (response) => (isSuccess(response) ? { remoteId: (response.body as TinyUser).id } : undefined), toReadRequest: (remoteId) => ({ method: 'GET', path: `/by-id/${remoteId}` }) }
+export const tinyProviderThatReads: Provider = {
+  ...tinyProvider,
+  parseCreated: (response) => (isSuccess(response) ? { remoteId: (response.body as TinyUser).id } : undefined),
+  toReadRequest: (remoteId) => ({ method: 'GET', path: `/by-id/${remoteId}` }),
+}
 
 export const tinyInput: CreateInput = { user: { username: 'ada', name: 'Ada Lovelace' }, remoteQuery: {} }
 
 /** What becomes of one call. `lost`: nobody hears of it. `crash`: this process ends. */
-export type CreateFate = 'answered' | 'lost after commit' | 'lost before commit' | 'commit after loss' | '500 after commit' | '500 before commit' | 'html after commit' | 'crash after commit' | 'crash before commit' | 'not connected' | 'throttled' | 'unauthorized' | 'account forbidden' | 'refused'
-export type FindFate = 'answered' | 'not connected' | 'lost' | '500' | 'throttled' | 'unauthorized' | 'refused' | 'html 404' | 'unreadable'
+export type CreateFate =
+  | 'answered'
+  | 'lost after commit'
+  | 'lost before commit'
+  | 'commit after loss'
+  | '500 after commit'
+  | '500 before commit'
+  | 'html after commit'
+  | 'crash after commit'
+  | 'crash before commit'
+  | 'not connected'
+  | 'throttled'
+  | 'unauthorized'
+  | 'account forbidden'
+  | 'refused'
+export type FindFate =
+  'answered' | 'not connected' | 'lost' | '500' | 'throttled' | 'unauthorized' | 'refused' | 'html 404' | 'unreadable'
 
 export class Crash extends Error {
   override readonly name = 'Crash'
 }
 
 const lost: RemoteFailure = { code: 'timeout', disposition: 'unknown', message: 'No answer.' }
-const notConnected: RemoteFailure = { code: 'provider_unavailable', disposition: 'unavailable', message: 'No connection.' }
+const notConnected: RemoteFailure = {
+  code: 'provider_unavailable',
+  disposition: 'unavailable',
+  message: 'No connection.',
+}
 
 /**
- * A directory in memory behind a `Connection`. It takes two users with one login unless `isUnique`, so that nothing but the attempts' own care keeps
- * a user from being created twice.
+ * A directory in memory behind a `Connection`. It takes two users with one login unless `isUnique`, so that nothing but
+ * the attempts' own care keeps a user from being created twice.
  */
-export function createTinyDirectory(options: { isUnique?: boolean; tellsCreation?: boolean; createFates?: CreateFate[]; findFates?: FindFate[]; readFate?: 'answered' | 'lost' | 'aborted' | '500' } = {}) {
+export function createTinyDirectory(
+  options: {
+    isUnique?: boolean
+    tellsCreation?: boolean
+    createFates?: CreateFate[]
+    findFates?: FindFate[]
+    readFate?: 'answered' | 'lost' | 'aborted' | '500'
+  } = {},
+) {
   const users: (TinyUser & { visibleAt: number })[] = []
   const log: string[] = []
   const createFates = [...(options.createFates ?? [])]
@@ -86,7 +143,12 @@ export function createTinyDirectory(options: { isUnique?: boolean; tellsCreation
 
   function commit(request: RemoteRequest, delayMs = 0): TinyUser {
     const at = Date.now() + delayMs
-    const user = { id: `u${users.length + 1}`, login: String(request.body?.login), name: String(request.body?.name), created: options.tellsCreation === false ? null : new Date(at).toISOString() }
+    const user = {
+      id: `u${users.length + 1}`,
+      login: String(request.body?.login),
+      name: String(request.body?.name),
+      created: options.tellsCreation === false ? null : new Date(at).toISOString(),
+    }
     users.push({ ...user, visibleAt: at })
     return user
   }
@@ -127,7 +189,11 @@ export function createTinyDirectory(options: { isUnique?: boolean; tellsCreation
       case 'unauthorized':
         return json(401, {})
       case 'account forbidden':
-        throw new RemoteFailureError({ code: 'permission_denied', disposition: 'forbidden', message: 'No right to create users.' })
+        throw new RemoteFailureError({
+          code: 'permission_denied',
+          disposition: 'forbidden',
+          message: 'No right to create users.',
+        })
       case 'refused':
         return json(400, { error: 'bad name' })
     }

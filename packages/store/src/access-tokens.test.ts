@@ -14,10 +14,18 @@ function openProcess() {
   const redis = connect()
   return { redis, accounts: createAccounts({ redis, keyring }), accessTokens: createAccessTokens({ redis, keyring }) }
 }
-const rotating = (refresh_token: string): Credentials => ({ type: 'refresh_token', client_id: 'c', client_secret: 's', refresh_token })
+const rotating = (refresh_token: string): Credentials => ({
+  type: 'refresh_token',
+  client_id: 'c',
+  client_secret: 's',
+  refresh_token,
+})
 const inAnHour = (): number => Date.now() + 3_600_000
 
-async function newAccountIn({ accounts }: Pick<ReturnType<typeof openProcess>, 'accounts'>, refreshToken = 'refresh-0'): Promise<AccountRecord> {
+async function newAccountIn(
+  { accounts }: Pick<ReturnType<typeof openProcess>, 'accounts'>,
+  refreshToken = 'refresh-0',
+): Promise<AccountRecord> {
   const account = newAccount({ credentialType: 'refresh_token' })
   await accounts.create(account, rotating(refreshToken))
   return account
@@ -45,8 +53,14 @@ describe('access tokens', () => {
   test('are sealed, shared by all processes, and end with their time', async () => {
     const [one, other] = [openProcess(), openProcess()]
     const account = await newAccountIn(one)
-    await one.accessTokens.renew(account.id, async () => ({ token: { value: 'canary-token', expiresAt: inAnHour(), baseUrl: 'https://shard.example' }, credentialsVersion: 1 }))
-    expect(await other.accessTokens.read(account.id, 1)).toMatchObject({ value: 'canary-token', baseUrl: 'https://shard.example' })
+    await one.accessTokens.renew(account.id, async () => ({
+      token: { value: 'canary-token', expiresAt: inAnHour(), baseUrl: 'https://shard.example' },
+      credentialsVersion: 1,
+    }))
+    expect(await other.accessTokens.read(account.id, 1)).toMatchObject({
+      value: 'canary-token',
+      baseUrl: 'https://shard.example',
+    })
     expect((await one.redis.getBuffer(keys.accessToken(account.id)))?.includes('canary')).toBe(false)
     const lifetime = await one.redis.pttl(keys.accessToken(account.id))
     expect(lifetime).toBeGreaterThan(3_590_000)
@@ -60,7 +74,10 @@ describe('access tokens', () => {
   ])('one that %s', async (_, expiresAt, expected) => {
     const process = openProcess()
     const account = await newAccountIn(process)
-    await process.accessTokens.renew(account.id, async () => ({ token: { value: 't', expiresAt }, credentialsVersion: 1 }))
+    await process.accessTokens.renew(account.id, async () => ({
+      token: { value: 't', expiresAt },
+      credentialsVersion: 1,
+    }))
     const lifetime = await process.redis.pttl(keys.accessToken(account.id))
     expect(lifetime).toBeLessThanOrEqual(expected)
     expect(lifetime).toBeGreaterThan(expected - 10_000)
@@ -70,7 +87,13 @@ describe('access tokens', () => {
     const processes = [openProcess(), openProcess()]
     const account = await newAccountIn(processes[0] ?? openProcess())
     const server = rotatingServer()
-    const tokens = await Promise.all(processes.flatMap((process) => Array.from({ length: 4 }, () => createTokenStore(process, account).renew(async (_, credentials) => server.grant(credentials)))))
+    const tokens = await Promise.all(
+      processes.flatMap((process) =>
+        Array.from({ length: 4 }, () =>
+          createTokenStore(process, account).renew(async (_, credentials) => server.grant(credentials)),
+        ),
+      ),
+    )
     expect(new Set(tokens.map(({ value }) => value)).size).toBe(8)
     expect(await openProcess().accounts.readCredentials(account.id)).toEqual(rotating('refresh-8'))
   })
@@ -79,7 +102,15 @@ describe('access tokens', () => {
     const processes = [openProcess(), openProcess()]
     const account = await newAccountIn(processes[0] ?? openProcess())
     const server = rotatingServer()
-    await Promise.all(processes.flatMap((process) => Array.from({ length: 4 }, () => createTokenStore(process, account).renew(async (present, credentials) => present ?? (await server.grant(credentials))))))
+    await Promise.all(
+      processes.flatMap((process) =>
+        Array.from({ length: 4 }, () =>
+          createTokenStore(process, account).renew(
+            async (present, credentials) => present ?? (await server.grant(credentials)),
+          ),
+        ),
+      ),
+    )
     expect(server.grants()).toBe(1)
   })
 
@@ -102,7 +133,12 @@ describe('access tokens', () => {
       return { token: { value: 't', expiresAt: null }, credentialsVersion: 1 }
     })
     await process.redis.set(keys.accessTokenLock(account.id), 'a dead process', 'PX', 100)
-    expect(await process.accessTokens.renew(account.id, async () => ({ token: { value: 'next', expiresAt: null }, credentialsVersion: 1 }))).toMatchObject({ value: 'next' })
+    expect(
+      await process.accessTokens.renew(account.id, async () => ({
+        token: { value: 'next', expiresAt: null },
+        credentialsVersion: 1,
+      })),
+    ).toMatchObject({ value: 'next' })
   })
 
   test('a lock that ran out and was taken by another is not taken away from it', async () => {
@@ -146,6 +182,8 @@ describe('access tokens and credentials that are replaced meanwhile', () => {
 
   test('an account that is gone renews nothing', async () => {
     const process = openProcess()
-    await expect(createTokenStore(process, newAccount()).renew(async () => ({ value: 't', expiresAt: null }))).rejects.toThrow('gone')
+    await expect(
+      createTokenStore(process, newAccount()).renew(async () => ({ value: 't', expiresAt: null })),
+    ).rejects.toThrow('gone')
   })
 })

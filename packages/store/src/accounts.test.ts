@@ -9,7 +9,12 @@ const connect = useRedis(11)
 const keyring = newKeyring()
 const open = () => createAccounts({ redis: connect(), keyring })
 const token = (api_token: string): Credentials => ({ type: 'api_token', api_token })
-const rotating = (refresh_token: string): Credentials => ({ type: 'refresh_token', client_id: 'c', client_secret: 's', refresh_token })
+const rotating = (refresh_token: string): Credentials => ({
+  type: 'refresh_token',
+  client_id: 'c',
+  client_secret: 's',
+  refresh_token,
+})
 
 describe('integrated accounts', () => {
   test('are read back as written, their credentials sealed and bound to them', async () => {
@@ -44,7 +49,14 @@ describe('integrated accounts', () => {
     const account = newAccount({ config: { count: 0 } })
     await open().create(account, token('t'))
     const writers = [open(), open(), open()]
-    await Promise.all(Array.from({ length: 60 }, (_, index) => writers[index % 3]?.update(account.id, (record) => ({ ...record, config: { count: Number(record.config.count) + 1 } }))))
+    await Promise.all(
+      Array.from({ length: 60 }, (_, index) =>
+        writers[index % 3]?.update(account.id, (record) => ({
+          ...record,
+          config: { count: Number(record.config.count) + 1 },
+        })),
+      ),
+    )
     expect((await open().read(account.id))?.config).toEqual({ count: 60 })
   })
 
@@ -62,9 +74,22 @@ describe('an account on hold', () => {
     const accounts = open()
     const account = newAccount()
     await accounts.create(account, token('old'))
-    expect(await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 10)).toMatchObject({ status: 'needs_reauth', statusReason: 'revoked', statusSince: 10 })
-    expect(await accounts.hold(account.id, 'permission_denied', 'later', 1, 20)).toMatchObject({ status: 'needs_reauth', statusReason: 'revoked', statusSince: 10 })
-    expect(await accounts.replaceCredentials(account.id, token('new'), (record) => record, 30)).toMatchObject({ status: 'active', statusReason: null, statusSince: 30, credentialsVersion: 2 })
+    expect(await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 10)).toMatchObject({
+      status: 'needs_reauth',
+      statusReason: 'revoked',
+      statusSince: 10,
+    })
+    expect(await accounts.hold(account.id, 'permission_denied', 'later', 1, 20)).toMatchObject({
+      status: 'needs_reauth',
+      statusReason: 'revoked',
+      statusSince: 10,
+    })
+    expect(await accounts.replaceCredentials(account.id, token('new'), (record) => record, 30)).toMatchObject({
+      status: 'active',
+      statusReason: null,
+      statusSince: 30,
+      credentialsVersion: 2,
+    })
     expect(await accounts.readCredentials(account.id)).toEqual(token('new'))
   })
 
@@ -82,7 +107,10 @@ describe('an account on hold', () => {
     const account = newAccount({ status: 'paused', statusReason: 'Paused by hand.' })
     await accounts.create(account, token('old'))
     expect(await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 20)).toMatchObject({ status: 'paused' })
-    expect(await accounts.replaceCredentials(account.id, token('new'), (record) => record, 30)).toMatchObject({ status: 'paused', credentialsVersion: 2 })
+    expect(await accounts.replaceCredentials(account.id, token('new'), (record) => record, 30)).toMatchObject({
+      status: 'paused',
+      credentialsVersion: 2,
+    })
   })
 })
 
@@ -92,7 +120,10 @@ describe('credentials that the provider rotates', () => {
     const account = newAccount({ credentialType: 'refresh_token' })
     await accounts.create(account, rotating('one'))
     await accounts.saveRotatedCredentials(account.id, rotating('two'), 1)
-    expect(await accounts.readVersionedCredentials(account.id)).toEqual({ credentials: rotating('two'), credentialsVersion: 1 })
+    expect(await accounts.readVersionedCredentials(account.id)).toEqual({
+      credentials: rotating('two'),
+      credentialsVersion: 1,
+    })
   })
 
   test('do not come back over credentials that were replaced meanwhile', async () => {

@@ -34,14 +34,26 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
     return record && version ? { record: JSON.parse(record) as AccountRecord, version } : undefined
   }
 
-  /** Both of one moment: a refresh token that the provider has just rotated must be saved over the credentials that it was rotated for. */
-  async function readVersionedCredentials(accountId: string): Promise<{ credentials: Credentials; credentialsVersion: number } | undefined> {
+  /**
+   * Both of one moment: a refresh token that the provider has just rotated must be saved over the credentials that it
+   * was rotated for.
+   */
+  async function readVersionedCredentials(
+    accountId: string,
+  ): Promise<{ credentials: Credentials; credentialsVersion: number } | undefined> {
     const [record, sealed] = await redis.hmgetBuffer(keys.account(accountId), 'record', 'credentials')
     if (!record || !sealed) return undefined
-    return { credentials: keyring.open(sealed, boundTo(accountId)) as Credentials, credentialsVersion: (JSON.parse(record.toString()) as AccountRecord).credentialsVersion }
+    return {
+      credentials: keyring.open(sealed, boundTo(accountId)) as Credentials,
+      credentialsVersion: (JSON.parse(record.toString()) as AccountRecord).credentialsVersion,
+    }
   }
 
-  async function update(accountId: string, change: (record: AccountRecord) => AccountRecord | undefined, credentials?: Credentials): Promise<AccountRecord | undefined> {
+  async function update(
+    accountId: string,
+    change: (record: AccountRecord) => AccountRecord | undefined,
+    credentials?: Credentials,
+  ): Promise<AccountRecord | undefined> {
     for (;;) {
       const present = await readVersioned(accountId)
       if (!present) return undefined
@@ -51,7 +63,13 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
       const written = await putRecordScript(
         redis,
         [keys.account(accountId), keys.eventOutbox(accountId)],
-        [present.version, JSON.stringify(next), credentials ? keyring.seal(credentials, boundTo(accountId)) : '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+        [
+          present.version,
+          JSON.stringify(next),
+          credentials ? keyring.seal(credentials, boundTo(accountId)) : '',
+          event ? JSON.stringify(event) : '',
+          event?.at ?? 0,
+        ],
       )
       if (written !== null) return next
     }
@@ -60,7 +78,11 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
   return {
     async create(record: AccountRecord, credentials: Credentials): Promise<void> {
       await redis.multi().sadd(keys.accounts, record.id).sadd(keys.tenantAccounts(record.tenantId), record.id).exec()
-      await putRecordScript(redis, [keys.account(record.id), keys.eventOutbox(record.id)], ['', JSON.stringify(record), keyring.seal(credentials, boundTo(record.id)), '', 0])
+      await putRecordScript(
+        redis,
+        [keys.account(record.id), keys.eventOutbox(record.id)],
+        ['', JSON.stringify(record), keyring.seal(credentials, boundTo(record.id)), '', 0],
+      )
     },
 
     async read(accountId: string): Promise<AccountRecord | undefined> {
@@ -77,7 +99,9 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
       const ids = (await redis.smembers(keys.tenantAccounts(tenantId))).sort()
       const pipeline = redis.pipeline()
       for (const id of ids) pipeline.hget(keys.account(id), 'record')
-      return ((await pipeline.exec()) ?? []).flatMap(([, record]) => (typeof record === 'string' ? [JSON.parse(record) as AccountRecord] : []))
+      return ((await pipeline.exec()) ?? []).flatMap(([, record]) =>
+        typeof record === 'string' ? [JSON.parse(record) as AccountRecord] : [],
+      )
     },
 
     listIds: (): Promise<string[]> => redis.smembers(keys.accounts),
@@ -86,12 +110,24 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
     update,
 
     /** New credentials are a new start: an account on hold for the old ones becomes active. */
-    async replaceCredentials(accountId: string, credentials: Credentials, change: (record: AccountRecord) => AccountRecord, now: number): Promise<AccountRecord | undefined> {
+    async replaceCredentials(
+      accountId: string,
+      credentials: Credentials,
+      change: (record: AccountRecord) => AccountRecord,
+      now: number,
+    ): Promise<AccountRecord | undefined> {
       const written = await update(
         accountId,
         (record) => {
-          const next = { ...change(record), credentialType: credentials.type, credentialsVersion: record.credentialsVersion + 1, updatedAt: now }
-          return record.status === 'needs_reauth' || record.status === 'permission_denied' ? { ...next, status: 'active', statusReason: null, statusSince: now } : next
+          const next = {
+            ...change(record),
+            credentialType: credentials.type,
+            credentialsVersion: record.credentialsVersion + 1,
+            updatedAt: now,
+          }
+          return record.status === 'needs_reauth' || record.status === 'permission_denied'
+            ? { ...next, status: 'active', statusReason: null, statusSince: now }
+            : next
         },
         credentials,
       )
@@ -100,14 +136,30 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
     },
 
     /** A provider that rotates refresh tokens has just killed the old one. Not a new start, so the version stays. */
-    async saveRotatedCredentials(accountId: string, credentials: Credentials, credentialsVersion: number): Promise<void> {
-      await update(accountId, (record) => (record.credentialsVersion === credentialsVersion ? { ...record } : undefined), credentials)
+    async saveRotatedCredentials(
+      accountId: string,
+      credentials: Credentials,
+      credentialsVersion: number,
+    ): Promise<void> {
+      await update(
+        accountId,
+        (record) => (record.credentialsVersion === credentialsVersion ? { ...record } : undefined),
+        credentials,
+      )
     },
 
     /** Puts the account on hold, unless its credentials were replaced since the call that failed. */
-    async hold(accountId: string, status: 'needs_reauth' | 'permission_denied', reason: string, credentialsVersion: number, now: number): Promise<AccountRecord | undefined> {
+    async hold(
+      accountId: string,
+      status: 'needs_reauth' | 'permission_denied',
+      reason: string,
+      credentialsVersion: number,
+      now: number,
+    ): Promise<AccountRecord | undefined> {
       return update(accountId, (record) =>
-        record.status === 'active' && record.credentialsVersion === credentialsVersion ? { ...record, status, statusReason: reason, statusSince: now, updatedAt: now } : undefined,
+        record.status === 'active' && record.credentialsVersion === credentialsVersion
+          ? { ...record, status, statusReason: reason, statusSince: now, updatedAt: now }
+          : undefined,
       )
     },
 

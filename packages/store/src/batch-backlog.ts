@@ -9,7 +9,10 @@ export function createBatchBacklog({ redis }: { redis: Redis }) {
       const found: { batchId: string; entry: string }[] = []
       for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
         if (found.length >= limit) break
-        const [brake, entries] = await Promise.all([redis.hget(keys.batchPart(accountId, batchId), 'brake'), redis.zrangebyscore(keys.batchOutbox(accountId, batchId), '-inf', now, 'LIMIT', 0, limit - found.length)])
+        const [brake, entries] = await Promise.all([
+          redis.hget(keys.batchPart(accountId, batchId), 'brake'),
+          redis.zrangebyscore(keys.batchOutbox(accountId, batchId), '-inf', now, 'LIMIT', 0, limit - found.length),
+        ])
         if (brake !== 'paused') found.push(...entries.map((entry) => ({ batchId, entry })))
       }
       return found
@@ -31,7 +34,10 @@ export function createBatchBacklog({ redis }: { redis: Redis }) {
       const pipeline = redis.pipeline()
       for (const other of later) pipeline.hmget(keys.batchPart(accountId, other), 'queued', 'running', 'retrying')
       const rows = (await pipeline.exec()) ?? []
-      return rows.reduce((sum, [, row]) => sum + (row as (string | null)[]).reduce((open, count) => open + Number(count ?? 0), 0), 0)
+      return rows.reduce(
+        (sum, [, row]) => sum + (row as (string | null)[]).reduce((open, count) => open + Number(count ?? 0), 0),
+        0,
+      )
     },
     async clearBacklog(accountId: string, given: readonly { batchId: string; entry: string }[]): Promise<void> {
       const pipeline = redis.pipeline()

@@ -5,14 +5,24 @@ import { batchIdOf, createBatchId, itemIdOf, MAX_ROW, rowOf } from './batch-item
 
 test('an id names its batch and its row, is a UUIDv7 like any other, and sorts by row', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: 2 ** 47 }), fc.integer({ min: 1, max: MAX_ROW }), fc.integer({ min: 1, max: MAX_ROW }), (at, row, other) => {
-      const batch = createBatchId(at)
-      const item = itemIdOf(batch, row)
-      expect([validate(item), version(item), item.length, item.slice(0, 13)]).toEqual([true, 7, 36, batch.slice(0, 13)])
-      expect([batchIdOf(item), batchIdOf(batch), rowOf(item)]).toEqual([batch, batch, row])
-      expect(item < itemIdOf(batch, other)).toBe(row < other)
-      expect(item < batch).toBe(true)
-    }),
+    fc.property(
+      fc.integer({ min: 0, max: 2 ** 47 }),
+      fc.integer({ min: 1, max: MAX_ROW }),
+      fc.integer({ min: 1, max: MAX_ROW }),
+      (at, row, other) => {
+        const batch = createBatchId(at)
+        const item = itemIdOf(batch, row)
+        expect([validate(item), version(item), item.length, item.slice(0, 13)]).toEqual([
+          true,
+          7,
+          36,
+          batch.slice(0, 13),
+        ])
+        expect([batchIdOf(item), batchIdOf(batch), rowOf(item)]).toEqual([batch, batch, row])
+        expect(item < itemIdOf(batch, other)).toBe(row < other)
+        expect(item < batch).toBe(true)
+      },
+    ),
   )
 })
 

@@ -5,9 +5,10 @@ export const MAX_ROW = 2 ** 20 - 2
 const BATCH_ROW = 2 ** 20 - 1
 
 /**
- * Ids of a batch and of its operations are one UUIDv7 (RFC 9562) with a row number in 20 of its random bits: 48 bits of time, the upper 12 of the row,
- * the lower 8, and 54 bits of chance. So a row that is sent again after a broken upload is the same operation, and an operation needs no entry of its own
- * that says where it lies. A batch has all of those bits set.
+ * Ids of a batch and of its operations are one UUIDv7 (RFC 9562) with a row number in 20 of its random bits: 48 bits of
+ * time, the upper 12 of the row, the lower 8, and 54 bits of chance. So a row that is sent again after a broken upload
+ * is the same operation, and an operation needs no entry of its own that says where it lies. A batch has all of those
+ * bits set.
  */
 export const createBatchId = (at: number): string => withRow(uuidv7({ msecs: at }), BATCH_ROW)
 
@@ -21,7 +22,9 @@ export function itemIdOf(batchId: string, row: number): string {
 export const batchIdOf = (operationId: string): string => withRow(operationId, BATCH_ROW)
 
 export function rowOf(operationId: string): number {
-  return (parseInt(operationId.slice(15, 18), 16) << 8) | (((parseInt(operationId.slice(19, 23), 16) & 0x3fc0) >> 6) & 0xff)
+  return (
+    (parseInt(operationId.slice(15, 18), 16) << 8) | (((parseInt(operationId.slice(19, 23), 16) & 0x3fc0) >> 6) & 0xff)
+  )
 }
 
 function withRow(id: string, row: number): string {

@@ -3,8 +3,9 @@ import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { BatchCounts } from '@muster/contracts/webhook-event'
 
 /**
- * Rows of one chunk; part of what is stored, since a row's number tells its chunk. What is held of more of them grows old enough to be cleared away late,
- * and has Redis keep others waiting; with fewer the system calls cost more than the work.
+ * Rows of one chunk; part of what is stored, since a row's number tells its chunk. What is held of more of them grows
+ * old enough to be cleared away late, and has Redis keep others waiting; with fewer the system calls cost more than the
+ * work.
  */
 export const CHUNK_ROWS = 125
 export interface BatchRecord {
@@ -86,23 +87,36 @@ export interface BrakeCounts {
 /** paused: its rows are not started. canceled: each is canceled when its turn comes, or before. */
 export type BatchBrake = 'paused' | 'canceled'
 
-export const brakeOf = ({ status }: Pick<BatchRecord, 'status'>): BatchBrake | null => (status === 'paused' || status === 'stopped' ? 'paused' : status === 'canceling' ? 'canceled' : null)
+export const brakeOf = ({ status }: Pick<BatchRecord, 'status'>): BatchBrake | null =>
+  status === 'paused' || status === 'stopped' ? 'paused' : status === 'canceling' ? 'canceled' : null
 
 /** Its rows are being started. */
-export const isMoving = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'running' || status === 'uploading'
+export const isMoving = ({ status }: Pick<BatchRecord, 'status'>): boolean =>
+  status === 'running' || status === 'uploading'
 
-export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean => status === 'completed' || status === 'canceled'
+export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolean =>
+  status === 'completed' || status === 'canceled'
 
 export const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const
 
 export const partCounts = [...statuses, 'changes', 'everEnded', 'everFailed'] as const
 
-export const brakeCountsOf = (parts: readonly BatchPart[]): BrakeCounts => ({ failed: parts.reduce((sum, part) => sum + part.everFailed, 0), ended: parts.reduce((sum, part) => sum + part.everEnded, 0) })
+export const brakeCountsOf = (parts: readonly BatchPart[]): BrakeCounts => ({
+  failed: parts.reduce((sum, part) => sum + part.everFailed, 0),
+  ended: parts.reduce((sum, part) => sum + part.everEnded, 0),
+})
 
-export function sumParts(parts: readonly BatchPart[], { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>): BatchCounts {
-  const counts = Object.fromEntries(statuses.map((status) => [status, parts.reduce((sum, part) => sum + part[status], 0)])) as Record<(typeof statuses)[number], number>
+export function sumParts(
+  parts: readonly BatchPart[],
+  { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>,
+): BatchCounts {
+  const counts = Object.fromEntries(
+    statuses.map((status) => [status, parts.reduce((sum, part) => sum + part[status], 0)]),
+  ) as Record<(typeof statuses)[number], number>
   // Rows are accepted a little before the chunk that says so.
   return { total: Math.max(rows, rejected + openOf(counts) + endedOf(counts)), rejected, ...counts }
 }
-export const openOf = (counts: Pick<BatchCounts, 'queued' | 'running' | 'retrying'>): number => counts.queued + counts.running + counts.retrying
-export const endedOf = (counts: Pick<BatchCounts, 'succeeded' | 'failed' | 'canceled' | 'expired'>): number => counts.succeeded + counts.failed + counts.canceled + counts.expired
+export const openOf = (counts: Pick<BatchCounts, 'queued' | 'running' | 'retrying'>): number =>
+  counts.queued + counts.running + counts.retrying
+export const endedOf = (counts: Pick<BatchCounts, 'succeeded' | 'failed' | 'canceled' | 'expired'>): number =>
+  counts.succeeded + counts.failed + counts.canceled + counts.expired

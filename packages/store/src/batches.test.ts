@@ -39,8 +39,16 @@ async function withAccounts(count: number, more: Partial<BatchRecord> = {}): Pro
   return record
 }
 const accountOf = (record: BatchRecord, index = 0): string => record.accounts[index]?.id ?? ''
-const rowsFrom = (first: number, count: number, more: Partial<BatchRow> = {}): BatchRow[] => Array.from({ length: count }, (_, index) => ({ row: first + index, line: first + index + 1, account: 0, columns: { Mail: `canary-${first + index}@example.com` }, ...more }))
-const keysOfBatch = async (record: BatchRecord): Promise<string[]> => (await redis.keys(`*${record.id}*`)).filter((key) => !key.endsWith('event-outbox'))
+const rowsFrom = (first: number, count: number, more: Partial<BatchRow> = {}): BatchRow[] =>
+  Array.from({ length: count }, (_, index) => ({
+    row: first + index,
+    line: first + index + 1,
+    account: 0,
+    columns: { Mail: `canary-${first + index}@example.com` },
+    ...more,
+  }))
+const keysOfBatch = async (record: BatchRecord): Promise<string[]> =>
+  (await redis.keys(`*${record.id}*`)).filter((key) => !key.endsWith('event-outbox'))
 
 describe('one key is one batch', () => {
   test('whoever reserves second gets the id of the first, and writes nothing over it', async () => {
@@ -73,9 +81,16 @@ describe('an upload', () => {
 
   test('each chunk is taken once, in order, whoever comes with it', async () => {
     const record = await opened()
-    const commit = (chunk: number, digest: string) => batches.commitChunk(record.id, chunk, rowsFrom(chunk * CHUNK_ROWS + 1, 2), { rows: (chunk + 1) * 2, rejected: 0, digest })
+    const commit = (chunk: number, digest: string) =>
+      batches.commitChunk(record.id, chunk, rowsFrom(chunk * CHUNK_ROWS + 1, 2), {
+        rows: (chunk + 1) * 2,
+        rejected: 0,
+        digest,
+      })
     expect(await commit(1, 'too early')).toBe(false)
-    expect((await Promise.all(Array.from({ length: 5 }, (_, index) => commit(0, `d${index}`)))).filter(Boolean)).toHaveLength(1)
+    expect(
+      (await Promise.all(Array.from({ length: 5 }, (_, index) => commit(0, `d${index}`)))).filter(Boolean),
+    ).toHaveLength(1)
     expect(await commit(1, 'second')).toBe(true)
     expect(await commit(0, 'again')).toBe(false)
     expect(await batches.readProgress(record.id)).toEqual({ rows: 4, rejected: 0, chunks: 2, digest: 'second' })
@@ -100,10 +115,16 @@ describe('an upload', () => {
 })
 
 describe('brakes', () => {
-  const brakesOf = (record: BatchRecord) => Promise.all(record.accounts.map(({ id }) => batches.readBrake(id, record.id)))
+  const brakesOf = (record: BatchRecord) =>
+    Promise.all(record.accounts.map(({ id }) => batches.readBrake(id, record.id)))
   test('are those of the status, also at an account that came later', async () => {
     const record = await withAccounts(2)
-    for (const [status, brake] of [['paused', 'paused'], ['running', null], ['stopped', 'paused'], ['canceling', 'canceled']] as const) {
+    for (const [status, brake] of [
+      ['paused', 'paused'],
+      ['running', null],
+      ['stopped', 'paused'],
+      ['canceling', 'canceled'],
+    ] as const) {
       await batches.update(record.id, (latest) => ({ ...latest, status }))
       await batches.syncBrake(record.id)
       expect([status, await brakesOf(record)]).toEqual([status, [brake, brake]])
@@ -133,9 +154,14 @@ describe('brakes', () => {
     const second = await opened({ tenantId: first.tenantId })
     await batches.addAccount(second.id, { id: account, provider: 'okta' }, Date.now() + 1)
     const soon = Date.now() + 60_000
-    await operations.acceptMany([newItem(first, 2, account), newItem(first, 1, account), newItem(first, 3, account, { notBefore: soon })])
+    await operations.acceptMany([
+      newItem(first, 2, account),
+      newItem(first, 1, account),
+      newItem(first, 3, account, { notBefore: soon }),
+    ])
     await operations.acceptMany([newItem(second, 1, account)])
-    const read = async (now: number, limit = 10) => (await batches.readBacklog(account, now, limit)).map(({ entry }) => entry)
+    const read = async (now: number, limit = 10) =>
+      (await batches.readBacklog(account, now, limit)).map(({ entry }) => entry)
     const entry = (record: BatchRecord, row: number): string => `+${itemIdOf(record.id, row)}`
     expect(await read(Date.now())).toEqual([entry(first, 1), entry(first, 2), entry(second, 1)])
     expect(await read(Date.now(), 2)).toEqual([entry(first, 1), entry(first, 2)])
@@ -159,36 +185,58 @@ describe('the end', () => {
       if (item) await operations.save(item, cancel(item.state, Date.now()))
     }
     const ttls = async (): Promise<number[]> => Promise.all((await keysOfBatch(record)).map((key) => redis.pttl(key)))
-    const completed = (await batches.update(record.id, (latest) => ({ ...latest, status: 'completed', finishedAt: Date.now() }))) ?? record
+    const completed =
+      (await batches.update(record.id, (latest) => ({ ...latest, status: 'completed', finishedAt: Date.now() }))) ??
+      record
     await batches.close(completed)
     expect((await ttls()).length).toBeGreaterThanOrEqual(5)
     for (const ttl of await ttls()) {
       expect(ttl).toBeGreaterThan(RETENTION_MS + DAY_MS - 10_000)
       expect(ttl).toBeLessThanOrEqual(RETENTION_MS + DAY_MS)
     }
-    expect([await batches.listOpenIdsOf(record.tenantId), (await batches.listOpenIds()).includes(record.id), await redis.zscore(keys.accountBatches(accountOf(record)), record.id)]).toEqual([[], false, null])
+    expect([
+      await batches.listOpenIdsOf(record.tenantId),
+      (await batches.listOpenIds()).includes(record.id),
+      await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
+    ]).toEqual([[], false, null])
 
     await batches.reopen(completed, Date.now())
-    const running = (await batches.update(record.id, (latest) => ({ ...latest, status: 'running', finishedAt: null }))) ?? record
+    const running =
+      (await batches.update(record.id, (latest) => ({ ...latest, status: 'running', finishedAt: null }))) ?? record
     // Of a process that read it as completed.
     await batches.close(completed)
     expect((await ttls()).every((ttl) => ttl === -1)).toBe(true)
-    expect([await batches.listOpenIdsOf(record.tenantId), await redis.zscore(keys.accountBatches(accountOf(record)), record.id)]).toEqual([[record.id], expect.any(String)])
+    expect([
+      await batches.listOpenIdsOf(record.tenantId),
+      await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
+    ]).toEqual([[record.id], expect.any(String)])
     expect(running.status).toBe('running')
   })
 
   test('rows of one chunk that are erased side by side are all gone, with their references, and the chunk leaves when it would have left', async () => {
     const record = await withAccounts(1)
-    await operations.acceptMany(Array.from({ length: 20 }, (_, index) => newItem(record, index + 1, accountOf(record), { reference: index < 10 ? 'same' : `own-${index}` })))
-    await batches.commitChunk(record.id, 0, rowsFrom(1, 20).map((row, index) => ({ ...row, reference: index < 10 ? 'same' : `own-${index}` })), { rows: 20, rejected: 0, digest: 'd' })
+    await operations.acceptMany(
+      Array.from({ length: 20 }, (_, index) =>
+        newItem(record, index + 1, accountOf(record), { reference: index < 10 ? 'same' : `own-${index}` }),
+      ),
+    )
+    await batches.commitChunk(
+      record.id,
+      0,
+      rowsFrom(1, 20).map((row, index) => ({ ...row, reference: index < 10 ? 'same' : `own-${index}` })),
+      { rows: 20, rejected: 0, digest: 'd' },
+    )
     await redis.pexpire(keys.batchChunk(record.id, 0), 50_000)
     const doomed = [1, 2, 3, 4, 5, 11, 12, 13]
     await Promise.all(doomed.map((row) => batches.eraseRow(record.id, row)))
     const rows = await batches.readChunk(record.id, 0)
     expect(rows.map(({ row }) => row)).toEqual(rowsFrom(1, 20).map(({ row }) => row))
-    expect(rows.filter(({ columns, reference }) => columns === undefined && reference === undefined).map(({ row }) => row)).toEqual(doomed)
+    expect(
+      rows.filter(({ columns, reference }) => columns === undefined && reference === undefined).map(({ row }) => row),
+    ).toEqual(doomed)
     expect(await redis.pttl(keys.batchChunk(record.id, 0))).toBeGreaterThan(0)
-    const find = (reference: string) => operations.listIds({ tenantId: record.tenantId, reference }, { before: null, from: null, to: null, count: 50 })
+    const find = (reference: string) =>
+      operations.listIds({ tenantId: record.tenantId, reference }, { before: null, from: null, to: null, count: 50 })
     expect(await find('same')).toEqual([10, 9, 8, 7, 6].map((row) => itemIdOf(record.id, row)))
     expect(await find('own-10')).toEqual([])
     expect(await find('own-15')).toEqual([itemIdOf(record.id, 16)])

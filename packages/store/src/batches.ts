@@ -1,6 +1,17 @@
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import { createBatchBacklog } from './batch-backlog.ts'
-import { brakeOf, CHUNK_ROWS, isBatchFinished, partCounts, sumParts, type BatchBrake, type BatchPart, type BatchRecord, type BatchRow, type UploadProgress } from './batch-record.ts'
+import {
+  brakeOf,
+  CHUNK_ROWS,
+  isBatchFinished,
+  partCounts,
+  sumParts,
+  type BatchBrake,
+  type BatchPart,
+  type BatchRecord,
+  type BatchRow,
+  type UploadProgress,
+} from './batch-record.ts'
 import type { Keyring } from './keyring.ts'
 import { batchSourceOf, keys } from './keys.ts'
 import { referenceHash } from './operation-index.ts'
@@ -42,7 +53,15 @@ export const chunkBoundTo = (batchId: string, chunk: number): string => `batch:$
 
 export type Batches = ReturnType<typeof createBatches>
 
-export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; keyring: Keyring; retentionMs: number }) {
+export function createBatches({
+  redis,
+  keyring,
+  retentionMs,
+}: {
+  redis: Redis
+  keyring: Keyring
+  retentionMs: number
+}) {
   async function readVersioned(batchId: string): Promise<{ record: BatchRecord; version: string } | undefined> {
     const [record, version] = await redis.hmget(keys.batch(batchId), 'record', 'version')
     return record && version ? { record: JSON.parse(record) as BatchRecord, version } : undefined
@@ -54,18 +73,35 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     const rows = (await pipeline.exec()) ?? []
     return record.accounts.map(({ id, provider }, index) => {
       const fields = (rows[index]?.[1] ?? {}) as Record<string, string>
-      const counts = Object.fromEntries(partCounts.map((name) => [name, Number(fields[name] ?? 0)])) as Record<(typeof partCounts)[number], number>
+      const counts = Object.fromEntries(partCounts.map((name) => [name, Number(fields[name] ?? 0)])) as Record<
+        (typeof partCounts)[number],
+        number
+      >
       return { accountId: id, provider, ...counts }
     })
   }
 
   async function readProgress(batchId: string): Promise<UploadProgress> {
-    const [rows, rejected, chunks, digest] = await redis.hmget(keys.batch(batchId), 'rows', 'rejected', 'chunks', 'digest')
-    return { rows: Number(rows ?? 0), rejected: Number(rejected ?? 0), chunks: Number(chunks ?? 0), digest: digest ?? '' }
+    const [rows, rejected, chunks, digest] = await redis.hmget(
+      keys.batch(batchId),
+      'rows',
+      'rejected',
+      'chunks',
+      'digest',
+    )
+    return {
+      rows: Number(rows ?? 0),
+      rejected: Number(rejected ?? 0),
+      chunks: Number(chunks ?? 0),
+      digest: digest ?? '',
+    }
   }
 
   /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
-  async function update(batchId: string, change: (record: BatchRecord) => BatchRecord | undefined): Promise<BatchRecord | undefined> {
+  async function update(
+    batchId: string,
+    change: (record: BatchRecord) => BatchRecord | undefined,
+  ): Promise<BatchRecord | undefined> {
     for (;;) {
       const present = await readVersioned(batchId)
       if (!present) return undefined
@@ -73,7 +109,11 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
       if (!next) return present.record
       const [parts, progress] = await Promise.all([readParts(next), readProgress(batchId)])
       const event = toBatchEvent(present.record, next, sumParts(parts, progress), Number(present.version) + 1)
-      const written = await putRecordScript(redis, [keys.batch(batchId), keys.eventOutbox(batchSourceOf(batchId))], [present.version, JSON.stringify(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0])
+      const written = await putRecordScript(
+        redis,
+        [keys.batch(batchId), keys.eventOutbox(batchSourceOf(batchId))],
+        [present.version, JSON.stringify(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+      )
       if (written !== null) return next
     }
   }
@@ -84,11 +124,11 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
   }
 
   /**
-   * The brakes of its accounts, as its status says. They lie in other slots than the status, so whoever writes them looks again afterwards:
-   * of two who write at the same moment, the later one has seen the latest status.
+   * The brakes of its accounts, as its status says. They lie in other slots than the status, so whoever writes them
+   * looks again afterwards: of two who write at the same moment, the later one has seen the latest status.
    */
   async function syncBrake(batchId: string): Promise<void> {
-    for (let done = ''; ; ) {
+    for (let done = ''; ;) {
       const record = (await readVersioned(batchId))?.record
       if (!record || isBatchFinished(record)) return
       const brake = brakeOf(record)
@@ -121,14 +161,20 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
     readVersioned,
 
-    /** The id under which the batch of this key is to be written: whoever comes second, at the same moment or after a crash, gets the id of the first. The entry outlives the batch. */
+    /**
+     * The id under which the batch of this key is to be written: whoever comes second, at the same moment or after a
+     * crash, gets the id of the first. The entry outlives the batch.
+     */
     async reserveId(tenantId: string, keyHash: string, batchId: string): Promise<string> {
       const key = keys.batchIdempotency(tenantId, keyHash)
       if ((await redis.set(key, batchId, 'PX', 30 * DAY_MS + retentionMs, 'NX')) === 'OK') return batchId
       return (await redis.get(key)) ?? batchId
     },
 
-    /** Nothing is changed where it is written already; what is there then is for the caller to read. Resolves with false where it was made of another request. */
+    /**
+     * Nothing is changed where it is written already; what is there then is for the caller to read. Resolves with false
+     * where it was made of another request.
+     */
     async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string }): Promise<boolean> {
       await redis.hsetnx(keys.batch(record.id), 'fingerprint', options.fingerprint)
       if ((await redis.hget(keys.batch(record.id), 'fingerprint')) !== options.fingerprint) return false
@@ -140,8 +186,15 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
         .sadd(keys.tenantOpenBatches(record.tenantId), record.id)
         .sadd(keys.openBatches, record.id)
         .exec()
-      const sealed = options.callbackUrl === undefined ? '' : keyring.seal({ callbackUrl: options.callbackUrl }, batchBoundTo(record.id))
-      await putRecordScript(redis, [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))], ['', JSON.stringify(record), sealed, '', 0])
+      const sealed =
+        options.callbackUrl === undefined
+          ? ''
+          : keyring.seal({ callbackUrl: options.callbackUrl }, batchBoundTo(record.id))
+      await putRecordScript(
+        redis,
+        [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))],
+        ['', JSON.stringify(record), sealed, '', 0],
+      )
       return true
     },
 
@@ -157,7 +210,8 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
         .exec()
     },
     readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
-    findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> => redis.get(keys.batchIdempotency(tenantId, keyHash)),
+    findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> =>
+      redis.get(keys.batchIdempotency(tenantId, keyHash)),
 
     async readCallback(batchId: string): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')
@@ -165,26 +219,49 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     },
 
     /** Ids of a page, newest first, older than `before`. */
-    listIds: (tenantId: string, before: string | null, count: number): Promise<string[]> => redis.zrevrangebylex(keys.tenantBatches(tenantId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
+    listIds: (tenantId: string, before: string | null, count: number): Promise<string[]> =>
+      redis.zrevrangebylex(keys.tenantBatches(tenantId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
     listOpenIds: (): Promise<string[]> => redis.smembers(keys.openBatches),
     listOpenIdsOf: (tenantId: string): Promise<string[]> => redis.smembers(keys.tenantOpenBatches(tenantId)),
 
     /** Before the first row of it is accepted, so that its operations can be found, and its lane fed. */
-    async addAccount(batchId: string, account: { id: string; provider: ProviderId }, now: number): Promise<BatchRecord | undefined> {
+    async addAccount(
+      batchId: string,
+      account: { id: string; provider: ProviderId },
+      now: number,
+    ): Promise<BatchRecord | undefined> {
       await redis.zadd(keys.accountBatches(account.id), 'NX', now, batchId)
-      const record = await update(batchId, (present) => (present.accounts.some(({ id }) => id === account.id) ? undefined : { ...present, accounts: [...present.accounts, account], updatedAt: now }))
+      const record = await update(batchId, (present) =>
+        present.accounts.some(({ id }) => id === account.id)
+          ? undefined
+          : { ...present, accounts: [...present.accounts, account], updatedAt: now },
+      )
       // What was paused or canceled before it had this account.
       await syncBrake(batchId)
       return record
     },
 
     /** Resolves with false when another request has committed it. */
-    async commitChunk(batchId: string, chunk: number, rows: readonly BatchRow[], progress: Omit<UploadProgress, 'chunks'>): Promise<boolean> {
-      const references = rows.flatMap(({ row, account, reference }) => (account !== null && reference ? [referenceHash(reference), row] : []))
+    async commitChunk(
+      batchId: string,
+      chunk: number,
+      rows: readonly BatchRow[],
+      progress: Omit<UploadProgress, 'chunks'>,
+    ): Promise<boolean> {
+      const references = rows.flatMap(({ row, account, reference }) =>
+        account !== null && reference ? [referenceHash(reference), row] : [],
+      )
       const written = await commitScript(
         redis,
         [keys.batch(batchId), keys.batchChunk(batchId, chunk), keys.batchReferences(batchId)],
-        [chunk, progress.rows, progress.rejected, progress.digest, keyring.seal(rows, chunkBoundTo(batchId, chunk)), ...references],
+        [
+          chunk,
+          progress.rows,
+          progress.rejected,
+          progress.digest,
+          keyring.seal(rows, chunkBoundTo(batchId, chunk)),
+          ...references,
+        ],
       )
       return written === 1
     },
@@ -197,10 +274,21 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
         if (!sealed) return
         const rows = keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]
         const reference = rows.find((kept) => kept.row === row)?.reference
-        if (reference) await forgetReferenceScript(redis, [keys.batchReferences(batchId)], [referenceHash(reference), row])
-        const erased = rows.map((kept) => (kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept))
-        // Only over what was read: another row of the chunk may be erased at the same moment, and its cells must not come back.
-        if ((await swapValueScript(redis, [keys.batchChunk(batchId, chunk)], [sealed, keyring.seal(erased, chunkBoundTo(batchId, chunk))])) === 1) return
+        if (reference)
+          await forgetReferenceScript(redis, [keys.batchReferences(batchId)], [referenceHash(reference), row])
+        const erased = rows.map((kept) =>
+          kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept,
+        )
+        // Only over what was read: another row of the chunk may be erased at the same moment, and its cells must not
+        //   come back.
+        if (
+          (await swapValueScript(
+            redis,
+            [keys.batchChunk(batchId, chunk)],
+            [sealed, keyring.seal(erased, chunkBoundTo(batchId, chunk))],
+          )) === 1
+        )
+          return
       }
     },
 
@@ -217,7 +305,8 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
     isUploading: async (batchId: string): Promise<boolean> => (await redis.exists(keys.batchUpload(batchId))) === 1,
 
     syncBrake,
-    readBrake: async (accountId: string, batchId: string): Promise<BatchBrake | null> => (await redis.hget(keys.batchPart(accountId, batchId), 'brake')) as BatchBrake | null,
+    readBrake: async (accountId: string, batchId: string): Promise<BatchBrake | null> =>
+      (await redis.hget(keys.batchPart(accountId, batchId), 'brake')) as BatchBrake | null,
 
     ...createBatchBacklog({ redis }),
 
@@ -234,7 +323,10 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
       const latest = (await readVersioned(record.id))?.record
       if (latest && !isBatchFinished(latest)) await reopen(latest, latest.updatedAt)
     },
-    /** It goes on: failed rows are run again. To be called before its status says so, since what is kept of it could leave, and after, since somebody could just be closing it. */
+    /**
+     * It goes on: failed rows are run again. To be called before its status says so, since what is kept of it could
+     * leave, and after, since somebody could just be closing it.
+     */
     reopen,
 
     /** Takes those that have left out of the tenant's list. */
@@ -250,5 +342,10 @@ export function createBatches({ redis, keyring, retentionMs }: { redis: Redis; k
 }
 
 function keysOf(record: BatchRecord, chunks: number): string[] {
-  return [keys.batch(record.id), keys.batchReferences(record.id), ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)), ...record.accounts.flatMap(({ id }) => [keys.batchPart(id, record.id), keys.batchOutbox(id, record.id)])]
+  return [
+    keys.batch(record.id),
+    keys.batchReferences(record.id),
+    ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)),
+    ...record.accounts.flatMap(({ id }) => [keys.batchPart(id, record.id), keys.batchOutbox(id, record.id)]),
+  ]
 }

@@ -16,8 +16,11 @@ export function createColumnMappings({ redis }: { redis: Redis }) {
     },
     async list(tenantId: string): Promise<ColumnMapping[]> {
       const saved = await redis.hgetall(keys.columnMappings(tenantId))
-      return Object.entries(saved).map(([name, columns]) => ({ name, columns: JSON.parse(columns) as Record<string, string> })).sort((a, b) => (a.name < b.name ? -1 : 1))
+      return Object.entries(saved)
+        .map(([name, columns]) => ({ name, columns: JSON.parse(columns) as Record<string, string> }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
     },
-    remove: async (tenantId: string, name: string): Promise<boolean> => (await redis.hdel(keys.columnMappings(tenantId), name)) === 1,
+    remove: async (tenantId: string, name: string): Promise<boolean> =>
+      (await redis.hdel(keys.columnMappings(tenantId), name)) === 1,
   }
 }

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../test/redis.ts'
-import { createDeliveries, deliveryIdOf, finishDeliveryAttempt, StaleDeliveryError, type Deliveries, type DeliveryRecord, type DeliveryState } from './deliveries.ts'
+import {
+  createDeliveries,
+  deliveryIdOf,
+  finishDeliveryAttempt,
+  StaleDeliveryError,
+  type Deliveries,
+  type DeliveryRecord,
+  type DeliveryState,
+} from './deliveries.ts'
 import { deliveryLaneOf, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 import { createWebhookEndpoints, type WebhookEndpointRecord } from './webhook-endpoints.ts'
@@ -22,7 +30,16 @@ beforeEach(async () => {
   await createWebhookEndpoints({ redis, keyring }).create(endpoint, newSecrets())
 })
 
-const pending: DeliveryState = { status: 'pending', updatedAt: T0, finishedAt: null, nextAttemptAt: null, attemptCount: 0, failedAttempts: 0, run: 0, attempts: [] }
+const pending: DeliveryState = {
+  status: 'pending',
+  updatedAt: T0,
+  finishedAt: null,
+  nextAttemptAt: null,
+  attemptCount: 0,
+  failedAttempts: 0,
+  run: 0,
+  attempts: [],
+}
 const attempt = { startedAt: T0, durationMs: 5, status: 500, reason: 'status_500', reply: null }
 const read = async (id: string): Promise<DeliveryRecord> => {
   const record = await deliveries.read(endpoint.id, id)
@@ -33,22 +50,45 @@ const read = async (id: string): Promise<DeliveryRecord> => {
 describe('what an attempt makes of a delivery', () => {
   test('delivered: it has ended, and waits for nothing', () => {
     const before = { ...pending, nextAttemptAt: T0, failedAttempts: 2, attemptCount: 2 }
-    expect(finishDeliveryAttempt(before, { ...attempt, status: 204, reason: null }, { kind: 'delivered' }, T0 + 9)).toEqual({ ...before, status: 'delivered', updatedAt: T0 + 9, finishedAt: T0 + 9, nextAttemptAt: null, failedAttempts: 0, attemptCount: 3, attempts: [{ number: 3, ...attempt, status: 204, reason: null }] })
+    expect(
+      finishDeliveryAttempt(before, { ...attempt, status: 204, reason: null }, { kind: 'delivered' }, T0 + 9),
+    ).toEqual({
+      ...before,
+      status: 'delivered',
+      updatedAt: T0 + 9,
+      finishedAt: T0 + 9,
+      nextAttemptAt: null,
+      failedAttempts: 0,
+      attemptCount: 3,
+      attempts: [{ number: 3, ...attempt, status: 204, reason: null }],
+    })
   })
 
   test('again: it stays pending until then, one failure further in the schedule', () => {
-    expect(finishDeliveryAttempt(pending, attempt, { kind: 'again', delayMs: 5_000 }, T0)).toEqual({ ...pending, nextAttemptAt: T0 + 5_000, failedAttempts: 1, attemptCount: 1, attempts: [{ number: 1, ...attempt }] })
+    expect(finishDeliveryAttempt(pending, attempt, { kind: 'again', delayMs: 5_000 }, T0)).toEqual({
+      ...pending,
+      nextAttemptAt: T0 + 5_000,
+      failedAttempts: 1,
+      attemptCount: 1,
+      attempts: [{ number: 1, ...attempt }],
+    })
   })
 
   test('failed: it has ended, and can be replayed', () => {
-    expect(finishDeliveryAttempt({ ...pending, failedAttempts: 9, attemptCount: 9 }, attempt, { kind: 'failed' }, T0)).toMatchObject({ status: 'failed', finishedAt: T0, nextAttemptAt: null, failedAttempts: 10, attemptCount: 10 })
+    expect(
+      finishDeliveryAttempt({ ...pending, failedAttempts: 9, attemptCount: 9 }, attempt, { kind: 'failed' }, T0),
+    ).toMatchObject({ status: 'failed', finishedAt: T0, nextAttemptAt: null, failedAttempts: 10, attemptCount: 10 })
   })
 
   test('of many attempts the first and the latest are kept, and counted all the same', () => {
     let state = pending
-    for (let count = 0; count < 100; count += 1) state = finishDeliveryAttempt(state, attempt, { kind: 'again', delayMs: 1 }, T0)
+    for (let count = 0; count < 100; count += 1)
+      state = finishDeliveryAttempt(state, attempt, { kind: 'again', delayMs: 1 }, T0)
     expect(state.attemptCount).toBe(100)
-    expect(state.attempts.map(({ number }) => number)).toEqual([1, ...Array.from({ length: 19 }, (_, index) => 82 + index)])
+    expect(state.attempts.map(({ number }) => number)).toEqual([
+      1,
+      ...Array.from({ length: 19 }, (_, index) => 82 + index),
+    ])
   })
 })
 
@@ -79,7 +119,9 @@ describe('a delivery', () => {
   test('to an endpoint that is gone is not made', async () => {
     const [event, goneId] = [newEvent(), randomUUID()]
     expect(await deliveries.create({ id: goneId, tenantId: endpoint.tenantId }, event, undefined, T0)).toBeUndefined()
-    expect(await redis.exists(keys.delivery(goneId, deliveryIdOf(event.id, goneId)), keys.outbox(deliveryLaneOf(goneId)))).toBe(0)
+    expect(
+      await redis.exists(keys.delivery(goneId, deliveryIdOf(event.id, goneId)), keys.outbox(deliveryLaneOf(goneId))),
+    ).toBe(0)
   })
 
   test('is written by whoever read its latest version only', async () => {
@@ -94,8 +136,13 @@ describe('a delivery', () => {
 
   test('that is replayed gets another job, since that of the run before may not be gone yet', async () => {
     const record = await read((await deliveries.create(endpoint, newEvent(), undefined, T0)) ?? '')
-    const failed = await deliveries.recordAttempt(record, finishDeliveryAttempt(record.state, attempt, { kind: 'failed' }, T0))
-    expect(await deliveries.replay(failed, T0 + 5)).toMatchObject({ state: { status: 'pending', run: 1, failedAttempts: 0, attemptCount: 1, finishedAt: null } })
+    const failed = await deliveries.recordAttempt(
+      record,
+      finishDeliveryAttempt(record.state, attempt, { kind: 'failed' }, T0),
+    )
+    expect(await deliveries.replay(failed, T0 + 5)).toMatchObject({
+      state: { status: 'pending', run: 1, failedAttempts: 0, attemptCount: 1, finishedAt: null },
+    })
     expect(await redis.zrange(keys.outbox(deliveryLaneOf(endpoint.id)), 0, '-1')).toContain(`+${record.id}-1`)
     expect(await deliveries.countPending(endpoint.id)).toBe(1)
   })
@@ -103,8 +150,13 @@ describe('a delivery', () => {
   test('keeps the address that came with the request, and what receivers answer, sealed', async () => {
     const id = (await deliveries.create(endpoint, newEvent(), 'https://hooks.example.com/canary', T0)) ?? ''
     const record = await read(id)
-    await deliveries.recordAttempt(record, finishDeliveryAttempt(record.state, { ...attempt, reply: 'canary@example.com' }, { kind: 'failed' }, T0))
-    const values = Object.values(await redis.hgetallBuffer(keys.delivery(endpoint.id, id))).map((value) => value.toString('latin1'))
+    await deliveries.recordAttempt(
+      record,
+      finishDeliveryAttempt(record.state, { ...attempt, reply: 'canary@example.com' }, { kind: 'failed' }, T0),
+    )
+    const values = Object.values(await redis.hgetallBuffer(keys.delivery(endpoint.id, id))).map((value) =>
+      value.toString('latin1'),
+    )
     expect(values.filter((value) => value.includes('canary'))).toEqual([])
     const kept = await read(id)
     expect(await deliveries.readUrl(kept)).toBe('https://hooks.example.com/canary')
@@ -121,7 +173,9 @@ describe('a delivery', () => {
   })
 
   test('what has left is taken out of the index; of what is removed nothing stays', async () => {
-    const ids = await Promise.all(Array.from({ length: 5 }, (_, index) => deliveries.create(endpoint, newEvent({ at: T0 + index }), undefined, T0)))
+    const ids = await Promise.all(
+      Array.from({ length: 5 }, (_, index) => deliveries.create(endpoint, newEvent({ at: T0 + index }), undefined, T0)),
+    )
     await redis.del(keys.delivery(endpoint.id, ids[1] ?? ''), keys.delivery(endpoint.id, ids[3] ?? ''))
     await deliveries.trimIndex(endpoint.id)
     expect(await deliveries.listIds(endpoint.id, null, 10)).toEqual([ids[4], ids[2], ids[0]])

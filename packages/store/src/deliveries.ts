@@ -28,15 +28,29 @@ export interface DeliveryState {
 
 /** What an attempt came to. */
 /** interrupted: we broke it off ourselves, so it may have arrived, and counts against nobody. */
-export type DeliveryEnd = { kind: 'delivered' } | { kind: 'interrupted' } | { kind: 'failed' } | { kind: 'again'; delayMs: number }
+export type DeliveryEnd =
+  { kind: 'delivered' } | { kind: 'interrupted' } | { kind: 'failed' } | { kind: 'again'; delayMs: number }
 
-export function finishDeliveryAttempt(state: DeliveryState, attempt: Omit<DeliveryAttempt, 'number'>, end: DeliveryEnd, now: number): DeliveryState {
+export function finishDeliveryAttempt(
+  state: DeliveryState,
+  attempt: Omit<DeliveryAttempt, 'number'>,
+  end: DeliveryEnd,
+  now: number,
+): DeliveryState {
   const attemptCount = state.attemptCount + 1
-  const next = { ...state, updatedAt: now, attemptCount, attempts: keep([...state.attempts, { number: attemptCount, ...attempt }]) }
-  if (end.kind === 'delivered') return { ...next, status: 'delivered', finishedAt: now, nextAttemptAt: null, failedAttempts: 0 }
+  const next = {
+    ...state,
+    updatedAt: now,
+    attemptCount,
+    attempts: keep([...state.attempts, { number: attemptCount, ...attempt }]),
+  }
+  if (end.kind === 'delivered')
+    return { ...next, status: 'delivered', finishedAt: now, nextAttemptAt: null, failedAttempts: 0 }
   if (end.kind === 'interrupted') return { ...next, nextAttemptAt: now }
   const failedAttempts = state.failedAttempts + 1
-  return end.kind === 'failed' ? { ...next, status: 'failed', finishedAt: now, nextAttemptAt: null, failedAttempts } : { ...next, nextAttemptAt: now + end.delayMs, failedAttempts }
+  return end.kind === 'failed'
+    ? { ...next, status: 'failed', finishedAt: now, nextAttemptAt: null, failedAttempts }
+    : { ...next, nextAttemptAt: now + end.delayMs, failedAttempts }
 }
 
 export interface DeliveryRecord {
@@ -77,7 +91,10 @@ redis.call('ZADD', KEYS[5], ARGV[5], ARGV[1])
 return 1
 `)
 
-/** KEYS delivery, outbox, pending. ARGV version read, state, lifetime, job to add ('' for none), time, id, is pending, sealed replies ('' to keep). */
+/**
+ * KEYS delivery, outbox, pending. ARGV version read, state, lifetime, job to add ('' for none), time, id, is pending,
+ * sealed replies ('' to keep).
+ */
 const saveScript = defineScript(`
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
 redis.call('HSET', KEYS[1], 'state', ARGV[2])
@@ -95,7 +112,10 @@ type Row = (Buffer | null)[]
 /** By the number of the attempt. */
 type Replies = Record<string, string>
 
-/** One event for one endpoint has one delivery, however often it is handed over: a UUIDv7 with the event's time, and a hash instead of chance. */
+/**
+ * One event for one endpoint has one delivery, however often it is handed over: a UUIDv7 with the event's time, and a
+ * hash instead of chance.
+ */
 export function deliveryIdOf(eventId: string, endpointId: string): string {
   const hash = createHash('sha256').update(`${eventId} ${endpointId}`).digest('hex')
   return `${eventId.slice(0, 13)}-7${hash.slice(0, 3)}-${'89ab'[parseInt(hash[3] ?? '0', 16) % 4] ?? '8'}${hash.slice(4, 7)}-${hash.slice(7, 19)}`
@@ -103,15 +123,29 @@ export function deliveryIdOf(eventId: string, endpointId: string): string {
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-/** One event on its way to one endpoint. The event names nobody, so only the address is sealed, and what receivers answer: some say again what they were told. */
-export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis; keyring: Keyring; retentionMs: number }) {
+/**
+ * One event on its way to one endpoint. The event names nobody, so only the address is sealed, and what receivers
+ * answer: some say again what they were told.
+ */
+export function createDeliveries({
+  redis,
+  keyring,
+  retentionMs,
+}: {
+  redis: Redis
+  keyring: Keyring
+  retentionMs: number
+}) {
   function toRecord(id: string, [head, state, version, sealed]: Row): DeliveryRecord | undefined {
     if (!head || !state || !version) return undefined
     const replies = sealed ? (keyring.open(sealed, boundTo(id, 'replies')) as Replies) : {}
     const stored = JSON.parse(state.toString()) as DeliveryState
     return {
       ...(JSON.parse(head.toString()) as Omit<DeliveryRecord, 'state' | 'version'>),
-      state: { ...stored, attempts: stored.attempts.map((attempt) => ({ ...attempt, reply: replies[attempt.number] ?? null })) },
+      state: {
+        ...stored,
+        attempts: stored.attempts.map((attempt) => ({ ...attempt, reply: replies[attempt.number] ?? null })),
+      },
       version: Number(version),
     }
   }
@@ -120,12 +154,32 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
     return toRecord(deliveryId, await redis.hmgetBuffer(keys.delivery(endpointId, deliveryId), ...FIELDS))
   }
 
-  async function save(record: DeliveryRecord, state: DeliveryState, lifetimeMs: number, jobId = ''): Promise<DeliveryRecord> {
-    const replies: Replies = Object.fromEntries(state.attempts.flatMap(({ number, reply }) => (reply === null ? [] : [[number, reply]])))
+  async function save(
+    record: DeliveryRecord,
+    state: DeliveryState,
+    lifetimeMs: number,
+    jobId = '',
+  ): Promise<DeliveryRecord> {
+    const replies: Replies = Object.fromEntries(
+      state.attempts.flatMap(({ number, reply }) => (reply === null ? [] : [[number, reply]])),
+    )
     const version = await saveScript(
       redis,
-      [keys.delivery(record.endpointId, record.id), keys.outbox(deliveryLaneOf(record.endpointId)), keys.pendingDeliveries(record.endpointId)],
-      [record.version, JSON.stringify({ ...state, attempts: state.attempts.map((attempt) => ({ ...attempt, reply: null })) }), lifetimeMs, jobId, state.updatedAt, record.id, state.status === 'pending' ? 1 : 0, Object.keys(replies).length === 0 ? '' : keyring.seal(replies, boundTo(record.id, 'replies'))],
+      [
+        keys.delivery(record.endpointId, record.id),
+        keys.outbox(deliveryLaneOf(record.endpointId)),
+        keys.pendingDeliveries(record.endpointId),
+      ],
+      [
+        record.version,
+        JSON.stringify({ ...state, attempts: state.attempts.map((attempt) => ({ ...attempt, reply: null })) }),
+        lifetimeMs,
+        jobId,
+        state.updatedAt,
+        record.id,
+        state.status === 'pending' ? 1 : 0,
+        Object.keys(replies).length === 0 ? '' : keyring.seal(replies, boundTo(record.id, 'replies')),
+      ],
     )
     if (version === null) throw new StaleDeliveryError(record.id)
     return { ...record, state, version: Number(version) }
@@ -134,18 +188,48 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
   return {
     read,
 
-    /** Resolves with the id, or undefined when the endpoint is gone; an event that was handed over before is not written again. */
-    async create(endpoint: { id: string; tenantId: string }, event: StoredEvent, callbackUrl: string | undefined, now: number): Promise<string | undefined> {
+    /**
+     * Resolves with the id, or undefined when the endpoint is gone; an event that was handed over before is not written
+     * again.
+     */
+    async create(
+      endpoint: { id: string; tenantId: string },
+      event: StoredEvent,
+      callbackUrl: string | undefined,
+      now: number,
+    ): Promise<string | undefined> {
       const id = deliveryIdOf(event.id, endpoint.id)
       const lifetimeMs = retentionMs + LONGEST_SCHEDULE_MS
       const head = { id, endpointId: endpoint.id, tenantId: endpoint.tenantId, createdAt: now, event }
-      const state: DeliveryState = { status: 'pending', updatedAt: now, finishedAt: null, nextAttemptAt: null, attemptCount: 0, failedAttempts: 0, run: 0, attempts: [] }
+      const state: DeliveryState = {
+        status: 'pending',
+        updatedAt: now,
+        finishedAt: null,
+        nextAttemptAt: null,
+        attemptCount: 0,
+        failedAttempts: 0,
+        run: 0,
+        attempts: [],
+      }
       // Outside the endpoint's slot; without the delivery it leads nowhere, and expires.
       await redis.set(keys.deliveryLocator(id), endpoint.id, 'PX', lifetimeMs)
       const written = await createScript(
         redis,
-        [keys.webhookEndpoint(endpoint.id), keys.delivery(endpoint.id, id), keys.deliveries(endpoint.id), keys.outbox(deliveryLaneOf(endpoint.id)), keys.pendingDeliveries(endpoint.id)],
-        [id, JSON.stringify(head), JSON.stringify(state), callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id, 'url')), now, lifetimeMs],
+        [
+          keys.webhookEndpoint(endpoint.id),
+          keys.delivery(endpoint.id, id),
+          keys.deliveries(endpoint.id),
+          keys.outbox(deliveryLaneOf(endpoint.id)),
+          keys.pendingDeliveries(endpoint.id),
+        ],
+        [
+          id,
+          JSON.stringify(head),
+          JSON.stringify(state),
+          callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id, 'url')),
+          now,
+          lifetimeMs,
+        ],
       )
       return written === 1 ? id : undefined
     },
@@ -164,18 +248,32 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
     recordAttempt: (record: DeliveryRecord, state: DeliveryState): Promise<DeliveryRecord> =>
       save(record, state, state.status === 'pending' ? retentionMs + LONGEST_SCHEDULE_MS : retentionMs),
 
-    /** Back into the lane, from the start of the schedule. Resolves with undefined when somebody else wrote it, or it is gone. */
+    /**
+     * Back into the lane, from the start of the schedule. Resolves with undefined when somebody else wrote it, or it is
+     * gone.
+     */
     async replay(record: DeliveryRecord, now: number): Promise<DeliveryRecord | undefined> {
-      const state: DeliveryState = { ...record.state, status: 'pending', updatedAt: now, finishedAt: null, nextAttemptAt: null, failedAttempts: 0, run: record.state.run + 1 }
+      const state: DeliveryState = {
+        ...record.state,
+        status: 'pending',
+        updatedAt: now,
+        finishedAt: null,
+        nextAttemptAt: null,
+        failedAttempts: 0,
+        run: record.state.run + 1,
+      }
       await redis.pexpire(keys.deliveryLocator(record.id), retentionMs + LONGEST_SCHEDULE_MS)
-      return save(record, state, retentionMs + LONGEST_SCHEDULE_MS, jobIdOf(record.id, state.run)).catch((error: unknown) => {
-        if (error instanceof StaleDeliveryError) return undefined
-        throw error
-      })
+      return save(record, state, retentionMs + LONGEST_SCHEDULE_MS, jobIdOf(record.id, state.run)).catch(
+        (error: unknown) => {
+          if (error instanceof StaleDeliveryError) return undefined
+          throw error
+        },
+      )
     },
 
     /** Ids of a page, newest first, older than `before`. */
-    listIds: (endpointId: string, before: string | null, count: number): Promise<string[]> => redis.zrevrangebylex(keys.deliveries(endpointId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
+    listIds: (endpointId: string, before: string | null, count: number): Promise<string[]> =>
+      redis.zrevrangebylex(keys.deliveries(endpointId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
 
     async readMany(endpointId: string, ids: readonly string[]): Promise<DeliveryRecord[]> {
       const pipeline = redis.pipeline()
@@ -185,11 +283,16 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
 
     /** Takes what has left out of the index. */
     async trimIndex(endpointId: string): Promise<void> {
-      for (let before: string | null = null; ; ) {
+      for (let before: string | null = null; ;) {
         const ids = await this.listIds(endpointId, before, 1_000)
         const present = new Set((await this.readMany(endpointId, ids)).map(({ id }) => id))
         const gone = ids.filter((id) => !present.has(id))
-        if (gone.length > 0) await redis.multi().zrem(keys.deliveries(endpointId), ...gone).zrem(keys.pendingDeliveries(endpointId), ...gone).exec()
+        if (gone.length > 0)
+          await redis
+            .multi()
+            .zrem(keys.deliveries(endpointId), ...gone)
+            .zrem(keys.pendingDeliveries(endpointId), ...gone)
+            .exec()
         before = ids.at(-1) ?? null
         if (ids.length < 1_000) return
       }
@@ -204,7 +307,11 @@ export function createDeliveries({ redis, keyring, retentionMs }: { redis: Redis
         await redis.del(...ids.map((id) => keys.deliveryLocator(id)))
         await redis.zrem(keys.deliveries(endpointId), ...ids)
       }
-      await redis.del(keys.deliveries(endpointId), keys.pendingDeliveries(endpointId), keys.outbox(deliveryLaneOf(endpointId)))
+      await redis.del(
+        keys.deliveries(endpointId),
+        keys.pendingDeliveries(endpointId),
+        keys.outbox(deliveryLaneOf(endpointId)),
+      )
     },
   }
 }

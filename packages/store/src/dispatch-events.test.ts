@@ -37,7 +37,8 @@ async function happen(count: number, more: Partial<StoredEvent> = {}): Promise<S
   for (const event of events) await redis.zadd(keys.eventOutbox(source), event.at, JSON.stringify(event))
   return events
 }
-const deliveriesOf = async ({ id }: WebhookEndpointRecord): Promise<string[]> => (await store.deliveries.listIds(id, null, 10_000)).sort()
+const deliveriesOf = async ({ id }: WebhookEndpointRecord): Promise<string[]> =>
+  (await store.deliveries.listIds(id, null, 10_000)).sort()
 
 describe('handing events to endpoints', () => {
   test('each wanted event becomes one delivery to each endpoint, its lane is told, and the outbox is empty', async () => {
@@ -45,7 +46,8 @@ describe('handing events to endpoints', () => {
     const choosy = await register({ events: ['operation.failed'] })
     const events = await happen(250)
     expect(await dispatch()).toEqual(new Set([deliveryLaneOf(first.id), deliveryLaneOf(second.id)]))
-    for (const endpoint of [first, second]) expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
+    for (const endpoint of [first, second])
+      expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
     expect(await deliveriesOf(choosy)).toEqual([])
     expect(await redis.exists(keys.eventOutbox(source))).toBe(0)
   })
@@ -73,7 +75,14 @@ describe('handing events to endpoints', () => {
         return left < 0 ? Promise.reject(new Error('the process died')) : store.deliveries.create(...args)
       },
     }
-    const dependencies = { redis, endpoints: store.webhookEndpoints, deliveries: dying, readCallback: async () => undefined, wake: async () => undefined, now: Date.now }
+    const dependencies = {
+      redis,
+      endpoints: store.webhookEndpoints,
+      deliveries: dying,
+      readCallback: async () => undefined,
+      wake: async () => undefined,
+      now: Date.now,
+    }
     await expect(dispatchEvents(dependencies, source)).rejects.toThrow('died')
     expect(await deliveriesOf(endpoint)).toHaveLength(7)
     expect(await redis.zcard(keys.eventOutbox(source))).toBe(20)
@@ -94,7 +103,11 @@ describe('handing events to endpoints', () => {
     const endpoint = await register()
     await happen(250)
     const leftAtWakes: number[] = []
-    await store.dispatchEvents(source, Date.now, async () => void leftAtWakes.push(await redis.zcard(keys.eventOutbox(source))))
+    await store.dispatchEvents(
+      source,
+      Date.now,
+      async () => void leftAtWakes.push(await redis.zcard(keys.eventOutbox(source))),
+    )
     expect(leftAtWakes[0]).toBe(250)
     expect(leftAtWakes.length).toBeGreaterThanOrEqual(10)
     expect(await deliveriesOf(endpoint)).toHaveLength(250)
@@ -131,6 +144,12 @@ describe('which events an endpoint wants', () => {
 
   test('never its own', () => {
     const endpoint = newEndpoint()
-    expect(isWanted(endpoint, newEvent({ accountId: null, provider: null, type: 'webhook_endpoint.disabled' }), deliveryLaneOf(endpoint.id))).toBe(false)
+    expect(
+      isWanted(
+        endpoint,
+        newEvent({ accountId: null, provider: null, type: 'webhook_endpoint.disabled' }),
+        deliveryLaneOf(endpoint.id),
+      ),
+    ).toBe(false)
   })
 })

@@ -20,10 +20,13 @@ export interface DispatchDependencies {
 }
 
 /**
- * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash between repeats, and repeating changes nothing,
- * so any number of processes may do it at once.
+ * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash between repeats, and
+ * repeating changes nothing, so any number of processes may do it at once.
  */
-export async function dispatchEvents({ redis, endpoints, deliveries, readCallback, wake, now }: DispatchDependencies, source: string): Promise<void> {
+export async function dispatchEvents(
+  { redis, endpoints, deliveries, readCallback, wake, now }: DispatchDependencies,
+  source: string,
+): Promise<void> {
   for (;;) {
     const entries = await redis.zrange(keys.eventOutbox(source), 0, String(PAGE - 1))
     if (entries.length === 0) return
@@ -39,7 +42,7 @@ export async function dispatchEvents({ redis, endpoints, deliveries, readCallbac
       const callbackUrl = event.hasCallback ? await readCallback(event) : undefined
       if (callbackUrl !== undefined) {
         // The janitor may just have taken away the lane of a host that nobody had named for long.
-        for (let isWritten = false; !isWritten; ) {
+        for (let isWritten = false; !isWritten;) {
           const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now())
           isWritten = (await deliveries.create(endpoint, event, callbackUrl, now())) !== undefined
           lanes.add(deliveryLaneOf(endpoint.id))

@@ -11,7 +11,9 @@ beforeEach(async () => void (await connect().flushdb()))
 
 describe('the hasher of an installation', () => {
   test('is the same for all who load it at once', async () => {
-    const hashers = await Promise.all(Array.from({ length: 20 }, () => loadHasher(connect(), Keyring.parse(`k1:${old}`))))
+    const hashers = await Promise.all(
+      Array.from({ length: 20 }, () => loadHasher(connect(), Keyring.parse(`k1:${old}`))),
+    )
     expect(new Set(hashers.map((hash) => hash('ada@example.com'))).size).toBe(1)
   })
 

@@ -11,7 +11,9 @@ export type Hasher = (...parts: string[]) => string
 
 const BOUND = 'hash-key'
 
-/** The installation's hash key: made once, kept sealed in Redis, so that it outlives a rotation of the encryption keys. */
+/**
+ * The installation's hash key: made once, kept sealed in Redis, so that it outlives a rotation of the encryption keys.
+ */
 export async function loadHasher(redis: Redis, keyring: Keyring): Promise<Hasher> {
   await redis.setnx(keys.hashKey, keyring.seal(randomBytes(32).toString('base64'), BOUND))
   const sealed = await redis.getBuffer(keys.hashKey)

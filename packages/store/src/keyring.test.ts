@@ -26,17 +26,26 @@ describe('sealing', () => {
 
   test('makes long records shorter', () => {
     const keyring = Keyring.parse(`k1:${key()}`)
-    const record = { users: Array.from({ length: 50 }, (_, index) => ({ id: index, email: `user${index}@example.com` })) }
+    const record = {
+      users: Array.from({ length: 50 }, (_, index) => ({ id: index, email: `user${index}@example.com` })),
+    }
     expect(keyring.seal(record, 'b').length).toBeLessThan(JSON.stringify(record).length / 2)
   })
 
-  test.each([['short', 'abc'], ['long', long]])('a %s blob opens at no other record or field', (_, value) => {
+  test.each([
+    ['short', 'abc'],
+    ['long', long],
+  ])('a %s blob opens at no other record or field', (_, value) => {
     const keyring = Keyring.parse(`k1:${key()}`)
     const sealed = keyring.seal(value, 'operation:1:secrets')
-    for (const bound of ['operation:2:secrets', 'operation:1:result', '', 'deflated|operation:1:secrets']) expect(() => keyring.open(sealed, bound), bound).toThrow()
+    for (const bound of ['operation:2:secrets', 'operation:1:result', '', 'deflated|operation:1:secrets'])
+      expect(() => keyring.open(sealed, bound), bound).toThrow()
   })
 
-  test.each([['short', 'abc'], ['long', long]])('a %s blob with any bit changed does not open', (_, value) => {
+  test.each([
+    ['short', 'abc'],
+    ['long', long],
+  ])('a %s blob with any bit changed does not open', (_, value) => {
     const keyring = Keyring.parse(`k1:${key()}`)
     const sealed = keyring.seal(value, 'b')
     for (let at = 0; at < sealed.length; at += 1) {
@@ -51,7 +60,8 @@ describe('sealing', () => {
   test('a blob cut short or padded does not open', () => {
     const keyring = Keyring.parse(`k1:${key()}`)
     const sealed = keyring.seal(long, 'b')
-    for (let length = 0; length < sealed.length; length += 1) expect(() => keyring.open(sealed.subarray(0, length), 'b'), `${length} bytes`).toThrow()
+    for (let length = 0; length < sealed.length; length += 1)
+      expect(() => keyring.open(sealed.subarray(0, length), 'b'), `${length} bytes`).toThrow()
     expect(() => keyring.open(Buffer.concat([sealed, Buffer.alloc(1)]), 'b')).toThrow()
   })
 })
@@ -70,7 +80,9 @@ describe('rotation', () => {
 
   test('a key that is gone is named by its id, and only by that', () => {
     const sealed = Keyring.parse(`k1:${old}`).seal('value', 'b')
-    expect(() => Keyring.parse(`k2:${next}`).open(sealed, 'b')).toThrow('sealed with key "k1", which is not in MUSTER_ENCRYPTION_KEYS')
+    expect(() => Keyring.parse(`k2:${next}`).open(sealed, 'b')).toThrow(
+      'sealed with key "k1", which is not in MUSTER_ENCRYPTION_KEYS',
+    )
   })
 
   test('the same id over another key does not open', () => {

@@ -11,20 +11,29 @@ const KEY = 32
 const COMPRESS_FROM = 32
 /** With more, the window of the small deflate no longer holds the dictionary, nor does it matter any more. */
 const DICTIONARY_UP_TO = 4_096
-/** As small as the dictionary lets it be: zlib's own would be set up anew, 256 KB and 16 KB for the answer each time, for a few hundred bytes. */
+/**
+ * As small as the dictionary lets it be: zlib's own would be set up anew, 256 KB and 16 KB for the answer each time,
+ * for a few hundred bytes.
+ */
 const SMALL = { dictionary: SEALED_DICTIONARY_1, windowBits: 14, memLevel: 5, chunkSize: 1_024 }
 
 /** How the plaintext was packed: the byte that says so, and the word for it that is bound in. */
 const PLAIN = 0
 const DEFLATED = 1
 const DEFLATED_WITH_DICTIONARY_1 = 2
-const words: Record<number, string> = { [PLAIN]: '', [DEFLATED]: 'deflated|', [DEFLATED_WITH_DICTIONARY_1]: 'deflated-1|' }
+const words: Record<number, string> = {
+  [PLAIN]: '',
+  [DEFLATED]: 'deflated|',
+  [DEFLATED_WITH_DICTIONARY_1]: 'deflated-1|',
+}
 
 function pack(plaintext: Buffer): { packing: number; packed: Buffer } {
   if (plaintext.length < COMPRESS_FROM) return { packing: PLAIN, packed: plaintext }
   if (plaintext.length > DICTIONARY_UP_TO) return { packing: DEFLATED, packed: deflateRawSync(plaintext) }
   const packed = deflateRawSync(plaintext, SMALL)
-  return packed.length < plaintext.length ? { packing: DEFLATED_WITH_DICTIONARY_1, packed } : { packing: PLAIN, packed: plaintext }
+  return packed.length < plaintext.length
+    ? { packing: DEFLATED_WITH_DICTIONARY_1, packed }
+    : { packing: PLAIN, packed: plaintext }
 }
 
 function unpack(packing: number, packed: Buffer): Buffer {
@@ -52,7 +61,8 @@ function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
 }
 
 /**
- * Envelope encryption: each blob has a data key of its own, wrapped by the newest key of the ring; its id is written in front.
+ * Envelope encryption: each blob has a data key of its own, wrapped by the newest key of the ring; its id is written
+ *   in front.
  * Both layers are bound to the record and field they belong to, so a blob copied to another place does not open.
  *
  * Layout: version, length of key id, key id, wrapped data key (iv, key, tag), how it is packed, iv, ciphertext, tag.
@@ -69,15 +79,23 @@ export class Keyring {
     this.#keys = new Map(keys.map((entry) => [entry.id, entry]))
   }
 
-  /** `id:base64,id:base64`; the first seals, all open. Throws a `RangeError` that quotes nothing, since what stands in the id's place may be the key. */
+  /**
+   * `id:base64,id:base64`; the first seals, all open. Throws a `RangeError` that quotes nothing, since what stands in
+   * the id's place may be the key.
+   */
   static parse(text: string): Keyring {
     const seen = new Set<string>()
     const keys = text.split(',').map((entry, index) => {
       const [, id, encoded] = /^([\w.-]{1,64}):(.*)$/.exec(entry.trim()) ?? []
-      if (id === undefined || encoded === undefined) throw new RangeError(`entry ${index + 1} does not begin with an id and a colon`)
+      if (id === undefined || encoded === undefined)
+        throw new RangeError(`entry ${index + 1} does not begin with an id and a colon`)
       const key = Buffer.from(encoded, 'base64')
       // Node decodes what it can and drops the rest: a key with a slip in it would be another key.
-      if (key.length !== KEY || key.toString('base64').replace('=', '') !== encoded.replaceAll('-', '+').replaceAll('_', '/').replace(/=$/, '')) throw new RangeError(`the key of entry ${index + 1} is not 32 bytes in base64`)
+      if (
+        key.length !== KEY ||
+        key.toString('base64').replace('=', '') !== encoded.replaceAll('-', '+').replaceAll('_', '/').replace(/=$/, '')
+      )
+        throw new RangeError(`the key of entry ${index + 1} is not 32 bytes in base64`)
       if (seen.has(id)) throw new RangeError(`the id of entry ${index + 1} stands twice`)
       seen.add(id)
       return { id, key }
@@ -119,7 +137,8 @@ function split(blob: Buffer): { id: string; wrapped: Buffer; packing: number; se
   const wrappedAt = 2 + idLength
   const flagAt = wrappedAt + IV + KEY + TAG
   const packing = blob[flagAt] ?? -1
-  if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG || words[packing] === undefined) throw new Error('not a sealed blob')
+  if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG || words[packing] === undefined)
+    throw new Error('not a sealed blob')
   return {
     id: blob.subarray(2, wrappedAt).toString(),
     wrapped: blob.subarray(wrappedAt, flagAt),

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * Every key of Muster. Keys of one account share the hash tag `{account id}`, so that its scripts run on one node of a Redis Cluster.
- * BullMQ's keys of the account's lane live under the same tag (packages/lanes).
+ * Every key of Muster. Keys of one account share the hash tag `{account id}`, so that its scripts run on one node of a
+ * Redis Cluster. BullMQ's keys of the account's lane live under the same tag (packages/lanes).
  */
 export const keys = {
   account: (accountId: string) => `muster:{${accountId}}:account`,
@@ -22,7 +22,9 @@ export const keys = {
   accountBatches: (accountId: string) => `muster:{${accountId}}:batches`,
   /** Hash: how many operations of the batch are in which status at this account, and whether its brake is on. */
   batchPart: (accountId: string, batchId: string) => `muster:{${accountId}}:batch:${batchId}`,
-  /** Zset of what the lane has not been given of the batch yet, by row, or by the time before which it must not start. */
+  /**
+   * Zset of what the lane has not been given of the batch yet, by row, or by the time before which it must not start.
+   */
   batchOutbox: (accountId: string, batchId: string) => `muster:{${accountId}}:batch-outbox:${batchId}`,
   batch: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:batch`,
   /** Sealed: the rows of one committed chunk. */
@@ -31,7 +33,10 @@ export const keys = {
   batchReferences: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:references`,
   /** Which request is uploading rows at the moment. */
   batchUpload: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:upload`,
-  /** Zset of what has happened and has not been handed to the webhook endpoints yet. A source is an account, `webhook-<endpoint id>` or `batch-<batch id>`. */
+  /**
+   * Zset of what has happened and has not been handed to the webhook endpoints yet. A source is an account,
+   * `webhook-<endpoint id>` or `batch-<batch id>`.
+   */
   eventOutbox: (source: string) => `muster:{${source}}:event-outbox`,
   webhookEndpoint: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:endpoint`,
   delivery: (endpointId: string, deliveryId: string) => `muster:{${deliveryLaneOf(endpointId)}}:delivery:${deliveryId}`,
@@ -55,12 +60,16 @@ export const keys = {
   batchIdempotency: (tenantId: string, keyHash: string) => `muster:tenant:${tenantId}:batch-idempotency:${keyHash}`,
   columnMappings: (tenantId: string) => `muster:tenant:${tenantId}:column-mappings`,
   tenantWebhookEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:webhook-endpoints`,
-  /** Apart from those that were registered: there is one for each host, and what happens is told to none of them unless its request says so. */
+  /**
+   * Apart from those that were registered: there is one for each host, and what happens is told to none of them unless
+   * its request says so.
+   */
   tenantCallbackEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:callback-endpoints`,
   callbackSecret: (tenantId: string) => `muster:tenant:${tenantId}:callback-secret`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,
   /** The client's own ids can be long, and can be e-mail addresses: not for the names of keys. */
-  tenantReference: (tenantId: string, reference: string) => `muster:tenant:${tenantId}:reference:${createHash('sha256').update(reference).digest('base64url').slice(0, 27)}`,
+  tenantReference: (tenantId: string, reference: string) =>
+    `muster:tenant:${tenantId}:reference:${createHash('sha256').update(reference).digest('base64url').slice(0, 27)}`,
   apiKey: (keyHash: string) => `muster:api-key:${keyHash}`,
   hashKey: 'muster:hash-key',
   janitorLease: 'muster:janitor-lease',
@@ -83,7 +92,10 @@ export function batchOfSource(source: string): string | undefined {
   return source.startsWith('batch-') ? source.slice('batch-'.length) : undefined
 }
 
-/** Pub/sub channel that carries the source of events that wait to be handed to endpoints. A nudge only: the janitor looks as well. */
+/**
+ * Pub/sub channel that carries the source of events that wait to be handed to endpoints. A nudge only: the janitor
+ * looks as well.
+ */
 export const EVENTS_CHANNEL = 'muster:events'
 /** Pub/sub channel that carries the id of every operation that ends. A nudge only: whoever waits reads the record. */
 export const FINISHED_CHANNEL = 'muster:operation-finished'

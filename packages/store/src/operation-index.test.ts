@@ -26,13 +26,17 @@ const idAt = (msecs: number): string => uuidv7({ msecs })
 /** Only the index: what a page shows is looked at elsewhere. */
 async function index(times: number[]): Promise<string[]> {
   const ids = times.map(idAt)
-  for (let at = 0; at < ids.length; at += 1_000) await redis.zadd(keys.tenantOperations(owner.tenantId), ...ids.slice(at, at + 1_000).flatMap((id) => [0, id]))
+  for (let at = 0; at < ids.length; at += 1_000)
+    await redis.zadd(keys.tenantOperations(owner.tenantId), ...ids.slice(at, at + 1_000).flatMap((id) => [0, id]))
   return ids.sort().reverse()
 }
 async function pages(count: number, range: { from?: number; to?: number } = {}): Promise<string[][]> {
   const found: string[][] = []
   for (let before: string | null = null; ; before = found.at(-1)?.at(-1) ?? null) {
-    const page = await operations.listIds({ tenantId: owner.tenantId }, { before, from: range.from ?? null, to: range.to ?? null, count })
+    const page = await operations.listIds(
+      { tenantId: owner.tenantId },
+      { before, from: range.from ?? null, to: range.to ?? null, count },
+    )
     if (page.length === 0) return found
     found.push(page)
   }
@@ -51,10 +55,17 @@ describe('listing', () => {
     const ids = await index(times)
     const timeOf = (id: string): number => parseInt(id.replace('-', '').slice(0, 12), 16)
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: -2, max: 13 }), fc.integer({ min: -2, max: 13 }), fc.integer({ min: 1, max: 70 }), async (from, to, count) => {
-        const range = { from: T0 + from, to: T0 + to }
-        expect((await pages(count, range)).flat()).toEqual(ids.filter((id) => timeOf(id) >= range.from && timeOf(id) <= range.to))
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: -2, max: 13 }),
+        fc.integer({ min: -2, max: 13 }),
+        fc.integer({ min: 1, max: 70 }),
+        async (from, to, count) => {
+          const range = { from: T0 + from, to: T0 + to }
+          expect((await pages(count, range)).flat()).toEqual(
+            ids.filter((id) => timeOf(id) >= range.from && timeOf(id) <= range.to),
+          )
+        },
+      ),
       { numRuns: 60 },
     )
     expect((await pages(100, { from: -5, to: 253_402_300_799_999 })).flat()).toEqual(ids)
@@ -62,15 +73,25 @@ describe('listing', () => {
 
   test('what arrives while a client pages neither repeats nor hides anything', async () => {
     const ids = await index(Array.from({ length: 20 }, (_, count) => T0 + count))
-    const first = await operations.listIds({ tenantId: owner.tenantId }, { before: null, from: null, to: null, count: 10 })
+    const first = await operations.listIds(
+      { tenantId: owner.tenantId },
+      { before: null, from: null, to: null, count: 10 },
+    )
     await index([T0 + 100, T0 + 101])
-    const second = await operations.listIds({ tenantId: owner.tenantId }, { before: first.at(-1) ?? null, from: null, to: null, count: 10 })
+    const second = await operations.listIds(
+      { tenantId: owner.tenantId },
+      { before: first.at(-1) ?? null, from: null, to: null, count: 10 },
+    )
     expect([...first, ...second]).toEqual(ids)
   })
 
   test('another tenant, account or reference sees none of it', async () => {
     await index([T0])
-    for (const foreign of [{ tenantId: randomUUID() }, { tenantId: owner.tenantId, accountId: randomUUID() }, { tenantId: owner.tenantId, reference: 'r' }]) {
+    for (const foreign of [
+      { tenantId: randomUUID() },
+      { tenantId: owner.tenantId, accountId: randomUUID() },
+      { tenantId: owner.tenantId, reference: 'r' },
+    ]) {
       expect(await operations.listIds(foreign, { before: null, from: null, to: null, count: 10 })).toEqual([])
     }
   })
@@ -79,23 +100,39 @@ describe('listing', () => {
 describe('reading what was listed', () => {
   test('gives those that are still there, in the order asked for', async () => {
     const accountId = owner.accountId
-    await createAccounts({ redis, keyring }).create(newAccount({ id: accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' })
+    await createAccounts({ redis, keyring }).create(newAccount({ id: accountId, tenantId: owner.tenantId }), {
+      type: 'api_token',
+      api_token: 't',
+    })
     const heads = [newHead(owner), newHead(owner), newHead(owner)]
-    for (const head of heads) await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
+    for (const head of heads)
+      await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     const [first, second, third] = heads.map(({ id }) => id)
     await redis.del(keys.operation(accountId, second ?? ''))
-    const asked = [third, randomUUID(), second, first].flatMap((operationId) => (operationId ? [{ accountId, operationId }] : []))
+    const asked = [third, randomUUID(), second, first].flatMap((operationId) =>
+      operationId ? [{ accountId, operationId }] : [],
+    )
     expect((await operations.readMany(asked)).map(({ head }) => head.id)).toEqual([third, first])
     expect(await operations.locate([first ?? '', randomUUID()])).toEqual([accountId, null])
     expect([await operations.readMany([]), await operations.locate([])]).toEqual([[], []])
   })
 
   test('those whose time is up are found, the longest overdue first', async () => {
-    await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' })
+    await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), {
+      type: 'api_token',
+      api_token: 't',
+    })
     const heads = [newHead(owner), newHead(owner), newHead(owner)] as const
-    for (const [position, head] of heads.entries()) await operations.accept({ head, state: newState({ expiresAt: Date.now() + 60_000 - position * 1_000 }), request: newRequest(), fingerprint: 'f' })
+    for (const [position, head] of heads.entries())
+      await operations.accept({
+        head,
+        state: newState({ expiresAt: Date.now() + 60_000 - position * 1_000 }),
+        request: newRequest(),
+        fingerprint: 'f',
+      })
     const now = Date.now()
-    const due = (at: number, from: number, count: number) => operations.dueForExpiry(owner.accountId, at, { from, count })
+    const due = (at: number, from: number, count: number) =>
+      operations.dueForExpiry(owner.accountId, at, { from, count })
     expect(await due(now, 0, 10)).toEqual([])
     expect(await due(now + 59_500, 0, 10)).toEqual([heads[2].id, heads[1].id])
     expect(await due(now + 61_000, 0, 1)).toEqual([heads[2].id])
@@ -104,11 +141,21 @@ describe('reading what was listed', () => {
 })
 
 describe('finding an operation for as long as it is kept', () => {
-  beforeEach(() => createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' }))
+  beforeEach(() =>
+    createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), {
+      type: 'api_token',
+      api_token: 't',
+    }),
+  )
 
   test('by its reference, though a later one with the same reference ends sooner', async () => {
     const [long, short] = [newHead({ ...owner, reference: 'r' }), newHead({ ...owner, reference: 'r' })]
-    await operations.accept({ head: long, state: newState({ expiresAt: Date.now() + 10 * RETENTION_MS }), request: newRequest(), fingerprint: 'f' })
+    await operations.accept({
+      head: long,
+      state: newState({ expiresAt: Date.now() + 10 * RETENTION_MS }),
+      request: newRequest(),
+      fingerprint: 'f',
+    })
     await operations.accept({ head: short, state: newState(), request: newRequest(), fingerprint: 'f' })
     expect(await redis.pttl(keys.tenantReference(owner.tenantId, 'r'))).toBeGreaterThan(10 * RETENTION_MS)
   })
@@ -121,25 +168,36 @@ describe('finding an operation for as long as it is kept', () => {
     if (!record) throw new Error('the operation is gone')
     await operations.save(record, cancel(record.state, Date.now()))
     expect(await operations.accountIdOf(head.id)).toBe(owner.accountId)
-    expect(await redis.pttl(keys.locator(head.id))).toBeGreaterThan(await redis.pttl(keys.operation(owner.accountId, head.id)))
+    expect(await redis.pttl(keys.locator(head.id))).toBeGreaterThan(
+      await redis.pttl(keys.operation(owner.accountId, head.id)),
+    )
   })
 })
 
 describe('trimming the indexes', () => {
   test('takes out what has left, and nothing that is there or young', async () => {
-    await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' })
+    await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), {
+      type: 'api_token',
+      api_token: 't',
+    })
     const old = Date.now() - RETENTION_MS - 86_400_000
     const [kept, left] = [newHead({ ...owner, id: idAt(old) }), newHead({ ...owner, id: idAt(old + 1) })]
     const young = newHead(owner)
-    for (const head of [kept, left, young]) await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
+    for (const head of [kept, left, young])
+      await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     for (const head of [left, young]) await redis.del(keys.operation(owner.accountId, head.id))
-    for (const which of [{ tenantId: owner.tenantId }, { accountId: owner.accountId }]) expect(await operations.trimIndex(which, Date.now())).toBe(1)
+    for (const which of [{ tenantId: owner.tenantId }, { accountId: owner.accountId }])
+      expect(await operations.trimIndex(which, Date.now())).toBe(1)
     const all = { before: null, from: null, to: null, count: 10 }
-    for (const which of [{ tenantId: owner.tenantId }, owner]) expect(await operations.listIds(which, all)).toEqual([young.id, kept.id])
+    for (const which of [{ tenantId: owner.tenantId }, owner])
+      expect(await operations.listIds(which, all)).toEqual([young.id, kept.id])
   })
 
   test('an operation that ended yesterday stays listed, however long ago it was accepted', async () => {
-    await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), { type: 'api_token', api_token: 't' })
+    await createAccounts({ redis, keyring }).create(newAccount({ id: owner.accountId, tenantId: owner.tenantId }), {
+      type: 'api_token',
+      api_token: 't',
+    })
     const head = newHead({ ...owner, id: idAt(Date.now() - 10 * RETENTION_MS) })
     await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     const record = await operations.read(owner.accountId, head.id)

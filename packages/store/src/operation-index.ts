@@ -13,7 +13,8 @@ export interface PageOptions {
 }
 
 /** In the names of fields: the client's own ids can be long, and can be e-mail addresses. */
-export const referenceHash = (reference: string): string => createHash('sha256').update(reference).digest('base64url').slice(0, 20)
+export const referenceHash = (reference: string): string =>
+  createHash('sha256').update(reference).digest('base64url').slice(0, 20)
 
 export type OperationIndex = ReturnType<typeof createOperationIndex>
 
@@ -25,9 +26,12 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     const unknown = operationIds.flatMap((id, position) => (located[position] === null ? [{ id, position }] : []))
     // Those of a batch have no entry of their own: they are at one of its accounts.
     const accounts = new Map<string, string[]>()
-    for (const batchId of new Set(unknown.map(({ id }) => batchIdOf(id)))) accounts.set(batchId, await accountsOfBatch(batchId))
+    for (const batchId of new Set(unknown.map(({ id }) => batchIdOf(id))))
+      accounts.set(batchId, await accountsOfBatch(batchId))
     const pipeline = redis.pipeline()
-    const asked = unknown.flatMap(({ id, position }) => (accounts.get(batchIdOf(id)) ?? []).map((accountId) => ({ id, position, accountId })))
+    const asked = unknown.flatMap(({ id, position }) =>
+      (accounts.get(batchIdOf(id)) ?? []).map((accountId) => ({ id, position, accountId })),
+    )
     for (const { id, accountId } of asked) pipeline.exists(keys.operation(accountId, id))
     const answers = (await pipeline.exec()) ?? []
     asked.forEach(({ position, accountId }, index) => {
@@ -41,7 +45,8 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     return record ? (JSON.parse(record) as { accounts: { id: string }[] }).accounts.map(({ id }) => id) : []
   }
 
-  const rowsOfBatch = async (batchId: string): Promise<number> => Number((await redis.hget(keys.batch(batchId), 'rows')) ?? 0)
+  const rowsOfBatch = async (batchId: string): Promise<number> =>
+    Number((await redis.hget(keys.batch(batchId), 'rows')) ?? 0)
 
   /** Newest first: entries of the tenant's index, where a batch stands for all of its rows, the last one first. */
   async function listTenantIds(tenantId: string, { before, from, to, count }: PageOptions): Promise<string[]> {
@@ -50,13 +55,24 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
       for (let row = rows; row >= 1 && ids.length < count; row -= 1) ids.push(itemIdOf(batchId, row))
     }
     let after = before
-    if (before !== null && before !== batchIdOf(before) && (await redis.zscore(keys.tenantOperations(tenantId), batchIdOf(before))) !== null) {
+    if (
+      before !== null &&
+      before !== batchIdOf(before) &&
+      (await redis.zscore(keys.tenantOperations(tenantId), batchIdOf(before))) !== null
+    ) {
       after = batchIdOf(before)
       take(after, rowOf(before) - 1)
     }
     while (ids.length < count) {
       const asked = count - ids.length
-      const entries = await redis.zrevrangebylex(keys.tenantOperations(tenantId), upperBound(after, to), from === null ? '-' : `[${uuidPrefix(from)}`, 'LIMIT', 0, asked)
+      const entries = await redis.zrevrangebylex(
+        keys.tenantOperations(tenantId),
+        upperBound(after, to),
+        from === null ? '-' : `[${uuidPrefix(from)}`,
+        'LIMIT',
+        0,
+        asked,
+      )
       for (const entry of entries) {
         const rows = entry === batchIdOf(entry) ? await rowsOfBatch(entry) : 0
         if (rows > 0) take(entry, rows)
@@ -77,15 +93,28 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     return Array.from({ length: Math.max(0, Math.min(count, last)) }, (_, index) => itemIdOf(batchId, last - index))
   }
 
-  async function listReferenceIds(tenantId: string, reference: string, { before, from, to, count }: PageOptions): Promise<string[]> {
+  async function listReferenceIds(
+    tenantId: string,
+    reference: string,
+    { before, from, to, count }: PageOptions,
+  ): Promise<string[]> {
     const single = await redis.zrevrangebylex(keys.tenantReference(tenantId, reference), '+', '-')
     const batches = await redis.zrange(keys.tenantBatches(tenantId), '0', '-1')
     const pipeline = redis.pipeline()
     for (const batchId of batches) pipeline.hget(keys.batchReferences(batchId), referenceHash(reference))
     const rows = (await pipeline.exec()) ?? []
-    const ofBatches = batches.flatMap((batchId, index) => String(rows[index]?.[1] ?? '').split(',').filter(Boolean).map((row) => itemIdOf(batchId, Number(row))))
+    const ofBatches = batches.flatMap((batchId, index) =>
+      String(rows[index]?.[1] ?? '')
+        .split(',')
+        .filter(Boolean)
+        .map((row) => itemIdOf(batchId, Number(row))),
+    )
     const [upper, lower] = [upperBound(before, to).slice(1), from === null ? '' : uuidPrefix(from)]
-    return [...new Set([...single, ...ofBatches])].sort().reverse().filter((id) => (upper === '' || id < upper) && id >= lower).slice(0, count)
+    return [...new Set([...single, ...ofBatches])]
+      .sort()
+      .reverse()
+      .filter((id) => (upper === '' || id < upper) && id >= lower)
+      .slice(0, count)
   }
 
   return {
@@ -93,12 +122,25 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
       return (await locate([operationId]))[0] ?? null
     },
 
-    /** Ids of a page, newest first, older than `before`. The indexes are sorted by id, and a UUIDv7 begins with its time. */
-    async listIds(index: { tenantId: string; accountId?: string; batchId?: string; reference?: string }, options: PageOptions): Promise<string[]> {
+    /**
+     * Ids of a page, newest first, older than `before`. The indexes are sorted by id, and a UUIDv7 begins with its
+     * time.
+     */
+    async listIds(
+      index: { tenantId: string; accountId?: string; batchId?: string; reference?: string },
+      options: PageOptions,
+    ): Promise<string[]> {
       if (index.batchId !== undefined) return listBatchIds(index.batchId, options)
       if (index.reference !== undefined) return listReferenceIds(index.tenantId, index.reference, options)
       if (index.accountId === undefined) return listTenantIds(index.tenantId, options)
-      return redis.zrevrangebylex(keys.operations(index.accountId), upperBound(options.before, options.to), options.from === null ? '-' : `[${uuidPrefix(options.from)}`, 'LIMIT', 0, options.count)
+      return redis.zrevrangebylex(
+        keys.operations(index.accountId),
+        upperBound(options.before, options.to),
+        options.from === null ? '-' : `[${uuidPrefix(options.from)}`,
+        'LIMIT',
+        0,
+        options.count,
+      )
     },
 
     locate,
@@ -106,23 +148,30 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     countOpen: (accountId: string): Promise<number> => redis.zcard(keys.openOperations(accountId)),
 
     /** Unfinished operations of the account whose time is up. */
-    dueForExpiry: (accountId: string, now: number, page: { from: number; count: number }): Promise<string[]> => redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', page.from, page.count),
+    dueForExpiry: (accountId: string, now: number, page: { from: number; count: number }): Promise<string[]> =>
+      redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', page.from, page.count),
 
     /** What the lane must still hear of, most urgent first: `+job` to add, `-job` to remove. */
-    readOutbox: (accountId: string, limit: number): Promise<string[]> => redis.zrange(keys.outbox(accountId), '0', String(limit - 1)),
+    readOutbox: (accountId: string, limit: number): Promise<string[]> =>
+      redis.zrange(keys.outbox(accountId), '0', String(limit - 1)),
     async clearOutbox(accountId: string, entries: readonly string[]): Promise<void> {
       if (entries.length > 0) await redis.zrem(keys.outbox(accountId), ...entries)
     },
 
-    /** Takes out of an index whatever operation has left, page by page, since old ones can be there still. Resolves with how many went. */
+    /**
+     * Takes out of an index whatever operation has left, page by page, since old ones can be there still. Resolves with
+     * how many went.
+     */
     async trimIndex(index: { tenantId: string } | { accountId: string }, now: number): Promise<number> {
       const key = 'tenantId' in index ? keys.tenantOperations(index.tenantId) : keys.operations(index.accountId)
       let removed = 0
-      for (let after = '-'; ; ) {
+      for (let after = '-'; ;) {
         const page = await redis.zrangebylex(key, after, `(${uuidPrefix(now - retentionMs)}`, 'LIMIT', 0, TRIM_PAGE)
         const accounts = 'accountId' in index ? page.map(() => index.accountId) : await locate(page)
         const pipeline = redis.pipeline()
-        page.forEach((id, position) => pipeline.exists(keys.operation(accounts[position] ?? 'none', id), keys.batch(id)))
+        page.forEach((id, position) =>
+          pipeline.exists(keys.operation(accounts[position] ?? 'none', id), keys.batch(id)),
+        )
         const present = (await pipeline.exec()) ?? []
         const gone = page.filter((_, position) => present[position]?.[1] === 0)
         if (gone.length > 0) await redis.zrem(key, ...gone)
@@ -142,5 +191,9 @@ function uuidPrefix(at: number): string {
 }
 
 function upperBound(before: string | null, to: number | null): string {
-  return [before === null ? undefined : `(${before}`, to === null ? undefined : `(${uuidPrefix(to + 1)}`].filter((bound) => bound !== undefined).sort()[0] ?? '+'
+  return (
+    [before === null ? undefined : `(${before}`, to === null ? undefined : `(${uuidPrefix(to + 1)}`]
+      .filter((bound) => bound !== undefined)
+      .sort()[0] ?? '+'
+  )
 }

@@ -5,7 +5,10 @@ import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { ResponseView } from '@muster/contracts/response-format'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 
-/** Times are Unix milliseconds throughout the store. `held` is not stored: it is what a waiting operation of an account on hold is shown as. */
+/**
+ * Times are Unix milliseconds throughout the store. `held` is not stored: it is what a waiting operation of an account
+ * on hold is shown as.
+ */
 export type StoredStatus = 'queued' | 'running' | 'retrying' | TerminalStatus
 
 /** Lower goes first. BullMQ takes 0 before every other number. */
@@ -83,7 +86,9 @@ export interface OperationRequest {
 export interface OperationRecord {
   head: OperationHead
   state: OperationState
-  /** Grows by one with every write: whoever writes must name the version it read, so a worker that lost its lane cannot. */
+  /**
+   * Grows by one with every write: whoever writes must name the version it read, so a worker that lost its lane cannot.
+   */
   version: number
 }
 

@@ -2,7 +2,8 @@ import { defineScript } from './redis.ts'
 
 /**
  * KEYS account, operation, idempotency, live logins, index, open operations, outbox
- * ARGV id, login, record, request, secrets, callback, fingerprint, has idempotency key, expires at, score in the outbox, job id
+ * ARGV id, login, record, request, secrets, callback, fingerprint, has idempotency key, expires at, score in the
+ * outbox, job id
  */
 export const acceptScript = defineScript(`
 local account, operation, idempotency, live, index, open, outbox = unpack(KEYS)
@@ -32,7 +33,8 @@ return {'accepted', id}
  * Rows of one batch at one account; an answer for each, in their order.
  *
  * KEYS account, live logins, index, open operations, batch outbox, part of the batch, then the operation of each row
- * ARGV for each row: id, which is its job's too, login, record, request, secrets, callback, expires at, score in the outbox
+ * ARGV for each row: id, which is its job's too, login, record, request, secrets, callback, expires at, score in the
+ *   outbox
  */
 export const acceptRowsScript = defineScript(`
 local account, live, index, open, outbox, part = unpack(KEYS, 1, 6)
@@ -63,8 +65,9 @@ return answers
 `)
 
 /**
- * What a change of status does to the counts of the batch. The last three only ever grow: `changes`, so that readers know a newer count from an older one,
- * and what the brake counts, since a row that is run again has still failed before.
+ * What a change of status does to the counts of the batch. The last three only ever grow: `changes`, so that readers
+ * know a newer count from an older one, and what the brake counts, since a row that is run again has still failed
+ * before.
  */
 const COUNT = `
 local ends = {succeeded = true, failed = true, canceled = true, expired = true}
@@ -79,8 +82,9 @@ end
 `
 
 /**
- * KEYS operation, live logins, open operations, outbox, idempotency, event outbox, part of a batch, where its job waits for the lane
- * ARGV id, login, version read, record, result, finished, retention, job id, job must be removed, channel, event, time of the event, is of a batch, status before, status
+ * KEYS operation, live logins, open operations, outbox, idempotency, event outbox, part of a batch, where its job waits
+ * for the lane ARGV id, login, version read, record, result, finished, retention, job id, job must be removed, channel,
+ * event, time of the event, is of a batch, status before, status
  */
 export const saveScript = defineScript(`${COUNT}
 local operation, live, open, outbox, idempotency, events, part, waiting = unpack(KEYS)
@@ -111,7 +115,8 @@ return written
 
 /**
  * KEYS operation, live logins, open operations, outbox, idempotency, part of a batch
- * ARGV id, login, version read, record, request, secrets, expires at, score in the outbox, job id, is of a batch, status before, status
+ * ARGV id, login, version read, record, request, secrets, expires at, score in the outbox, job id, is of a batch,
+ * status before, status
  */
 export const requeueScript = defineScript(`${COUNT}
 local operation, live, open, outbox, idempotency, part = unpack(KEYS)
@@ -135,7 +140,8 @@ return {'accepted', id}
 /**
  * KEYS operation, where its job waits for the lane
  * ARGV version read, record, score, job id
- * Under another job id: the one that is at work on it is still in the lane, where the same one would be taken for a double and lost.
+ * Under another job id: the one that is at work on it is still in the lane, where the same one would be taken for a
+ *   double and lost.
  */
 export const parkScript = defineScript(`
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
@@ -144,7 +150,10 @@ redis.call('ZADD', KEYS[2], ARGV[3], '+' .. ARGV[4])
 return redis.call('HINCRBY', KEYS[1], 'version', 1)
 `)
 
-/** KEYS index of a reference. ARGV id, lifetime. A later operation with less time must not take an earlier one out of the list; PEXPIRE GT is of Redis 7. */
+/**
+ * KEYS index of a reference. ARGV id, lifetime. A later operation with less time must not take an earlier one out of
+ * the list; PEXPIRE GT is of Redis 7.
+ */
 export const referenceScript = defineScript(`
 redis.call('ZADD', KEYS[1], 0, ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end

@@ -1,14 +1,45 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { OperationState } from './operation-record.ts'
-import { backoff, cancel, defaultRetryPolicy, dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, RefusedTransitionError, requeue, startAttempt, type AttemptEnd, type Failure } from './operation-state.ts'
+import {
+  backoff,
+  cancel,
+  defaultRetryPolicy,
+  dueAt,
+  expire,
+  finishAttempt,
+  isExpired,
+  isFinished,
+  recordIntent,
+  recoverFromCrash,
+  RefusedTransitionError,
+  requeue,
+  startAttempt,
+  type AttemptEnd,
+  type Failure,
+} from './operation-state.ts'
 
 const policy = { maxAttempts: 4, baseDelayMs: 1_000, maxDelayMs: 60_000 }
 const T0 = 1_750_000_000_000
 const failure: Failure = { code: 'provider_unavailable', message: 'It failed.', origin: 'provider' }
 const queued: OperationState = {
-  status: 'queued', statusReason: null, updatedAt: T0, startedAt: null, finishedAt: null, notBefore: null, expiresAt: T0 + 600_000, nextAttemptAt: null,
-  run: 0, attemptCount: 0, usedAttempts: 0, attempts: [], warnings: [], outcome: null, remoteId: null, error: null, unknown: null,
+  status: 'queued',
+  statusReason: null,
+  updatedAt: T0,
+  startedAt: null,
+  finishedAt: null,
+  notBefore: null,
+  expiresAt: T0 + 600_000,
+  nextAttemptAt: null,
+  run: 0,
+  attemptCount: 0,
+  usedAttempts: 0,
+  attempts: [],
+  warnings: [],
+  outcome: null,
+  remoteId: null,
+  error: null,
+  unknown: null,
 }
 const ends: Record<AttemptEnd['outcome'], (now: number) => AttemptEnd> = {
   succeeded: () => ({ outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }),
@@ -16,24 +47,52 @@ const ends: Record<AttemptEnd['outcome'], (now: number) => AttemptEnd> = {
   retrying: () => ({ outcome: 'retrying', failure }),
   unknown: (now) => ({ outcome: 'unknown', failure: { ...failure, code: 'timeout' }, lookUpAt: now + 500 }),
   reconciling: (now) => ({ outcome: 'reconciling', at: now + 2_000 }),
-  rate_limited: (now) => ({ outcome: 'rate_limited', failure: { ...failure, code: 'rate_limited' }, until: now + 7_000 }),
+  rate_limited: (now) => ({
+    outcome: 'rate_limited',
+    failure: { ...failure, code: 'rate_limited' },
+    until: now + 7_000,
+  }),
   held: () => ({ outcome: 'held', failure: { ...failure, code: 'credentials_rejected' } }),
   interrupted: (now) => ({ outcome: 'interrupted', at: now + 3_000 }),
   expired: () => ({ outcome: 'expired' }),
 }
 const outcomes = Object.keys(ends) as AttemptEnd['outcome'][]
 
-type Step = { do: 'start' | 'intent' | 'crash' | 'cancel' | 'expire' | 'requeue' } | { do: 'end'; outcome: AttemptEnd['outcome'] } | { do: 'wait'; ms: number }
+type Step =
+  | { do: 'start' | 'intent' | 'crash' | 'cancel' | 'expire' | 'requeue' }
+  | { do: 'end'; outcome: AttemptEnd['outcome'] }
+  | { do: 'wait'; ms: number }
 const stray: fc.Arbitrary<Step> = fc.oneof(
-  fc.constantFrom<Step>({ do: 'start' }, { do: 'intent' }, { do: 'crash' }, { do: 'cancel' }, { do: 'expire' }, { do: 'requeue' }),
+  fc.constantFrom<Step>(
+    { do: 'start' },
+    { do: 'intent' },
+    { do: 'crash' },
+    { do: 'cancel' },
+    { do: 'expire' },
+    { do: 'requeue' },
+  ),
   fc.constantFrom(...outcomes).map((outcome): Step => ({ do: 'end', outcome })),
   fc.integer({ min: 1, max: 700_000 }).map((ms): Step => ({ do: 'wait', ms })),
 )
 /** A whole attempt; strays alone would hardly ever come to a lost answer. */
 const round: fc.Arbitrary<Step[]> = fc
-  .tuple(fc.boolean(), fc.oneof({ weight: 3, arbitrary: fc.constantFrom<Step>({ do: 'end', outcome: 'unknown' }, { do: 'crash' }) }, { weight: 4, arbitrary: fc.constantFrom(...outcomes).map((outcome): Step => ({ do: 'end', outcome })) }))
+  .tuple(
+    fc.boolean(),
+    fc.oneof(
+      { weight: 3, arbitrary: fc.constantFrom<Step>({ do: 'end', outcome: 'unknown' }, { do: 'crash' }) },
+      { weight: 4, arbitrary: fc.constantFrom(...outcomes).map((outcome): Step => ({ do: 'end', outcome })) },
+    ),
+  )
   .map(([isIntended, end]): Step[] => [{ do: 'start' }, ...(isIntended ? [{ do: 'intent' } as const] : []), end])
-const steps = fc.array(fc.oneof(round, stray.map((one) => [one])), { maxLength: 30 }).map((parts) => parts.flat())
+const steps = fc
+  .array(
+    fc.oneof(
+      round,
+      stray.map((one) => [one]),
+    ),
+    { maxLength: 30 },
+  )
+  .map((parts) => parts.flat())
 
 function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freeze)
@@ -95,14 +154,30 @@ function watch(seen: Onlooker, does: Step, now: number): Onlooker {
       return { ...seen, isRunning: true, isIntended: false }
     case 'crash': {
       const lostSince = seen.isIntended ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
-      return { ...seen, isRunning: false, isIntended: false, lostSince, crashes: seen.crashes + 1, isTerminal: seen.crashes + 1 >= 3 }
+      return {
+        ...seen,
+        isRunning: false,
+        isIntended: false,
+        lostSince,
+        crashes: seen.crashes + 1,
+        isTerminal: seen.crashes + 1 >= 3,
+      }
     }
     case 'end': {
       const { outcome } = does
       const used = seen.used + (outcome === 'retrying' || outcome === 'unknown' ? 1 : 0)
       const isLost = outcome === 'unknown' && seen.isIntended
-      const lostSince = outcome === 'succeeded' ? null : isLost ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
-      return { ...seen, isRunning: false, isIntended: false, used, lostSince, crashes: outcome === 'retrying' || outcome === 'unknown' ? 0 : seen.crashes, isTerminal: ['succeeded', 'failed', 'expired'].includes(outcome) || used >= policy.maxAttempts }
+      const lostSince =
+        outcome === 'succeeded' ? null : isLost ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
+      return {
+        ...seen,
+        isRunning: false,
+        isIntended: false,
+        used,
+        lostSince,
+        crashes: outcome === 'retrying' || outcome === 'unknown' ? 0 : seen.crashes,
+        isTerminal: ['succeeded', 'failed', 'expired'].includes(outcome) || used >= policy.maxAttempts,
+      }
     }
     case 'cancel':
     case 'expire':
@@ -118,13 +193,24 @@ describe('the life of an operation, in any order of events', () => {
       fc.property(steps, (all) => {
         let now = T0
         let state = freeze(queued)
-        let seen: Onlooker = { isRunning: false, isIntended: false, intendedAt: 0, lostSince: null, used: 0, crashes: 0, isTerminal: false }
+        let seen: Onlooker = {
+          isRunning: false,
+          isIntended: false,
+          intendedAt: 0,
+          lostSince: null,
+          used: 0,
+          crashes: 0,
+          isTerminal: false,
+        }
         for (const does of all) {
           now += does.do === 'wait' ? does.ms : 10
           const next = apply(state, does, now)
-          if (seen.isTerminal && does.do !== 'requeue' && does.do !== 'wait') expect(next, 'an end is the end').toBeUndefined()
-          if (does.do === 'cancel' && (seen.isRunning || seen.lostSince !== null)) expect(next, 'nothing that may have been sent is canceled').toBeUndefined()
-          if (does.do === 'expire' && (seen.isRunning || seen.lostSince !== null)) expect(next, 'nothing that may have been sent expires unseen').toBeUndefined()
+          if (seen.isTerminal && does.do !== 'requeue' && does.do !== 'wait')
+            expect(next, 'an end is the end').toBeUndefined()
+          if (does.do === 'cancel' && (seen.isRunning || seen.lostSince !== null))
+            expect(next, 'nothing that may have been sent is canceled').toBeUndefined()
+          if (does.do === 'expire' && (seen.isRunning || seen.lostSince !== null))
+            expect(next, 'nothing that may have been sent expires unseen').toBeUndefined()
           if (!next) continue
           const before = state
           seen = watch(seen, does, now)
@@ -144,7 +230,14 @@ describe('the life of an operation, in any order of events', () => {
           expect(state.finishedAt !== null).toBe(isFinished(state))
           expect(state.error !== null).toBe(['failed', 'canceled', 'expired'].includes(state.status))
           expect(state.outcome !== null && state.remoteId !== null).toBe(state.status === 'succeeded')
-          if (state.status === 'failed' && state.usedAttempts === policy.maxAttempts && seen.lostSince !== null && does.do === 'end' && does.outcome !== 'failed') expect(state.error?.code).toBe('outcome_unknown')
+          if (
+            state.status === 'failed' &&
+            state.usedAttempts === policy.maxAttempts &&
+            seen.lostSince !== null &&
+            does.do === 'end' &&
+            does.outcome !== 'failed'
+          )
+            expect(state.error?.code).toBe('outcome_unknown')
           if (does.do === 'end' && state.status === 'retrying') expectWait(before, state, does.outcome, now)
           expectAttempts(state)
         }
@@ -153,9 +246,20 @@ describe('the life of an operation, in any order of events', () => {
     )
   })
 
-  function expectWait(before: OperationState, state: OperationState, outcome: AttemptEnd['outcome'], now: number): void {
+  function expectWait(
+    before: OperationState,
+    state: OperationState,
+    outcome: AttemptEnd['outcome'],
+    now: number,
+  ): void {
     const wait = (state.nextAttemptAt ?? 0) - now
-    const fixed: Partial<Record<AttemptEnd['outcome'], number>> = { reconciling: 2_000, rate_limited: 7_000, held: 0, interrupted: 3_000, ...(before.unknown === null ? { unknown: 500 } : {}) }
+    const fixed: Partial<Record<AttemptEnd['outcome'], number>> = {
+      reconciling: 2_000,
+      rate_limited: 7_000,
+      held: 0,
+      interrupted: 3_000,
+      ...(before.unknown === null ? { unknown: 500 } : {}),
+    }
     if (fixed[outcome] !== undefined) expect(wait).toBe(fixed[outcome])
     else {
       expect(wait).toBeGreaterThanOrEqual(50)
@@ -169,22 +273,44 @@ describe('the life of an operation, in any order of events', () => {
     expect(numbers.length).toBeLessThanOrEqual(20)
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
     if (state.attemptCount > 0) expect([numbers[0], numbers.at(-1)]).toEqual([1, state.attemptCount])
-    for (const entry of state.attempts) expect(entry.outcome === null).toBe(state.status === 'running' && entry.number === state.attemptCount)
+    for (const entry of state.attempts)
+      expect(entry.outcome === null).toBe(state.status === 'running' && entry.number === state.attemptCount)
     expect(state.warnings.length).toBeLessThanOrEqual(1)
   }
 
   test('the first attempt and the latest are kept, the count goes on, and calls are bounded', () => {
     let state = queued
-    const call = { purpose: 'create', method: 'POST', url: 'https://x', status: 429, duration_ms: 1, provider_request_id: null, error: null }
-    for (let number = 1; number <= 1_000; number += 1) state = finishAttempt(startAttempt(state, T0), ends.rate_limited(T0), Array.from({ length: 50 }, () => call), policy, T0)
-    expect(state.attempts.map((entry) => entry.number)).toEqual([1, ...Array.from({ length: 19 }, (_, index) => 982 + index)])
+    const call = {
+      purpose: 'create',
+      method: 'POST',
+      url: 'https://x',
+      status: 429,
+      duration_ms: 1,
+      provider_request_id: null,
+      error: null,
+    }
+    for (let number = 1; number <= 1_000; number += 1)
+      state = finishAttempt(
+        startAttempt(state, T0),
+        ends.rate_limited(T0),
+        Array.from({ length: 50 }, () => call),
+        policy,
+        T0,
+      )
+    expect(state.attempts.map((entry) => entry.number)).toEqual([
+      1,
+      ...Array.from({ length: 19 }, (_, index) => 982 + index),
+    ])
     expect(state).toMatchObject({ attemptCount: 1_000, usedAttempts: 0, status: 'retrying' })
     expect(JSON.stringify(state).length).toBeLessThan(60_000)
   })
 
   test('a lost create settles from when it was given up, and is ours from its intent', () => {
     const running = recordIntent(startAttempt(queued, T0), [], T0 + 10)
-    expect(finishAttempt(running, ends.unknown(T0 + 90_000), [], policy, T0 + 90_000).unknown).toEqual({ firstSentAt: T0 + 10, lastSentAt: T0 + 90_000 })
+    expect(finishAttempt(running, ends.unknown(T0 + 90_000), [], policy, T0 + 90_000).unknown).toEqual({
+      firstSentAt: T0 + 10,
+      lastSentAt: T0 + 90_000,
+    })
     expect(recoverFromCrash(running, T0 + 60_000).unknown).toEqual({ firstSentAt: T0 + 10, lastSentAt: T0 + 60_000 })
   })
 
@@ -228,7 +354,8 @@ describe('a worker that dies', () => {
   })
 
   test('is forgotten when an attempt comes to an end of its own, but not for a look-up between', () => {
-    const ended = (outcome: 'retrying' | 'reconciling') => finishAttempt(startAttempt(crash(crash(queued)), T0), ends[outcome](T0), [], policy, T0)
+    const ended = (outcome: 'retrying' | 'reconciling') =>
+      finishAttempt(startAttempt(crash(crash(queued)), T0), ends[outcome](T0), [], policy, T0)
     expect(crash(ended('retrying')).status).toBe('retrying')
     expect(crash(ended('reconciling')).status).toBe('failed')
   })
@@ -237,12 +364,18 @@ describe('a worker that dies', () => {
 describe('backoff', () => {
   test('is full jitter under a capped exponential, never at once and never beyond the cap', () => {
     fc.assert(
-      fc.property(fc.nat({ max: 2_000 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (used, random) => {
-        const delay = backoff(defaultRetryPolicy, used, random)
-        expect(Number.isInteger(delay)).toBe(true)
-        expect(delay).toBeGreaterThanOrEqual(50)
-        expect(delay).toBeLessThanOrEqual(Math.min(defaultRetryPolicy.maxDelayMs, defaultRetryPolicy.baseDelayMs * 2 ** used) + 50)
-      }),
+      fc.property(
+        fc.nat({ max: 2_000 }),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (used, random) => {
+          const delay = backoff(defaultRetryPolicy, used, random)
+          expect(Number.isInteger(delay)).toBe(true)
+          expect(delay).toBeGreaterThanOrEqual(50)
+          expect(delay).toBeLessThanOrEqual(
+            Math.min(defaultRetryPolicy.maxDelayMs, defaultRetryPolicy.baseDelayMs * 2 ** used) + 50,
+          )
+        },
+      ),
     )
     expect(backoff(policy, 3, 0)).toBe(50)
     expect(backoff(policy, 3, 0.5)).toBe(4_050)

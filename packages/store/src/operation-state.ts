@@ -13,7 +13,10 @@ export interface RetryPolicy {
   maxDelayMs: number
 }
 
-/** About an hour and a half in all: long enough for a provider's outage, and each delay is full jitter up to a quarter of an hour. */
+/**
+ * About an hour and a half in all: long enough for a provider's outage, and each delay is full jitter up to a quarter
+ * of an hour.
+ */
 export const defaultRetryPolicy: RetryPolicy = { maxAttempts: 20, baseDelayMs: 1_000, maxDelayMs: 15 * 60_000 }
 
 /** Capped exponential backoff with full jitter. @param random in [0, 1). */
@@ -56,14 +59,17 @@ export class RefusedTransitionError extends Error {
   }
 }
 
-export const isFinished = (state: OperationState): boolean => ['succeeded', 'failed', 'canceled', 'expired'].includes(state.status)
+export const isFinished = (state: OperationState): boolean =>
+  ['succeeded', 'failed', 'canceled', 'expired'].includes(state.status)
 
 /** The job came up before its time (a crash between the record and the queue): nothing to do until then. */
 export function dueAt(state: OperationState): number {
   return Math.max(state.notBefore ?? 0, state.status === 'retrying' ? (state.nextAttemptAt ?? 0) : 0)
 }
 
-/** Past its time, and nothing of it can have been created. What may have been created is looked up first, however late. */
+/**
+ * Past its time, and nothing of it can have been created. What may have been created is looked up first, however late.
+ */
 export function isExpired(state: OperationState, now: number): boolean {
   return !isFinished(state) && state.status !== 'running' && state.unknown === null && state.expiresAt <= now
 }
@@ -72,7 +78,15 @@ export function isExpired(state: OperationState, now: number): boolean {
 export function startAttempt(state: OperationState, now: number): OperationState {
   if (isFinished(state)) throw new RefusedTransitionError('finished')
   if (state.status === 'running') throw new RefusedTransitionError('running')
-  const attempt: AttemptRecord = { number: state.attemptCount + 1, startedAt: now, createSentAt: null, finishedAt: null, outcome: null, errorCode: null, calls: [] }
+  const attempt: AttemptRecord = {
+    number: state.attemptCount + 1,
+    startedAt: now,
+    createSentAt: null,
+    finishedAt: null,
+    outcome: null,
+    errorCode: null,
+    calls: [],
+  }
   return {
     ...state,
     status: 'running',
@@ -102,8 +116,8 @@ const MAX_CRASHES = 3
 const CRASH_SPREAD_MS = 10_000
 
 /**
- * running → retrying: its worker died. The first time it goes on at once; the third time in a row it is set aside as a dead letter, so that it cannot take the
- * workers down for ever. @param random in [0, 1).
+ * running → retrying: its worker died. The first time it goes on at once; the third time in a row it is set aside as a
+ * dead letter, so that it cannot take the workers down for ever. @param random in [0, 1).
  */
 export function recoverFromCrash(state: OperationState, now: number, random = Math.random()): OperationState {
   if (state.status !== 'running') throw new RefusedTransitionError('finished')
@@ -111,28 +125,55 @@ export function recoverFromCrash(state: OperationState, now: number, random = Ma
   const interrupted: OperationState = { ...interruptAttempt(state, now), updatedAt: now, crashes }
   if (crashes >= MAX_CRASHES) {
     const code = interrupted.unknown === null ? 'internal' : 'outcome_unknown'
-    return fail(interrupted, { code, message: `The worker died ${crashes} times in a row while it ran this operation, so it was set aside.`, origin: 'muster' }, now)
+    return fail(
+      interrupted,
+      {
+        code,
+        message: `The worker died ${crashes} times in a row while it ran this operation, so it was set aside.`,
+        origin: 'muster',
+      },
+      now,
+    )
   }
-  return { ...interrupted, status: 'retrying', statusReason: 'Its worker died.', nextAttemptAt: crashes === 1 ? now : now + Math.floor(random * CRASH_SPREAD_MS) }
+  return {
+    ...interrupted,
+    status: 'retrying',
+    statusReason: 'Its worker died.',
+    nextAttemptAt: crashes === 1 ? now : now + Math.floor(random * CRASH_SPREAD_MS),
+  }
 }
 
 /**
- * Whose the user is counts from the intent; when it must have turned up counts from `lostAt`, when the answer was given up: between the two
- * the create waited for its slot and for the provider, and may have been executed at any moment.
+ * Whose the user is counts from the intent; when it must have turned up counts from `lostAt`, when the answer was given
+ * up: between the two the create waited for its slot and for the provider, and may have been executed at any moment.
  */
 function addUnknown(state: OperationState, intendedAt: number, lostAt: number): NonNullable<OperationState['unknown']> {
-  return { firstSentAt: Math.min(state.unknown?.firstSentAt ?? intendedAt, intendedAt), lastSentAt: Math.max(state.unknown?.lastSentAt ?? lostAt, lostAt) }
+  return {
+    firstSentAt: Math.min(state.unknown?.firstSentAt ?? intendedAt, intendedAt),
+    lastSentAt: Math.max(state.unknown?.lastSentAt ?? lostAt, lostAt),
+  }
 }
 
 /** Written before the create is sent; the reason that a crash cannot make a second user. */
 export function recordIntent(state: OperationState, warnings: Warning[], now: number): OperationState {
   const latest = state.attempts.at(-1)
   if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
-  return { ...state, updatedAt: now, warnings: addWarnings(state.warnings, warnings), attempts: [...state.attempts.slice(0, -1), { ...latest, createSentAt: now }] }
+  return {
+    ...state,
+    updatedAt: now,
+    warnings: addWarnings(state.warnings, warnings),
+    attempts: [...state.attempts.slice(0, -1), { ...latest, createSentAt: now }],
+  }
 }
 
 /** running → retrying or an end. */
-export function finishAttempt(state: OperationState, end: AttemptEnd, calls: RemoteCall[], policy: RetryPolicy, now: number): OperationState {
+export function finishAttempt(
+  state: OperationState,
+  end: AttemptEnd,
+  calls: RemoteCall[],
+  policy: RetryPolicy,
+  now: number,
+): OperationState {
   const latest = state.attempts.at(-1)
   if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
   const failure = 'failure' in end ? end.failure : undefined
@@ -145,12 +186,30 @@ export function finishAttempt(state: OperationState, end: AttemptEnd, calls: Rem
   }
   // Only an attempt that came as far as those that died proves anything: a look-up does not.
   const crashes = end.outcome === 'retrying' || end.outcome === 'unknown' ? 0 : (state.crashes ?? 0)
-  const next: OperationState = { ...state, updatedAt: now, crashes, attempts: [...state.attempts.slice(0, -1), attempt] }
-  const wait = (at: number, statusReason: string, used: number): OperationState => ({ ...next, status: 'retrying', statusReason, nextAttemptAt: at, usedAttempts: state.usedAttempts + used })
+  const next: OperationState = {
+    ...state,
+    updatedAt: now,
+    crashes,
+    attempts: [...state.attempts.slice(0, -1), attempt],
+  }
+  const wait = (at: number, statusReason: string, used: number): OperationState => ({
+    ...next,
+    status: 'retrying',
+    statusReason,
+    nextAttemptAt: at,
+    usedAttempts: state.usedAttempts + used,
+  })
 
   switch (end.outcome) {
     case 'succeeded':
-      return { ...finish(next, 'succeeded', now), outcome: end.how, remoteId: end.remoteId, warnings: addWarnings(state.warnings, end.warnings), error: null, unknown: null }
+      return {
+        ...finish(next, 'succeeded', now),
+        outcome: end.how,
+        remoteId: end.remoteId,
+        warnings: addWarnings(state.warnings, end.warnings),
+        error: null,
+        unknown: null,
+      }
     case 'failed':
       return { ...fail(next, end.failure, now), warnings: addWarnings(state.warnings, end.warnings) }
     case 'expired':
@@ -163,11 +222,15 @@ export function finishAttempt(state: OperationState, end: AttemptEnd, calls: Rem
       return wait(now, end.failure.message, 0)
     case 'interrupted':
       // Nothing was sent, so the intent of this attempt is taken back.
-      return { ...wait(end.at, 'Handed back before it was sent: its worker stopped, or the account rests.', 0), attempts: [...state.attempts.slice(0, -1), { ...attempt, createSentAt: null }] }
+      return {
+        ...wait(end.at, 'Handed back before it was sent: its worker stopped, or the account rests.', 0),
+        attempts: [...state.attempts.slice(0, -1), { ...attempt, createSentAt: null }],
+      }
     case 'retrying':
     case 'unknown': {
       const isUnknown = end.outcome === 'unknown'
-      const unknown = isUnknown && latest.createSentAt !== null ? addUnknown(state, latest.createSentAt, now) : state.unknown
+      const unknown =
+        isUnknown && latest.createSentAt !== null ? addUnknown(state, latest.createSentAt, now) : state.unknown
       const used = state.usedAttempts + 1
       if (used >= policy.maxAttempts) {
         const code = unknown === null ? end.failure.code : 'outcome_unknown'
@@ -189,7 +252,16 @@ function toError(failure: Failure): OperationError {
     code: failure.code,
     message: failure.message,
     origin: failure.origin,
-    retryable: ['rate_limited', 'provider_unavailable', 'timeout', 'outcome_unknown', 'internal', 'credentials_rejected', 'permission_denied', 'license_limit_reached'].includes(failure.code),
+    retryable: [
+      'rate_limited',
+      'provider_unavailable',
+      'timeout',
+      'outcome_unknown',
+      'internal',
+      'credentials_rejected',
+      'permission_denied',
+      'license_limit_reached',
+    ].includes(failure.code),
     pointer: failure.pointer ?? null,
     provider_status: failure.providerStatus ?? null,
     raw_response: failure.rawResponse ?? null,
@@ -197,13 +269,24 @@ function toError(failure: Failure): OperationError {
   }
 }
 
-function finish(state: OperationState, status: 'succeeded' | 'failed' | 'canceled' | 'expired', now: number): OperationState {
+function finish(
+  state: OperationState,
+  status: 'succeeded' | 'failed' | 'canceled' | 'expired',
+  now: number,
+): OperationState {
   return { ...state, status, statusReason: null, updatedAt: now, finishedAt: now, nextAttemptAt: null }
 }
 
 export function expire(state: OperationState, now: number): OperationState {
   const waitedFor = state.statusReason === null ? '' : ` It was waiting: ${state.statusReason}`
-  return { ...finish(state, 'expired', now), error: toError({ code: 'expired', message: `Its expires_at passed before the user was created.${waitedFor}`, origin: 'muster' }) }
+  return {
+    ...finish(state, 'expired', now),
+    error: toError({
+      code: 'expired',
+      message: `Its expires_at passed before the user was created.${waitedFor}`,
+      origin: 'muster',
+    }),
+  }
 }
 
 /** Only what cannot have been sent. */
@@ -211,13 +294,31 @@ export function cancel(state: OperationState, now: number): OperationState {
   if (isFinished(state)) throw new RefusedTransitionError('finished')
   if (state.status === 'running') throw new RefusedTransitionError('running')
   if (state.unknown !== null) throw new RefusedTransitionError('sent')
-  return { ...finish(state, 'canceled', now), error: toError({ code: 'canceled', message: 'Canceled before anything was sent.', origin: 'client' }) }
+  return {
+    ...finish(state, 'canceled', now),
+    error: toError({ code: 'canceled', message: 'Canceled before anything was sent.', origin: 'client' }),
+  }
 }
 
 /** A dead letter goes back to its lane. What is unknown about it stays so: its next attempt begins with a look-up. */
 export function requeue(state: OperationState, expiresAt: number, now: number): OperationState {
-  if (state.status === 'succeeded' || !isFinished(state) || state.erasedAt !== undefined) throw new RefusedTransitionError('not_failed')
-  return { ...state, status: 'queued', statusReason: null, updatedAt: now, finishedAt: null, notBefore: null, expiresAt, nextAttemptAt: null, run: state.run + 1, usedAttempts: 0, crashes: 0, error: null, remoteId: null }
+  if (state.status === 'succeeded' || !isFinished(state) || state.erasedAt !== undefined)
+    throw new RefusedTransitionError('not_failed')
+  return {
+    ...state,
+    status: 'queued',
+    statusReason: null,
+    updatedAt: now,
+    finishedAt: null,
+    notBefore: null,
+    expiresAt,
+    nextAttemptAt: null,
+    run: state.run + 1,
+    usedAttempts: 0,
+    crashes: 0,
+    error: null,
+    remoteId: null,
+  }
 }
 
 function addWarnings(present: Warning[], added: Warning[]): Warning[] {

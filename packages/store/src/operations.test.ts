@@ -4,7 +4,15 @@ import { newAccount, newHead, newKeyring, newRequest, newState, useRedis } from 
 import { createAccounts } from './accounts.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
 import type { OperationHead, OperationRecord } from './operation-record.ts'
-import { cancel, expire, finishAttempt, recordIntent, requeue, startAttempt, type AttemptEnd } from './operation-state.ts'
+import {
+  cancel,
+  expire,
+  finishAttempt,
+  recordIntent,
+  requeue,
+  startAttempt,
+  type AttemptEnd,
+} from './operation-state.ts'
 import { createOperations, NotReplicatedError, StaleVersionError, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
 
@@ -21,7 +29,8 @@ beforeAll(() => {
   redis = connect()
   operations = createOperations({ redis, keyring, retentionMs: RETENTION_MS, waitReplicas: 0 })
 })
-const openOther = (waitReplicas = 0): Operations => createOperations({ redis: connect(), keyring, retentionMs: RETENTION_MS, waitReplicas })
+const openOther = (waitReplicas = 0): Operations =>
+  createOperations({ redis: connect(), keyring, retentionMs: RETENTION_MS, waitReplicas })
 
 async function newOwner(): Promise<{ accountId: string; tenantId: string }> {
   const account = newAccount()
@@ -31,7 +40,9 @@ async function newOwner(): Promise<{ accountId: string; tenantId: string }> {
 
 async function accepted(more: Partial<OperationHead> = {}): Promise<OperationRecord> {
   const head = newHead({ ...(await newOwner()), ...more })
-  expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'accepted' })
+  expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({
+    kind: 'accepted',
+  })
   return present(head)
 }
 async function present(head: OperationHead): Promise<OperationRecord> {
@@ -45,12 +56,22 @@ describe('acceptance', () => {
   test('writes the operation, its places and its outbox entry', async () => {
     const owner = await newOwner()
     const head = newHead({ ...owner, idempotencyHash: 'i', reference: 'ref-1' })
-    expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'accepted' })
-    expect(await operations.read(owner.accountId, head.id)).toMatchObject({ head, state: { status: 'queued' }, version: 1 })
+    expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({
+      kind: 'accepted',
+    })
+    expect(await operations.read(owner.accountId, head.id)).toMatchObject({
+      head,
+      state: { status: 'queued' },
+      version: 1,
+    })
     expect(await operations.accountIdOf(head.id)).toBe(owner.accountId)
     expect(await operations.readOutbox(owner.accountId, 10)).toEqual([`+${head.id}`])
     expect(await operations.countOpen(owner.accountId)).toBe(1)
-    for (const index of [{ tenantId: owner.tenantId }, { ...owner }, { tenantId: owner.tenantId, reference: 'ref-1' }]) {
+    for (const index of [
+      { tenantId: owner.tenantId },
+      { ...owner },
+      { tenantId: owner.tenantId, reference: 'ref-1' },
+    ]) {
       expect(await operations.listIds(index, { before: null, from: null, to: null, count: 10 })).toEqual([head.id])
     }
   })
@@ -58,8 +79,12 @@ describe('acceptance', () => {
   test('stores no secret in clear, and gives the request back whole', async () => {
     const { head } = await accepted()
     const stored = Buffer.concat(Object.values(await redis.hgetallBuffer(keys.operation(head.accountId, head.id))))
-    for (const secret of ['Correct-Horse-9', 'canary-token', 'canary-key', 'London']) expect(stored.includes(secret)).toBe(false)
-    expect(await operations.readRequest(head.accountId, head.id)).toMatchObject({ request: newRequest(), areSecretsErased: false })
+    for (const secret of ['Correct-Horse-9', 'canary-token', 'canary-key', 'London'])
+      expect(stored.includes(secret)).toBe(false)
+    expect(await operations.readRequest(head.accountId, head.id)).toMatchObject({
+      request: newRequest(),
+      areSecretsErased: false,
+    })
   })
 
   test('the same idempotency key and request is the same operation again; another request is refused', async () => {
@@ -67,8 +92,22 @@ describe('acceptance', () => {
     const head = newHead({ ...owner, idempotencyHash: 'i' })
     await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     const before = await everythingOf(owner.accountId)
-    expect(await operations.accept({ head: newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash: head.naturalKeyHash, reference: 'r' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'replayed', operationId: head.id })
-    expect(await operations.accept({ head: newHead({ ...owner, idempotencyHash: 'i' }), state: newState(), request: newRequest(), fingerprint: 'other' })).toEqual({ kind: 'reused', operationId: head.id })
+    expect(
+      await operations.accept({
+        head: newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash: head.naturalKeyHash, reference: 'r' }),
+        state: newState(),
+        request: newRequest(),
+        fingerprint: 'f',
+      }),
+    ).toEqual({ kind: 'replayed', operationId: head.id })
+    expect(
+      await operations.accept({
+        head: newHead({ ...owner, idempotencyHash: 'i' }),
+        state: newState(),
+        request: newRequest(),
+        fingerprint: 'other',
+      }),
+    ).toEqual({ kind: 'reused', operationId: head.id })
     expect(await everythingOf(owner.accountId)).toEqual(before)
   })
 
@@ -76,33 +115,88 @@ describe('acceptance', () => {
     const owner = await newOwner()
     const head = newHead(owner)
     await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
-    expect(await operations.accept({ head: newHead({ ...owner, naturalKeyHash: head.naturalKeyHash, idempotencyHash: 'other' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'in_progress', operationId: head.id })
-    expect(await operations.accept({ head: newHead({ ...(await newOwner()), naturalKeyHash: head.naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'accepted' })
+    expect(
+      await operations.accept({
+        head: newHead({ ...owner, naturalKeyHash: head.naturalKeyHash, idempotencyHash: 'other' }),
+        state: newState(),
+        request: newRequest(),
+        fingerprint: 'f',
+      }),
+    ).toEqual({ kind: 'in_progress', operationId: head.id })
+    expect(
+      await operations.accept({
+        head: newHead({ ...(await newOwner()), naturalKeyHash: head.naturalKeyHash }),
+        state: newState(),
+        request: newRequest(),
+        fingerprint: 'f',
+      }),
+    ).toEqual({ kind: 'accepted' })
   })
 
   test('an account that is gone takes nothing', async () => {
     const owner = { accountId: randomUUID(), tenantId: randomUUID() }
-    expect(await operations.accept({ head: newHead({ ...owner, reference: 'r' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'account_gone' })
+    expect(
+      await operations.accept({
+        head: newHead({ ...owner, reference: 'r' }),
+        state: newState(),
+        request: newRequest(),
+        fingerprint: 'f',
+      }),
+    ).toEqual({ kind: 'account_gone' })
     expect(await everythingOf(owner.accountId)).toEqual([])
   })
 
-  test.each(['reused', 'in_progress', 'replayed', 'account_gone'] as const)('%s leaves no trace of the one that was not taken', async (kind) => {
-    const owner = await newOwner()
-    const first = newHead({ ...owner, idempotencyHash: 'i' })
-    await operations.accept({ head: first, state: newState(), request: newRequest(), fingerprint: 'f' })
-    const second = newHead({ ...owner, reference: 'r', idempotencyHash: kind === 'in_progress' ? null : 'i', naturalKeyHash: first.naturalKeyHash, ...(kind === 'account_gone' ? { accountId: randomUUID() } : {}) })
-    expect((await operations.accept({ head: second, state: newState(), request: newRequest(), fingerprint: kind === 'reused' ? 'other' : 'f' })).kind).toBe(kind)
-    expect(await operations.accountIdOf(second.id)).toBeNull()
-    expect(await operations.listIds(owner, { before: null, from: null, to: null, count: 10 })).toEqual([first.id])
-    expect(await operations.listIds({ tenantId: owner.tenantId }, { before: null, from: null, to: null, count: 10 })).toEqual([first.id])
-    expect(await operations.listIds({ tenantId: owner.tenantId, reference: 'r' }, { before: null, from: null, to: null, count: 10 })).toEqual([])
-  })
+  test.each(['reused', 'in_progress', 'replayed', 'account_gone'] as const)(
+    '%s leaves no trace of the one that was not taken',
+    async (kind) => {
+      const owner = await newOwner()
+      const first = newHead({ ...owner, idempotencyHash: 'i' })
+      await operations.accept({ head: first, state: newState(), request: newRequest(), fingerprint: 'f' })
+      const second = newHead({
+        ...owner,
+        reference: 'r',
+        idempotencyHash: kind === 'in_progress' ? null : 'i',
+        naturalKeyHash: first.naturalKeyHash,
+        ...(kind === 'account_gone' ? { accountId: randomUUID() } : {}),
+      })
+      expect(
+        (
+          await operations.accept({
+            head: second,
+            state: newState(),
+            request: newRequest(),
+            fingerprint: kind === 'reused' ? 'other' : 'f',
+          })
+        ).kind,
+      ).toBe(kind)
+      expect(await operations.accountIdOf(second.id)).toBeNull()
+      expect(await operations.listIds(owner, { before: null, from: null, to: null, count: 10 })).toEqual([first.id])
+      expect(
+        await operations.listIds({ tenantId: owner.tenantId }, { before: null, from: null, to: null, count: 10 }),
+      ).toEqual([first.id])
+      expect(
+        await operations.listIds(
+          { tenantId: owner.tenantId, reference: 'r' },
+          { before: null, from: null, to: null, count: 10 },
+        ),
+      ).toEqual([])
+    },
+  )
 
   test('fifty at once with one idempotency key are one operation', async () => {
     const owner = await newOwner()
     const others = [operations, openOther(), openOther()]
     const naturalKeyHash = randomUUID()
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => (others[index % 3] ?? operations).accept({ head: newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        (others[index % 3] ?? operations).accept({
+          head: newHead({ ...owner, idempotencyHash: 'i', naturalKeyHash }),
+          state: newState(),
+          request: newRequest(),
+          fingerprint: 'f',
+        }),
+      ),
+    )
     expect(answers.filter(({ kind }) => kind === 'accepted')).toHaveLength(1)
     const replayed = answers.filter((answer) => answer.kind === 'replayed')
     expect(replayed).toHaveLength(49)
@@ -114,23 +208,50 @@ describe('acceptance', () => {
   test('fifty at once for one login are one operation', async () => {
     const owner = await newOwner()
     const naturalKeyHash = randomUUID()
-    const answers = await Promise.all(Array.from({ length: 50 }, () => operations.accept({ head: newHead({ ...owner, naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })))
-    expect(answers.map(({ kind }) => kind).sort()).toEqual(['accepted', ...Array.from({ length: 49 }, () => 'in_progress')])
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () =>
+        operations.accept({
+          head: newHead({ ...owner, naturalKeyHash }),
+          state: newState(),
+          request: newRequest(),
+          fingerprint: 'f',
+        }),
+      ),
+    )
+    expect(answers.map(({ kind }) => kind).sort()).toEqual([
+      'accepted',
+      ...Array.from({ length: 49 }, () => 'in_progress'),
+    ])
   })
 
   test('is not acknowledged without the replicas asked for; the next try of the client finds it', async () => {
     const owner = await newOwner()
     const head = newHead({ ...owner, idempotencyHash: 'i' })
-    const cautious = createOperations({ redis: { __proto__: redis, wait: async () => 0 } as unknown as Redis, keyring, retentionMs: RETENTION_MS, waitReplicas: 1 })
-    await expect(cautious.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).rejects.toBeInstanceOf(NotReplicatedError)
-    expect(await operations.accept({ head: newHead({ ...owner, idempotencyHash: 'i' }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'replayed', operationId: head.id })
+    const cautious = createOperations({
+      redis: { __proto__: redis, wait: async () => 0 } as unknown as Redis,
+      keyring,
+      retentionMs: RETENTION_MS,
+      waitReplicas: 1,
+    })
+    await expect(
+      cautious.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' }),
+    ).rejects.toBeInstanceOf(NotReplicatedError)
+    expect(
+      await operations.accept({
+        head: newHead({ ...owner, idempotencyHash: 'i' }),
+        state: newState(),
+        request: newRequest(),
+        fingerprint: 'f',
+      }),
+    ).toEqual({ kind: 'replayed', operationId: head.id })
   })
 
   test('the outbox gives single requests before bulk, and older before newer', async () => {
     const owner = await newOwner()
     const bulk = newHead({ ...owner, priority: 10, createdAt: 1_000 })
     const [older, newer] = [newHead({ ...owner, createdAt: 2_000 }), newHead({ ...owner, createdAt: 3_000 })]
-    for (const head of [bulk, newer, older]) await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
+    for (const head of [bulk, newer, older])
+      await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
     expect(await operations.readOutbox(owner.accountId, 10)).toEqual([`+${older.id}`, `+${newer.id}`, `+${bulk.id}`])
     await operations.clearOutbox(owner.accountId, [`+${older.id}`])
     expect(await operations.readOutbox(owner.accountId, 1)).toEqual([`+${newer.id}`])
@@ -143,12 +264,16 @@ describe('saving', () => {
     const running = await operations.save(record, startAttempt(record.state, 1))
     await expect(operations.save(record, cancel(record.state, 2))).rejects.toBeInstanceOf(StaleVersionError)
     expect(await present(record.head)).toEqual(running)
-    expect(await operations.readRequest(record.head.accountId, record.head.id)).toMatchObject({ areSecretsErased: false })
+    expect(await operations.readRequest(record.head.accountId, record.head.id)).toMatchObject({
+      areSecretsErased: false,
+    })
   })
 
   test('of many who write over the same version, one does', async () => {
     const record = await accepted()
-    const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, index) => openOther().save(record, { ...record.state, updatedAt: index })))
+    const answers = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, index) => openOther().save(record, { ...record.state, updatedAt: index })),
+    )
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
     expect((await present(record.head)).version).toBe(2)
   })
@@ -159,17 +284,21 @@ describe('saving', () => {
     const record = await accepted({ idempotencyHash: 'i' })
     const { accountId, id, naturalKeyHash } = record.head
     // One channel for all databases: other tests' operations end there too.
-    const told = new Promise<string>((resolve) => subscriber.on('message', (channel, message) => (message === id ? resolve(channel) : undefined)))
+    const told = new Promise<string>((resolve) =>
+      subscriber.on('message', (channel, message) => (message === id ? resolve(channel) : undefined)),
+    )
     const running = await operations.save(record, recordIntent(startAttempt(record.state, 1), [], 2))
     await operations.save(running, finishAttempt(running.state, success, [], policy, 3), result)
 
     expect(await told).toBe(FINISHED_CHANNEL)
-    for (const field of ['request', 'secrets']) expect(await redis.hexists(keys.operation(accountId, id), field)).toBe(0)
+    for (const field of ['request', 'secrets'])
+      expect(await redis.hexists(keys.operation(accountId, id), field)).toBe(0)
     expect(await operations.readResult(accountId, id)).toEqual(result)
     expect((await redis.hgetBuffer(keys.operation(accountId, id), 'result'))?.includes('canary')).toBe(false)
     expect(await redis.hexists(keys.liveLogins(accountId), naturalKeyHash)).toBe(0)
     expect(await operations.countOpen(accountId)).toBe(0)
-    for (const key of [keys.operation(accountId, id), keys.idempotency(accountId, 'i')]) expect(await redis.pttl(key)).toBeGreaterThan(RETENTION_MS - 60_000)
+    for (const key of [keys.operation(accountId, id), keys.idempotency(accountId, 'i')])
+      expect(await redis.pttl(key)).toBeGreaterThan(RETENTION_MS - 60_000)
   })
 
   test('a dead letter keeps its request for another run, without what was secret in it', async () => {
@@ -177,7 +306,11 @@ describe('saving', () => {
     const { accountId, id } = record.head
     await operations.save(record, expire(record.state, 1))
     const request = await operations.readRequest(accountId, id)
-    expect(request).toMatchObject({ areSecretsErased: true, secrets: {}, request: { user: { username: 'ada', remote_data: { profile: { city: 'London' } } } } })
+    expect(request).toMatchObject({
+      areSecretsErased: true,
+      secrets: {},
+      request: { user: { username: 'ada', remote_data: { profile: { city: 'London' } } } },
+    })
     expect(JSON.stringify(request)).not.toMatch(/Correct-Horse-9|canary/)
   })
 
@@ -221,7 +354,16 @@ describe('saving', () => {
 describe('a second run by hand', () => {
   const failed = async (record: OperationRecord): Promise<OperationRecord> => {
     const running = await operations.save(record, startAttempt(record.state, 1))
-    return operations.save(running, finishAttempt(running.state, { outcome: 'failed', failure: { code: 'password_rejected', message: 'm', origin: 'provider' }, warnings: [] }, [], policy, 2))
+    return operations.save(
+      running,
+      finishAttempt(
+        running.state,
+        { outcome: 'failed', failure: { code: 'password_rejected', message: 'm', origin: 'provider' }, warnings: [] },
+        [],
+        policy,
+        2,
+      ),
+    )
   }
   const requeued = (record: OperationRecord) => requeue(record.state, Date.now() + 60_000, Date.now())
 
@@ -231,18 +373,39 @@ describe('a second run by hand', () => {
     await operations.clearOutbox(accountId, [`+${id}`])
     expect(await operations.requeue(record, requeued(record), newRequest())).toEqual({ kind: 'accepted' })
     expect(await operations.readOutbox(accountId, 10)).toEqual([`+${id}-1`])
-    expect(await operations.readRequest(accountId, id)).toMatchObject({ request: newRequest(), areSecretsErased: false })
-    expect(await present(record.head)).toMatchObject({ state: { status: 'queued', run: 1 }, version: record.version + 1 })
-    for (const key of [keys.operation(accountId, id), keys.idempotency(accountId, 'i')]) expect(await redis.pttl(key)).toBe(-1)
+    expect(await operations.readRequest(accountId, id)).toMatchObject({
+      request: newRequest(),
+      areSecretsErased: false,
+    })
+    expect(await present(record.head)).toMatchObject({
+      state: { status: 'queued', run: 1 },
+      version: record.version + 1,
+    })
+    for (const key of [keys.operation(accountId, id), keys.idempotency(accountId, 'i')])
+      expect(await redis.pttl(key)).toBe(-1)
     expect(await operations.countOpen(accountId)).toBe(1)
-    expect(await operations.accept({ head: newHead({ accountId, tenantId: record.head.tenantId, naturalKeyHash: record.head.naturalKeyHash }), state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({ kind: 'in_progress', operationId: id })
+    expect(
+      await operations.accept({
+        head: newHead({ accountId, tenantId: record.head.tenantId, naturalKeyHash: record.head.naturalKeyHash }),
+        state: newState(),
+        request: newRequest(),
+        fingerprint: 'f',
+      }),
+    ).toEqual({ kind: 'in_progress', operationId: id })
   })
 
   test('gives way to another operation that is creating the login by now', async () => {
     const record = await failed(await accepted())
-    const other = newHead({ accountId: record.head.accountId, tenantId: record.head.tenantId, naturalKeyHash: record.head.naturalKeyHash })
+    const other = newHead({
+      accountId: record.head.accountId,
+      tenantId: record.head.tenantId,
+      naturalKeyHash: record.head.naturalKeyHash,
+    })
     await operations.accept({ head: other, state: newState(), request: newRequest(), fingerprint: 'f' })
-    expect(await operations.requeue(record, requeued(record), newRequest())).toEqual({ kind: 'in_progress', operationId: other.id })
+    expect(await operations.requeue(record, requeued(record), newRequest())).toEqual({
+      kind: 'in_progress',
+      operationId: other.id,
+    })
     expect((await present(record.head)).state.status).toBe('failed')
   })
 

@@ -7,11 +7,24 @@ import type { Keyring } from './keyring.ts'
 import { rowOf } from './batch-item-id.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
 import { createOperationIndex } from './operation-index.ts'
-import { acceptRowsScript, acceptScript, parkScript, referenceScript, requeueScript, saveScript } from './operation-scripts.ts'
+import {
+  acceptRowsScript,
+  acceptScript,
+  parkScript,
+  referenceScript,
+  requeueScript,
+  saveScript,
+} from './operation-scripts.ts'
 import { dueAt, isFinished } from './operation-state.ts'
 import { toOperationEvent } from './stored-event.ts'
 import { decodeRecord, encodeRecord } from './record-codec.ts'
-import { jobIdOf, type OperationHead, type OperationRecord, type OperationRequest, type OperationState } from './operation-record.ts'
+import {
+  jobIdOf,
+  type OperationHead,
+  type OperationRecord,
+  type OperationRequest,
+  type OperationState,
+} from './operation-record.ts'
 import type { Redis } from './redis.ts'
 
 const DAY_MS = 86_400_000
@@ -56,16 +69,22 @@ export interface NewOperation {
   callbackUrl?: string
 }
 
-const boundTo = (operationId: string, field: 'request' | 'secrets' | 'result' | 'callback'): string => `operation:${operationId}:${field}`
+const boundTo = (operationId: string, field: 'request' | 'secrets' | 'result' | 'callback'): string =>
+  `operation:${operationId}:${field}`
 
 export type Operations = ReturnType<typeof createOperations>
 
-/** Where the job of an operation waits until its lane takes it: those of a batch wait apart, so that they can be paused together. */
-const waitingPlace = ({ accountId, batchId }: OperationHead): string => (batchId === null ? keys.outbox(accountId) : keys.batchOutbox(accountId, batchId))
+/**
+ * Where the job of an operation waits until its lane takes it: those of a batch wait apart, so that they can be paused
+ * together.
+ */
+const waitingPlace = ({ accountId, batchId }: OperationHead): string =>
+  batchId === null ? keys.outbox(accountId) : keys.batchOutbox(accountId, batchId)
 const partOf = ({ accountId, batchId }: OperationHead): string => keys.batchPart(accountId, batchId ?? 'none')
 const isOfBatch = (head: OperationHead): number => (head.batchId === null ? 0 : 1)
 /** Most urgent first; of a batch by row, or not before their time. */
-const scoreOf = (head: OperationHead, notBefore: number | null, at: number): number => (head.batchId === null ? head.priority * 1e14 + at : (notBefore ?? rowOf(head.id)))
+const scoreOf = (head: OperationHead, notBefore: number | null, at: number): number =>
+  head.batchId === null ? head.priority * 1e14 + at : (notBefore ?? rowOf(head.id))
 
 /** The operation records: the truth about every create that was ever acknowledged. */
 export function createOperations({ redis, keyring, retentionMs, waitReplicas }: OperationsOptions) {
@@ -76,12 +95,18 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     const secrets = { user: user.secrets, remoteQuery: remoteQuery.secrets }
     const hasSecrets = Object.keys(user.secrets).length + Object.keys(remoteQuery.secrets).length > 0
     return {
-      request: keyring.seal({ ...request, user: user.kept, remoteQuery: remoteQuery.kept }, boundTo(operationId, 'request')),
+      request: keyring.seal(
+        { ...request, user: user.kept, remoteQuery: remoteQuery.kept },
+        boundTo(operationId, 'request'),
+      ),
       secrets: hasSecrets ? keyring.seal(secrets, boundTo(operationId, 'secrets')) : '',
     }
   }
 
-  function toAcceptCall({ head, state, request, fingerprint, callbackUrl }: NewOperation): { keys: string[]; values: (string | number | Buffer)[] } {
+  function toAcceptCall({ head, state, request, fingerprint, callbackUrl }: NewOperation): {
+    keys: string[]
+    values: (string | number | Buffer)[]
+  } {
     const sealed = sealRequest(head.id, request)
     return {
       keys: [
@@ -109,34 +134,55 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     }
   }
 
-  const sealCallback = (operationId: string, callbackUrl: string | undefined): Buffer | '' => (callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(operationId, 'callback')))
+  const sealCallback = (operationId: string, callbackUrl: string | undefined): Buffer | '' =>
+    callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(operationId, 'callback'))
 
   /** What the rows of one account have in common; each is then added. */
-  const toAcceptRowsCall = (head: OperationHead): { keys: string[]; values: (string | number | Buffer)[]; positions: number[] } => ({
-    keys: [keys.account(head.accountId), keys.liveLogins(head.accountId), keys.operations(head.accountId), keys.openOperations(head.accountId), waitingPlace(head), partOf(head)],
+  const toAcceptRowsCall = (
+    head: OperationHead,
+  ): { keys: string[]; values: (string | number | Buffer)[]; positions: number[] } => ({
+    keys: [
+      keys.account(head.accountId),
+      keys.liveLogins(head.accountId),
+      keys.operations(head.accountId),
+      keys.openOperations(head.accountId),
+      waitingPlace(head),
+      partOf(head),
+    ],
     values: [],
     positions: [],
   })
 
-  const toAcceptance = ([kind, operationId]: [Acceptance['kind'], string]): Acceptance => (kind === 'accepted' || kind === 'account_gone' ? { kind } : { kind, operationId })
+  const toAcceptance = ([kind, operationId]: [Acceptance['kind'], string]): Acceptance =>
+    kind === 'accepted' || kind === 'account_gone' ? { kind } : { kind, operationId }
 
   async function waitForReplicas(): Promise<void> {
-    if (waitReplicas > 0 && (await redis.wait(waitReplicas, 1_000)) < waitReplicas) throw new NotReplicatedError('WAIT: too few replicas took the write')
+    if (waitReplicas > 0 && (await redis.wait(waitReplicas, 1_000)) < waitReplicas)
+      throw new NotReplicatedError('WAIT: too few replicas took the write')
   }
 
   return {
     ...createOperationIndex({ redis, retentionMs }),
 
-    /** One script decides and writes: a crash leaves nothing, or an operation whose outbox entry is still there. Resolves when it is safe to acknowledge. */
+    /**
+     * One script decides and writes: a crash leaves nothing, or an operation whose outbox entry is still there.
+     * Resolves when it is safe to acknowledge.
+     */
     async accept(operation: NewOperation): Promise<Acceptance> {
       const { head, state } = operation
       // The entries outside the account's slot come first: without the operation they lead nowhere, and expire.
       const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
-      const before = redis.multi().set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs).zadd(keys.tenantOperations(head.tenantId), 0, head.id)
+      const before = redis
+        .multi()
+        .set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs)
+        .zadd(keys.tenantOperations(head.tenantId), 0, head.id)
       await before.exec()
-      if (head.reference !== null) await referenceScript(redis, [keys.tenantReference(head.tenantId, head.reference)], [head.id, lifetimeMs])
+      if (head.reference !== null)
+        await referenceScript(redis, [keys.tenantReference(head.tenantId, head.reference)], [head.id, lifetimeMs])
       const call = toAcceptCall(operation)
-      const acceptance = toAcceptance((await acceptScript(redis, call.keys, call.values)) as [Acceptance['kind'], string])
+      const acceptance = toAcceptance(
+        (await acceptScript(redis, call.keys, call.values)) as [Acceptance['kind'], string],
+      )
       if (acceptance.kind !== 'accepted') {
         const undo = redis.multi().del(keys.locator(head.id)).zrem(keys.tenantOperations(head.tenantId), head.id)
         if (head.reference !== null) undo.zrem(keys.tenantReference(head.tenantId, head.reference), head.id)
@@ -148,9 +194,13 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     },
 
     /** Whether a request with this key was accepted before; what it was is for `accept` to compare. */
-    hasIdempotencyKey: async (accountId: string, idempotencyHash: string): Promise<boolean> => (await redis.exists(keys.idempotency(accountId, idempotencyHash))) === 1,
+    hasIdempotencyKey: async (accountId: string, idempotencyHash: string): Promise<boolean> =>
+      (await redis.exists(keys.idempotency(accountId, idempotencyHash))) === 1,
 
-    /** Rows of one batch. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and the row. */
+    /**
+     * Rows of one batch. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and
+     * the row.
+     */
     async acceptMany(operations: Iterable<NewOperation>): Promise<Acceptance[]> {
       const calls: ReturnType<typeof toAcceptRowsCall>[] = []
       const latest = new Map<string, ReturnType<typeof toAcceptRowsCall>>()
@@ -165,7 +215,16 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         }
         const sealed = sealRequest(head.id, request)
         call.keys.push(keys.operation(head.accountId, head.id))
-        call.values.push(head.id, head.naturalKeyHash, encodeRecord(head, state), sealed.request, sealed.secrets, sealCallback(head.id, callbackUrl), state.expiresAt, scoreOf(head, state.notBefore, head.createdAt))
+        call.values.push(
+          head.id,
+          head.naturalKeyHash,
+          encodeRecord(head, state),
+          sealed.request,
+          sealed.secrets,
+          sealCallback(head.id, callbackUrl),
+          state.expiresAt,
+          scoreOf(head, state.notBefore, head.createdAt),
+        )
         call.positions.push(count)
         count += 1
         // Sealing is computing, and others want the event loop too.
@@ -175,7 +234,11 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       }
       const answers = (await acceptRowsScript.pipelined(redis, calls)) as [Acceptance['kind'], string][][]
       const acceptances: Acceptance[] = []
-      calls.forEach(({ positions }, index) => positions.forEach((position, row) => (acceptances[position] = toAcceptance(answers[index]?.[row] ?? ['account_gone', '']))))
+      calls.forEach(({ positions }, index) =>
+        positions.forEach(
+          (position, row) => (acceptances[position] = toAcceptance(answers[index]?.[row] ?? ['account_gone', ''])),
+        ),
+      )
       return acceptances
     },
     waitForReplicas,
@@ -194,7 +257,8 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     async readMany(ids: readonly { accountId: string; operationId: string }[]): Promise<OperationRecord[]> {
       if (ids.length === 0) return []
       const pipeline = redis.pipeline()
-      for (const { accountId, operationId } of ids) pipeline.hmgetBuffer(keys.operation(accountId, operationId), 'record', 'version')
+      for (const { accountId, operationId } of ids)
+        pipeline.hmgetBuffer(keys.operation(accountId, operationId), 'record', 'version')
       const rows = (await pipeline.exec()) ?? []
       return rows.flatMap(([error, row], index) => {
         if (error) throw error
@@ -205,13 +269,30 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     },
 
     /** The whole request, its secrets put back where they have not been erased. */
-    async readRequest(accountId: string, operationId: string): Promise<{ request: OperationRequest; areSecretsErased: boolean; secrets: JsonObject } | undefined> {
-      const [request, secrets, hadSecrets] = await redis.hmgetBuffer(keys.operation(accountId, operationId), 'request', 'secrets', 'had-secrets')
+    async readRequest(
+      accountId: string,
+      operationId: string,
+    ): Promise<{ request: OperationRequest; areSecretsErased: boolean; secrets: JsonObject } | undefined> {
+      const [request, secrets, hadSecrets] = await redis.hmgetBuffer(
+        keys.operation(accountId, operationId),
+        'request',
+        'secrets',
+        'had-secrets',
+      )
       if (!request) return undefined
       const kept = keyring.open(request, boundTo(operationId, 'request')) as OperationRequest
-      const opened = secrets && secrets.length > 0 ? (keyring.open(secrets, boundTo(operationId, 'secrets')) as { user: JsonObject; remoteQuery: JsonObject }) : undefined
+      const opened =
+        secrets && secrets.length > 0
+          ? (keyring.open(secrets, boundTo(operationId, 'secrets')) as { user: JsonObject; remoteQuery: JsonObject })
+          : undefined
       return {
-        request: opened ? { ...kept, user: mergeJson(kept.user as JsonObject, opened.user) as UnifiedUserInput, remoteQuery: mergeJson(kept.remoteQuery, opened.remoteQuery) } : kept,
+        request: opened
+          ? {
+              ...kept,
+              user: mergeJson(kept.user as JsonObject, opened.user) as UnifiedUserInput,
+              remoteQuery: mergeJson(kept.remoteQuery, opened.remoteQuery),
+            }
+          : kept,
         areSecretsErased: !opened && hadSecrets?.toString() === '1',
         secrets: opened ?? {},
       }
@@ -267,21 +348,41 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         ],
       )
       if (version === null) throw new StaleVersionError(head.id)
-      // It may have waited far beyond its expires_at, for an account on hold: an end must be found for as long as it is kept.
-      if (finished && head.batchId === null) await redis.set(keys.locator(head.id), head.accountId, 'PX', retentionMs + DAY_MS)
+      // It may have waited far beyond its expires_at, for an account on hold: an end must be found for as long as it
+      //   is kept.
+      if (finished && head.batchId === null)
+        await redis.set(keys.locator(head.id), head.accountId, 'PX', retentionMs + DAY_MS)
       return { head, state, version: Number(version) }
     },
 
-    /** From the lane back to where it was given it from, as it is, until its turn comes again. @throws StaleVersionError */
+    /**
+     * From the lane back to where it was given it from, as it is, until its turn comes again. @throws StaleVersionError
+     */
     async park(record: OperationRecord, now: number): Promise<void> {
       const { head } = record
       const state = { ...record.state, run: record.state.run + 1, updatedAt: now }
-      const written = await parkScript(redis, [keys.operation(head.accountId, head.id), waitingPlace(head)], [record.version, encodeRecord(head, state), scoreOf(head, dueAt(state) || null, now), jobIdOf(head.id, state.run)])
+      const written = await parkScript(
+        redis,
+        [keys.operation(head.accountId, head.id), waitingPlace(head)],
+        [
+          record.version,
+          encodeRecord(head, state),
+          scoreOf(head, dueAt(state) || null, now),
+          jobIdOf(head.id, state.run),
+        ],
+      )
       if (written === null) throw new StaleVersionError(head.id)
     },
 
-    /** Back into the lane, with the secrets given anew. `in_progress` names the operation that is creating this login meanwhile. */
-    async requeue(record: OperationRecord, state: OperationState, request: OperationRequest): Promise<{ kind: 'accepted' | 'stale' } | { kind: 'in_progress'; operationId: string }> {
+    /**
+     * Back into the lane, with the secrets given anew. `in_progress` names the operation that is creating this login
+     * meanwhile.
+     */
+    async requeue(
+      record: OperationRecord,
+      state: OperationState,
+      request: OperationRequest,
+    ): Promise<{ kind: 'accepted' | 'stale' } | { kind: 'in_progress'; operationId: string }> {
       const { head } = record
       const sealed = sealRequest(head.id, request)
       const lifetimeMs = state.expiresAt - Date.now() + retentionMs + DAY_MS
@@ -316,6 +417,13 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
   }
 }
 
-function toRecord(accountId: string, operationId: string, record: Buffer | null | undefined, version: Buffer | null | undefined): OperationRecord | undefined {
-  return record && version ? { ...decodeRecord(accountId, operationId, record), version: Number(version.toString()) } : undefined
+function toRecord(
+  accountId: string,
+  operationId: string,
+  record: Buffer | null | undefined,
+  version: Buffer | null | undefined,
+): OperationRecord | undefined {
+  return record && version
+    ? { ...decodeRecord(accountId, operationId, record), version: Number(version.toString()) }
+    : undefined
 }

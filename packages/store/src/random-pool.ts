@@ -1,6 +1,9 @@
 import { randomFillSync } from 'node:crypto'
 
-/** Asking the system for twelve bytes costs as much as asking for thousands, and each sealed blob needs three times a few. */
+/**
+ * Asking the system for twelve bytes costs as much as asking for thousands, and each sealed blob needs three times a
+ * few.
+ */
 const POOL_BYTES = 4_096
 const pool = Buffer.allocUnsafeSlow(POOL_BYTES)
 let used = POOL_BYTES

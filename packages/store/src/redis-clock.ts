@@ -1,6 +1,9 @@
 import type { Redis } from './redis.ts'
 
-/** How often it is compared: a quartz drifts by less than a millisecond in that time, and a machine that slept is soon set right. */
+/**
+ * How often it is compared: a quartz drifts by less than a millisecond in that time, and a machine that slept is soon
+ * set right.
+ */
 const EVERY_MS = 10_000
 /** Looks a comparison makes; the one that came back soonest is the most exact. */
 const LOOKS = 3
@@ -13,9 +16,10 @@ export interface Clock {
 export type RedisClock = Awaited<ReturnType<typeof followRedisClock>>
 
 /**
- * The time that all workers share: Redis' own. What one worker writes down (an intent, when an answer was given up) another one judges by after a crash;
- * with clocks of their own, a user of ours looked older than its own create, and was called somebody else's. Between comparisons it runs on the
- * monotonic clock, so that nobody who sets the machine's clock can move it.
+ * The time that all workers share: Redis' own. What one worker writes down (an intent, when an answer was given up)
+ *   another one judges by after a crash;
+ * with clocks of their own, a user of ours looked older than its own create, and was called somebody else's. Between
+ * comparisons it runs on the monotonic clock, so that nobody who sets the machine's clock can move it.
  */
 export async function followRedisClock(redis: Redis, onError: (error: Error) => void) {
   let zero = Date.now() - performance.now()

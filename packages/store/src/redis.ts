@@ -3,12 +3,16 @@ import { Redis, type RedisOptions } from 'ioredis'
 
 export type { Redis } from 'ioredis'
 
-/** Reconnects for ever, never more than two seconds apart: the default waits up to 20 s, and work stood still that long after an outage. */
+/**
+ * Reconnects for ever, never more than two seconds apart: the default waits up to 20 s, and work stood still that long
+ * after an outage.
+ */
 const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** attempt, 2_000)
 
 /**
- * request: commands fail within a second when Redis is away or frozen, so that a caller gets an answer. Not with automatic pipelining: a batch starts when
- *   the one before is answered, so a command behind a frozen one waited twice, and creates were no faster with it (measured).
+ * request: commands fail within a second when Redis is away or frozen, so that a caller gets an answer. Not with
+ *   automatic pipelining: a batch starts when the one before is answered, so a command behind a frozen one waited
+ *   twice, and creates were no faster with it (measured).
  * worker: commands wait for Redis to come back.
  * subscriber: for pub/sub; subscriptions are restored after a reconnect.
  */
@@ -36,12 +40,16 @@ export function defineScript(lua: string): Script {
     try {
       return await redis.evalsha(hash, keys.length, ...keys, ...values)
     } catch (error) {
-      if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return redis.eval(lua, keys.length, ...keys, ...values)
+      if (error instanceof Error && error.message.startsWith('NOSCRIPT'))
+        return redis.eval(lua, keys.length, ...keys, ...values)
       throw error
     }
   }
   /** All in one round trip, in order, each by itself: others' commands may come between. */
-  const pipelined = async (redis: Redis, calls: readonly { keys: string[]; values: Argument[] }[]): Promise<unknown[]> => {
+  const pipelined = async (
+    redis: Redis,
+    calls: readonly { keys: string[]; values: Argument[] }[],
+  ): Promise<unknown[]> => {
     if (calls.length === 0) return []
     const pipeline = redis.pipeline()
     // Within the pipeline, since Redis may have been restarted since the last one.
@@ -64,6 +72,9 @@ export interface Script {
 export function isRedisUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error.name === 'MaxRetriesPerRequestError' || error.name === 'ClusterAllFailedError') return true
-  if (/^(OOM|EXECABORT|LOADING|READONLY|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|MISCONF)\b/.test(error.message)) return true
-  return /Stream isn't writeable|Connection is closed|Command timed out|ECONNREFUSED|ECONNRESET|EPIPE|enableOfflineQueue|WAIT/.test(error.message)
+  if (/^(OOM|EXECABORT|LOADING|READONLY|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|MISCONF)\b/.test(error.message))
+    return true
+  return /Stream isn't writeable|Connection is closed|Command timed out|ECONNREFUSED|ECONNRESET|EPIPE|enableOfflineQueue|WAIT/.test(
+    error.message,
+  )
 }

@@ -18,9 +18,15 @@ test('the chunks of a batch and its callback address are sealed by the newest ke
   const before = createBatches({ redis, keyring: Keyring.parse(old), retentionMs: 60_000 })
   const batch = newBatch({ tenantId, hasCallback: true })
   await before.create(batch, { fingerprint: 'f', callbackUrl: 'https://example.com/hook' })
-  const rows = [0, 1].map((chunk) => [{ row: chunk * 500 + 1, line: 2, account: 0, columns: { Mail: 'ada@example.com' } }])
-  for (const [chunk, own] of rows.entries()) await before.commitChunk(batch.id, chunk, own, { rows: chunk + 1, rejected: 0, digest: '' })
-  const ttls = (): Promise<number[]> => Promise.all([keys.batch(batch.id), keys.batchChunk(batch.id, 0), keys.batchChunk(batch.id, 1)].map((key) => redis.pttl(key)))
+  const rows = [0, 1].map((chunk) => [
+    { row: chunk * 500 + 1, line: 2, account: 0, columns: { Mail: 'ada@example.com' } },
+  ])
+  for (const [chunk, own] of rows.entries())
+    await before.commitChunk(batch.id, chunk, own, { rows: chunk + 1, rejected: 0, digest: '' })
+  const ttls = (): Promise<number[]> =>
+    Promise.all(
+      [keys.batch(batch.id), keys.batchChunk(batch.id, 0), keys.batchChunk(batch.id, 1)].map((key) => redis.pttl(key)),
+    )
   await redis.pexpire(keys.batchChunk(batch.id, 1), 90_000)
 
   expect(await resealAll(redis, Keyring.parse(`${fresh},${old}`), () => undefined)).toMatchObject({ resealed: 3 })

@@ -4,7 +4,10 @@ import { keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
 import { swapValueScript } from './versioned-record.ts'
 
-/** KEYS record. ARGV field, blob read, blob to write. Only over the very blob that was read: an erased secret must not come back. */
+/**
+ * KEYS record. ARGV field, blob read, blob to write. Only over the very blob that was read: an erased secret must not
+ * come back.
+ */
 const swapScript = defineScript(`
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
@@ -22,7 +25,11 @@ export interface ResealProgress {
  * Seals everything anew that a key other than the newest has sealed, so that older keys can be taken out of the ring.
  * Runs beside a working system, and again where it was stopped.
  */
-export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (progress: ResealProgress) => void): Promise<ResealProgress> {
+export async function resealAll(
+  redis: Redis,
+  keyring: Keyring,
+  onProgress: (progress: ResealProgress) => void,
+): Promise<ResealProgress> {
   const progress: ResealProgress = { looked: 0, resealed: 0 }
 
   async function resealField(key: string, field: string, bound: string): Promise<void> {
@@ -30,7 +37,8 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
     if (!blob || blob.length === 0) return
     progress.looked += 1
     if (!keyring.isOutdated(blob)) return
-    if ((await swapScript(redis, [key], [field, blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1) progress.resealed += 1
+    if ((await swapScript(redis, [key], [field, blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1)
+      progress.resealed += 1
   }
 
   async function resealValue(key: string, bound: string): Promise<void> {
@@ -38,7 +46,8 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
     if (!blob) return
     progress.looked += 1
     if (!keyring.isOutdated(blob)) return
-    if ((await swapValueScript(redis, [key], [blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1) progress.resealed += 1
+    if ((await swapValueScript(redis, [key], [blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1)
+      progress.resealed += 1
   }
 
   async function forEachId(index: string, visit: (id: string) => Promise<void>): Promise<void> {
@@ -59,7 +68,8 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
     const token = await redis.getBuffer(keys.accessToken(accountId))
     if (token && keyring.isOutdated(token)) await redis.del(keys.accessToken(accountId))
     await forEachId(keys.operations(accountId), async (operationId) => {
-      for (const field of ['request', 'secrets', 'result', 'callback']) await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
+      for (const field of ['request', 'secrets', 'result', 'callback'])
+        await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
     })
   }
   for (const tenantId of await redis.hvals(keys.tenantNames)) {
@@ -68,12 +78,17 @@ export async function resealAll(redis: Redis, keyring: Keyring, onProgress: (pro
       await resealField(keys.batch(batchId), 'credentials', batchBoundTo(batchId))
       // What comes in meanwhile is sealed by the newest key already.
       const chunks = Number((await redis.hget(keys.batch(batchId), 'chunks')) ?? 0)
-      for (let chunk = 0; chunk < chunks; chunk += 1) await resealValue(keys.batchChunk(batchId, chunk), chunkBoundTo(batchId, chunk))
+      for (let chunk = 0; chunk < chunks; chunk += 1)
+        await resealValue(keys.batchChunk(batchId, chunk), chunkBoundTo(batchId, chunk))
     })
-    for (const endpointId of await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))) {
+    for (const endpointId of await redis.sunion(
+      keys.tenantWebhookEndpoints(tenantId),
+      keys.tenantCallbackEndpoints(tenantId),
+    )) {
       await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
       await forEachId(keys.deliveries(endpointId), async (deliveryId) => {
-        for (const field of ['url', 'replies']) await resealField(keys.delivery(endpointId, deliveryId), field, `delivery:${deliveryId}:${field}`)
+        for (const field of ['url', 'replies'])
+          await resealField(keys.delivery(endpointId, deliveryId), field, `delivery:${deliveryId}:${field}`)
       })
     }
   }

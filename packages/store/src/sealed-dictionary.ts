@@ -1,7 +1,8 @@
 /**
- * What sealed requests and results are deflated against, the commonest last, where it costs the least to point at. Results lie in memory by the hundred
- * thousand, and are mostly the names of the providers' fields. It only makes blobs shorter: what is not in here is sealed all the same.
- * It can never change, since blobs outlive a deploy; another one is another number (keyring.ts).
+ * What sealed requests and results are deflated against, the commonest last, where it costs the least to point at.
+ * Results lie in memory by the hundred thousand, and are mostly the names of the providers' fields. It only makes blobs
+ * shorter: what is not in here is sealed all the same. It can never change, since blobs outlive a deploy; another one
+ * is another number (keyring.ts).
  */
 export const SEALED_DICTIONARY_1 = Buffer.from(
   [

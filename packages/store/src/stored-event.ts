@@ -7,7 +7,10 @@ import type { BatchRecord } from './batch-record.ts'
 import type { OperationHead, OperationState } from './operation-record.ts'
 import { isFinished } from './operation-state.ts'
 
-/** What happened, as it is written with the change itself. Nobody's personal data: what names a person is read from the operation when it is sent, and gone when that is erased. */
+/**
+ * What happened, as it is written with the change itself. Nobody's personal data: what names a person is read from the
+ * operation when it is sent, and gone when that is erased.
+ */
 export interface StoredEvent {
   id: string
   type: WebhookEventType
@@ -22,14 +25,22 @@ export interface StoredEvent {
   /** The version of the record that it is about. */
   sequence: number
   data: JsonObject
-  /** It is an end, and is told besides to an address that came with the request, sealed with the record that the event is about. */
+  /**
+   * It is an end, and is told besides to an address that came with the request, sealed with the record that the event
+   * is about.
+   */
   hasCallback: boolean
   /** Told to nobody else: a test, or the delivery of one endpoint. */
   onlyEndpointId?: string
 }
 
 /** What a write of the operation tells to the world; undefined for most. */
-export function toOperationEvent(head: OperationHead, before: OperationState, state: OperationState, version: number): StoredEvent | undefined {
+export function toOperationEvent(
+  head: OperationHead,
+  before: OperationState,
+  state: OperationState,
+  version: number,
+): StoredEvent | undefined {
   const type = toOperationEventType(before, state)
   if (!type) return undefined
   const data: JsonObject = {
@@ -41,7 +52,18 @@ export function toOperationEvent(head: OperationHead, before: OperationState, st
     outcome: state.outcome,
     error: state.error && { code: state.error.code, retryable: state.error.retryable },
   }
-  return { id: uuidv7({ msecs: state.updatedAt }), type, at: state.updatedAt, tenantId: head.tenantId, accountId: head.accountId, provider: head.provider, operationId: head.id, sequence: version, data, hasCallback: isFinished(state) && head.hasCallback === true }
+  return {
+    id: uuidv7({ msecs: state.updatedAt }),
+    type,
+    at: state.updatedAt,
+    tenantId: head.tenantId,
+    accountId: head.accountId,
+    provider: head.provider,
+    operationId: head.id,
+    sequence: version,
+    data,
+    hasCallback: isFinished(state) && head.hasCallback === true,
+  }
 }
 
 function toOperationEventType(before: OperationState, state: OperationState): WebhookEventType | undefined {
@@ -53,16 +75,45 @@ function toOperationEventType(before: OperationState, state: OperationState): We
 export function toAccountEvent(before: AccountRecord, record: AccountRecord, version: number): StoredEvent | undefined {
   if (before.status === record.status || record.status === 'paused') return undefined
   const type = record.status === 'active' ? 'integrated_account.resumed' : 'integrated_account.needs_reauth'
-  const data: AccountEventData = { integrated_account_id: record.id, provider: record.provider, status: record.status, status_reason: record.statusReason, links: { self: `/integrated-accounts/${record.id}` } }
-  return { id: uuidv7({ msecs: record.updatedAt }), type, at: record.updatedAt, tenantId: record.tenantId, accountId: record.id, provider: record.provider, operationId: null, sequence: version, data: data as JsonObject, hasCallback: false }
+  const data: AccountEventData = {
+    integrated_account_id: record.id,
+    provider: record.provider,
+    status: record.status,
+    status_reason: record.statusReason,
+    links: { self: `/integrated-accounts/${record.id}` },
+  }
+  return {
+    id: uuidv7({ msecs: record.updatedAt }),
+    type,
+    at: record.updatedAt,
+    tenantId: record.tenantId,
+    accountId: record.id,
+    provider: record.provider,
+    operationId: null,
+    sequence: version,
+    data: data as JsonObject,
+    hasCallback: false,
+  }
 }
 
 /** The end of a batch, and, for those who asked for it, its progress. */
-export function toBatchEvent(before: BatchRecord, record: BatchRecord, counts: BatchCounts, version: number): StoredEvent | undefined {
+export function toBatchEvent(
+  before: BatchRecord,
+  record: BatchRecord,
+  counts: BatchCounts,
+  version: number,
+): StoredEvent | undefined {
   const isEnd = before.finishedAt === null && record.finishedAt !== null
   if (!isEnd && record.progressAt === before.progressAt) return undefined
   const self = `/batches/${record.id}`
-  const data: BatchEventData = { batch_id: record.id, status: record.status, status_reason: record.statusReason, reference: record.reference, counts, links: { self, results: `${self}/results` } }
+  const data: BatchEventData = {
+    batch_id: record.id,
+    status: record.status,
+    status_reason: record.statusReason,
+    reference: record.reference,
+    counts,
+    links: { self, results: `${self}/results` },
+  }
   return {
     id: uuidv7({ msecs: record.updatedAt }),
     type: isEnd ? 'batch.completed' : 'batch.progress',

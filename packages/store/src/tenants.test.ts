@@ -22,9 +22,21 @@ describe('API keys', () => {
     const tenants = createTenants({ redis })
     const { record, apiKey } = await tenants.createApiKey('t1', 'CI', ['read', 'provision'], 'test')
     expect(apiKey).toMatch(/^mk_test_[0-9A-Za-z]{32}$/)
-    expect(record).toMatchObject({ tenantId: 't1', name: 'CI', scopes: ['read', 'provision'], prefix: apiKey.slice(0, 12) })
+    expect(record).toMatchObject({
+      tenantId: 't1',
+      name: 'CI',
+      scopes: ['read', 'provision'],
+      prefix: apiKey.slice(0, 12),
+    })
     expect(await tenants.findApiKey(apiKey)).toEqual(record)
-    const everything = (await Promise.all((await redis.keys('*')).map(async (key) => `${key} ${(await redis.type(key)) === 'string' ? await redis.get(key) : JSON.stringify(await redis.hgetall(key))}`))).join('\n')
+    const everything = (
+      await Promise.all(
+        (await redis.keys('*')).map(
+          async (key) =>
+            `${key} ${(await redis.type(key)) === 'string' ? await redis.get(key) : JSON.stringify(await redis.hgetall(key))}`,
+        ),
+      )
+    ).join('\n')
     expect(everything).not.toContain(apiKey.slice(12))
   })
 
@@ -33,7 +45,8 @@ describe('API keys', () => {
     const made = await Promise.all(Array.from({ length: 50 }, () => tenants.createApiKey('t2', 'k', ['read'], 'live')))
     expect(new Set(made.map(({ apiKey }) => apiKey)).size).toBe(50)
     const [first] = made
-    for (const text of ['', 'mk_live_', `${first?.apiKey}x`, first?.apiKey.toUpperCase() ?? '', first?.record.id ?? '']) expect(await tenants.findApiKey(text)).toBeUndefined()
+    for (const text of ['', 'mk_live_', `${first?.apiKey}x`, first?.apiKey.toUpperCase() ?? '', first?.record.id ?? ''])
+      expect(await tenants.findApiKey(text)).toBeUndefined()
   })
 
   test('are listed in the order they were made, for their own tenant', async () => {

@@ -15,10 +15,14 @@ export interface ApiKeyRecord {
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
-/** 190 random bits: nobody guesses it, so a plain hash of it is enough at rest. Rejection sampling keeps the letters even. */
+/**
+ * 190 random bits: nobody guesses it, so a plain hash of it is enough at rest. Rejection sampling keeps the letters
+ * even.
+ */
 function randomText(length: number): string {
   let text = ''
-  while (text.length < length) for (const byte of randomBytes(length)) if (byte < 248 && text.length < length) text += ALPHABET[byte % 62]
+  while (text.length < length)
+    for (const byte of randomBytes(length)) if (byte < 248 && text.length < length) text += ALPHABET[byte % 62]
   return text
 }
 
@@ -39,9 +43,21 @@ export function createTenants({ redis }: { redis: Redis }) {
 
     listIds: async (): Promise<string[]> => Object.values(await redis.hgetall(keys.tenantNames)),
 
-    async createApiKey(tenantId: string, name: string, scopes: Scope[], mode: 'live' | 'test'): Promise<{ record: ApiKeyRecord; apiKey: string }> {
+    async createApiKey(
+      tenantId: string,
+      name: string,
+      scopes: Scope[],
+      mode: 'live' | 'test',
+    ): Promise<{ record: ApiKeyRecord; apiKey: string }> {
       const apiKey = `mk_${mode}_${randomText(32)}`
-      const record: ApiKeyRecord = { id: uuidv7(), tenantId, name, scopes, prefix: apiKey.slice(0, 12), createdAt: Date.now() }
+      const record: ApiKeyRecord = {
+        id: uuidv7(),
+        tenantId,
+        name,
+        scopes,
+        prefix: apiKey.slice(0, 12),
+        createdAt: Date.now(),
+      }
       await redis.set(keys.apiKey(hashOf(apiKey)), JSON.stringify(record))
       await redis.hset(keys.tenantApiKeys(tenantId), record.id, hashOf(apiKey))
       return { record, apiKey }
@@ -57,7 +73,9 @@ export function createTenants({ redis }: { redis: Redis }) {
       const pipeline = redis.pipeline()
       for (const hash of hashes) pipeline.get(keys.apiKey(hash))
       const rows = (await pipeline.exec()) ?? []
-      return rows.flatMap(([, row]) => (typeof row === 'string' ? [JSON.parse(row) as ApiKeyRecord] : [])).sort((a, b) => a.createdAt - b.createdAt)
+      return rows
+        .flatMap(([, row]) => (typeof row === 'string' ? [JSON.parse(row) as ApiKeyRecord] : []))
+        .sort((a, b) => a.createdAt - b.createdAt)
     },
 
     async revokeApiKey(tenantId: string, id: string): Promise<boolean> {

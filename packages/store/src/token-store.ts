@@ -10,8 +10,10 @@ interface Token {
 }
 
 /**
- * Access tokens as a connection wants them. A rotated refresh token is saved before the access token that came with it is used: the old one is dead.
- * Credentials can be replaced at any time: whatever is renewed is renewed with those of this moment, and saved as theirs.
+ * Access tokens as a connection wants them. A rotated refresh token is saved before the access token that came with it
+ * is used: the old one is dead.
+ * Credentials can be replaced at any time: whatever is renewed is renewed with those of this moment, and saved as
+ *   theirs.
  */
 export function createTokenStore(store: { accessTokens: AccessTokens; accounts: Accounts }, account: AccountRecord) {
   return {
@@ -22,8 +24,16 @@ export function createTokenStore(store: { accessTokens: AccessTokens; accounts: 
         if (!latest) throw new Error('the credentials are gone from the store')
         const { credentials, credentialsVersion } = latest
         const token = await run(await store.accessTokens.read(account.id, credentialsVersion), credentials)
-        if (token.rotatedRefreshToken !== undefined && credentials.type === 'refresh_token' && token.rotatedRefreshToken !== credentials.refresh_token) {
-          await store.accounts.saveRotatedCredentials(account.id, { ...credentials, refresh_token: token.rotatedRefreshToken }, credentialsVersion)
+        if (
+          token.rotatedRefreshToken !== undefined &&
+          credentials.type === 'refresh_token' &&
+          token.rotatedRefreshToken !== credentials.refresh_token
+        ) {
+          await store.accounts.saveRotatedCredentials(
+            account.id,
+            { ...credentials, refresh_token: token.rotatedRefreshToken },
+            credentialsVersion,
+          )
         }
         return { token, credentialsVersion }
       }),

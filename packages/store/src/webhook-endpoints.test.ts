@@ -5,7 +5,14 @@ import { newEndpoint, newKeyring, newSecrets, useRedis } from '../test/redis.ts'
 import { deliveryLaneOf, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 import type { StoredEvent } from './stored-event.ts'
-import { activeSecrets, createWebhookEndpoints, DISABLED_BY_HAND, rotateSecrets, type SigningSecret, type WebhookEndpoints } from './webhook-endpoints.ts'
+import {
+  activeSecrets,
+  createWebhookEndpoints,
+  DISABLED_BY_HAND,
+  rotateSecrets,
+  type SigningSecret,
+  type WebhookEndpoints,
+} from './webhook-endpoints.ts'
 
 const connect = useRedis(8)
 const T0 = 1_750_000_000_000
@@ -16,7 +23,11 @@ beforeAll(() => {
   endpoints = createWebhookEndpoints({ redis, keyring: newKeyring() })
 })
 
-const secret = (text: string, expiresAt: number | null = null): SigningSecret => ({ secret: text, createdAt: T0, expiresAt })
+const secret = (text: string, expiresAt: number | null = null): SigningSecret => ({
+  secret: text,
+  createdAt: T0,
+  expiresAt,
+})
 
 describe('rotating secrets', () => {
   test('the new one in front, the one before until the overlap ends, and no third', () => {
@@ -35,7 +46,10 @@ describe('rotating secrets', () => {
   })
 
   test('whatever was rotated before: one or two, the newest without an end, and the last one shown is among them', () => {
-    const rotations = fc.array(fc.record({ overlapMs: fc.nat(10_000), afterMs: fc.nat(10_000) }), { minLength: 1, maxLength: 12 })
+    const rotations = fc.array(fc.record({ overlapMs: fc.nat(10_000), afterMs: fc.nat(10_000) }), {
+      minLength: 1,
+      maxLength: 12,
+    })
     fc.assert(
       fc.property(rotations, (list) => {
         let [secrets, now]: [SigningSecret[], number] = [[], T0]
@@ -55,16 +69,27 @@ describe('rotating secrets', () => {
 describe('an endpoint', () => {
   test('is kept with its address and secrets sealed: neither is in any key or value', async () => {
     const record = newEndpoint()
-    await endpoints.create(record, newSecrets({ signingKey: { privateKey: 'whsk_canaryOfTheKey', publicKey: 'whpk_x' } }))
+    await endpoints.create(
+      record,
+      newSecrets({ signingKey: { privateKey: 'whsk_canaryOfTheKey', publicKey: 'whpk_x' } }),
+    )
     await endpoints.ensureCallbackEndpoint(record.tenantId, 'https://hooks.example.com/canary-of-the-callback', T0)
     await endpoints.updateCallbackSecrets(record.tenantId, () => [secret('whsec_canaryOfCallbacks')])
     for (const name of await redis.keys('*')) {
       expect(name).not.toMatch(/canary/)
       const kind = await redis.type(name)
-      const content = kind === 'hash' ? Object.values(await redis.hgetallBuffer(name)) : kind === 'string' ? [await redis.getBuffer(name)] : []
+      const content =
+        kind === 'hash'
+          ? Object.values(await redis.hgetallBuffer(name))
+          : kind === 'string'
+            ? [await redis.getBuffer(name)]
+            : []
       for (const value of content) expect(value?.toString('latin1')).not.toMatch(/canary|hooks\.example/)
     }
-    expect(await endpoints.readSecrets(record.id)).toMatchObject({ url: 'https://hooks.example.com/canary-of-the-address', signingKey: { privateKey: 'whsk_canaryOfTheKey' } })
+    expect(await endpoints.readSecrets(record.id)).toMatchObject({
+      url: 'https://hooks.example.com/canary-of-the-address',
+      signingKey: { privateKey: 'whsk_canaryOfTheKey' },
+    })
     expect(await endpoints.readCallbackSecrets(record.tenantId)).toEqual([secret('whsec_canaryOfCallbacks')])
     expect((await endpoints.list(record.tenantId)).map(({ kind }) => kind).sort()).toEqual(['callback', 'registered'])
   })
@@ -73,21 +98,32 @@ describe('an endpoint', () => {
     const [mine, theirs] = [newEndpoint(), newEndpoint()]
     await endpoints.create(mine, newSecrets())
     await endpoints.create(theirs, newSecrets())
-    await redis.hset(keys.webhookEndpoint(mine.id), 'credentials', (await redis.hgetBuffer(keys.webhookEndpoint(theirs.id), 'credentials')) ?? '')
+    await redis.hset(
+      keys.webhookEndpoint(mine.id),
+      'credentials',
+      (await redis.hgetBuffer(keys.webhookEndpoint(theirs.id), 'credentials')) ?? '',
+    )
     await expect(endpoints.readSecrets(mine.id)).rejects.toThrow()
   })
 
   test('side by side, no change is lost: neither of the record nor of its secrets', async () => {
     const record = newEndpoint({ concurrency: 0 })
     await endpoints.create(record, newSecrets({ secrets: [] }))
-    const add = (text: string) => endpoints.updateSecrets(record.id, (present) => ({ ...present, secrets: [...present.secrets, secret(text)] }), T0)
+    const add = (text: string) =>
+      endpoints.updateSecrets(record.id, (present) => ({ ...present, secrets: [...present.secrets, secret(text)] }), T0)
     await Promise.all([
-      ...Array.from({ length: 10 }, () => endpoints.update(record.id, (latest) => ({ ...latest, concurrency: (latest.concurrency ?? 0) + 1 }))),
+      ...Array.from({ length: 10 }, () =>
+        endpoints.update(record.id, (latest) => ({ ...latest, concurrency: (latest.concurrency ?? 0) + 1 })),
+      ),
       ...Array.from({ length: 10 }, (_, index) => add(String(index))),
-      ...Array.from({ length: 5 }, (_, index) => endpoints.updateCallbackSecrets(record.tenantId, (present) => [...present, secret(String(index))])),
+      ...Array.from({ length: 5 }, (_, index) =>
+        endpoints.updateCallbackSecrets(record.tenantId, (present) => [...present, secret(String(index))]),
+      ),
     ])
     expect((await endpoints.read(record.id))?.concurrency).toBe(10)
-    expect((await endpoints.readSecrets(record.id))?.secrets.map((one) => one.secret).sort()).toEqual(Array.from({ length: 10 }, (_, index) => String(index)))
+    expect((await endpoints.readSecrets(record.id))?.secrets.map((one) => one.secret).sort()).toEqual(
+      Array.from({ length: 10 }, (_, index) => String(index)),
+    )
     expect(await endpoints.readCallbackSecrets(record.tenantId)).toHaveLength(5)
   })
 
@@ -103,7 +139,15 @@ describe('an endpoint', () => {
 
   test('one host of callbacks has one endpoint a tenant, made once however many ask', async () => {
     const tenantId = randomUUID()
-    const made = await Promise.all(['https://a.example/1', 'https://a.example/2', 'https://a.example:443/3', 'https://a.example:8443/', 'https://b.example/'].map((url) => endpoints.ensureCallbackEndpoint(tenantId, url, T0)))
+    const made = await Promise.all(
+      [
+        'https://a.example/1',
+        'https://a.example/2',
+        'https://a.example:443/3',
+        'https://a.example:8443/',
+        'https://b.example/',
+      ].map((url) => endpoints.ensureCallbackEndpoint(tenantId, url, T0)),
+    )
     expect(new Set(made.map(({ id }) => id)).size).toBe(3)
     expect(await endpoints.list(tenantId)).toHaveLength(3)
     expect((await endpoints.ensureCallbackEndpoint(randomUUID(), 'https://a.example/1', T0)).id).not.toBe(made[0]?.id)
@@ -112,13 +156,24 @@ describe('an endpoint', () => {
   test('disabled by what its receiver did, it tells so once; by hand, or made active, it tells nothing', async () => {
     const record = newEndpoint()
     await endpoints.create(record, newSecrets())
-    const told = async (): Promise<StoredEvent[]> => (await redis.zrange(keys.eventOutbox(deliveryLaneOf(record.id)), 0, '-1')).map((entry) => JSON.parse(entry) as StoredEvent)
-    const become = (status: 'active' | 'disabled', statusReason: string | null) => endpoints.update(record.id, (latest) => ({ ...latest, status, statusReason }))
+    const told = async (): Promise<StoredEvent[]> =>
+      (await redis.zrange(keys.eventOutbox(deliveryLaneOf(record.id)), 0, '-1')).map(
+        (entry) => JSON.parse(entry) as StoredEvent,
+      )
+    const become = (status: 'active' | 'disabled', statusReason: string | null) =>
+      endpoints.update(record.id, (latest) => ({ ...latest, status, statusReason }))
     await become('disabled', DISABLED_BY_HAND)
     await become('active', null)
     expect(await told()).toEqual([])
     await become('disabled', 'The receiver answered 410 Gone.')
     await become('disabled', 'The receiver answered 410 Gone.')
-    expect(await told()).toMatchObject([{ type: 'webhook_endpoint.disabled', sequence: 4, accountId: null, data: { webhook_endpoint_id: record.id, reason: 'The receiver answered 410 Gone.' } }])
+    expect(await told()).toMatchObject([
+      {
+        type: 'webhook_endpoint.disabled',
+        sequence: 4,
+        accountId: null,
+        data: { webhook_endpoint_id: record.id, reason: 'The receiver answered 410 Gone.' },
+      },
+    ])
   })
 })

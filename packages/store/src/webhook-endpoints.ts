@@ -11,7 +11,10 @@ import { putRecordScript, swapValueScript } from './versioned-record.ts'
 export interface WebhookEndpointRecord {
   id: string
   tenantId: string
-  /** callback: the lane of one host of callback addresses; each delivery brings its own address, and the tenant's callback secret signs. */
+  /**
+   * callback: the lane of one host of callback addresses; each delivery brings its own address, and the tenant's
+   * callback secret signs.
+   */
   kind: 'registered' | 'callback'
   description: string | null
   events: WebhookEventType[] | null
@@ -30,7 +33,10 @@ export interface WebhookEndpointRecord {
 }
 
 /** Told of everything, thinly, until its settings say otherwise. */
-export const newEndpointRecord = (who: Pick<WebhookEndpointRecord, 'id' | 'tenantId' | 'kind'>, now: number): WebhookEndpointRecord => ({
+export const newEndpointRecord = (
+  who: Pick<WebhookEndpointRecord, 'id' | 'tenantId' | 'kind'>,
+  now: number,
+): WebhookEndpointRecord => ({
   ...who,
   description: null,
   events: null,
@@ -68,10 +74,19 @@ const callbackBoundTo = (tenantId: string): string => `tenant:${tenantId}:callba
 const CALLBACK_NAMESPACE = '7f0e1f0a-52a4-4f0a-9c39-4f8d3f4b8f5e'
 
 /** Newest first; those whose time is over are gone. */
-export const activeSecrets = (secrets: readonly SigningSecret[], now: number): SigningSecret[] => secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
+export const activeSecrets = (secrets: readonly SigningSecret[], now: number): SigningSecret[] =>
+  secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
 
-/** The new one in front; of the others only the latest signs along, until then. Two at most, so that a header stays a header. */
-export function rotateSecrets(secrets: readonly SigningSecret[], secret: string, overlapMs: number, now: number): SigningSecret[] {
+/**
+ * The new one in front; of the others only the latest signs along, until then. Two at most, so that a header stays a
+ * header.
+ */
+export function rotateSecrets(
+  secrets: readonly SigningSecret[],
+  secret: string,
+  overlapMs: number,
+  now: number,
+): SigningSecret[] {
   const [previous] = activeSecrets(secrets, now)
   const kept = previous && overlapMs > 0 ? [{ ...previous, expiresAt: now + overlapMs }] : []
   return [{ secret, createdAt: now, expiresAt: null }, ...kept]
@@ -80,19 +95,32 @@ export function rotateSecrets(secrets: readonly SigningSecret[], secret: string,
 export type WebhookEndpoints = ReturnType<typeof createWebhookEndpoints>
 
 export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
-  async function readVersioned(endpointId: string): Promise<{ record: WebhookEndpointRecord; version: string; sealed: Buffer | null } | undefined> {
-    const [record, version, sealed = null] = await redis.hmgetBuffer(keys.webhookEndpoint(endpointId), 'record', 'version', 'credentials')
-    return record && version ? { record: JSON.parse(record.toString()) as WebhookEndpointRecord, version: version.toString(), sealed } : undefined
+  async function readVersioned(
+    endpointId: string,
+  ): Promise<{ record: WebhookEndpointRecord; version: string; sealed: Buffer | null } | undefined> {
+    const [record, version, sealed = null] = await redis.hmgetBuffer(
+      keys.webhookEndpoint(endpointId),
+      'record',
+      'version',
+      'credentials',
+    )
+    return record && version
+      ? { record: JSON.parse(record.toString()) as WebhookEndpointRecord, version: version.toString(), sealed }
+      : undefined
   }
 
-  const open = (sealed: Buffer, endpointId: string): WebhookEndpointSecrets => keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets
+  const open = (sealed: Buffer, endpointId: string): WebhookEndpointSecrets =>
+    keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets
 
   async function readSecrets(endpointId: string): Promise<WebhookEndpointSecrets | undefined> {
     const sealed = await redis.hgetBuffer(keys.webhookEndpoint(endpointId), 'credentials')
     return sealed ? open(sealed, endpointId) : undefined
   }
 
-  /** Secrets are changed over the version they were read with, as the record is: a new secret that was shown must not be written over. */
+  /**
+   * Secrets are changed over the version they were read with, as the record is: a new secret that was shown must not be
+   * written over.
+   */
   async function update(
     endpointId: string,
     change: (record: WebhookEndpointRecord) => WebhookEndpointRecord | undefined,
@@ -103,7 +131,10 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
       if (!present) return undefined
       const next = change(present.record)
       if (!next) return present.record
-      const sealed = changeSecrets && present.sealed ? keyring.seal(changeSecrets(open(present.sealed, endpointId)), boundTo(endpointId)) : ''
+      const sealed =
+        changeSecrets && present.sealed
+          ? keyring.seal(changeSecrets(open(present.sealed, endpointId)), boundTo(endpointId))
+          : ''
       const event = toEndpointEvent(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
@@ -117,12 +148,18 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
   async function readAll(ids: string[]): Promise<WebhookEndpointRecord[]> {
     const pipeline = redis.pipeline()
     for (const id of ids.sort()) pipeline.hget(keys.webhookEndpoint(id), 'record')
-    return ((await pipeline.exec()) ?? []).flatMap(([, record]) => (typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : []))
+    return ((await pipeline.exec()) ?? []).flatMap(([, record]) =>
+      typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : [],
+    )
   }
 
   async function create(record: WebhookEndpointRecord, secrets: WebhookEndpointSecrets): Promise<void> {
     await redis.sadd(indexOf(record), record.id)
-    await putRecordScript(redis, [keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id))], ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0])
+    await putRecordScript(
+      redis,
+      [keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id))],
+      ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0],
+    )
   }
 
   async function readCallbackSecrets(tenantId: string): Promise<{ secrets: SigningSecret[]; sealed: Buffer | null }> {
@@ -134,15 +171,26 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     create,
     update,
     readSecrets,
-    read: async (endpointId: string): Promise<WebhookEndpointRecord | undefined> => (await readVersioned(endpointId))?.record,
+    read: async (endpointId: string): Promise<WebhookEndpointRecord | undefined> =>
+      (await readVersioned(endpointId))?.record,
 
     /** Of both kinds. */
-    listIds: (tenantId: string): Promise<string[]> => redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId)),
-    list: async (tenantId: string): Promise<WebhookEndpointRecord[]> => readAll(await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))),
-    listRegistered: async (tenantId: string): Promise<WebhookEndpointRecord[]> => readAll(await redis.smembers(keys.tenantWebhookEndpoints(tenantId))),
+    listIds: (tenantId: string): Promise<string[]> =>
+      redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId)),
+    list: async (tenantId: string): Promise<WebhookEndpointRecord[]> =>
+      readAll(await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))),
+    listRegistered: async (tenantId: string): Promise<WebhookEndpointRecord[]> =>
+      readAll(await redis.smembers(keys.tenantWebhookEndpoints(tenantId))),
 
-    /** Another address, another secret. @param change gets the present secrets, and again if somebody else has changed them meanwhile. */
-    updateSecrets: (endpointId: string, change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets, now: number): Promise<WebhookEndpointRecord | undefined> =>
+    /**
+     * Another address, another secret. @param change gets the present secrets, and again if somebody else has changed
+     * them meanwhile.
+     */
+    updateSecrets: (
+      endpointId: string,
+      change: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets,
+      now: number,
+    ): Promise<WebhookEndpointRecord | undefined> =>
       update(endpointId, (record) => ({ ...record, updatedAt: now }), change),
 
     /** The lane for one host of callback addresses; always the same one for the same host. */
@@ -162,25 +210,57 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
       await redis.srem(indexOf(record), record.id)
     },
 
-    readCallbackSecrets: async (tenantId: string): Promise<SigningSecret[]> => (await readCallbackSecrets(tenantId)).secrets,
+    readCallbackSecrets: async (tenantId: string): Promise<SigningSecret[]> =>
+      (await readCallbackSecrets(tenantId)).secrets,
 
     /** @param change as for `updateSecrets`. Resolves with what was written. */
-    async updateCallbackSecrets(tenantId: string, change: (secrets: SigningSecret[]) => SigningSecret[]): Promise<SigningSecret[]> {
+    async updateCallbackSecrets(
+      tenantId: string,
+      change: (secrets: SigningSecret[]) => SigningSecret[],
+    ): Promise<SigningSecret[]> {
       for (;;) {
         const present = await readCallbackSecrets(tenantId)
         const next = change(present.secrets)
-        if ((await swapValueScript(redis, [keys.callbackSecret(tenantId)], [present.sealed ?? '', keyring.seal(next, callbackBoundTo(tenantId))])) === 1) return next
+        if (
+          (await swapValueScript(
+            redis,
+            [keys.callbackSecret(tenantId)],
+            [present.sealed ?? '', keyring.seal(next, callbackBoundTo(tenantId))],
+          )) === 1
+        )
+          return next
       }
     },
   }
 }
 
-const indexOf = ({ kind, tenantId }: WebhookEndpointRecord): string => (kind === 'callback' ? keys.tenantCallbackEndpoints(tenantId) : keys.tenantWebhookEndpoints(tenantId))
+const indexOf = ({ kind, tenantId }: WebhookEndpointRecord): string =>
+  kind === 'callback' ? keys.tenantCallbackEndpoints(tenantId) : keys.tenantWebhookEndpoints(tenantId)
 
 /** Told when it was disabled by what its receiver did; whoever disables it by hand knows. */
-function toEndpointEvent(before: WebhookEndpointRecord, record: WebhookEndpointRecord, version: number): StoredEvent | undefined {
-  if (before.status === record.status || record.status !== 'disabled' || record.statusReason === DISABLED_BY_HAND) return undefined
-  const data: JsonObject = { webhook_endpoint_id: record.id, reason: record.statusReason, links: { self: `/webhook-endpoints/${record.id}` } }
-  return { id: uuidv7({ msecs: record.updatedAt }), type: 'webhook_endpoint.disabled', at: record.updatedAt, tenantId: record.tenantId, accountId: null, provider: null, operationId: null, sequence: version, data, hasCallback: false }
+function toEndpointEvent(
+  before: WebhookEndpointRecord,
+  record: WebhookEndpointRecord,
+  version: number,
+): StoredEvent | undefined {
+  if (before.status === record.status || record.status !== 'disabled' || record.statusReason === DISABLED_BY_HAND)
+    return undefined
+  const data: JsonObject = {
+    webhook_endpoint_id: record.id,
+    reason: record.statusReason,
+    links: { self: `/webhook-endpoints/${record.id}` },
+  }
+  return {
+    id: uuidv7({ msecs: record.updatedAt }),
+    type: 'webhook_endpoint.disabled',
+    at: record.updatedAt,
+    tenantId: record.tenantId,
+    accountId: null,
+    provider: null,
+    operationId: null,
+    sequence: version,
+    data,
+    hasCallback: false,
+  }
 }
 export const DISABLED_BY_HAND = 'Disabled by hand.'

@@ -5,12 +5,23 @@ const SECRET = 'hunter2-canary'
 
 /** Errors as libraries make them, each with the secret where that library puts it. */
 const leaky: Record<string, () => Error> = {
-  'body-parser, with the raw body on the error': () => Object.assign(new SyntaxError(`Unexpected end of JSON input: {"password":"${SECRET}`), { body: `{"password":"${SECRET}"`, status: 400, type: 'entity.parse.failed' }),
+  'body-parser, with the raw body on the error': () =>
+    Object.assign(new SyntaxError(`Unexpected end of JSON input: {"password":"${SECRET}`), {
+      body: `{"password":"${SECRET}"`,
+      status: 400,
+      type: 'entity.parse.failed',
+    }),
   'an HTTP client, with the request on the error': () =>
-    Object.assign(new Error('Request failed with status code 401'), { code: 'ERR_BAD_REQUEST', config: { headers: { Authorization: `Bearer ${SECRET}` }, data: SECRET }, request: { _header: SECRET }, response: { data: { echo: SECRET } } }),
+    Object.assign(new Error('Request failed with status code 401'), {
+      code: 'ERR_BAD_REQUEST',
+      config: { headers: { Authorization: `Bearer ${SECRET}` }, data: SECRET },
+      request: { _header: SECRET },
+      response: { data: { echo: SECRET } },
+    }),
   'a cause that says it': () => new Error('wrapped', { cause: new Error(SECRET) }),
   'several errors in one': () => new AggregateError([new Error(SECRET)], `all failed: ${SECRET}`),
-  'a message of several lines that looks like a stack': () => new Error(`bad input:\n    at ${SECRET} (file.js:1:1)\n    at ${SECRET}:2:2`),
+  'a message of several lines that looks like a stack': () =>
+    new Error(`bad input:\n    at ${SECRET} (file.js:1:1)\n    at ${SECRET}:2:2`),
   'a message that was changed afterwards': () => Object.assign(new Error(`first ${SECRET}`), { message: 'second' }),
   'JSON.parse, which quotes its input': () => {
     try {
@@ -56,7 +67,12 @@ describe('an error in the log', () => {
   })
 
   test('what is no error tells its type alone', () => {
-    expect([`text ${SECRET}`, { password: SECRET }, null, 7].map(safeError)).toEqual([{ type: 'string' }, { type: 'object' }, { type: 'object' }, { type: 'number' }])
+    expect([`text ${SECRET}`, { password: SECRET }, null, 7].map(safeError)).toEqual([
+      { type: 'string' },
+      { type: 'object' },
+      { type: 'object' },
+      { type: 'number' },
+    ])
   })
 
   test('an odd code is left out', () => {

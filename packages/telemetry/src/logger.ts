@@ -7,15 +7,20 @@ const MAX_FRAMES = 6
 const FRAME = /^\s+at (?:.* \()?(?:[^\s()]+:\d+:\d+|<anonymous>|native|index \d+)\)?$/
 
 /**
- * Errors are logged by an allow-list. A serializer that copies every property copies request bodies and tokens too: body-parser and HTTP
- * clients hang them on their errors. The message is left out of the stack, since it can quote input.
+ * Errors are logged by an allow-list. A serializer that copies every property copies request bodies and tokens too:
+ * body-parser and HTTP clients hang them on their errors. The message is left out of the stack, since it can quote
+ * input.
  */
 export function safeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
   const code = (error as { code?: unknown }).code
   // Cut off first: a message has lines of its own, and one of them may be made to look like a frame.
   const stack = (error.stack ?? '').replace(String(error.message), () => '')
-  const frames = stack.split('\n').filter((line) => FRAME.test(line)).slice(0, MAX_FRAMES).map((line) => line.trim())
+  const frames = stack
+    .split('\n')
+    .filter((line) => FRAME.test(line))
+    .slice(0, MAX_FRAMES)
+    .map((line) => line.trim())
   return { type: String(error.name), ...(typeof code === 'string' ? { code } : {}), stack: frames }
 }
 
@@ -29,13 +34,23 @@ export function createLogger(level: string, name: string, destination?: Destinat
     formatters: {
       level: (label) => ({ level: label }),
       // Under any other name too; the two above have serializers.
-      log: (entry) => Object.fromEntries(Object.entries(entry).map(([key, value]) => [key, value instanceof Error && key !== 'err' && key !== 'error' ? safeError(value) : value])),
+      log: (entry) =>
+        Object.fromEntries(
+          Object.entries(entry).map(([key, value]) => [
+            key,
+            value instanceof Error && key !== 'err' && key !== 'error' ? safeError(value) : value,
+          ]),
+        ),
     },
     hooks: {
       // Without words of the caller's own, pino takes the error's message for them.
       logMethod(values, method) {
         const [first, second] = values as unknown[]
-        const isWordless = second === undefined && typeof first === 'object' && first !== null && (first instanceof Error || 'err' in first)
+        const isWordless =
+          second === undefined &&
+          typeof first === 'object' &&
+          first !== null &&
+          (first instanceof Error || 'err' in first)
         if (isWordless) method.call(this, first as never, 'error')
         else method.apply(this, values)
       },

@@ -6,7 +6,16 @@ const allowed = new Set(['127.0.0.1:8090', 'receiver:80'])
 const codesOf = (text: string): string[] => checkEndpointUrl(text, allowed).map(({ code }) => code)
 
 describe('the address of an endpoint', () => {
-  test.each(['https://example.com', 'https://example.com:8443/a/b?c=d', 'https://EXAMPLE.com/', 'https://bücher.example/', 'https://10.0.0.1/', 'http://127.0.0.1:8090/hook', 'http://receiver/', 'https://127.0.0.1:8090/'])('may be %s', (text) => expect(codesOf(text)).toEqual([]))
+  test.each([
+    'https://example.com',
+    'https://example.com:8443/a/b?c=d',
+    'https://EXAMPLE.com/',
+    'https://bücher.example/',
+    'https://10.0.0.1/',
+    'http://127.0.0.1:8090/hook',
+    'http://receiver/',
+    'https://127.0.0.1:8090/',
+  ])('may be %s', (text) => expect(codesOf(text)).toEqual([]))
 
   test.each<[string, string[]]>([
     ['', ['invalid_url']],
@@ -32,14 +41,23 @@ describe('the address of an endpoint', () => {
   test('is at most 2,000 characters long', () => {
     const base = 'https://example.com/'
     expect(codesOf(base.padEnd(2_000, 'a'))).toEqual([])
-    expect(checkEndpointUrl(base.padEnd(2_001, 'a'), allowed)).toEqual([{ code: 'too_long', detail: 'must be at most 2,000 characters' }])
+    expect(checkEndpointUrl(base.padEnd(2_001, 'a'), allowed)).toEqual([
+      { code: 'too_long', detail: 'must be at most 2,000 characters' },
+    ])
   })
 
   test('is judged without throwing and without quoting it, whatever it is', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.webUrl(), fc.string().map((text) => `https://secret-of-mine:${text}@example.com/`)), (text) => {
-        for (const { detail } of checkEndpointUrl(text, allowed)) expect(detail).not.toContain('secret-of-mine')
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.webUrl(),
+          fc.string().map((text) => `https://secret-of-mine:${text}@example.com/`),
+        ),
+        (text) => {
+          for (const { detail } of checkEndpointUrl(text, allowed)) expect(detail).not.toContain('secret-of-mine')
+        },
+      ),
     )
   })
 })

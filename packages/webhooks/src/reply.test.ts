@@ -4,26 +4,45 @@ import { describe, expect, test } from 'vitest'
 import { classifyReply } from './reply.ts'
 
 const NOW = Date.parse('2026-03-01T10:00:00Z')
-const answered = (status: number, headers: Record<string, string> = {}, body = '') => classifyReply({ response: { status, headers, body } }, NOW)
+const answered = (status: number, headers: Record<string, string> = {}, body = '') =>
+  classifyReply({ response: { status, headers, body } }, NOW)
 const failedWith = (code: string, isSent: boolean) => classifyReply({ error: new TransportError(code, isSent) }, NOW)
 
 describe('an answer', () => {
-  test.each([200, 201, 202, 204, 299])('%d is delivered', (status) => expect(answered(status)).toEqual({ outcome: 'delivered', statusCode: status }))
+  test.each([200, 201, 202, 204, 299])('%d is delivered', (status) =>
+    expect(answered(status)).toEqual({ outcome: 'delivered', statusCode: status }),
+  )
 
   test('is delivered however little of it was read', () => {
-    expect(classifyReply({ response: { status: 200, headers: {}, body: '', isTruncated: true } }, NOW).outcome).toBe('delivered')
+    expect(classifyReply({ response: { status: 200, headers: {}, body: '', isTruncated: true } }, NOW).outcome).toBe(
+      'delivered',
+    )
   })
 
-  test('410 says that nobody wants more', () => expect(answered(410, { 'retry-after': '5' })).toEqual({ outcome: 'gone', reason: 'gone', statusCode: 410 }))
+  test('410 says that nobody wants more', () =>
+    expect(answered(410, { 'retry-after': '5' })).toEqual({ outcome: 'gone', reason: 'gone', statusCode: 410 }))
 
-  test.each([300, 301, 302, 303, 304, 307, 308])('%d is a redirect, and failed', (status) => expect(answered(status, { location: 'https://example.com/' })).toEqual({ outcome: 'failed', reason: 'redirect', statusCode: status }))
+  test.each([300, 301, 302, 303, 304, 307, 308])('%d is a redirect, and failed', (status) =>
+    expect(answered(status, { location: 'https://example.com/' })).toEqual({
+      outcome: 'failed',
+      reason: 'redirect',
+      statusCode: status,
+    }),
+  )
 
-  test.each([101, 400, 401, 404, 409, 429, 500, 502, 503, 504, 599])('%d failed', (status) => expect(answered(status)).toEqual({ outcome: 'failed', reason: `status_${status}`, statusCode: status }))
+  test.each([101, 400, 401, 404, 409, 429, 500, 502, 503, 504, 599])('%d failed', (status) =>
+    expect(answered(status)).toEqual({ outcome: 'failed', reason: `status_${status}`, statusCode: status }),
+  )
 
-  test.each([429, 503, 500, 400, 301])('%d may ask to be left alone for a while', (status) => expect(answered(status, { 'retry-after': '120' }).retryAfterMs).toBe(120_000))
+  test.each([429, 503, 500, 400, 301])('%d may ask to be left alone for a while', (status) =>
+    expect(answered(status, { 'retry-after': '120' }).retryAfterMs).toBe(120_000),
+  )
 
   test('asks by a date on its own clock, and is not believed beyond a day', () => {
-    expect(answered(503, { 'retry-after': 'Sun, 01 Mar 2026 12:00:30 GMT', date: 'Sun, 01 Mar 2026 12:00:00 GMT' }).retryAfterMs).toBe(30_000)
+    expect(
+      answered(503, { 'retry-after': 'Sun, 01 Mar 2026 12:00:30 GMT', date: 'Sun, 01 Mar 2026 12:00:00 GMT' })
+        .retryAfterMs,
+    ).toBe(30_000)
     expect(answered(503, { 'retry-after': '99999999' }).retryAfterMs).toBe(86_400_000)
     expect(answered(503, { 'retry-after': 'soon' })).not.toHaveProperty('retryAfterMs')
   })
@@ -57,21 +76,45 @@ describe('no answer', () => {
     ['UND_ERR_RES_EXCEEDED_MAX_SIZE', true, 'invalid_reply'],
     ['SOMETHING_NEW', true, 'connection_lost'],
     ['SOMETHING_NEW', false, 'connection_failed'],
-  ])('%s, sent: %s, is %s', (code, isSent, reason) => expect(failedWith(code, isSent)).toEqual({ outcome: 'failed', reason }))
+  ])('%s, sent: %s, is %s', (code, isSent, reason) =>
+    expect(failedWith(code, isSent)).toEqual({ outcome: 'failed', reason }),
+  )
 
   test('an error of our own is no fault of the receiver', () => {
-    for (const error of [new TypeError('x'), undefined, null, 'text', { code: 'TIMEOUT' }]) expect(classifyReply({ error }, NOW)).toEqual({ outcome: 'failed', reason: 'internal' })
+    for (const error of [new TypeError('x'), undefined, null, 'text', { code: 'TIMEOUT' }])
+      expect(classifyReply({ error }, NOW)).toEqual({ outcome: 'failed', reason: 'internal' })
   })
 })
 
 test('whatever comes is one of three, with a reason that is short and safe to show', () => {
-  const response = fc.record({ status: fc.integer({ min: 100, max: 999 }), headers: fc.dictionary(fc.constantFrom('retry-after', 'date', 'location'), fc.string()), body: fc.string() }).map((value) => ({ response: value }))
-  const error = fc.tuple(fc.string(), fc.boolean()).map(([code, isSent]) => ({ error: new TransportError(code, isSent) }))
+  const response = fc
+    .record({
+      status: fc.integer({ min: 100, max: 999 }),
+      headers: fc.dictionary(fc.constantFrom('retry-after', 'date', 'location'), fc.string()),
+      body: fc.string(),
+    })
+    .map((value) => ({ response: value }))
+  const error = fc
+    .tuple(fc.string(), fc.boolean())
+    .map(([code, isSent]) => ({ error: new TransportError(code, isSent) }))
   fc.assert(
-    fc.property(fc.oneof(response, error, fc.anything().map((value) => ({ error: value }))), (exchange) => {
-      const { outcome, reason } = classifyReply(exchange, NOW)
-      expect(outcome).toBe('response' in exchange && exchange.response.status < 300 && exchange.response.status >= 200 ? 'delivered' : 'response' in exchange && exchange.response.status === 410 ? 'gone' : 'failed')
-      if (outcome !== 'delivered') expect(reason).toMatch(/^[a-z0-9_]{2,20}$/)
-    }),
+    fc.property(
+      fc.oneof(
+        response,
+        error,
+        fc.anything().map((value) => ({ error: value })),
+      ),
+      (exchange) => {
+        const { outcome, reason } = classifyReply(exchange, NOW)
+        expect(outcome).toBe(
+          'response' in exchange && exchange.response.status < 300 && exchange.response.status >= 200
+            ? 'delivered'
+            : 'response' in exchange && exchange.response.status === 410
+              ? 'gone'
+              : 'failed',
+        )
+        if (outcome !== 'delivered') expect(reason).toMatch(/^[a-z0-9_]{2,20}$/)
+      },
+    ),
   )
 })

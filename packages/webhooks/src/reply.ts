@@ -30,9 +30,13 @@ export function classifyReply(exchange: Exchange, now: number): Reply {
 const TIMEOUTS = new Set(['TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
 /** Node's and OpenSSL's names for a handshake or a certificate that is refused. */
-const TLS = /^(EPROTO|ERR_SSL_.*|ERR_TLS_.*|CERT_.*|CRL_.*|UNABLE_TO_.*|.*SELF_SIGNED_CERT.*|ERROR_IN_(CERT|CRL)_.*|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED)$/
+const TLS =
+  /^(EPROTO|ERR_SSL_.*|ERR_TLS_.*|CERT_.*|CRL_.*|UNABLE_TO_.*|.*SELF_SIGNED_CERT.*|ERROR_IN_(CERT|CRL)_.*|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED)$/
 
-/** The codes are undici's, the system's and OpenSSL's, and more of them come with each version: what is not known counts by whether it was sent. */
+/**
+ * The codes are undici's, the system's and OpenSSL's, and more of them come with each version: what is not known counts
+ * by whether it was sent.
+ */
 function reasonOf(error: unknown): string {
   // Not the receiver's fault, and not known here.
   if (!(error instanceof TransportError)) return 'internal'
@@ -44,6 +48,7 @@ function reasonOf(error: unknown): string {
   if (code === 'ERR_INVALID_URL' || code === 'UND_ERR_INVALID_ARG') return 'invalid_request'
   if (code === 'ENOTFOUND' || code.startsWith('EAI_')) return 'name_not_resolved'
   if (TLS.test(code)) return 'tls'
-  if (code.startsWith('HPE_') || code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE' || code === 'UND_ERR_HEADERS_OVERFLOW') return 'invalid_reply'
+  if (code.startsWith('HPE_') || code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE' || code === 'UND_ERR_HEADERS_OVERFLOW')
+    return 'invalid_reply'
   return isSent ? 'connection_lost' : 'connection_failed'
 }

@@ -8,7 +8,18 @@ const unspread = { random: () => 0.5 }
 
 test('the default is the example of Standard Webhooks: ten attempts in 75 h 35 min 5 s', () => {
   const delays = Array.from({ length: 10 }, (_, failed) => delayAfter(standard, failed + 1, unspread))
-  expect(delays).toEqual([5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR, undefined])
+  expect(delays).toEqual([
+    5 * SECOND,
+    5 * MINUTE,
+    30 * MINUTE,
+    2 * HOUR,
+    5 * HOUR,
+    10 * HOUR,
+    14 * HOUR,
+    20 * HOUR,
+    24 * HOUR,
+    undefined,
+  ])
   expect(standard.reduce((sum, delay) => sum + delay)).toBe(75 * HOUR + 35 * MINUTE + 5 * SECOND)
 })
 
@@ -38,18 +49,24 @@ describe('the wait after a failed attempt', () => {
   })
 
   test('is what was planned where the receiver asks for nonsense', () => {
-    for (const retryAfterMs of [Number.NaN, -1, 0, undefined]) expect(delayAfter(standard, 1, { ...unspread, retryAfterMs })).toBe(5 * SECOND)
+    for (const retryAfterMs of [Number.NaN, -1, 0, undefined])
+      expect(delayAfter(standard, 1, { ...unspread, retryAfterMs })).toBe(5 * SECOND)
   })
 
   test('is never negative and never off by more than a fifth, whatever is asked', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 9 }), fc.oneof(fc.double(), fc.constant(undefined)), fc.double({ min: 0, max: 1, noNaN: true }), (failed, retryAfterMs, random) => {
-        const planned = standard[failed - 1] ?? Number.NaN
-        const wait = delayAfter(standard, failed, { retryAfterMs, random: () => random }) ?? -1
-        expect(Number.isSafeInteger(wait)).toBe(true)
-        expect(wait).toBeGreaterThanOrEqual(0.8 * planned)
-        expect(wait).toBeLessThanOrEqual(Math.max(1.2 * planned, DAY))
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.oneof(fc.double(), fc.constant(undefined)),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (failed, retryAfterMs, random) => {
+          const planned = standard[failed - 1] ?? Number.NaN
+          const wait = delayAfter(standard, failed, { retryAfterMs, random: () => random }) ?? -1
+          expect(Number.isSafeInteger(wait)).toBe(true)
+          expect(wait).toBeGreaterThanOrEqual(0.8 * planned)
+          expect(wait).toBeLessThanOrEqual(Math.max(1.2 * planned, DAY))
+        },
+      ),
     )
   })
 })
@@ -61,8 +78,24 @@ describe('a schedule in a setting', () => {
     expect(parseSchedule(Array(50).fill('1').join(','))).toHaveLength(50)
   })
 
-  test.each(['', ',', '5,', '0', '-5', '1.5', '5s', '1e3', '604801', '99999999999', '5;300', 'NaN', Array(51).fill('1').join(',')])('is refused as "%s"', (text) => {
+  test.each([
+    '',
+    ',',
+    '5,',
+    '0',
+    '-5',
+    '1.5',
+    '5s',
+    '1e3',
+    '604801',
+    '99999999999',
+    '5;300',
+    'NaN',
+    Array(51).fill('1').join(','),
+  ])('is refused as "%s"', (text) => {
     expect(() => parseSchedule(text)).toThrow(RangeError)
-    expect(() => parseSchedule(text)).toThrow('1 to 50 whole numbers of seconds between 1 and 604800 (7 days), separated by commas')
+    expect(() => parseSchedule(text)).toThrow(
+      '1 to 50 whole numbers of seconds between 1 and 604800 (7 days), separated by commas',
+    )
   })
 })

@@ -1,4 +1,6 @@
-/** Milliseconds to wait after the first, second … failed attempt; so there is one attempt more than there are entries. */
+/**
+ * Milliseconds to wait after the first, second … failed attempt; so there is one attempt more than there are entries.
+ */
 export type Schedule = readonly number[]
 
 /** Seconds, as in Standard Webhooks' example: 10 attempts within 75 h 35 min 5 s, longer than a weekend. */
@@ -16,8 +18,13 @@ const JITTER = 0.2
 /** Reads seconds separated by commas; throws a `RangeError` of one sentence. */
 export function parseSchedule(text: string): Schedule {
   const entries = text.split(',').map((entry) => entry.trim())
-  const areValid = entries.length <= MOST_ENTRIES && entries.every((entry) => /^\d{1,6}$/.test(entry) && Number(entry) >= 1 && Number(entry) <= LONGEST_SECONDS)
-  if (!areValid) throw new RangeError(`a schedule is 1 to ${MOST_ENTRIES} whole numbers of seconds between 1 and ${LONGEST_SECONDS} (7 days), separated by commas`)
+  const areValid =
+    entries.length <= MOST_ENTRIES &&
+    entries.every((entry) => /^\d{1,6}$/.test(entry) && Number(entry) >= 1 && Number(entry) <= LONGEST_SECONDS)
+  if (!areValid)
+    throw new RangeError(
+      `a schedule is 1 to ${MOST_ENTRIES} whole numbers of seconds between 1 and ${LONGEST_SECONDS} (7 days), separated by commas`,
+    )
   return entries.map((entry) => Number(entry) * 1000)
 }
 
@@ -28,8 +35,15 @@ export interface DelayOptions {
   random?: () => number
 }
 
-/** Milliseconds until the next attempt, or undefined when there is none left. The receiver may ask for a longer wait, never for a shorter one. */
-export function delayAfter(schedule: Schedule, failedAttempts: number, { retryAfterMs = 0, random = Math.random }: DelayOptions = {}): number | undefined {
+/**
+ * Milliseconds until the next attempt, or undefined when there is none left. The receiver may ask for a longer wait,
+ * never for a shorter one.
+ */
+export function delayAfter(
+  schedule: Schedule,
+  failedAttempts: number,
+  { retryAfterMs = 0, random = Math.random }: DelayOptions = {},
+): number | undefined {
   if (failedAttempts < 1) return 0
   const planned = schedule[failedAttempts - 1]
   if (planned === undefined) return undefined

@@ -1,7 +1,15 @@
 import { sign, verify } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { checkSecret, createSecret, createSigningKey, InvalidSecretError, parsePublicKey, parseSecret, publicKeyOf } from './secret.ts'
+import {
+  checkSecret,
+  createSecret,
+  createSigningKey,
+  InvalidSecretError,
+  parsePublicKey,
+  parseSecret,
+  publicKeyOf,
+} from './secret.ts'
 
 const bytesOf = (text: string): Buffer => Buffer.from(text.replace(/^wh\w+?_/, ''), 'base64')
 const base64 = (length: number): string => Buffer.alloc(length, 7).toString('base64')
@@ -52,7 +60,9 @@ describe('a signing key', () => {
 test('a shared secret has no public half', () => expect(publicKeyOf(createSecret())).toBeUndefined())
 
 describe('what is no secret', () => {
-  test.each([24, 32, 64])('%d bytes are enough', (length) => expect(checkSecret(`whsec_${base64(length)}`)).toBeUndefined())
+  test.each([24, 32, 64])('%d bytes are enough', (length) =>
+    expect(checkSecret(`whsec_${base64(length)}`)).toBeUndefined(),
+  )
 
   test.each([
     ['too few bytes', `whsec_${base64(23)}`, /24 to 64 bytes/],

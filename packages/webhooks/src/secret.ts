@@ -9,7 +9,10 @@ const SECRET_BYTES = { least: 24, made: 32, most: 64 }
 const SEED_BYTES = 32
 const PUBLIC_BYTES = 32
 
-/** RFC 8410: what stands before the 32 bytes of an ed25519 key in DER. Node takes and gives raw keys only so, or as a JWK. */
+/**
+ * RFC 8410: what stands before the 32 bytes of an ed25519 key in DER. Node takes and gives raw keys only so, or as a
+ * JWK.
+ */
 const PRIVATE_DER = Buffer.from('302e020100300506032b657004220420', 'hex')
 const PUBLIC_DER = Buffer.from('302a300506032b6570032100', 'hex')
 
@@ -20,7 +23,8 @@ export interface SigningKey {
 }
 
 /** What a secret signs with: HMAC-SHA256 (`v1`) or ed25519 (`v1a`). */
-export type ParsedSecret = { scheme: 'v1'; text: string } | { scheme: 'v1a'; privateKey: KeyObject; publicKey: KeyObject }
+export type ParsedSecret =
+  { scheme: 'v1'; text: string } | { scheme: 'v1a'; privateKey: KeyObject; publicKey: KeyObject }
 
 /** The text is no secret. The message says why, and quotes nothing of it. */
 export class InvalidSecretError extends Error {
@@ -34,30 +38,45 @@ export function createSecret(): string {
 }
 
 /**
- * A new ed25519 pair. The specification says only "base64"; the private half is written as libsodium and the Svix server have it,
- * the seed with the public key behind it (64 bytes), so that keys can be moved there and back.
+ * A new ed25519 pair. The specification says only "base64"; the private half is written as libsodium and the Svix
+ * server have it, the seed with the public key behind it (64 bytes), so that keys can be moved there and back.
  */
 export function createSigningKey(): SigningKey {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-SEED_BYTES)
   const open = rawPublicKey(publicKey)
-  return { privateKey: PRIVATE_PREFIX + Buffer.concat([seed, open]).toString('base64'), publicKey: PUBLIC_PREFIX + open.toString('base64') }
+  return {
+    privateKey: PRIVATE_PREFIX + Buffer.concat([seed, open]).toString('base64'),
+    publicKey: PUBLIC_PREFIX + open.toString('base64'),
+  }
 }
 
-/** Reads `whsec_…` or `whsk_…` (a seed of 32 bytes, or 64 with the public key behind it); throws `InvalidSecretError`. */
+/**
+ * Reads `whsec_…` or `whsk_…` (a seed of 32 bytes, or 64 with the public key behind it); throws `InvalidSecretError`.
+ */
 export function parseSecret(text: string): ParsedSecret {
   if (text.startsWith(SECRET_PREFIX)) {
     const { length } = decode(text, SECRET_PREFIX)
-    if (length < SECRET_BYTES.least || length > SECRET_BYTES.most) throw new InvalidSecretError(`must hold ${SECRET_BYTES.least} to ${SECRET_BYTES.most} bytes, and holds ${length}`)
+    if (length < SECRET_BYTES.least || length > SECRET_BYTES.most)
+      throw new InvalidSecretError(`must hold ${SECRET_BYTES.least} to ${SECRET_BYTES.most} bytes, and holds ${length}`)
     return { scheme: 'v1', text }
   }
-  if (!text.startsWith(PRIVATE_PREFIX)) throw new InvalidSecretError(`must begin with ${SECRET_PREFIX} or ${PRIVATE_PREFIX}`)
+  if (!text.startsWith(PRIVATE_PREFIX))
+    throw new InvalidSecretError(`must begin with ${SECRET_PREFIX} or ${PRIVATE_PREFIX}`)
   const bytes = decode(text, PRIVATE_PREFIX)
-  if (bytes.length !== SEED_BYTES && bytes.length !== SEED_BYTES + PUBLIC_BYTES) throw new InvalidSecretError(`must hold ${SEED_BYTES} or ${SEED_BYTES + PUBLIC_BYTES} bytes, and holds ${bytes.length}`)
-  const privateKey = createPrivateKey({ key: Buffer.concat([PRIVATE_DER, bytes.subarray(0, SEED_BYTES)]), format: 'der', type: 'pkcs8' })
+  if (bytes.length !== SEED_BYTES && bytes.length !== SEED_BYTES + PUBLIC_BYTES)
+    throw new InvalidSecretError(
+      `must hold ${SEED_BYTES} or ${SEED_BYTES + PUBLIC_BYTES} bytes, and holds ${bytes.length}`,
+    )
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([PRIVATE_DER, bytes.subarray(0, SEED_BYTES)]),
+    format: 'der',
+    type: 'pkcs8',
+  })
   const publicKey = createPublicKey(privateKey)
   // A receiver that was given the other half would refuse every message.
-  if (bytes.length > SEED_BYTES && !bytes.subarray(SEED_BYTES).equals(rawPublicKey(publicKey))) throw new InvalidSecretError('must hold a private key and the public key that belongs to it')
+  if (bytes.length > SEED_BYTES && !bytes.subarray(SEED_BYTES).equals(rawPublicKey(publicKey)))
+    throw new InvalidSecretError('must hold a private key and the public key that belongs to it')
   return { scheme: 'v1a', privateKey, publicKey }
 }
 
@@ -82,7 +101,8 @@ export function publicKeyOf(secret: string): string | undefined {
 export function parsePublicKey(text: string): KeyObject {
   if (!text.startsWith(PUBLIC_PREFIX)) throw new InvalidSecretError(`must begin with ${PUBLIC_PREFIX}`)
   const bytes = decode(text, PUBLIC_PREFIX)
-  if (bytes.length !== PUBLIC_BYTES) throw new InvalidSecretError(`must hold ${PUBLIC_BYTES} bytes, and holds ${bytes.length}`)
+  if (bytes.length !== PUBLIC_BYTES)
+    throw new InvalidSecretError(`must hold ${PUBLIC_BYTES} bytes, and holds ${bytes.length}`)
   return createPublicKey({ key: Buffer.concat([PUBLIC_DER, bytes]), format: 'der', type: 'spki' })
 }
 

@@ -19,11 +19,15 @@ export interface SignatureHeaders {
   'webhook-signature': string
 }
 
-/** The headers of Standard Webhooks for one attempt. During a rotation a receiver may hold either secret, so all of them sign. */
+/**
+ * The headers of Standard Webhooks for one attempt. During a rotation a receiver may hold either secret, so all of them
+ * sign.
+ */
 export function signMessage({ id, timestamp, body, secrets }: UnsignedMessage): SignatureHeaders {
   // What is signed is joined by dots: with a dot in the id, one signature would hold for two messages.
   if (!/^[\w-]{1,256}$/.test(id)) throw new RangeError('the id of a message is made of letters, digits, "_" and "-"')
-  if (!Number.isSafeInteger(timestamp) || timestamp < 0) throw new RangeError('the timestamp of a message is in whole seconds')
+  if (!Number.isSafeInteger(timestamp) || timestamp < 0)
+    throw new RangeError('the timestamp of a message is in whole seconds')
   if (secrets.length === 0) throw new RangeError('a message is signed with at least one secret')
   const signatures = secrets.map((text) => {
     const secret = parseSecret(text)

@@ -26,7 +26,11 @@ const killApi: Scenario = {
       isOver = true
       await killer
       const unanswered = entries.filter((entry) => entry.operationId === null).length
-      return stage.conclude(entries, { kills, 'never acknowledged': unanswered }, unanswered > 0 ? [`${unanswered} creates were never acknowledged although repeated`] : [])
+      return stage.conclude(
+        entries,
+        { kills, 'never acknowledged': unanswered },
+        unanswered > 0 ? [`${unanswered} creates were never acknowledged although repeated`] : [],
+      )
     }),
 }
 
@@ -41,16 +45,26 @@ const acceptPoint = (point: 'before_accept' | 'after_accept'): Scenario => ({
       let struck = 0
       for (let round = 0; round < size(1, 5); round += 1) {
         const file = join(muster.directory, `failpoint-${randomUUID()}`)
-        await muster.restartApi('SIGTERM', { MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, ['--import', failpoints])
+        await muster.restartApi('SIGTERM', { MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, [
+          '--import',
+          failpoints,
+        ])
         const doomed = muster.api
         const load = stage.submit(size(3, 6), 2)
-        await eventually(async () => doomed.child.signalCode, (signal) => signal === 'SIGKILL', 20_000)
+        await eventually(
+          async () => doomed.child.signalCode,
+          (signal) => signal === 'SIGKILL',
+          20_000,
+        )
         if (existsSync(file)) struck += 1
         await muster.restartApi('SIGKILL')
         entries.push(...(await load))
       }
       const unanswered = entries.filter((entry) => entry.operationId === null).length
-      return stage.conclude(entries, { 'times struck': struck }, [...(struck === 0 ? ['the failpoint never struck'] : []), ...(unanswered > 0 ? [`${unanswered} creates were never acknowledged`] : [])])
+      return stage.conclude(entries, { 'times struck': struck }, [
+        ...(struck === 0 ? ['the failpoint never struck'] : []),
+        ...(unanswered > 0 ? [`${unanswered} creates were never acknowledged`] : []),
+      ])
     }),
 })
 

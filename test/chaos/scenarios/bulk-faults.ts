@@ -19,7 +19,8 @@ function createItems({ accounts, canary }: Stage, count: number): Item[] {
   const name = randomUUID().slice(0, 8)
   return Array.from({ length: count }, (_, index) => {
     const { id, provider } = accounts[index % accounts.length] ?? { id: '', provider: 'okta' as ProviderName }
-    // A letter before the digits: Okta refuses a password that holds a part of the login, and four digits alone may well be in the canary.
+    // A letter before the digits: Okta refuses a password that holds a part of the login, and four digits alone may
+    //   well be in the canary.
     const login = `bulk.r${index}.${name}`
     const user = newUser(provider, login)
     if ('password' in user || provider === 'okta') user.password = `${canary}-Aa1`
@@ -33,8 +34,15 @@ interface Upload {
   answers: Record<string, number>
 }
 
-/** Sends like a careful client: the same file under the same key until it is taken whole. `afterRow` is told how many rows have left, at each attempt anew. */
-async function uploadAll({ muster }: Stage, items: readonly Item[], afterRow: (row: number) => Promise<void> = async () => undefined): Promise<Upload> {
+/**
+ * Sends like a careful client: the same file under the same key until it is taken whole. `afterRow` is told how many
+ * rows have left, at each attempt anew.
+ */
+async function uploadAll(
+  { muster }: Stage,
+  items: readonly Item[],
+  afterRow: (row: number) => Promise<void> = async () => undefined,
+): Promise<Upload> {
   const key = randomUUID()
   const answers: Record<string, number> = {}
   const until = Date.now() + PATIENCE_MS
@@ -60,26 +68,59 @@ async function uploadAll({ muster }: Stage, items: readonly Item[], afterRow: (r
   throw new Error(`the upload was not taken: ${JSON.stringify(answers)}`)
 }
 
-const readBatch = ({ muster }: Stage, id: string): Promise<Batch | undefined> => muster.request<Batch>('GET', `/batches/${id}`).then(({ status, body }) => (status === 200 ? body : undefined), () => undefined)
+const readBatch = ({ muster }: Stage, id: string): Promise<Batch | undefined> =>
+  muster.request<Batch>('GET', `/batches/${id}`).then(
+    ({ status, body }) => (status === 200 ? body : undefined),
+    () => undefined,
+  )
 
-/** Every row has ended, the batch's own counts are those of its results, and those are what the simulators' ledgers say. */
-async function conclude(stage: Stage, upload: Upload, items: readonly Item[], figures: Record<string, number | string>): Promise<ScenarioResult> {
-  const batch = await eventually(() => readBatch(stage, upload.id), (one) => one !== undefined && isOver(one), PATIENCE_MS)
+/**
+ * Every row has ended, the batch's own counts are those of its results, and those are what the simulators' ledgers say.
+ */
+async function conclude(
+  stage: Stage,
+  upload: Upload,
+  items: readonly Item[],
+  figures: Record<string, number | string>,
+): Promise<ScenarioResult> {
+  const batch = await eventually(
+    () => readBatch(stage, upload.id),
+    (one) => one !== undefined && isOver(one),
+    PATIENCE_MS,
+  )
   const results = await batchClientOf(stage.muster).results(upload.id)
   const broken: string[] = []
-  if (JSON.stringify(recount(results)) !== JSON.stringify(batch?.counts)) broken.push(`the batch counts ${JSON.stringify(batch?.counts)}, its results ${JSON.stringify(recount(results))}`)
+  if (JSON.stringify(recount(results)) !== JSON.stringify(batch?.counts))
+    broken.push(`the batch counts ${JSON.stringify(batch?.counts)}, its results ${JSON.stringify(recount(results))}`)
   if (results.length !== items.length) broken.push(`${results.length} rows of ${items.length} are in the results`)
-  if (results.some(({ reference }, index) => reference !== items[index]?.reference)) broken.push('the results are not in the order of the upload')
-  if (results.some(({ status }) => !['succeeded', 'failed', 'rejected'].includes(status))) broken.push('a row has no end')
+  if (results.some(({ reference }, index) => reference !== items[index]?.reference))
+    broken.push('the results are not in the order of the upload')
+  if (results.some(({ status }) => !['succeeded', 'failed', 'rejected'].includes(status)))
+    broken.push('a row has no end')
   const names = new Set(items.map(({ reference }) => reference))
   let created = 0
-  for (const { provider } of stage.accounts) created += (await stage.muster.simulators[provider].ledger()).created.filter(({ key }) => names.has((key.split('/').at(-1) ?? '').split('@')[0] ?? '')).length
-  if (created !== batch?.counts.succeeded) broken.push(`${created} users were created, and ${String(batch?.counts.succeeded)} rows say so`)
+  for (const { provider } of stage.accounts)
+    created += (await stage.muster.simulators[provider].ledger()).created.filter(({ key }) =>
+      names.has((key.split('/').at(-1) ?? '').split('@')[0] ?? ''),
+    ).length
+  if (created !== batch?.counts.succeeded)
+    broken.push(`${created} users were created, and ${String(batch?.counts.succeeded)} rows say so`)
   const entries = results.map(({ reference, operation_id, row }): ClientEntry => {
     const account = stage.accounts[(row - 1) % stage.accounts.length]
-    return { accountId: account?.id ?? '', provider: account?.provider ?? 'okta', login: reference ?? '', operationId: operation_id, refusals: [], refusalBodies: [] }
+    return {
+      accountId: account?.id ?? '',
+      provider: account?.provider ?? 'okta',
+      login: reference ?? '',
+      operationId: operation_id,
+      refusals: [],
+      refusalBodies: [],
+    }
   })
-  return stage.conclude(entries, { rows: items.length, uploads: upload.attempts, ...upload.answers, ...figures }, broken)
+  return stage.conclude(
+    entries,
+    { rows: items.length, uploads: upload.attempts, ...upload.answers, ...figures },
+    broken,
+  )
 }
 
 const apiKill: Scenario = {
@@ -136,7 +177,11 @@ const redisKill: Scenario = {
       })
       for (let round = 0; round < size(1, 4); round += 1) {
         const before = (await readBatch(stage, upload.id))?.counts.succeeded ?? 0
-        await eventually(() => readBatch(stage, upload.id), (one) => one !== undefined && (isOver(one) || one.counts.succeeded >= before + 50), PATIENCE_MS)
+        await eventually(
+          () => readBatch(stage, upload.id),
+          (one) => one !== undefined && (isOver(one) || one.counts.succeeded >= before + 50),
+          PATIENCE_MS,
+        )
         await stage.muster.restartRedis()
         kills += 1
       }

@@ -6,4 +6,11 @@ import { redisScenarios } from './redis-faults.ts'
 import { webhookScenarios } from './webhook-faults.ts'
 import { workerKillScenarios } from './worker-kills.ts'
 
-export const scenarios: readonly Scenario[] = [...workerKillScenarios, ...apiScenarios, ...bulkScenarios, ...redisScenarios, ...providerScenarios, ...webhookScenarios]
+export const scenarios: readonly Scenario[] = [
+  ...workerKillScenarios,
+  ...apiScenarios,
+  ...bulkScenarios,
+  ...redisScenarios,
+  ...providerScenarios,
+  ...webhookScenarios,
+]

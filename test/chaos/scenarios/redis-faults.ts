@@ -8,13 +8,20 @@ import { onStage, seconds, type Scenario, type Stage } from '../scenario.ts'
 
 async function created(stage: Stage): Promise<number> {
   const providers = [...new Set(stage.accounts.map((account) => account.provider))]
-  return (await Promise.all(providers.map((provider) => stage.muster.simulators[provider].ledger()))).reduce((sum, ledger) => sum + ledger.created.length, 0)
+  return (await Promise.all(providers.map((provider) => stage.muster.simulators[provider].ledger()))).reduce(
+    (sum, ledger) => sum + ledger.created.length,
+    0,
+  )
 }
 
 /** How long the API takes to say that it cannot, while Redis is away. */
 async function refusalMs(stage: Stage): Promise<{ status: number; retryAfter: string | null; ms: number }> {
   const startedAt = Date.now()
-  const answer = await stage.muster.create(stage.accounts[0]?.id ?? '', { first_name: 'A', last_name: 'B', emails: [{ email: 'away@example.com' }] })
+  const answer = await stage.muster.create(stage.accounts[0]?.id ?? '', {
+    first_name: 'A',
+    last_name: 'B',
+    emails: [{ email: 'away@example.com' }],
+  })
   return { status: answer.status, retryAfter: answer.headers.get('retry-after'), ms: Date.now() - startedAt }
 }
 
@@ -30,15 +37,24 @@ const killAndRestart: Scenario = {
       let resumed = 0
       for (let round = 0; round < size(1, 4); round += 1) {
         const reached = await created(stage)
-        await eventually(() => created(stage), (count) => count >= Math.min(reached + 15, size(60, 800)), 30_000)
+        await eventually(
+          () => created(stage),
+          (count) => count >= Math.min(reached + 15, size(60, 800)),
+          30_000,
+        )
         await stage.muster.restartRedis(async () => {
           const refusal = await refusalMs(stage)
           slowest = Math.max(slowest, refusal.ms)
-          if (refusal.status !== 503 || !refusal.retryAfter) broken.push(`while Redis was away the API answered ${refusal.status}`)
+          if (refusal.status !== 503 || !refusal.retryAfter)
+            broken.push(`while Redis was away the API answered ${refusal.status}`)
         })
         const backAt = Date.now()
         const before = await created(stage)
-        await eventually(() => created(stage), (count) => count > before, 30_000)
+        await eventually(
+          () => created(stage),
+          (count) => count > before,
+          30_000,
+        )
         resumed = Math.max(resumed, Date.now() - backAt)
       }
       const entries = await load
@@ -55,11 +71,15 @@ const frozen: Scenario = {
   run: ({ size }) =>
     onStage({ workers: 2, rate: 30 }, async (stage) => {
       const load = stage.submit(size(60, 400))
-      await eventually(() => created(stage), (count) => count >= 10)
+      await eventually(
+        () => created(stage),
+        (count) => count >= 10,
+      )
       const broken: string[] = []
       process.kill(stage.muster.redis.pid, 'SIGSTOP')
       const refusal = await refusalMs(stage)
-      if (refusal.status !== 503 || refusal.ms > 1_000) broken.push(`while Redis was frozen the API answered ${refusal.status} after ${refusal.ms} ms`)
+      if (refusal.status !== 503 || refusal.ms > 1_000)
+        broken.push(`while Redis was frozen the API answered ${refusal.status} after ${refusal.ms} ms`)
       await new Promise((resolve) => setTimeout(resolve, size(12_000, 40_000)))
       process.kill(stage.muster.redis.pid, 'SIGCONT')
       return stage.conclude(await load, { 'frozen for (s)': size(12, 40), '503 within (ms)': refusal.ms }, broken)
@@ -79,7 +99,10 @@ const churn: Scenario = {
       const killer = (async () => {
         while (!isOver) {
           await new Promise((resolve) => setTimeout(resolve, 400))
-          await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').then(() => (kills += 1), () => undefined)
+          await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').then(
+            () => (kills += 1),
+            () => undefined,
+          )
         }
       })()
       const entries = await stage.submit(size(120, 1_200), 16)
@@ -104,7 +127,11 @@ const outOfMemory: Scenario = {
       await admin.config('SET', 'maxmemory', '0')
       const after = await stage.submit(size(20, 100))
       admin.disconnect()
-      return stage.conclude([...before, ...after], { 'answer while full': refusal.status }, refusal.status === 503 ? [] : [`while Redis was full the API answered ${refusal.status}`])
+      return stage.conclude(
+        [...before, ...after],
+        { 'answer while full': refusal.status },
+        refusal.status === 503 ? [] : [`while Redis was full the API answered ${refusal.status}`],
+      )
     }),
 }
 
@@ -121,7 +148,10 @@ const promotion: Scenario = {
       admin.on('error', () => undefined)
       try {
         await admin.replicaof('127.0.0.1', muster.redis.port)
-        await eventually(() => admin.info('replication'), (info) => info.includes('master_link_status:up'))
+        await eventually(
+          () => admin.info('replication'),
+          (info) => info.includes('master_link_status:up'),
+        )
         const load = stage.submit(size(60, 600), 8)
         await eventually(async () => (await admin.dbsize()) > size(60, 400), Boolean, 30_000)
         await muster.redis.stop('SIGKILL')
@@ -159,7 +189,10 @@ const network: Scenario = {
       const refusal = await refusalMs(stage)
       await new Promise((resolve) => setTimeout(resolve, size(2_000, 20_000)))
       proxy?.setSilent(false)
-      const broken = refusal.status === 503 && refusal.ms < 2_500 ? [] : [`over silent connections the API answered ${refusal.status} after ${refusal.ms} ms`]
+      const broken =
+        refusal.status === 503 && refusal.ms < 2_500
+          ? []
+          : [`over silent connections the API answered ${refusal.status} after ${refusal.ms} ms`]
       return stage.conclude(await load, { '503 within (ms)': refusal.ms }, broken)
     }),
 }

@@ -14,12 +14,25 @@ import { deliveriesOf, judgeWebhooks, startWitnesses, type Witnesses } from '../
 const failpoints = fileURLToPath(new URL('../failpoints.mjs', import.meta.url))
 
 /** Forty attempts, a second apart: whoever recovers is told within seconds. */
-const impatient = { MUSTER_WEBHOOK_SCHEDULE: Array.from({ length: 40 }, () => 1).join(','), MUSTER_WEBHOOK_TIMEOUT_MS: '800' }
+const impatient = {
+  MUSTER_WEBHOOK_SCHEDULE: Array.from({ length: 40 }, () => 1).join(','),
+  MUSTER_WEBHOOK_TIMEOUT_MS: '800',
+}
 
-async function withWitnesses(options: StageOptions, play: (stage: Stage, witnesses: Witnesses) => Promise<ScenarioResult>): Promise<ScenarioResult> {
+async function withWitnesses(
+  options: StageOptions,
+  play: (stage: Stage, witnesses: Witnesses) => Promise<ScenarioResult>,
+): Promise<ScenarioResult> {
   const witnesses = await startWitnesses()
   try {
-    return await onStage({ ...options, environment: { ...impatient, ...options.environment }, allowedHosts: [witnesses.receiver.host, ...(options.allowedHosts ?? [])] }, (stage) => play(stage, witnesses))
+    return await onStage(
+      {
+        ...options,
+        environment: { ...impatient, ...options.environment },
+        allowedHosts: [witnesses.receiver.host, ...(options.allowedHosts ?? [])],
+      },
+      (stage) => play(stage, witnesses),
+    )
   } finally {
     await witnesses.receiver.close()
   }
@@ -29,14 +42,33 @@ const listen = async (server: Server): Promise<string> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
-const close = (server: Server | undefined): Promise<void> => new Promise((resolve) => (server ? server.close(() => resolve()) : resolve()))
+const close = (server: Server | undefined): Promise<void> =>
+  new Promise((resolve) => (server ? server.close(() => resolve()) : resolve()))
 
 /** A receiver whose certificate nobody vouches for; undefined where there is no openssl to make one. */
 async function startUntrusted(): Promise<{ host: string; requests(): number; server: Server } | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-tls-'))
   try {
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate])
+    const made = spawnSync('openssl', [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '1',
+      '-subj',
+      '/CN=127.0.0.1',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+      '-keyout',
+      key,
+      '-out',
+      certificate,
+    ])
     if (made.status !== 0) return undefined
     let requests = 0
     const server = createHttpsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (_, response) => {
@@ -62,8 +94,10 @@ const flood: Behaviour = (_, response) => void response.writeHead(200).end(Buffe
 
 const badReceivers: Scenario = {
   name: 'webhook-bad-receivers',
-  promise: 'every end is told at least once, under one id; no receiver delays another; nothing is sent where nobody registered',
-  fault: '500s, time-outs, resets, 429 with Retry-After, redirects inside, a 200 that drips, one of 20 MB, a certificate nobody vouches for; then they recover',
+  promise:
+    'every end is told at least once, under one id; no receiver delays another; nothing is sent where nobody registered',
+  fault:
+    '500s, time-outs, resets, 429 with Retry-After, redirects inside, a 200 that drips, one of 20 MB, a certificate nobody vouches for; then they recover',
   async run({ size, random }) {
     let trapped = 0
     const trap = createServer((socket) => {
@@ -77,42 +111,73 @@ const badReceivers: Scenario = {
       '/silence': silence,
       '/reset': reset,
       '/429': answer(429, { 'retry-after': '2' }),
-      '/redirect': (request, response, received) => answer(random.pick([301, 302, 307, 308]), { location: random.pick(['http://169.254.169.254/latest/meta-data/', `http://${inside}/`]) })(request, response, received),
+      '/redirect': (request, response, received) =>
+        answer(random.pick([301, 302, 307, 308]), {
+          location: random.pick(['http://169.254.169.254/latest/meta-data/', `http://${inside}/`]),
+        })(request, response, received),
       '/drip': drip,
       '/flood': flood,
     }
     try {
-      return await withWitnesses({ workers: 1, providers: ['okta'], rate: 50, allowedHosts: untrusted ? [untrusted.host] : [] }, async (stage, witnesses) => {
-        const { muster } = stage
-        const healthy = await witnesses.register(muster, '/healthy')
-        const faulty = []
-        for (const [path, behave] of Object.entries(faults)) {
-          witnesses.behave(path, behave)
-          faulty.push(await witnesses.register(muster, path))
-        }
-        const { body: unheard } = untrusted ? await muster.request<{ id: string }>('POST', '/webhook-endpoints', { body: { url: `https://${untrusted.host}/hook` } }) : { body: undefined }
-        const entries = await stage.submit(size(10, 200))
-        for (const { operationId } of entries) if (operationId) await muster.finished(operationId)
-        await witnesses.receiver.until(({ path, event }) => path === healthy.path && event.type === 'operation.succeeded', entries.length)
-        // Every fault has struck before anybody recovers.
-        for (const { path } of faulty) await witnesses.receiver.until((received) => received.path === path)
-        const broken: string[] = []
-        if (untrusted && unheard) {
-          const log = await eventually(() => deliveriesOf(muster, unheard.id), (all) => all.length > 0 && all.every(({ attempt_count: count }) => count > 0))
-          const reasons = new Set(log.flatMap(({ attempts }) => attempts.map(({ reason }) => reason)))
-          // On a busy machine a handshake can take longer than the attempt may.
-          reasons.delete('timeout')
-          if (untrusted.requests() > 0 || [...reasons].join() !== 'tls') broken.push('something was sent to a receiver that nobody vouches for')
-        }
-        for (const { path } of faulty) witnesses.behave(path, answer(204))
-        const verdict = await judgeWebhooks(muster, witnesses, [healthy, ...faulty], entries, false)
-        if (trapped > 0) broken.push(`${trapped} connections came to a private address that a receiver named`)
-        const delays = witnesses.receiver.at(healthy.path).map(({ at, event }) => at - Date.parse(event.timestamp))
-        // The receivers share one process, which a flood of 20 MB replies keeps busy: what Muster took is told apart from what came on top.
-        const happenedAt = new Map(witnesses.receiver.at(healthy.path).map(({ id, event }) => [id, Date.parse(event.timestamp)]))
-        const starts = (await deliveriesOf(muster, healthy.id)).map(({ event_id: id, attempts }) => Date.parse(attempts[0]?.started_at ?? '') - (happenedAt.get(id) ?? NaN))
-        return stage.conclude(entries, { ...verdict.figures, 'healthy one begun after at most (ms)': Math.max(...starts), receivers: faulty.length + (untrusted ? 2 : 1), 'healthy one waited at most (ms)': Math.max(...delays) }, [...broken, ...verdict.broken])
-      })
+      return await withWitnesses(
+        { workers: 1, providers: ['okta'], rate: 50, allowedHosts: untrusted ? [untrusted.host] : [] },
+        async (stage, witnesses) => {
+          const { muster } = stage
+          const healthy = await witnesses.register(muster, '/healthy')
+          const faulty = []
+          for (const [path, behave] of Object.entries(faults)) {
+            witnesses.behave(path, behave)
+            faulty.push(await witnesses.register(muster, path))
+          }
+          const { body: unheard } = untrusted
+            ? await muster.request<{ id: string }>('POST', '/webhook-endpoints', {
+                body: { url: `https://${untrusted.host}/hook` },
+              })
+            : { body: undefined }
+          const entries = await stage.submit(size(10, 200))
+          for (const { operationId } of entries) if (operationId) await muster.finished(operationId)
+          await witnesses.receiver.until(
+            ({ path, event }) => path === healthy.path && event.type === 'operation.succeeded',
+            entries.length,
+          )
+          // Every fault has struck before anybody recovers.
+          for (const { path } of faulty) await witnesses.receiver.until((received) => received.path === path)
+          const broken: string[] = []
+          if (untrusted && unheard) {
+            const log = await eventually(
+              () => deliveriesOf(muster, unheard.id),
+              (all) => all.length > 0 && all.every(({ attempt_count: count }) => count > 0),
+            )
+            const reasons = new Set(log.flatMap(({ attempts }) => attempts.map(({ reason }) => reason)))
+            // On a busy machine a handshake can take longer than the attempt may.
+            reasons.delete('timeout')
+            if (untrusted.requests() > 0 || [...reasons].join() !== 'tls')
+              broken.push('something was sent to a receiver that nobody vouches for')
+          }
+          for (const { path } of faulty) witnesses.behave(path, answer(204))
+          const verdict = await judgeWebhooks(muster, witnesses, [healthy, ...faulty], entries, false)
+          if (trapped > 0) broken.push(`${trapped} connections came to a private address that a receiver named`)
+          const delays = witnesses.receiver.at(healthy.path).map(({ at, event }) => at - Date.parse(event.timestamp))
+          // The receivers share one process, which a flood of 20 MB replies keeps busy: what Muster took is told
+          //   apart from what came on top.
+          const happenedAt = new Map(
+            witnesses.receiver.at(healthy.path).map(({ id, event }) => [id, Date.parse(event.timestamp)]),
+          )
+          const starts = (await deliveriesOf(muster, healthy.id)).map(
+            ({ event_id: id, attempts }) => Date.parse(attempts[0]?.started_at ?? '') - (happenedAt.get(id) ?? NaN),
+          )
+          return stage.conclude(
+            entries,
+            {
+              ...verdict.figures,
+              'healthy one begun after at most (ms)': Math.max(...starts),
+              receivers: faulty.length + (untrusted ? 2 : 1),
+              'healthy one waited at most (ms)': Math.max(...delays),
+            },
+            [...broken, ...verdict.broken],
+          )
+        },
+      )
     } finally {
       await Promise.all([close(trap), close(untrusted?.server)])
     }
@@ -120,8 +185,14 @@ const badReceivers: Scenario = {
 }
 
 const points = {
-  after_outcome: { promise: 'an end is told although whoever wrote it could tell nobody', fault: 'SIGKILL of the worker between the end of an operation and the hand-over of its event' },
-  after_delivery: { promise: 'a message that was taken and not marked is sent again under the same id', fault: "SIGKILL of the worker between the receiver's 2xx and the mark" },
+  after_outcome: {
+    promise: 'an end is told although whoever wrote it could tell nobody',
+    fault: 'SIGKILL of the worker between the end of an operation and the hand-over of its event',
+  },
+  after_delivery: {
+    promise: 'a message that was taken and not marked is sent again under the same id',
+    fault: "SIGKILL of the worker between the receiver's 2xx and the mark",
+  },
 }
 
 const failpointScenario = (point: keyof typeof points): Scenario => ({
@@ -135,18 +206,33 @@ const failpointScenario = (point: keyof typeof points): Scenario => ({
       let struck = 0
       for (let round = 0; round < size(1, 5); round += 1) {
         const file = join(muster.directory, `failpoint-${randomUUID()}`)
-        const doomed = await muster.startWorker({ MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, ['--import', failpoints])
+        const doomed = await muster.startWorker({ MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, [
+          '--import',
+          failpoints,
+        ])
         entries.push(...(await stage.submit(size(4, 20))))
-        await eventually(async () => doomed.child.signalCode, (signal) => signal === 'SIGKILL', 20_000)
+        await eventually(
+          async () => doomed.child.signalCode,
+          (signal) => signal === 'SIGKILL',
+          20_000,
+        )
         if (existsSync(file)) struck += 1
         const heir = await muster.startWorker()
         for (const { operationId } of entries) if (operationId) await muster.finished(operationId)
-        await eventually(() => deliveriesOf(muster, endpoint.id), (all) => all.length >= entries.length && all.every(({ status }) => status !== 'pending'))
+        await eventually(
+          () => deliveriesOf(muster, endpoint.id),
+          (all) => all.length >= entries.length && all.every(({ status }) => status !== 'pending'),
+        )
         await heir.kill('SIGTERM')
         muster.workers.push(doomed, heir)
       }
       const verdict = await judgeWebhooks(muster, witnesses, [endpoint], entries, true)
-      const broken = struck === 0 ? ['the failpoint never struck'] : point === 'after_delivery' && (verdict.figures.repeats ?? 0) < struck ? ['what was taken and not marked was not sent again'] : []
+      const broken =
+        struck === 0
+          ? ['the failpoint never struck']
+          : point === 'after_delivery' && (verdict.figures.repeats ?? 0) < struck
+            ? ['what was taken and not marked was not sent again']
+            : []
       return stage.conclude(entries, { ...verdict.figures, 'times struck': struck }, [...broken, ...verdict.broken])
     }),
 })
@@ -182,7 +268,11 @@ const killLoop: Scenario = {
         }
       })()
       const entries = await stage.submit(size(60, 1_200))
-      await eventually(async () => witnesses.receiver.ledger.length, (count) => count >= entries.length * 0.8, 400_000).catch(() => undefined)
+      await eventually(
+        async () => witnesses.receiver.ledger.length,
+        (count) => count >= entries.length * 0.8,
+        400_000,
+      ).catch(() => undefined)
       isOver = true
       await killer
       const verdict = await judgeWebhooks(muster, witnesses, [endpoint], entries, true)
@@ -203,7 +293,11 @@ const redisKill: Scenario = {
       const rounds = size(1, 4)
       for (let round = 0; round < rounds; round += 1) {
         const reached = witnesses.receiver.ledger.length
-        await eventually(async () => witnesses.receiver.ledger.length, (count) => count >= reached + size(10, 150), 60_000)
+        await eventually(
+          async () => witnesses.receiver.ledger.length,
+          (count) => count >= reached + size(10, 150),
+          60_000,
+        )
         await muster.restartRedis()
       }
       const entries = await load
@@ -213,4 +307,10 @@ const redisKill: Scenario = {
     }),
 }
 
-export const webhookScenarios: Scenario[] = [badReceivers, failpointScenario('after_outcome'), failpointScenario('after_delivery'), killLoop, redisKill]
+export const webhookScenarios: Scenario[] = [
+  badReceivers,
+  failpointScenario('after_outcome'),
+  failpointScenario('after_delivery'),
+  killLoop,
+  redisKill,
+]

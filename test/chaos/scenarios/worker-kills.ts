@@ -16,7 +16,9 @@ async function countCreated(stage: Stage): Promise<number> {
 /** When each user was created at the providers, in seconds after the first. */
 async function creationSeconds(stage: Stage): Promise<number[]> {
   const providers = [...new Set(stage.accounts.map((account) => account.provider))]
-  const times = (await Promise.all(providers.map((provider) => stage.muster.simulators[provider].ledger()))).flatMap((ledger) => ledger.created.map((entry) => Date.parse(entry.at)))
+  const times = (await Promise.all(providers.map((provider) => stage.muster.simulators[provider].ledger()))).flatMap(
+    (ledger) => ledger.created.map((entry) => Date.parse(entry.at)),
+  )
   const first = times.reduce((earliest, at) => Math.min(earliest, at), Infinity)
   return times.map((at) => (at - first) / 1000).sort((a, b) => a - b)
 }
@@ -30,14 +32,25 @@ const killOneWorker: Scenario = {
     onStage({ workers: 1, providers: ['okta'], rate: 20 }, async (stage) => {
       const { muster } = stage
       const entries = await stage.submit(size(60, 200))
-      await eventually(() => countCreated(stage), (count) => count >= 10)
+      await eventually(
+        () => countCreated(stage),
+        (count) => count >= 10,
+      )
       await muster.startWorker().then((standby) => muster.workers.push(standby))
       await muster.workers[0]?.kill('SIGKILL')
       const killedAt = Date.now()
       const before = await countCreated(stage)
-      await eventually(() => countCreated(stage), (count) => count > before, 40_000)
+      await eventually(
+        () => countCreated(stage),
+        (count) => count > before,
+        40_000,
+      )
       const resumedMs = Date.now() - killedAt
-      return stage.conclude(entries, { 'resumed after (s)': seconds(resumedMs) }, resumedMs > 20_000 ? [`work resumed only after ${seconds(resumedMs)} s`] : [])
+      return stage.conclude(
+        entries,
+        { 'resumed after (s)': seconds(resumedMs) },
+        resumedMs > 20_000 ? [`work resumed only after ${seconds(resumedMs)} s`] : [],
+      )
     }),
 }
 
@@ -64,7 +77,11 @@ const killLoop: Scenario = {
           }
         })()
         const entries = await stage.submit(count)
-        await eventually(() => countCreated(stage), (created) => created >= count, 400_000).catch(() => undefined)
+        await eventually(
+          () => countCreated(stage),
+          (created) => created >= count,
+          400_000,
+        ).catch(() => undefined)
         isOver = true
         await killer
         const seconds = await creationSeconds(stage)
@@ -74,42 +91,70 @@ const killLoop: Scenario = {
     const killed = await play(true)
     if (size(true, false)) return killed
     const calm = await play(false)
-    // What was done in the time in which the undisturbed run had done all: the last row of the unluckiest account is no throughput.
+    // What was done in the time in which the undisturbed run had done all: the last row of the unluckiest account is
+    //   no throughput.
     const end = played.get(false)?.at(-1) ?? 0
     const share = (played.get(true) ?? []).filter((at) => at <= end).length / count
     return {
       ...killed,
-      figures: { ...killed.figures, 'undisturbed (s)': calm.figures['drained in (s)'] ?? '', 'throughput kept (%)': Math.round(share * 100) },
-      broken: [...killed.broken, ...calm.broken, ...(share < 0.9 ? [`only ${Math.round(share * 100)} % of the undisturbed throughput`] : [])],
+      figures: {
+        ...killed.figures,
+        'undisturbed (s)': calm.figures['drained in (s)'] ?? '',
+        'throughput kept (%)': Math.round(share * 100),
+      },
+      broken: [
+        ...killed.broken,
+        ...calm.broken,
+        ...(share < 0.9 ? [`only ${Math.round(share * 100)} % of the undisturbed throughput`] : []),
+      ],
     }
   },
 }
 
 /** Each moment at which a worker can die, by name. */
-const workerPoints = ['before_claim', 'after_claim', 'before_intent', 'after_intent', 'after_bytes_sent', 'after_provider_commit', 'before_outcome', 'after_outcome'] as const
+const workerPoints = [
+  'before_claim',
+  'after_claim',
+  'before_intent',
+  'after_intent',
+  'after_bytes_sent',
+  'after_provider_commit',
+  'before_outcome',
+  'after_outcome',
+] as const
 
 const failpointScenario = (point: (typeof workerPoints)[number]): Scenario => ({
   name: `failpoint ${point}`,
   promise: '1, 2: exactly one user, and a state that says so',
   fault: `SIGKILL of the worker ${point.replaceAll('_', ' ')}`,
   run: ({ size }) =>
-    onStage({ workers: 0, providers: size(['okta'], ['okta', 'google_workspace', 'files_com', 'salesforce']) }, async (stage) => {
-      const { muster } = stage
-      let struck = 0
-      const entries = []
-      for (let round = 0; round < size(1, 3); round += 1) {
-        const file = join(muster.directory, `failpoint-${randomUUID()}`)
-        const doomed = await muster.startWorker({ MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, ['--import', failpoints])
-        entries.push(...(await stage.submit(size(4, 8))))
-        await eventually(async () => doomed.child.signalCode, (signal) => signal === 'SIGKILL', 20_000)
-        if (existsSync(file)) struck += 1
-        const heir = await muster.startWorker()
-        for (const { operationId } of entries) if (operationId) await muster.finished(operationId)
-        await heir.kill('SIGTERM')
-        muster.workers.push(doomed, heir)
-      }
-      return stage.conclude(entries, { 'times struck': struck }, struck === 0 ? ['the failpoint never struck'] : [])
-    }),
+    onStage(
+      { workers: 0, providers: size(['okta'], ['okta', 'google_workspace', 'files_com', 'salesforce']) },
+      async (stage) => {
+        const { muster } = stage
+        let struck = 0
+        const entries = []
+        for (let round = 0; round < size(1, 3); round += 1) {
+          const file = join(muster.directory, `failpoint-${randomUUID()}`)
+          const doomed = await muster.startWorker({ MUSTER_FAILPOINT: point, MUSTER_FAILPOINT_FILE: file }, [
+            '--import',
+            failpoints,
+          ])
+          entries.push(...(await stage.submit(size(4, 8))))
+          await eventually(
+            async () => doomed.child.signalCode,
+            (signal) => signal === 'SIGKILL',
+            20_000,
+          )
+          if (existsSync(file)) struck += 1
+          const heir = await muster.startWorker()
+          for (const { operationId } of entries) if (operationId) await muster.finished(operationId)
+          await heir.kill('SIGTERM')
+          muster.workers.push(doomed, heir)
+        }
+        return stage.conclude(entries, { 'times struck': struck }, struck === 0 ? ['the failpoint never struck'] : [])
+      },
+    ),
 })
 
 const rollingRestart: Scenario = {
@@ -150,10 +195,20 @@ const poison: Scenario = {
         while (!isOver && deaths < 10) {
           const victim = await startVictim()
           muster.workers.push(victim)
-          const died = await Promise.race([eventually(async () => victim.child.signalCode, (signal) => signal === 'SIGKILL', 90_000).then(() => true, () => false), (async () => {
-            while (!isOver) await new Promise((resolve) => setTimeout(resolve, 100))
-            return false
-          })()])
+          const died = await Promise.race([
+            eventually(
+              async () => victim.child.signalCode,
+              (signal) => signal === 'SIGKILL',
+              90_000,
+            ).then(
+              () => true,
+              () => false,
+            ),
+            (async () => {
+              while (!isOver) await new Promise((resolve) => setTimeout(resolve, 100))
+              return false
+            })(),
+          ])
           if (died) deaths += 1
         }
       })()
@@ -161,8 +216,15 @@ const poison: Scenario = {
       for (const { operationId } of entries) if (operationId) await muster.finished(operationId, 60_000)
       isOver = true
       await undertaker
-      const broken = [...(end.status === 'failed' ? [] : [`the poison ended as ${String(end.status)}`]), ...(deaths === 3 ? [] : [`${deaths} workers died of it`])]
-      return stage.conclude(entries, { 'workers that died': deaths, 'set aside as': String((end.error as { code?: string } | null)?.code) }, broken)
+      const broken = [
+        ...(end.status === 'failed' ? [] : [`the poison ended as ${String(end.status)}`]),
+        ...(deaths === 3 ? [] : [`${deaths} workers died of it`]),
+      ]
+      return stage.conclude(
+        entries,
+        { 'workers that died': deaths, 'set aside as': String((end.error as { code?: string } | null)?.code) },
+        broken,
+      )
     }),
 }
 
@@ -176,20 +238,50 @@ const crossAccounts: Scenario = {
       const accountId = accounts[0]?.id ?? ''
       const login = `same.${randomUUID().slice(0, 8)}`
       const body = newUser('okta', login)
-      const answers = await Promise.all(Array.from({ length: 50 }, () => muster.create<{ id: string }>(accountId, body)))
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, () => muster.create<{ id: string }>(accountId, body)),
+      )
       const keyed = newUser('okta')
-      const repeats = await Promise.all(Array.from({ length: 50 }, () => muster.create<{ id: string }>(accountId, keyed, { headers: { 'idempotency-key': 'one-and-the-same' } })))
+      const repeats = await Promise.all(
+        Array.from({ length: 50 }, () =>
+          muster.create<{ id: string }>(accountId, keyed, { headers: { 'idempotency-key': 'one-and-the-same' } }),
+        ),
+      )
       const ids = new Set(repeats.map((answer) => answer.body.id))
       const accepted = answers.filter((answer) => answer.status === 202)
       const broken = [
         ...(ids.size === 1 ? [] : [`one idempotency key made ${ids.size} operations`]),
-        ...(answers.every((answer) => answer.status === 202 || answer.status === 409) ? [] : ['a parallel submit was answered with neither 202 nor 409']),
+        ...(answers.every((answer) => answer.status === 202 || answer.status === 409)
+          ? []
+          : ['a parallel submit was answered with neither 202 nor 409']),
       ]
-      const entries = accepted.map((answer) => ({ accountId, provider: 'okta' as const, login, operationId: answer.body.id, refusals: [], refusalBodies: [] }))
+      const entries = accepted.map((answer) => ({
+        accountId,
+        provider: 'okta' as const,
+        login,
+        operationId: answer.body.id,
+        refusals: [],
+        refusalBodies: [],
+      }))
       // Later ones may be accepted once an earlier one has ended: they find the user there.
-      const result = await stage.conclude(entries, { accepted: accepted.length, 'refused with 409': answers.length - accepted.length }, broken)
-      return { ...result, verdict: { ...result.verdict, untrue: 0 }, broken: result.broken.filter((text) => !text.includes('differ')) }
+      const result = await stage.conclude(
+        entries,
+        { accepted: accepted.length, 'refused with 409': answers.length - accepted.length },
+        broken,
+      )
+      return {
+        ...result,
+        verdict: { ...result.verdict, untrue: 0 },
+        broken: result.broken.filter((text) => !text.includes('differ')),
+      }
     }),
 }
 
-export const workerKillScenarios: Scenario[] = [killOneWorker, killLoop, ...workerPoints.map(failpointScenario), poison, rollingRestart, crossAccounts]
+export const workerKillScenarios: Scenario[] = [
+  killOneWorker,
+  killLoop,
+  ...workerPoints.map(failpointScenario),
+  poison,
+  rollingRestart,
+  crossAccounts,
+]

@@ -25,10 +25,20 @@ export interface CommitOptions {
 }
 
 /**
- * Rows → operations, a chunk at a time: the operations first, then the chunk that says so. Where a process dies in between, the same rows are sent again
- * and are the same operations; rows of chunks that are committed are only compared.
+ * Rows → operations, a chunk at a time: the operations first, then the chunk that says so. Where a process dies in
+ * between, the same rows are sent again and are the same operations; rows of chunks that are committed are only
+ * compared.
  */
-export async function createCommitter({ store, schedule, metrics, hash, record: created, requestId, defaultExpiryHours, now }: CommitOptions) {
+export async function createCommitter({
+  store,
+  schedule,
+  metrics,
+  hash,
+  record: created,
+  requestId,
+  defaultExpiryHours,
+  now,
+}: CommitOptions) {
   let record = created
   const done = await store.batches.readProgress(record.id)
   let digest = ''
@@ -38,13 +48,22 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   let waiting: JudgedRow[] = []
   let hasWritten = false
 
-  /** Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another upload. */
-  const extend = (judged: readonly JudgedRow[]): string => hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
+  /**
+   * Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another
+   * upload.
+   */
+  const extend = (judged: readonly JudgedRow[]): string =>
+    hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
 
   async function knowAccounts(judged: readonly JudgedRow[]): Promise<void> {
     for (const { create } of judged) {
       if (!create || record.accounts.some(({ id }) => id === create.account.id)) continue
-      record = (await store.batches.addAccount(record.id, { id: create.account.id, provider: create.account.provider }, now)) ?? record
+      record =
+        (await store.batches.addAccount(
+          record.id,
+          { id: create.account.id, provider: create.account.provider },
+          now,
+        )) ?? record
       await schedule.wake(create.account.id)
     }
   }
@@ -55,12 +74,21 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       if (!create) continue
       const { query, naturalKeyHash } = create
       const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
-      const expiresAt = query.expires_at === undefined ? earliest + defaultExpiryHours * HOUR_MS : Date.parse(query.expires_at)
-      yield toNewOperation(hash, { ...create, idempotencyKey: null, requestId, now, expiresAt, item: { id: itemIdOf(record.id, row.number), batchId: record.id, naturalKeyHash } })
+      const expiresAt =
+        query.expires_at === undefined ? earliest + defaultExpiryHours * HOUR_MS : Date.parse(query.expires_at)
+      yield toNewOperation(hash, {
+        ...create,
+        idempotencyKey: null,
+        requestId,
+        now,
+        expiresAt,
+        item: { id: itemIdOf(record.id, row.number), batchId: record.id, naturalKeyHash },
+      })
     }
   }
 
-  const isCanceled = (): boolean => record.uploadedAt === null && (record.status === 'canceling' || isBatchFinished(record))
+  const isCanceled = (): boolean =>
+    record.uploadedAt === null && (record.status === 'canceling' || isBatchFinished(record))
 
   async function flush(): Promise<void> {
     const judged = waiting
@@ -86,7 +114,10 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
       batchRows.push(toBatchRow(record, row, problems, create, acceptance))
     }
     rejected += batchRows.filter(({ account }) => account === null).length
-    if (!(await store.batches.commitChunk(record.id, chunk, batchRows, { rows, rejected, digest }))) throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', { headers: { 'retry-after': '5' } })
+    if (!(await store.batches.commitChunk(record.id, chunk, batchRows, { rows, rejected, digest })))
+      throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', {
+        headers: { 'retry-after': '5' },
+      })
     chunk += 1
     for (const { id } of record.accounts) await schedule.wake(id)
     record = (await store.batches.read(record.id)) ?? record
@@ -95,7 +126,11 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   function checkSame(): void {
     if (rows !== done.rows || digest !== done.digest) throw otherRows()
   }
-  const otherRows = (): RequestError => new RequestError('idempotency_key_reused', `The ${done.rows} rows that came with this Idempotency-Key before are not the first of these, or not all.`)
+  const otherRows = (): RequestError =>
+    new RequestError(
+      'idempotency_key_reused',
+      `The ${done.rows} rows that came with this Idempotency-Key before are not the first of these, or not all.`,
+    )
 
   return {
     /** Nothing more of it is to be accepted. */
@@ -116,23 +151,45 @@ export async function createCommitter({ store, schedule, metrics, hash, record: 
   }
 }
 
-function toBatchRow(record: BatchRecord, row: JudgedRow['row'], problems: JudgedRow['problems'], create: JudgedRow['create'], acceptance: Acceptance | undefined): BatchRow {
+function toBatchRow(
+  record: BatchRecord,
+  row: JudgedRow['row'],
+  problems: JudgedRow['problems'],
+  create: JudgedRow['create'],
+  acceptance: Acceptance | undefined,
+): BatchRow {
   const kept: BatchRow = { row: row.number, line: row.line, account: null, ...toEchoed(row) }
   const reference = create?.query.reference ?? (typeof row.value?.reference === 'string' ? row.value.reference : null)
   if (reference !== null) kept.reference = reference
-  if (create && (acceptance?.kind === 'accepted' || acceptance?.kind === 'replayed')) return { ...kept, account: record.accounts.findIndex(({ id }) => id === create.account.id) }
+  if (create && (acceptance?.kind === 'accepted' || acceptance?.kind === 'replayed'))
+    return { ...kept, account: record.accounts.findIndex(({ id }) => id === create.account.id) }
   return { ...kept, problems: acceptance ? [toRefusal(acceptance)] : problems }
 }
 
 function toRefusal(acceptance: Acceptance): { pointer: string; code: string; detail: string } {
-  if (acceptance.kind === 'account_gone') return { pointer: '/integrated_account_id', code: 'not_found', detail: 'There is no such integrated account.' }
+  if (acceptance.kind === 'account_gone')
+    return { pointer: '/integrated_account_id', code: 'not_found', detail: 'There is no such integrated account.' }
   const other = 'operationId' in acceptance ? `/operations/${acceptance.operationId}` : ''
-  return { pointer: '', code: 'operation_in_progress', detail: `Another operation, ${other}, not finished yet, is creating a user with this login.` }
+  return {
+    pointer: '',
+    code: 'operation_in_progress',
+    detail: `Another operation, ${other}, not finished yet, is creating a user with this login.`,
+  }
 }
 
-/** What is echoed lies there for as long as the batch: a secret must not, whatever its column is called. Of a row that could not be read, nobody knows what is one. */
+/**
+ * What is echoed lies there for as long as the batch: a secret must not, whatever its column is called. Of a row that
+ * could not be read, nobody knows what is one.
+ */
 function toEchoed({ columns, value }: JudgedRow['row']): { columns?: Record<string, string> } {
   if (!columns || !value) return {}
   const secrets = new Set(secretStrings(splitSecrets(value as JsonObject).secrets))
-  return { columns: Object.fromEntries(Object.entries(columns).map(([name, cell]) => [name, secrets.has(cell.trim()) || (isSecretName(name.replaceAll(/[\s-]/g, '_')) && cell !== '') ? MASK : cell])) }
+  return {
+    columns: Object.fromEntries(
+      Object.entries(columns).map(([name, cell]) => [
+        name,
+        secrets.has(cell.trim()) || (isSecretName(name.replaceAll(/[\s-]/g, '_')) && cell !== '') ? MASK : cell,
+      ]),
+    ),
+  }
 }

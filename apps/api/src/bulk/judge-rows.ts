@@ -19,7 +19,13 @@ import { validate } from '../http/validate.ts'
 export interface JudgedRow {
   row: Row
   problems: InputProblem[]
-  create?: { account: AccountRecord; input: CreateInput; query: CreateUserQuery; warnings: Warning[]; naturalKeyHash: string }
+  create?: {
+    account: AccountRecord
+    input: CreateInput
+    query: CreateUserQuery
+    warnings: Warning[]
+    naturalKeyHash: string
+  }
 }
 
 /** The event loop serves others too: an upload never has it for longer at a stretch. */
@@ -29,8 +35,27 @@ export interface Judge {
   judge(row: Row): Promise<JudgedRow>
 }
 
-/** Everything that can be said of a row before anything is written. Keeps what the rows of one upload have in common: accounts, callback addresses, logins that came before. */
-export function createJudge({ store, config, hash, tenantId, query, isStrict, now }: { store: Store; config: ApiConfig; hash: Hasher; tenantId: string; query: BulkQuery; isStrict: boolean; now: number }): Judge {
+/**
+ * Everything that can be said of a row before anything is written. Keeps what the rows of one upload have in common:
+ * accounts, callback addresses, logins that came before.
+ */
+export function createJudge({
+  store,
+  config,
+  hash,
+  tenantId,
+  query,
+  isStrict,
+  now,
+}: {
+  store: Store
+  config: ApiConfig
+  hash: Hasher
+  tenantId: string
+  query: BulkQuery
+  isStrict: boolean
+  now: number
+}): Judge {
   const accounts = new Map<string, AccountRecord | undefined>()
   const callbacks = new Map<string, InputProblem[]>()
   const rowByLogin = new Map<string, number>()
@@ -48,7 +73,12 @@ export function createJudge({ store, config, hash, tenantId, query, isStrict, no
   /** By host: what differs behind it is looked at when it is connected to. */
   async function callbackProblems(url: string): Promise<InputProblem[]> {
     const host = URL.canParse(url) ? new URL(url).origin : url
-    const known = callbacks.get(host) ?? (await checkCallback(store, tenantId, url, config.MUSTER_ALLOWED_HOSTS)).map((problem) => ({ ...problem, pointer: '/callback_url' }))
+    const known =
+      callbacks.get(host) ??
+      (await checkCallback(store, tenantId, url, config.MUSTER_ALLOWED_HOSTS)).map((problem) => ({
+        ...problem,
+        pointer: '/callback_url',
+      }))
     callbacks.set(host, known)
     return known
   }
@@ -65,17 +95,29 @@ export function createJudge({ store, config, hash, tenantId, query, isStrict, no
       if (item.value === undefined) return refused(item.problems)
       const { user, ...options } = item.value
       const accountId = options.integrated_account_id ?? query.integrated_account_id
-      if (accountId === undefined) return refused([{ pointer: '/integrated_account_id', code: 'required', detail: 'The row names no integrated account, and neither does the request.' }])
+      if (accountId === undefined)
+        return refused([
+          {
+            pointer: '/integrated_account_id',
+            code: 'required',
+            detail: 'The row names no integrated account, and neither does the request.',
+          },
+        ])
       const account = await readAccount(accountId)
-      if (!account) return refused([{ pointer: '/integrated_account_id', code: 'not_found', detail: 'There is no such integrated account.' }])
+      if (!account)
+        return refused([
+          { pointer: '/integrated_account_id', code: 'not_found', detail: 'There is no such integrated account.' },
+        ])
       const own: CreateUserQuery = { ...defaults, ...options, integrated_account_id: accountId }
       const input = toCreateInput(own, user)
       const { problems, warnings } = checkCreate(account, input, own, isStrict, now)
       if (options.callback_url !== undefined) problems.push(...(await callbackProblems(options.callback_url)))
-      if (problems.length > 0) return refused(problems.map((problem) => ({ ...problem, pointer: toItemPointer(problem.pointer) })))
+      if (problems.length > 0)
+        return refused(problems.map((problem) => ({ ...problem, pointer: toItemPointer(problem.pointer) })))
       const naturalKeyHash = naturalKeyHashOf(hash, account, input)
       const before = rowByLogin.get(naturalKeyHash)
-      if (before !== undefined) return refused([{ pointer: '', code: 'duplicate_row', detail: `Row ${before} creates the same login.` }])
+      if (before !== undefined)
+        return refused([{ pointer: '', code: 'duplicate_row', detail: `Row ${before} creates the same login.` }])
       rowByLogin.set(naturalKeyHash, row.number)
       return { row, problems: [], create: { account, input, query: own, warnings, naturalKeyHash } }
     },
@@ -84,9 +126,29 @@ export function createJudge({ store, config, hash, tenantId, query, isStrict, no
 
 /** What is said of the whole request and holds for every row that does not say otherwise. */
 function defaultsOf(query: BulkQuery): Omit<CreateUserQuery, 'integrated_account_id'> {
-  const { truto_response_format, truto_ignore_remote_data, truto_exclude_fields, remote_query, organization_id, workspace_id, on_conflict, not_before, expires_at } = query
+  const {
+    truto_response_format,
+    truto_ignore_remote_data,
+    truto_exclude_fields,
+    remote_query,
+    organization_id,
+    workspace_id,
+    on_conflict,
+    not_before,
+    expires_at,
+  } = query
   return Object.fromEntries(
-    Object.entries({ truto_response_format, truto_ignore_remote_data, truto_exclude_fields, remote_query, organization_id, workspace_id, on_conflict, not_before, expires_at }).filter(([, value]) => value !== undefined),
+    Object.entries({
+      truto_response_format,
+      truto_ignore_remote_data,
+      truto_exclude_fields,
+      remote_query,
+      organization_id,
+      workspace_id,
+      on_conflict,
+      not_before,
+      expires_at,
+    }).filter(([, value]) => value !== undefined),
   )
 }
 

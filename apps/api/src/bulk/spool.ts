@@ -17,7 +17,10 @@ export interface Spool {
   remove(): Promise<void>
 }
 
-/** On disk, packed, and encrypted with a key that lives in this process only: the upload is full of people and passwords, and what is left of it after a crash is noise. */
+/**
+ * On disk, packed, and encrypted with a key that lives in this process only: the upload is full of people and
+ * passwords, and what is left of it after a crash is noise.
+ */
 export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spool> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-upload-'))
   const file = join(folder, 'rows')
@@ -25,7 +28,12 @@ export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spoo
   const first = new PassThrough()
   const toDisk = new PassThrough()
   const stop = new AbortController()
-  const written = pipeline(toDisk, createGzip({ level: constants.Z_BEST_SPEED }), createCipheriv('aes-256-ctr', key, iv), createWriteStream(file, { mode: 0o600 }))
+  const written = pipeline(
+    toDisk,
+    createGzip({ level: constants.Z_BEST_SPEED }),
+    createCipheriv('aes-256-ctr', key, iv),
+    createWriteStream(file, { mode: 0o600 }),
+  )
   // Whoever reads `first` sets the speed for both.
   const passed = pipeline(
     source,
@@ -48,7 +56,9 @@ export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spoo
     first,
     async again() {
       await Promise.all([passed, written])
-      return createReadStream(file).pipe(createDecipheriv('aes-256-ctr', key, iv)).pipe(createGunzip())
+      return createReadStream(file)
+        .pipe(createDecipheriv('aes-256-ctr', key, iv))
+        .pipe(createGunzip())
     },
     async remove() {
       stop.abort()

@@ -13,33 +13,78 @@ export interface UploadedFile {
   mapping: Record<string, string>
 }
 
-const formats: Record<string, UploadFormat> = { 'application/json': 'json', 'application/x-ndjson': 'ndjson', 'application/ndjson': 'ndjson', 'application/jsonl': 'ndjson', 'text/csv': 'csv' }
+const formats: Record<string, UploadFormat> = {
+  'application/json': 'json',
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+  'text/csv': 'csv',
+}
 /** A client that sends nothing for so long has gone, or is up to no good. */
 const SILENCE_MS = 30_000
 
 /** What the headers and the query say of the body. */
-export async function describeUpload(store: Store, tenantId: string, request: IncomingMessage, query: BulkQuery): Promise<UploadedFile> {
-  const [mediaType = '', ...parameters] = (request.headers['content-type'] ?? '').split(';').map((part) => part.trim().toLowerCase())
+export async function describeUpload(
+  store: Store,
+  tenantId: string,
+  request: IncomingMessage,
+  query: BulkQuery,
+): Promise<UploadedFile> {
+  const [mediaType = '', ...parameters] = (request.headers['content-type'] ?? '')
+    .split(';')
+    .map((part) => part.trim().toLowerCase())
   const format = formats[mediaType]
-  if (!format) throw new RequestError('unsupported_media_type', `Send the rows as ${[...new Set(Object.keys(formats))].join(', ')}.`)
-  const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice('charset='.length).replaceAll('"', '')
-  if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') throw new RequestError('unsupported_media_type', 'The rows must be UTF-8.')
+  if (!format)
+    throw new RequestError(
+      'unsupported_media_type',
+      `Send the rows as ${[...new Set(Object.keys(formats))].join(', ')}.`,
+    )
+  const charset = parameters
+    .find((parameter) => parameter.startsWith('charset='))
+    ?.slice('charset='.length)
+    .replaceAll('"', '')
+  if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8')
+    throw new RequestError('unsupported_media_type', 'The rows must be UTF-8.')
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
-  if (encoding !== 'gzip' && encoding !== 'identity') throw new RequestError('unsupported_media_type', 'The content encoding is not supported: send the rows as they are, or with gzip.')
-  if (format !== 'csv' && (query.mapping !== undefined || query.columns !== undefined)) throw invalid([{ pointer: query.mapping === undefined ? '?columns' : '?mapping', code: 'not_for_this_format', detail: 'Only CSV has columns to map.' }])
+  if (encoding !== 'gzip' && encoding !== 'identity')
+    throw new RequestError(
+      'unsupported_media_type',
+      'The content encoding is not supported: send the rows as they are, or with gzip.',
+    )
+  if (format !== 'csv' && (query.mapping !== undefined || query.columns !== undefined))
+    throw invalid([
+      {
+        pointer: query.mapping === undefined ? '?columns' : '?mapping',
+        code: 'not_for_this_format',
+        detail: 'Only CSV has columns to map.',
+      },
+    ])
   const saved = query.mapping === undefined ? {} : await store.columnMappings.read(tenantId, query.mapping)
-  if (!saved) throw invalid([{ pointer: '?mapping', code: 'not_found', detail: 'There is no column mapping of this name.' }])
+  if (!saved)
+    throw invalid([{ pointer: '?mapping', code: 'not_found', detail: 'There is no column mapping of this name.' }])
   return { format, isGzip: encoding === 'gzip', mapping: { ...saved, ...query.columns } }
 }
 
 /** Every row, judged, in order. @throws RequestError where the upload cannot be read on */
-export async function* judgeUpload(stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: Judge, config: ApiConfig): AsyncGenerator<JudgedRow, void, undefined> {
+export async function* judgeUpload(
+  stream: AsyncIterable<Uint8Array>,
+  file: UploadedFile,
+  judge: Judge,
+  config: ApiConfig,
+): AsyncGenerator<JudgedRow, void, undefined> {
   try {
-    for await (const row of readRows(stream, { ...file, maxRows: config.MUSTER_MAX_BATCH_ROWS, maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024 })) yield await judge.judge(row)
+    for await (const row of readRows(stream, {
+      ...file,
+      maxRows: config.MUSTER_MAX_BATCH_ROWS,
+      maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024,
+    }))
+      yield await judge.judge(row)
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
     const isTooLarge = error.code === 'too_many_rows' || error.code === 'too_many_bytes'
-    throw new RequestError(isTooLarge ? 'payload_too_large' : 'malformed_upload', error.message, { extensions: { upload_error: error.code, line: error.line } })
+    throw new RequestError(isTooLarge ? 'payload_too_large' : 'malformed_upload', error.message, {
+      extensions: { upload_error: error.code, line: error.line },
+    })
   }
 }
 
@@ -60,5 +105,9 @@ export function refuseSilence(request: IncomingMessage, silenceMs = SILENCE_MS):
   request.once('end', () => socket.setTimeout(0))
 }
 
-/** A stream that is left in the middle is destroyed, and here its connection with it: whoever is refused would never be told. */
-export const bytesOf = (request: IncomingMessage): AsyncIterable<Uint8Array> => request.iterator({ destroyOnReturn: false })
+/**
+ * A stream that is left in the middle is destroyed, and here its connection with it: whoever is refused would never be
+ * told.
+ */
+export const bytesOf = (request: IncomingMessage): AsyncIterable<Uint8Array> =>
+  request.iterator({ destroyOnReturn: false })

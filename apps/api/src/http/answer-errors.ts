@@ -22,7 +22,11 @@ export function answerErrors({ log, isDraining }: { log: Logger; isDraining(): b
     request.resume()
     const { error, isOurs } = toRequestError(thrown)
     const requestId = requestIdOf(response)
-    if (isOurs) log[error.status === 503 ? 'warn' : 'error']({ err: thrown, request_id: requestId, method: request.method, path: request.path }, 'request failed')
+    if (isOurs)
+      log[error.status === 503 ? 'warn' : 'error'](
+        { err: thrown, request_id: requestId, method: request.method, path: request.path },
+        'request failed',
+      )
     if (response.headersSent) return void response.destroy()
     if (isDraining()) response.setHeader('connection', 'close')
     for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value)

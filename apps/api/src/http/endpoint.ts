@@ -43,11 +43,17 @@ export interface Endpoint<R extends Route = Route> {
   findMoreProblems?(refused: RefusedRequest): Promise<InputProblem[]>
 }
 
-export function defineEndpoint<const R extends Route>(route: R, handle: Endpoint<R>['handle'], findMoreProblems?: Endpoint<R>['findMoreProblems']): Endpoint {
+export function defineEndpoint<const R extends Route>(
+  route: R,
+  handle: Endpoint<R>['handle'],
+  findMoreProblems?: Endpoint<R>['findMoreProblems'],
+): Endpoint {
   return { route, handle, ...(findMoreProblems ? { findMoreProblems } : {}) } as unknown as Endpoint
 }
 
 /** Of `found`, what is not said already: a field that is there and malformed is not missing too. */
 export function notYetKnown(found: InputProblem[], known: readonly InputProblem[]): InputProblem[] {
-  return found.filter(({ pointer }) => !known.some((other) => other.pointer === pointer || other.pointer.startsWith(`${pointer}/`)))
+  return found.filter(
+    ({ pointer }) => !known.some((other) => other.pointer === pointer || other.pointer.startsWith(`${pointer}/`)),
+  )
 }

@@ -11,14 +11,30 @@ const RETRY_AFTER_SECONDS = '1'
 export function toRequestError(error: unknown): { error: RequestError; isOurs: boolean } {
   if (error instanceof RequestError) return { error, isOurs: false }
   if (error instanceof NotReplicatedError || isRedisUnavailable(error)) {
-    const detail = 'The store cannot be reached at the moment. It is not certain that nothing was accepted: repeat the request with the same Idempotency-Key.'
-    return { error: new RequestError('service_unavailable', detail, { headers: { 'retry-after': RETRY_AFTER_SECONDS } }), isOurs: true }
+    const detail =
+      'The store cannot be reached at the moment. It is not certain that nothing was accepted: repeat the request with the same Idempotency-Key.'
+    return {
+      error: new RequestError('service_unavailable', detail, { headers: { 'retry-after': RETRY_AFTER_SECONDS } }),
+      isOurs: true,
+    }
   }
   // What an upload is kept in until every row of it was judged.
-  if ((error as { code?: unknown } | null)?.code === 'ENOSPC') return { error: new RequestError('service_unavailable', 'There is no room on the disk to keep the upload while its rows are judged: try again later, or with on_invalid=continue.', { headers: { 'retry-after': '60' } }), isOurs: true }
+  if ((error as { code?: unknown } | null)?.code === 'ENOSPC')
+    return {
+      error: new RequestError(
+        'service_unavailable',
+        'There is no room on the disk to keep the upload while its rows are judged: try again later, or with on_invalid=continue.',
+        { headers: { 'retry-after': '60' } },
+      ),
+      isOurs: true,
+    }
   // A path that cannot be decoded (%zz) comes as a URIError with status 400.
-  if (error instanceof URIError) return { error: new RequestError('not_found', 'The path cannot be decoded.'), isOurs: false }
-  return { error: new RequestError('internal', 'Something went wrong inside Muster. Quote the request_id when you report it.'), isOurs: true }
+  if (error instanceof URIError)
+    return { error: new RequestError('not_found', 'The path cannot be decoded.'), isOurs: false }
+  return {
+    error: new RequestError('internal', 'Something went wrong inside Muster. Quote the request_id when you report it.'),
+    isOurs: true,
+  }
 }
 
 export function toProblem(error: RequestError, requestId: string): Problem {

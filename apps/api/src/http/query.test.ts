@@ -40,7 +40,15 @@ describe('parseQuery', () => {
   })
 
   test('never throws, and never touches a prototype', () => {
-    const text = fc.array(fc.oneof(fc.string({ unit: 'binary-ascii' }), fc.constantFrom('[', ']', '[]', '=', '&', '%', '__proto__', 'constructor', 'a', '1')), { maxLength: 20 }).map((parts) => parts.join(''))
+    const text = fc
+      .array(
+        fc.oneof(
+          fc.string({ unit: 'binary-ascii' }),
+          fc.constantFrom('[', ']', '[]', '=', '&', '%', '__proto__', 'constructor', 'a', '1'),
+        ),
+        { maxLength: 20 },
+      )
+      .map((parts) => parts.join(''))
     fc.assert(
       fc.property(text, (query) => {
         expect(Object.getPrototypeOf(parseQuery(query).value)).toBe(Object.prototype)

@@ -18,7 +18,8 @@ const parseJson = express.json({
   strict: false,
   inflate: false,
   type: () => true,
-  // RFC 8259 section 8.1. Left to itself, the parser puts U+FFFD for every byte that is no UTF-8, and the user gets another name.
+  // RFC 8259 section 8.1. Left to itself, the parser puts U+FFFD for every byte that is no UTF-8, and the user gets
+  // another name.
   verify(_request, _response, bytes, encoding) {
     if (encoding !== 'utf-8') throw new BodyTypeError('charset.unsupported')
     if (!isUtf8(bytes)) throw new BodyTypeError('not_utf8')
@@ -30,10 +31,12 @@ const refusals: Record<string, () => RequestError> = {
   'entity.parse.failed': () => new RequestError('malformed_json', 'The body is not valid JSON.'),
   not_utf8: () => new RequestError('malformed_json', 'The body is not valid UTF-8.'),
   'entity.too.large': () => new RequestError('payload_too_large', 'The body is larger than 1 MiB.'),
-  'encoding.unsupported': () => new RequestError('unsupported_media_type', 'The content encoding is not supported: send the body as it is.'),
+  'encoding.unsupported': () =>
+    new RequestError('unsupported_media_type', 'The content encoding is not supported: send the body as it is.'),
   'charset.unsupported': () => new RequestError('unsupported_media_type', 'The body must be UTF-8.'),
   'request.aborted': () => new RequestError('malformed_json', 'The body ended before its content-length.'),
-  'request.size.invalid': () => new RequestError('malformed_json', 'The body does not have the size that its content-length says.'),
+  'request.size.invalid': () =>
+    new RequestError('malformed_json', 'The body does not have the size that its content-length says.'),
 }
 
 export function hasBody(request: Request): boolean {
@@ -44,9 +47,16 @@ export function hasBody(request: Request): boolean {
 /** The body as JSON. @throws RequestError */
 export async function readBody(request: Request, response: Response): Promise<unknown> {
   if (!hasBody(request)) throw new RequestError('malformed_json', 'The body is missing: send a JSON object.')
-  if (!request.is(['application/json', 'application/*+json'])) throw new RequestError('unsupported_media_type', 'Send the body as application/json.')
+  if (!request.is(['application/json', 'application/*+json']))
+    throw new RequestError('unsupported_media_type', 'Send the body as application/json.')
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new RequestError('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } })), BODY_TIMEOUT_MS)
+    const timer = setTimeout(
+      () =>
+        reject(
+          new RequestError('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } }),
+        ),
+      BODY_TIMEOUT_MS,
+    )
     parseJson(request, response, (error?: unknown) => {
       clearTimeout(timer)
       if (error === undefined) return resolve()

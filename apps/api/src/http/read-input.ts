@@ -13,14 +13,23 @@ export interface RequestInput {
   body: unknown
 }
 
-/** A request as its route's schemas see it, with everything that is wrong with it. `raw` is what was sent, where it could be read safely. */
-export async function readInput(route: Route, request: Request, response: Response): Promise<{ input: RequestInput; raw: { query: Record<string, unknown>; body: unknown }; problems: InputProblem[] }> {
+/**
+ * A request as its route's schemas see it, with everything that is wrong with it. `raw` is what was sent, where it
+ * could be read safely.
+ */
+export async function readInput(
+  route: Route,
+  request: Request,
+  response: Response,
+): Promise<{ input: RequestInput; raw: { query: Record<string, unknown>; body: unknown }; problems: InputProblem[] }> {
   const problems: InputProblem[] = []
   const rawQuery = parseQuery(request.url.split('?').slice(1).join('?'))
   const query = validateQuery(route, rawQuery.value)
   // Of a query that cannot be read, nothing can be said to be missing.
   problems.push(...(rawQuery.problems.length > 0 ? rawQuery.problems : query.problems))
-  const headers = route.headers ? validate(route.headers, request.headers, 'header') : { value: undefined, problems: [] }
+  const headers = route.headers
+    ? validate(route.headers, request.headers, 'header')
+    : { value: undefined, problems: [] }
   problems.push(...headers.problems)
 
   let rawBody: unknown
@@ -38,10 +47,21 @@ export async function readInput(route: Route, request: Request, response: Respon
     body = checked.value
     if (unsafe.length > 0) rawBody = undefined
   }
-  return { input: { query: query.value, headers: headers.value, body }, raw: { query: rawQuery.value, body: rawBody }, problems }
+  return {
+    input: { query: query.value, headers: headers.value, body },
+    raw: { query: rawQuery.value, body: rawBody },
+    problems,
+  }
 }
 
 function validateQuery(route: Route, value: Record<string, unknown>): { value: unknown; problems: InputProblem[] } {
   if (route.query) return validate(route.query, value, 'query')
-  return { value: undefined, problems: Object.keys(value).map((name) => ({ pointer: `?${name}`, code: 'unknown_parameter', detail: 'There is no such parameter.' })) }
+  return {
+    value: undefined,
+    problems: Object.keys(value).map((name) => ({
+      pointer: `?${name}`,
+      code: 'unknown_parameter',
+      detail: 'There is no such parameter.',
+    })),
+  }
 }

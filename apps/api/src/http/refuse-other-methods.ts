@@ -13,7 +13,9 @@ export function refuseOtherMethods(app: Express, toExpressPath: (path: string) =
   }
   for (const [path, allowed] of methods) {
     app.all(toExpressPath(path), () => {
-      throw new RequestError('method_not_allowed', `This path takes ${allowed.join(', ')}.`, { headers: { allow: allowed.join(', ') } })
+      throw new RequestError('method_not_allowed', `This path takes ${allowed.join(', ')}.`, {
+        headers: { allow: allowed.join(', ') },
+      })
     })
   }
 }

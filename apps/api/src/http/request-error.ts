@@ -33,7 +33,11 @@ export class RequestError extends Error {
   readonly errors: InputProblem[] | undefined
   readonly headers: Record<string, string>
   readonly extensions: Record<string, unknown>
-  constructor(code: ProblemCode, detail: string, options: { errors?: InputProblem[]; headers?: Record<string, string>; extensions?: Record<string, unknown> } = {}) {
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    options: { errors?: InputProblem[]; headers?: Record<string, string>; extensions?: Record<string, unknown> } = {},
+  ) {
     super(detail)
     this.code = code
     this.status = statuses[code]
@@ -43,11 +47,19 @@ export class RequestError extends Error {
   }
 
   extendedBy(extensions: Record<string, unknown>): RequestError {
-    return new RequestError(this.code, this.message, { ...(this.errors ? { errors: this.errors } : {}), headers: this.headers, extensions: { ...extensions, ...this.extensions } })
+    return new RequestError(this.code, this.message, {
+      ...(this.errors ? { errors: this.errors } : {}),
+      headers: this.headers,
+      extensions: { ...extensions, ...this.extensions },
+    })
   }
 
   with(errors: InputProblem[]): RequestError {
-    return new RequestError(this.code, this.message, { errors: bounded(errors), headers: this.headers, extensions: this.extensions })
+    return new RequestError(this.code, this.message, {
+      errors: bounded(errors),
+      headers: this.headers,
+      extensions: this.extensions,
+    })
   }
 }
 
@@ -58,7 +70,11 @@ export function invalid(errors: InputProblem[]): RequestError {
   const [first] = errors
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : ''
   const [shown] = bounded(first ? [first] : [])
-  return new RequestError('validation_failed', `${shown?.pointer || 'The body'}: ${shown?.detail ?? 'invalid input'}${more}`, { errors: bounded(errors) })
+  return new RequestError(
+    'validation_failed',
+    `${shown?.pointer || 'The body'}: ${shown?.detail ?? 'invalid input'}${more}`,
+    { errors: bounded(errors) },
+  )
 }
 
 const MAX_ERRORS = 100

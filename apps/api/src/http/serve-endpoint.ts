@@ -24,14 +24,26 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
   return async (request, response) => {
     const stopTimer = metrics.requests.startTimer({ route: route.id })
     response.once('finish', () => stopTimer({ status: String(response.statusCode) }))
-    const tenantId = route.scope === null ? '' : (await authenticate(store.tenants, request.get('authorization'), route.scope)).tenantId
+    const tenantId =
+      route.scope === null
+        ? ''
+        : (await authenticate(store.tenants, request.get('authorization'), route.scope)).tenantId
 
     const params = route.params ? validate(route.params, request.params, 'path') : { value: undefined, problems: [] }
     // An id that is no id is as unknown as any other.
     if (params.problems.length > 0) throw notFound(nounOf(route))
 
     const { input, raw, problems } = await readInput(route, request, response)
-    if (problems.length > 0) throw invalid([...problems, ...((await endpoint.findMoreProblems?.({ tenantId, params: (params.value ?? {}) as Record<string, string>, raw, problems })) ?? [])])
+    if (problems.length > 0)
+      throw invalid([
+        ...problems,
+        ...((await endpoint.findMoreProblems?.({
+          tenantId,
+          params: (params.value ?? {}) as Record<string, string>,
+          raw,
+          problems,
+        })) ?? []),
+      ])
 
     const left = new AbortController()
     response.once('close', () => left.abort())
@@ -53,9 +65,16 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
 }
 
 /** What its paths are about: "integrated account" for /integrated-accounts/{id}. */
-const nounOf = (route: Route): string => route.tag.replace(/ies$/, 'y').replace(/(?<=ch)es$|s$/, '').replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase())
+const nounOf = (route: Route): string =>
+  route.tag
+    .replace(/ies$/, 'y')
+    .replace(/(?<=ch)es$|s$/, '')
+    .replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase())
 
-/** RFC 7240 section 3. Vary stands on every answer of such a route, since it is the header's absence that the others depend on. */
+/**
+ * RFC 7240 section 3. Vary stands on every answer of such a route, since it is the header's absence that the others
+ * depend on.
+ */
 function announcePreferences(route: Route, prefer: Preferences, response: Response): void {
   if (!route.headers || !('prefer' in route.headers.shape)) return
   response.vary('prefer')

@@ -14,21 +14,38 @@ function pointerOf(place: Place, path: readonly PropertyKey[]): string {
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined), value)
+  return path.reduce<unknown>(
+    (inner, key) =>
+      typeof inner === 'object' && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined,
+    value,
+  )
 }
 
 function toProblems(issue: z.core.$ZodIssue, place: Place, input: unknown): InputProblem[] {
   if (issue.code === 'unrecognized_keys') {
     const what = unknownNames[place]
-    return issue.keys.map((key) => ({ pointer: pointerOf(place, [...issue.path, key]), code: `unknown_${what}`, detail: `There is no such ${what}.` }))
+    return issue.keys.map((key) => ({
+      pointer: pointerOf(place, [...issue.path, key]),
+      code: `unknown_${what}`,
+      detail: `There is no such ${what}.`,
+    }))
   }
   const pointer = pointerOf(place, issue.path)
   if (valueAt(input, issue.path) === undefined) return [{ pointer, code: 'required', detail: 'This is required.' }]
   return [{ pointer, code: issue.code, detail: issue.message }]
 }
 
-/** Every issue as a problem with its own pointer. zod's words are kept, since they say what would be right; input is never quoted. */
-export function validate<S extends z.ZodType>(schema: S, value: unknown, place: Place): { value: z.output<S>; problems: [] } | { value: undefined; problems: InputProblem[] } {
+/**
+ * Every issue as a problem with its own pointer. zod's words are kept, since they say what would be right; input is
+ * never quoted.
+ */
+export function validate<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  place: Place,
+): { value: z.output<S>; problems: [] } | { value: undefined; problems: InputProblem[] } {
   const parsed = schema.safeParse(value)
-  return parsed.success ? { value: parsed.data, problems: [] } : { value: undefined, problems: parsed.error.issues.flatMap((issue) => toProblems(issue, place, value)) }
+  return parsed.success
+    ? { value: parsed.data, problems: [] }
+    : { value: undefined, problems: parsed.error.issues.flatMap((issue) => toProblems(issue, place, value)) }
 }

@@ -5,15 +5,29 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { notFound } from '../http/request-error.ts'
 
-const toResource = ({ id, name, scopes, prefix, createdAt }: ApiKeyRecord): ApiKeyResource => ({ id, name, scopes, prefix, created_at: new Date(createdAt).toISOString() })
+const toResource = ({ id, name, scopes, prefix, createdAt }: ApiKeyRecord): ApiKeyResource => ({
+  id,
+  name,
+  scopes,
+  prefix,
+  created_at: new Date(createdAt).toISOString(),
+})
 
 export function apiKeyRoutes({ store }: ApiDependencies) {
   return [
     defineEndpoint(routes.createApiKey, async ({ tenantId, body }) => {
-      const { record, apiKey } = await store.tenants.createApiKey(tenantId, body.name, [...new Set(body.scopes)], body.mode ?? 'live')
+      const { record, apiKey } = await store.tenants.createApiKey(
+        tenantId,
+        body.name,
+        [...new Set(body.scopes)],
+        body.mode ?? 'live',
+      )
       return { status: 201, headers: { 'cache-control': 'no-store' }, body: { ...toResource(record), api_key: apiKey } }
     }),
-    defineEndpoint(routes.listApiKeys, async ({ tenantId }) => ({ status: 200, body: { result: (await store.tenants.listApiKeys(tenantId)).map(toResource) } })),
+    defineEndpoint(routes.listApiKeys, async ({ tenantId }) => ({
+      status: 200,
+      body: { result: (await store.tenants.listApiKeys(tenantId)).map(toResource) },
+    })),
     defineEndpoint(routes.revokeApiKey, async ({ tenantId, params }) => {
       if (!(await store.tenants.revokeApiKey(tenantId, params.id))) throw notFound('API key')
       return { status: 204 }

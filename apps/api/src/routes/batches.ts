@@ -17,10 +17,15 @@ const LIST_PAGE = 100
 
 export function batchRoutes({ store, schedule, events, finished, config, isDraining }: ApiDependencies) {
   const toResource = (record: BatchRecord): Promise<BatchResource> => toBatchResource({ store, schedule }, record)
-  const conflict = (record: BatchRecord, what: string): RequestError => new RequestError('conflict', `The batch is ${record.status}: ${what}`)
+  const conflict = (record: BatchRecord, what: string): RequestError =>
+    new RequestError('conflict', `The batch is ${record.status}: ${what}`)
 
   /** @param change throws where the state does not allow it. */
-  async function change(tenantId: string, batchId: string, next: (record: BatchRecord) => BatchRecord): Promise<BatchRecord> {
+  async function change(
+    tenantId: string,
+    batchId: string,
+    next: (record: BatchRecord) => BatchRecord,
+  ): Promise<BatchRecord> {
     await readOwnBatch(store, tenantId, batchId)
     const written = await store.batches.update(batchId, next)
     if (!written) throw notFound('batch')
@@ -40,16 +45,26 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
       for (const id of ids) {
         const record = await store.batches.read(id)
         if (!record || (query.status !== undefined && record.status !== query.status)) continue
-        if (found.length === query.limit) return { status: 200, body: { result: await Promise.all(found.map(toResource)), next_cursor: found.at(-1)?.id ?? null } }
+        if (found.length === query.limit)
+          return {
+            status: 200,
+            body: { result: await Promise.all(found.map(toResource)), next_cursor: found.at(-1)?.id ?? null },
+          }
         found.push(record)
       }
       before = ids.at(-1) ?? null
-      if (ids.length < LIST_PAGE) return { status: 200, body: { result: await Promise.all(found.map(toResource)), next_cursor: null } }
+      if (ids.length < LIST_PAGE)
+        return { status: 200, body: { result: await Promise.all(found.map(toResource)), next_cursor: null } }
     }
   })
 
   const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
-    const record = await waitForBatch({ store, finished }, await readOwnBatch(store, tenantId, params.id), prefer.waitMs, signal)
+    const record = await waitForBatch(
+      { store, finished },
+      await readOwnBatch(store, tenantId, params.id),
+      prefer.waitMs,
+      signal,
+    )
     const headers: Record<string, string> = isBatchFinished(record) ? {} : { 'retry-after': '2' }
     return { status: 200, headers, body: await toResource(record) }
   })
@@ -61,13 +76,23 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     const writer = createResultWriter(format, record.columns ?? [], [...batchResultFields])
     rows.once('error', (error) => writer.destroy(error))
     signal.addEventListener('abort', () => rows.destroy(), { once: true })
-    const headers: Record<string, string> = format === 'csv' ? { 'content-type': 'text/csv; charset=utf-8', 'content-disposition': `attachment; filename="batch-${record.id}.csv"` } : { 'content-type': 'application/x-ndjson; charset=utf-8' }
+    const headers: Record<string, string> =
+      format === 'csv'
+        ? {
+            'content-type': 'text/csv; charset=utf-8',
+            'content-disposition': `attachment; filename="batch-${record.id}.csv"`,
+          }
+        : { 'content-type': 'application/x-ndjson; charset=utf-8' }
     return { status: 200, headers, body: rows.pipe(writer) }
   })
 
   const watch = defineEndpoint(routes.watchBatch, async ({ tenantId, params, headers, signal }) => {
     const record = await readOwnBatch(store, tenantId, params.id)
-    return { status: 200, headers: { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' }, body: Readable.from(watchBatch({ store, schedule, isDraining }, record.id, headers['last-event-id'], signal)) }
+    return {
+      status: 200,
+      headers: { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' },
+      body: Readable.from(watchBatch({ store, schedule, isDraining }, record.id, headers['last-event-id'], signal)),
+    }
   })
 
   const pause = defineEndpoint(routes.pauseBatch, async ({ tenantId, params }) => {
@@ -84,8 +109,16 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     const present = await readOwnBatch(store, tenantId, params.id)
     const brakeFrom = brakeCountsOf(await store.batches.readParts(present))
     const record = await change(tenantId, params.id, (latest) => {
-      if (latest.status !== 'paused' && latest.status !== 'stopped') throw conflict(latest, 'only one that is paused or stopped can be resumed.')
-      return { ...latest, status: latest.uploadedAt === null ? 'uploading' : 'running', statusReason: null, brakeFrom, samples: [], updatedAt: Date.now() }
+      if (latest.status !== 'paused' && latest.status !== 'stopped')
+        throw conflict(latest, 'only one that is paused or stopped can be resumed.')
+      return {
+        ...latest,
+        status: latest.uploadedAt === null ? 'uploading' : 'running',
+        statusReason: null,
+        brakeFrom,
+        samples: [],
+        updatedAt: Date.now(),
+      }
     })
     await store.batches.syncBrake(record.id)
     await goOn(record)
@@ -96,7 +129,13 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     const record = await change(tenantId, params.id, (latest) => {
       if (latest.status === 'canceling') return latest
       if (isBatchFinished(latest)) throw conflict(latest, 'there is nothing left to cancel.')
-      return { ...latest, status: 'canceling', statusReason: 'Canceled by hand.', work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 }, updatedAt: Date.now() }
+      return {
+        ...latest,
+        status: 'canceling',
+        statusReason: 'Canceled by hand.',
+        work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 },
+        updatedAt: Date.now(),
+      }
     })
     await store.batches.syncBrake(record.id)
     await goOn(record)
@@ -108,12 +147,25 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     const expiresAt = now + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
     const present = await readOwnBatch(store, tenantId, params.id)
     const parts = await store.batches.readParts(present)
-    if (present.status === 'completed' && parts.every(({ failed, expired }) => failed + expired === 0)) throw conflict(present, 'no row of it has failed.')
+    if (present.status === 'completed' && parts.every(({ failed, expired }) => failed + expired === 0))
+      throw conflict(present, 'no row of it has failed.')
     // Kept first: between the two, what is kept of it could leave.
     if (present.status === 'completed') await store.batches.reopen(present, now)
     const record = await change(tenantId, params.id, (latest) => {
-      if (latest.status !== 'completed') throw conflict(latest, 'its failed rows can be run again when it is completed.')
-      return { ...latest, status: 'running', statusReason: null, finishedAt: null, work: { kind: 'retry', nextChunk: 0, expiresAt }, retrySkipped: 0, samples: [], updatedAt: now, progressAt: latest.progressAt, brakeFrom: brakeCountsOf(parts) }
+      if (latest.status !== 'completed')
+        throw conflict(latest, 'its failed rows can be run again when it is completed.')
+      return {
+        ...latest,
+        status: 'running',
+        statusReason: null,
+        finishedAt: null,
+        work: { kind: 'retry', nextChunk: 0, expiresAt },
+        retrySkipped: 0,
+        samples: [],
+        updatedAt: now,
+        progressAt: latest.progressAt,
+        brakeFrom: brakeCountsOf(parts),
+      }
     })
     await store.batches.reopen(record, now)
     await store.batches.syncBrake(record.id)

@@ -17,11 +17,18 @@ export function columnMappingRoutes({ store }: ApiDependencies) {
         throw invalid([{ pointer: '/columns', code: error.code, detail: error.detail }])
       }
       const saved = await store.columnMappings.list(tenantId)
-      if (saved.length >= MAX_MAPPINGS && !saved.some(({ name }) => name === body.name)) throw new RequestError('too_many_requests', `There are ${saved.length} mappings, and no more are allowed: remove one first.`)
+      if (saved.length >= MAX_MAPPINGS && !saved.some(({ name }) => name === body.name))
+        throw new RequestError(
+          'too_many_requests',
+          `There are ${saved.length} mappings, and no more are allowed: remove one first.`,
+        )
       await store.columnMappings.save(tenantId, body)
       return { status: 200, body }
     }),
-    defineEndpoint(routes.listColumnMappings, async ({ tenantId }) => ({ status: 200, body: { result: await store.columnMappings.list(tenantId) } })),
+    defineEndpoint(routes.listColumnMappings, async ({ tenantId }) => ({
+      status: 200,
+      body: { result: await store.columnMappings.list(tenantId) },
+    })),
     defineEndpoint(routes.deleteColumnMapping, async ({ tenantId, params }) => {
       if (!(await store.columnMappings.remove(tenantId, params.name))) throw notFound('column mapping')
       return { status: 204 }

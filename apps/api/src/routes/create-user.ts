@@ -28,8 +28,11 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
       const { problems, warnings } = checkCreate(account, input, query, prefer.isStrict, now)
       const key = headers['idempotency-key']
       // A repeat gets its operation, wherever the name of its callback address leads by now.
-      const isRepeated = key !== undefined && (await store.operations.hasIdempotencyKey(account.id, idempotencyHashOf(await store.hasher(), account, key)))
-      if (query.callback_url !== undefined && !isRepeated) problems.push(...(await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)))
+      const isRepeated =
+        key !== undefined &&
+        (await store.operations.hasIdempotencyKey(account.id, idempotencyHashOf(await store.hasher(), account, key)))
+      if (query.callback_url !== undefined && !isRepeated)
+        problems.push(...(await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)))
       if (problems.length > 0) {
         metrics.refused.inc({ reason: 'validation_failed' })
         throw invalid(problems)
@@ -37,22 +40,56 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
 
       if (query.dry_run) {
         const { requests } = previewCreate(providerOf(account.provider), input, toAccountContext(account))
-        const estimate = estimateWaitSeconds(account, await store.operations.countOpen(account.id), await schedule.restMs(account.id))
-        return { status: 200, body: { dry_run: true, provider: account.provider, requests, warnings, estimated_wait_seconds: estimate, account_status: account.status } }
+        const estimate = estimateWaitSeconds(
+          account,
+          await store.operations.countOpen(account.id),
+          await schedule.restMs(account.id),
+        )
+        return {
+          status: 200,
+          body: {
+            dry_run: true,
+            provider: account.provider,
+            requests,
+            warnings,
+            estimated_wait_seconds: estimate,
+            account_status: account.status,
+          },
+        }
       }
 
       const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
-      const expiresAt = query.expires_at === undefined ? earliest + config.MUSTER_DEFAULT_EXPIRY_HOURS * HOUR_MS : Date.parse(query.expires_at)
-      const acceptance = await acceptOperation(store, schedule, { account, input, query, warnings, idempotencyKey: headers['idempotency-key'] ?? null, requestId, now, expiresAt })
+      const expiresAt =
+        query.expires_at === undefined
+          ? earliest + config.MUSTER_DEFAULT_EXPIRY_HOURS * HOUR_MS
+          : Date.parse(query.expires_at)
+      const acceptance = await acceptOperation(store, schedule, {
+        account,
+        input,
+        query,
+        warnings,
+        idempotencyKey: headers['idempotency-key'] ?? null,
+        requestId,
+        now,
+        expiresAt,
+      })
       if (acceptance.kind !== 'accepted' && acceptance.kind !== 'replayed') {
         metrics.refused.inc({ reason: acceptance.kind })
         throw toRefusal(acceptance)
       }
-      const record = acceptance.kind === 'accepted' ? acceptance.record : await readOwnOperation(store, tenantId, acceptance.operationId)
+      const record =
+        acceptance.kind === 'accepted'
+          ? acceptance.record
+          : await readOwnOperation(store, tenantId, acceptance.operationId)
       if (acceptance.kind === 'accepted') metrics.accepted.inc({ provider: account.provider })
-      log.info({ request_id: requestId, operation_id: record.head.id, account_id: account.id, provider: account.provider }, acceptance.kind)
+      log.info(
+        { request_id: requestId, operation_id: record.head.id, account_id: account.id, provider: account.provider },
+        acceptance.kind,
+      )
       const latest = await waitForEnd({ store, finished }, record, { waitMs: prefer.waitMs, signal, untilHeld: true })
-      return prefer.waitMs > 0 && isFinished(latest.state) ? answerSynchronously(store, latest, requestId) : answerAccepted({ store, schedule }, latest, account)
+      return prefer.waitMs > 0 && isFinished(latest.state)
+        ? answerSynchronously(store, latest, requestId)
+        : answerAccepted({ store, schedule }, latest, account)
     },
     (refused) => findProviderProblems(store, refused),
   )
@@ -62,6 +99,13 @@ function toRefusal(acceptance: Exclude<Acceptance, { kind: 'accepted' | 'replaye
   if (acceptance.kind === 'account_gone') return notFound('integrated account')
   const operation = `/operations/${acceptance.operationId}`
   const extensions = { operation, operation_id: acceptance.operationId }
-  if (acceptance.kind === 'reused') return new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { extensions })
-  return new RequestError('operation_in_progress', 'Another operation, not finished yet, is creating a user with this login.', { extensions, headers: { location: operation } })
+  if (acceptance.kind === 'reused')
+    return new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', {
+      extensions,
+    })
+  return new RequestError(
+    'operation_in_progress',
+    'Another operation, not finished yet, is creating a user with this login.',
+    { extensions, headers: { location: operation } },
+  )
 }

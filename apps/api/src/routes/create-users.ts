@@ -27,100 +27,176 @@ const RENEW_EVERY_MS = 4_000
 export function createUsers(dependencies: ApiDependencies) {
   const { store, schedule, events, metrics, config, log } = dependencies
 
-  return defineEndpoint(routes.createUsers, async ({ tenantId, query, headers, prefer, requestId, signal, stream: request }) => {
-    if (!request) throw new RequestError('malformed_upload', 'The body is missing.')
-    const now = Date.now()
-    const hash = await store.hasher()
-    if (query.integrated_account_id !== undefined) await readOwnAccount(store, tenantId, query.integrated_account_id)
-    const file = await describeUpload(store, tenantId, request, query)
-    const problems = query.callback_url === undefined ? [] : await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)
-    if (problems.length > 0) throw invalid(problems)
-    refuseSilence(request)
-    const newJudge = () => createJudge({ store, config, hash, tenantId, query, isStrict: prefer.isStrict, now })
-    if (query.dry_run) return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request), file, newJudge(), config)) }
+  return defineEndpoint(
+    routes.createUsers,
+    async ({ tenantId, query, headers, prefer, requestId, signal, stream: request }) => {
+      if (!request) throw new RequestError('malformed_upload', 'The body is missing.')
+      const now = Date.now()
+      const hash = await store.hasher()
+      if (query.integrated_account_id !== undefined) await readOwnAccount(store, tenantId, query.integrated_account_id)
+      const file = await describeUpload(store, tenantId, request, query)
+      const problems =
+        query.callback_url === undefined
+          ? []
+          : await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)
+      if (problems.length > 0) throw invalid(problems)
+      refuseSilence(request)
+      const newJudge = () => createJudge({ store, config, hash, tenantId, query, isStrict: prefer.isStrict, now })
+      if (query.dry_run)
+        return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request), file, newJudge(), config)) }
 
-    const key = headers['idempotency-key']
-    const idempotencyHash = key === undefined ? null : hash('batch-idempotency-key', tenantId, key)
-    const fingerprint = hash('batch', file.format, canonicalJson(query))
-    const present = await findBatch(tenantId, idempotencyHash, fingerprint)
-    if (!present) await refuseTooMuch(tenantId)
-    const isAllOrNothing = query.on_invalid === 'reject_all' && !present
+      const key = headers['idempotency-key']
+      const idempotencyHash = key === undefined ? null : hash('batch-idempotency-key', tenantId, key)
+      const fingerprint = hash('batch', file.format, canonicalJson(query))
+      const present = await findBatch(tenantId, idempotencyHash, fingerprint)
+      if (!present) await refuseTooMuch(tenantId)
+      const isAllOrNothing = query.on_invalid === 'reject_all' && !present
 
-    const spool = isAllOrNothing ? await openSpool(bytesOf(request)) : undefined
-    try {
-      if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
-      const stream = spool ? await spool.again() : bytesOf(request)
-      const record = present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
-      const uploaded = await receive(record, stream, file, newJudge(), { hash, requestId, request, unwrite: async () => present === undefined && store.batches.remove(record) })
-      log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
-      return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toBatchResource(dependencies, await waitForBatch(dependencies, uploaded, prefer.waitMs, signal)) }
-    } finally {
-      await spool?.remove()
-    }
-
-    /** Nothing is written; what every row would come to. */
-    async function judgeAll(judged: AsyncIterable<JudgedRow>): Promise<BulkDryRun> {
-      const report: BulkDryRun = { dry_run: true, rows: 0, valid: 0, rejected: 0, rejected_rows: [], accounts: [] }
-      let page: JudgedRow[] = []
-      const count = async (): Promise<void> => {
-        const busy = await findBusy(page)
-        page.forEach((one, index) => {
-          const errors = busy[index] ? [{ pointer: '', code: 'operation_in_progress', detail: 'An unfinished operation is creating a user with this login.' }] : one.problems
-          report.rows += 1
-          if (errors.length > 0) {
-            report.rejected += 1
-            if (report.rejected_rows.length < MAX_REJECTED_SHOWN) report.rejected_rows.push({ row: one.row.number, line: one.row.line, errors })
-            return
-          }
-          report.valid += 1
-          const account = one.create?.account
-          if (!account) return
-          const entry = report.accounts.find(({ integrated_account_id }) => integrated_account_id === account.id)
-          if (entry) entry.rows += 1
-          else report.accounts.push({ integrated_account_id: account.id, provider: account.provider, rows: 1, estimated_wait_seconds: null })
+      const spool = isAllOrNothing ? await openSpool(bytesOf(request)) : undefined
+      try {
+        if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
+        const stream = spool ? await spool.again() : bytesOf(request)
+        const record =
+          present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
+        const uploaded = await receive(record, stream, file, newJudge(), {
+          hash,
+          requestId,
+          request,
+          unwrite: async () => present === undefined && store.batches.remove(record),
         })
-        page = []
+        log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
+        return {
+          status: 202,
+          headers: { location: `/batches/${record.id}` },
+          body: await toBatchResource(dependencies, await waitForBatch(dependencies, uploaded, prefer.waitMs, signal)),
+        }
+      } finally {
+        await spool?.remove()
       }
-      for await (const one of judged) if (page.push(one) >= 500) await count()
-      await count()
-      for (const entry of report.accounts) {
-        const account = await store.accounts.read(entry.integrated_account_id)
-        if (account) entry.estimated_wait_seconds = estimateWaitSeconds(account, (await store.operations.countOpen(account.id)) + entry.rows, await schedule.restMs(account.id))
-      }
-      return report
-    }
 
-    async function findBusy(page: readonly JudgedRow[]): Promise<boolean[]> {
-      const busy = page.map(() => false)
-      for (const accountId of new Set(page.flatMap(({ create }) => create?.account.id ?? []))) {
-        const positions = page.flatMap(({ create }, index) => (create?.account.id === accountId ? [index] : []))
-        const live = await store.operations.findLiveLogins(accountId, positions.map((index) => page[index]?.create?.naturalKeyHash ?? ''))
-        positions.forEach((position, index) => (busy[position] = live[index] !== null))
+      /** Nothing is written; what every row would come to. */
+      async function judgeAll(judged: AsyncIterable<JudgedRow>): Promise<BulkDryRun> {
+        const report: BulkDryRun = { dry_run: true, rows: 0, valid: 0, rejected: 0, rejected_rows: [], accounts: [] }
+        let page: JudgedRow[] = []
+        const count = async (): Promise<void> => {
+          const busy = await findBusy(page)
+          page.forEach((one, index) => {
+            const errors = busy[index]
+              ? [
+                  {
+                    pointer: '',
+                    code: 'operation_in_progress',
+                    detail: 'An unfinished operation is creating a user with this login.',
+                  },
+                ]
+              : one.problems
+            report.rows += 1
+            if (errors.length > 0) {
+              report.rejected += 1
+              if (report.rejected_rows.length < MAX_REJECTED_SHOWN)
+                report.rejected_rows.push({ row: one.row.number, line: one.row.line, errors })
+              return
+            }
+            report.valid += 1
+            const account = one.create?.account
+            if (!account) return
+            const entry = report.accounts.find(({ integrated_account_id }) => integrated_account_id === account.id)
+            if (entry) entry.rows += 1
+            else
+              report.accounts.push({
+                integrated_account_id: account.id,
+                provider: account.provider,
+                rows: 1,
+                estimated_wait_seconds: null,
+              })
+          })
+          page = []
+        }
+        for await (const one of judged) if (page.push(one) >= 500) await count()
+        await count()
+        for (const entry of report.accounts) {
+          const account = await store.accounts.read(entry.integrated_account_id)
+          if (account)
+            entry.estimated_wait_seconds = estimateWaitSeconds(
+              account,
+              (await store.operations.countOpen(account.id)) + entry.rows,
+              await schedule.restMs(account.id),
+            )
+        }
+        return report
       }
-      return busy
-    }
-  })
 
-  async function findBatch(tenantId: string, idempotencyHash: string | null, fingerprint: string): Promise<BatchRecord | undefined> {
-    const batchId = idempotencyHash === null ? null : await store.batches.findByIdempotencyKey(tenantId, idempotencyHash)
+      async function findBusy(page: readonly JudgedRow[]): Promise<boolean[]> {
+        const busy = page.map(() => false)
+        for (const accountId of new Set(page.flatMap(({ create }) => create?.account.id ?? []))) {
+          const positions = page.flatMap(({ create }, index) => (create?.account.id === accountId ? [index] : []))
+          const live = await store.operations.findLiveLogins(
+            accountId,
+            positions.map((index) => page[index]?.create?.naturalKeyHash ?? ''),
+          )
+          positions.forEach((position, index) => (busy[position] = live[index] !== null))
+        }
+        return busy
+      }
+    },
+  )
+
+  async function findBatch(
+    tenantId: string,
+    idempotencyHash: string | null,
+    fingerprint: string,
+  ): Promise<BatchRecord | undefined> {
+    const batchId =
+      idempotencyHash === null ? null : await store.batches.findByIdempotencyKey(tenantId, idempotencyHash)
     const record = batchId === null ? undefined : await store.batches.read(batchId)
     if (record && (await store.batches.readFingerprint(record.id)) !== fingerprint) throw reusedBy(record.id)
     return record
   }
 
   function reusedBy(batchId: string): RequestError {
-    return new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', { extensions: { batch: `/batches/${batchId}`, batch_id: batchId } })
+    return new RequestError('idempotency_key_reused', 'This Idempotency-Key came with another request before.', {
+      extensions: { batch: `/batches/${batchId}`, batch_id: batchId },
+    })
   }
 
   /** Before anything is read: a tenant cannot fill the installation. */
   async function refuseTooMuch(tenantId: string): Promise<void> {
     const [open, accounts] = await Promise.all([store.batches.listOpenIdsOf(tenantId), store.accounts.list(tenantId)])
-    if (open.length >= config.MUSTER_MAX_OPEN_BATCHES) throw new RequestError('too_many_requests', `${open.length} batches are open, and no more are allowed at a time.`, { headers: { 'retry-after': '60' } })
-    const waiting = (await Promise.all(accounts.map(({ id }) => store.operations.countOpen(id)))).reduce((sum, count) => sum + count, 0)
-    if (waiting >= config.MUSTER_MAX_OPEN_ROWS) throw new RequestError('too_many_requests', `${waiting} operations wait, and no more than ${config.MUSTER_MAX_OPEN_ROWS} may.`, { headers: { 'retry-after': '60' } })
+    if (open.length >= config.MUSTER_MAX_OPEN_BATCHES)
+      throw new RequestError(
+        'too_many_requests',
+        `${open.length} batches are open, and no more are allowed at a time.`,
+        { headers: { 'retry-after': '60' } },
+      )
+    const waiting = (await Promise.all(accounts.map(({ id }) => store.operations.countOpen(id)))).reduce(
+      (sum, count) => sum + count,
+      0,
+    )
+    if (waiting >= config.MUSTER_MAX_OPEN_ROWS)
+      throw new RequestError(
+        'too_many_requests',
+        `${waiting} operations wait, and no more than ${config.MUSTER_MAX_OPEN_ROWS} may.`,
+        { headers: { 'retry-after': '60' } },
+      )
   }
 
-  async function openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }: { tenantId: string; query: BulkQuery; file: UploadedFile; requestId: string; idempotencyHash: string | null; fingerprint: string; now: number }): Promise<BatchRecord> {
+  async function openBatch({
+    tenantId,
+    query,
+    file,
+    requestId,
+    idempotencyHash,
+    fingerprint,
+    now,
+  }: {
+    tenantId: string
+    query: BulkQuery
+    file: UploadedFile
+    requestId: string
+    idempotencyHash: string | null
+    fingerprint: string
+    now: number
+  }): Promise<BatchRecord> {
     const id = createBatchId(now)
     const record: BatchRecord = {
       id: idempotencyHash === null ? id : await store.batches.reserveId(tenantId, idempotencyHash, id),
@@ -147,15 +223,42 @@ export function createUsers(dependencies: ApiDependencies) {
       uploadedAt: null,
       finishedAt: null,
     }
-    if (!(await store.batches.create(record, { fingerprint, ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }) }))) throw reusedBy(record.id)
+    if (
+      !(await store.batches.create(record, {
+        fingerprint,
+        ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }),
+      }))
+    )
+      throw reusedBy(record.id)
     // Another request with this key may have written it at the same moment.
     return (await store.batches.read(record.id)) ?? record
   }
 
   /** The rows of an upload, from the first, whether they came before or not. */
-  async function receive(found: BatchRecord, stream: AsyncIterable<Uint8Array>, file: UploadedFile, judge: ReturnType<typeof createJudge>, { hash, requestId, request, unwrite }: { hash: Awaited<ReturnType<typeof store.hasher>>; requestId: string; request: IncomingMessage; unwrite(): Promise<unknown> }): Promise<BatchRecord> {
+  async function receive(
+    found: BatchRecord,
+    stream: AsyncIterable<Uint8Array>,
+    file: UploadedFile,
+    judge: ReturnType<typeof createJudge>,
+    {
+      hash,
+      requestId,
+      request,
+      unwrite,
+    }: {
+      hash: Awaited<ReturnType<typeof store.hasher>>
+      requestId: string
+      request: IncomingMessage
+      unwrite(): Promise<unknown>
+    },
+  ): Promise<BatchRecord> {
     const holder = randomUUID()
-    const busy = (): RequestError => new RequestError('upload_in_progress', 'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.', { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${found.id}`, batch_id: found.id } })
+    const busy = (): RequestError =>
+      new RequestError(
+        'upload_in_progress',
+        'Another request is uploading this batch: wait for it, or until it has been silent for 15 seconds.',
+        { headers: { 'retry-after': '5' }, extensions: { batch: `/batches/${found.id}`, batch_id: found.id } },
+      )
     if (!(await store.batches.takeUpload(found.id, holder))) throw busy()
     // As it is now that nobody else uploads: it may have been finished, or unwritten, since it was found.
     const record = await store.batches.read(found.id)
@@ -167,9 +270,25 @@ export function createUsers(dependencies: ApiDependencies) {
       return record
     }
     let isLost = false
-    const renewal = setInterval(() => void store.batches.takeUpload(record.id, holder).then((isOurs) => (isLost ||= !isOurs), () => undefined), RENEW_EVERY_MS)
+    const renewal = setInterval(
+      () =>
+        void store.batches.takeUpload(record.id, holder).then(
+          (isOurs) => (isLost ||= !isOurs),
+          () => undefined,
+        ),
+      RENEW_EVERY_MS,
+    )
     let columns: string[] | null = null
-    const committer = await createCommitter({ store, schedule, metrics, hash, record, requestId, defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS, now: record.createdAt })
+    const committer = await createCommitter({
+      store,
+      schedule,
+      metrics,
+      hash,
+      record,
+      requestId,
+      defaultExpiryHours: config.MUSTER_DEFAULT_EXPIRY_HOURS,
+      now: record.createdAt,
+    })
     try {
       for await (const judged of judgeUpload(stream, file, judge, config)) {
         if (columns === null && judged.row.columns) columns = Object.keys(judged.row.columns)
@@ -182,8 +301,15 @@ export function createUsers(dependencies: ApiDependencies) {
       const done = await store.batches.update(record.id, (latest) => {
         if (latest.uploadedAt !== null || isBatchFinished(latest)) return undefined
         // Rows that came in after it was canceled were not there to be canceled.
-        if (latest.status === 'canceling') return { ...latest, columns, updatedAt: now, work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 } }
-        return { ...latest, columns, uploadedAt: now, updatedAt: now, status: latest.status === 'uploading' ? 'running' : latest.status }
+        if (latest.status === 'canceling')
+          return { ...latest, columns, updatedAt: now, work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 } }
+        return {
+          ...latest,
+          columns,
+          uploadedAt: now,
+          updatedAt: now,
+          status: latest.status === 'uploading' ? 'running' : latest.status,
+        }
       })
       if (done?.uploadedAt === null) request.resume()
       events.nudge(batchSourceOf(record.id))
@@ -195,7 +321,9 @@ export function createUsers(dependencies: ApiDependencies) {
         throw error
       }
       // What came in stays and runs; the client is told where the rest belongs.
-      throw error instanceof RequestError ? error.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id }) : error
+      throw error instanceof RequestError
+        ? error.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id })
+        : error
     } finally {
       clearInterval(renewal)
       await store.batches.releaseUpload(record.id, holder).catch(() => undefined)
@@ -205,6 +333,19 @@ export function createUsers(dependencies: ApiDependencies) {
 
 function refuseAnyInvalid(report: BulkDryRun): void {
   if (report.rejected === 0) return
-  const errors = report.rejected_rows.flatMap(({ row, errors: problems }) => problems.map((problem) => ({ ...problem, pointer: `/items/${row - 1}${problem.pointer}` })))
-  throw new RequestError('validation_failed', `${report.rejected} of ${report.rows} rows are not good, so none was accepted.`, { errors: errors.slice(0, MAX_ERRORS_SHOWN), extensions: { rows: report.rows, rejected: report.rejected, rejected_rows: report.rejected_rows.slice(0, MAX_ERRORS_SHOWN) } })
+  const errors = report.rejected_rows.flatMap(({ row, errors: problems }) =>
+    problems.map((problem) => ({ ...problem, pointer: `/items/${row - 1}${problem.pointer}` })),
+  )
+  throw new RequestError(
+    'validation_failed',
+    `${report.rejected} of ${report.rows} rows are not good, so none was accepted.`,
+    {
+      errors: errors.slice(0, MAX_ERRORS_SHOWN),
+      extensions: {
+        rows: report.rows,
+        rejected: report.rejected,
+        rejected_rows: report.rejected_rows.slice(0, MAX_ERRORS_SHOWN),
+      },
+    },
+  )
 }

@@ -14,7 +14,10 @@ export function describeCreate({ store, config }: ApiDependencies) {
     if (query.integrated_account_id !== undefined) {
       const account = await readOwnAccount(store, tenantId, query.integrated_account_id)
       if (query.provider !== undefined && query.provider !== account.provider) throw notFound('integrated account')
-      return { status: 200, body: describe(providerOf(account.provider), retry, { ...toAccountContext(account), limits: account.limits }) }
+      return {
+        status: 200,
+        body: describe(providerOf(account.provider), retry, { ...toAccountContext(account), limits: account.limits }),
+      }
     }
     if (query.provider !== undefined) return { status: 200, body: describe(providerOf(query.provider), retry) }
     return { status: 200, body: { result: providerIds.map((id) => describe(providerOf(id), retry)) } }

@@ -19,5 +19,6 @@ const script = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', d
 export function serveDocs(app: Express): void {
   app.get(systemRoutes.docs.path, (_, response) => void response.type('html').send(page))
   app.get('/docs/start.js', (_, response) => void response.type('text/javascript').send(script))
-  for (const asset of assets) app.get(`/docs/${asset}`, (_, response) => response.sendFile(asset, { root: folder, maxAge: '1d' }))
+  for (const asset of assets)
+    app.get(`/docs/${asset}`, (_, response) => response.sendFile(asset, { root: folder, maxAge: '1d' }))
 }

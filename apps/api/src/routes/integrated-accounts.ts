@@ -33,7 +33,11 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
   async function setStatus(tenantId: string, accountId: string, status: 'active' | 'paused', reason: string | null) {
     await readOwnAccount(store, tenantId, accountId)
     const now = Date.now()
-    const written = await store.accounts.update(accountId, (record) => (record.status === status ? undefined : { ...record, status, statusReason: reason, statusSince: now, updatedAt: now }))
+    const written = await store.accounts.update(accountId, (record) =>
+      record.status === status
+        ? undefined
+        : { ...record, status, statusReason: reason, statusSince: now, updatedAt: now },
+    )
     if (!written) throw notFound('integrated account')
     events.nudge(accountId)
     await schedule.reload(accountId)
@@ -81,19 +85,26 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
         limits: body.limits ?? record.limits,
         updatedAt: now,
       })
-      const written = body.credentials ? await store.accounts.replaceCredentials(params.id, body.credentials, change, now) : await store.accounts.update(params.id, change)
+      const written = body.credentials
+        ? await store.accounts.replaceCredentials(params.id, body.credentials, change, now)
+        : await store.accounts.update(params.id, change)
       if (!written) throw notFound('integrated account')
       events.nudge(params.id)
       await schedule.reload(params.id)
       return { status: 200, body: toResource(written) }
     },
-    async (refused) => findPatchProblems(await readOwnAccount(store, refused.tenantId, refused.params.id ?? ''), refused, allowedHosts),
+    async (refused) =>
+      findPatchProblems(await readOwnAccount(store, refused.tenantId, refused.params.id ?? ''), refused, allowedHosts),
   )
 
   const remove = defineEndpoint(routes.deleteIntegratedAccount, async ({ tenantId, params }) => {
     const account = await readOwnAccount(store, tenantId, params.id)
     const open = await store.operations.countOpen(account.id)
-    if (open > 0) throw new RequestError('conflict', `The account has ${open} unfinished operations: cancel them, or wait for them.`)
+    if (open > 0)
+      throw new RequestError(
+        'conflict',
+        `The account has ${open} unfinished operations: cancel them, or wait for them.`,
+      )
     // Of an account that is gone nobody looks for what waits to be told.
     await store.dispatchEvents(account.id, Date.now, schedule.wake)
     await store.accounts.remove(account)
@@ -111,13 +122,27 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
     create,
     defineEndpoint(routes.listIntegratedAccounts, async ({ tenantId, query }) => {
       const accounts = await store.accounts.list(tenantId)
-      return { status: 200, body: { result: accounts.filter((account) => query.provider === undefined || account.provider === query.provider).map(toResource) } }
+      return {
+        status: 200,
+        body: {
+          result: accounts
+            .filter((account) => query.provider === undefined || account.provider === query.provider)
+            .map(toResource),
+        },
+      }
     }),
-    defineEndpoint(routes.readIntegratedAccount, async ({ tenantId, params }) => ({ status: 200, body: toResource(await readOwnAccount(store, tenantId, params.id)) })),
+    defineEndpoint(routes.readIntegratedAccount, async ({ tenantId, params }) => ({
+      status: 200,
+      body: toResource(await readOwnAccount(store, tenantId, params.id)),
+    })),
     update,
     remove,
     test,
-    defineEndpoint(routes.pauseIntegratedAccount, ({ tenantId, params }) => setStatus(tenantId, params.id, 'paused', 'Paused by hand.')),
-    defineEndpoint(routes.resumeIntegratedAccount, ({ tenantId, params }) => setStatus(tenantId, params.id, 'active', null)),
+    defineEndpoint(routes.pauseIntegratedAccount, ({ tenantId, params }) =>
+      setStatus(tenantId, params.id, 'paused', 'Paused by hand.'),
+    ),
+    defineEndpoint(routes.resumeIntegratedAccount, ({ tenantId, params }) =>
+      setStatus(tenantId, params.id, 'active', null),
+    ),
   ]
 }

@@ -22,11 +22,20 @@ const refusals: Record<Refusal, string> = {
 
 export function operationRoutes({ store, schedule, finished, events, config }: ApiDependencies) {
   const read = defineEndpoint(routes.readOperation, async ({ tenantId, params, query, headers, prefer, signal }) => {
-    const record = await waitForEnd({ store, finished }, await readOwnOperation(store, tenantId, params.id), { waitMs: prefer.waitMs, signal })
+    const record = await waitForEnd({ store, finished }, await readOwnOperation(store, tenantId, params.id), {
+      waitMs: prefer.waitMs,
+      signal,
+    })
     const body = await toResource(store, record, await store.accounts.read(record.head.accountId), toView(query))
     const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
-    const answer = { etag, 'cache-control': 'private, no-cache', ...(isFinished(record.state) ? {} : { 'retry-after': '1' }) }
-    return isNamed(headers['if-none-match'], etag) ? { status: 304, headers: answer } : { status: 200, headers: answer, body }
+    const answer = {
+      etag,
+      'cache-control': 'private, no-cache',
+      ...(isFinished(record.state) ? {} : { 'retry-after': '1' }),
+    }
+    return isNamed(headers['if-none-match'], etag)
+      ? { status: 304, headers: answer }
+      : { status: 200, headers: answer, body }
   })
 
   const cancelOperation = defineEndpoint(routes.cancelOperation, async ({ tenantId, params }) => {
@@ -38,7 +47,8 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
         await schedule.wake(record.head.accountId)
         return { status: 200, body: await toResource(store, canceled, undefined) }
       } catch (error) {
-        if (error instanceof RefusedTransitionError) throw new RequestError('operation_not_cancelable', refusals[error.reason])
+        if (error instanceof RefusedTransitionError)
+          throw new RequestError('operation_not_cancelable', refusals[error.reason])
         // A worker wrote it meanwhile: what may be done is decided anew.
         if (!(error instanceof StaleVersionError)) throw error
       }
@@ -48,24 +58,47 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
   const erase = defineEndpoint(routes.eraseOperation, async ({ tenantId, params }) => {
     for (;;) {
       const record = await readOwnOperation(store, tenantId, params.id)
-      if (!isFinished(record.state)) throw new RequestError('conflict', 'The operation has not ended: cancel it first, or wait for its end.')
+      if (!isFinished(record.state))
+        throw new RequestError('conflict', 'The operation has not ended: cancel it first, or wait for its end.')
       const erased = await store.eraseOperation(record, Date.now())
       if (erased) return { status: 200, body: await toResource(store, erased, undefined) }
     }
   })
 
   const retry = defineEndpoint(routes.retryOperation, async ({ tenantId, params, body = {} }) => {
-    const expiresAt = body.expires_at ? Date.parse(body.expires_at) : Date.now() + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
+    const expiresAt = body.expires_at
+      ? Date.parse(body.expires_at)
+      : Date.now() + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
     try {
-      const { record, account } = await retryOperation({ store, schedule, events }, tenantId, params.id, body, expiresAt)
-      return { status: 202, headers: { location: `/operations/${params.id}`, 'retry-after': '1' }, body: await toResource(store, record, account) }
+      const { record, account } = await retryOperation(
+        { store, schedule, events },
+        tenantId,
+        params.id,
+        body,
+        expiresAt,
+      )
+      return {
+        status: 202,
+        headers: { location: `/operations/${params.id}`, 'retry-after': '1' },
+        body: await toResource(store, record, account),
+      }
     } catch (error) {
-      if (error instanceof RefusedTransitionError) throw new RequestError('operation_not_retryable', refusals[error.reason])
+      if (error instanceof RefusedTransitionError)
+        throw new RequestError('operation_not_retryable', refusals[error.reason])
       throw error
     }
   })
 
-  return [defineEndpoint(routes.listOperations, async ({ tenantId, query }) => ({ status: 200, body: await findOperations(store, tenantId, query) })), read, cancelOperation, erase, retry]
+  return [
+    defineEndpoint(routes.listOperations, async ({ tenantId, query }) => ({
+      status: 200,
+      body: await findOperations(store, tenantId, query),
+    })),
+    read,
+    cancelOperation,
+    erase,
+    retry,
+  ]
 }
 
 /** What of the view was asked for; the rest is that of the create call. */

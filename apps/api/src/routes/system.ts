@@ -4,15 +4,29 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { createOpenApiDocument } from '../openapi.ts'
 import { checkRedis } from '../redis-health.ts'
 
-/** Health, metrics and the contract: open to everybody who can reach the port, and free of anybody's data. Probes may add parameters as they like. */
-export function serveSystem(app: Express, { redis, metrics, isDraining }: Pick<ApiDependencies, 'redis' | 'metrics' | 'isDraining'>): void {
+/**
+ * Health, metrics and the contract: open to everybody who can reach the port, and free of anybody's data. Probes may
+ * add parameters as they like.
+ */
+export function serveSystem(
+  app: Express,
+  { redis, metrics, isDraining }: Pick<ApiDependencies, 'redis' | 'metrics' | 'isDraining'>,
+): void {
   const document = JSON.stringify(createOpenApiDocument())
   app.get(systemRoutes.health.path, (_, response) => void response.json({ status: 'ok' }))
   app.get(systemRoutes.readiness.path, async (_, response) => {
     const health = await checkRedis(redis)
     const isReady = health.isReachable && !isDraining()
-    response.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'not_ready', redis: health.isReachable, draining: isDraining(), warnings: health.warnings })
+    response.status(isReady ? 200 : 503).json({
+      status: isReady ? 'ready' : 'not_ready',
+      redis: health.isReachable,
+      draining: isDraining(),
+      warnings: health.warnings,
+    })
   })
-  app.get(systemRoutes.metrics.path, async (_, response) => void response.type(metrics.registry.contentType).send(await metrics.registry.metrics()))
+  app.get(
+    systemRoutes.metrics.path,
+    async (_, response) => void response.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  )
   app.get(systemRoutes.openApi.path, (_, response) => void response.type('application/json').send(document))
 }

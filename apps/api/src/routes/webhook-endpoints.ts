@@ -1,7 +1,12 @@
 import { routes } from '@muster/contracts/routes'
 import type { DeliveryRecord } from '@muster/store/deliveries'
 import { deliveryLaneOf } from '@muster/store/keys'
-import { DISABLED_BY_HAND, newEndpointRecord, rotateSecrets, type WebhookEndpointRecord } from '@muster/store/webhook-endpoints'
+import {
+  DISABLED_BY_HAND,
+  newEndpointRecord,
+  rotateSecrets,
+  type WebhookEndpointRecord,
+} from '@muster/store/webhook-endpoints'
 import { createSecret, createSigningKey } from '@muster/webhooks/secret'
 import { v4 as uuidv4, v7 as uuidv7 } from 'uuid'
 import type { z } from 'zod'
@@ -17,7 +22,10 @@ const HOUR_MS = 3_600_000
 const DEFAULT_OVERLAP_HOURS = 24
 const REPLAY_PAGE = 500
 
-type Settings = Pick<z.output<typeof routes.updateWebhookEndpoint.body>, 'description' | 'events' | 'integrated_account_ids' | 'providers' | 'payload' | 'rate' | 'concurrency'>
+type Settings = Pick<
+  z.output<typeof routes.updateWebhookEndpoint.body>,
+  'description' | 'events' | 'integrated_account_ids' | 'providers' | 'payload' | 'rate' | 'concurrency'
+>
 
 /** What was given; null takes a setting back, absent leaves it. */
 function withSettings(record: WebhookEndpointRecord, body: Settings): WebhookEndpointRecord {
@@ -40,16 +48,28 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
     const secrets = await store.webhookEndpoints.readSecrets(record.id)
     if (!secrets) throw notFound('webhook endpoint')
     // What is sent to callback addresses is signed with the tenant's secret.
-    const signing = record.kind === 'callback' ? await store.webhookEndpoints.readCallbackSecrets(record.tenantId) : secrets.secrets
+    const signing =
+      record.kind === 'callback' ? await store.webhookEndpoints.readCallbackSecrets(record.tenantId) : secrets.secrets
     return toEndpointResource(record, { ...secrets, secrets: signing }, Date.now())
   }
 
   /** What only the network and the store know. */
-  async function check(tenantId: string, { url, integrated_account_ids: accountIds }: Pick<Settings, 'integrated_account_ids'> & { url?: string | undefined }): Promise<void> {
+  async function check(
+    tenantId: string,
+    {
+      url,
+      integrated_account_ids: accountIds,
+    }: Pick<Settings, 'integrated_account_ids'> & { url?: string | undefined },
+  ): Promise<void> {
     const problems = url === undefined ? [] : await checkWebhookUrl(url, '/url', allowedHosts)
     const accounts = new Set(accountIds ? (await store.accounts.list(tenantId)).map(({ id }) => id) : [])
     accountIds?.forEach((id, index) => {
-      if (!accounts.has(id)) problems.push({ pointer: `/integrated_account_ids/${index}`, code: 'not_found', detail: 'There is no such integrated account.' })
+      if (!accounts.has(id))
+        problems.push({
+          pointer: `/integrated_account_ids/${index}`,
+          code: 'not_found',
+          detail: 'There is no such integrated account.',
+        })
     })
     if (problems.length > 0) throw invalid(problems)
   }
@@ -57,26 +77,46 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
   const create = defineEndpoint(routes.createWebhookEndpoint, async ({ tenantId, body }) => {
     await check(tenantId, body)
     const registered = (await store.webhookEndpoints.listRegistered(tenantId)).length
-    if (registered >= config.MUSTER_MAX_WEBHOOK_ENDPOINTS) throw new RequestError('too_many_requests', `There are ${registered} webhook endpoints, and no more are allowed: remove one first.`)
+    if (registered >= config.MUSTER_MAX_WEBHOOK_ENDPOINTS)
+      throw new RequestError(
+        'too_many_requests',
+        `There are ${registered} webhook endpoints, and no more are allowed: remove one first.`,
+      )
     const now = Date.now()
     const record = withSettings(newEndpointRecord({ id: uuidv4(), tenantId, kind: 'registered' }, now), body)
     const secret = createSecret()
-    const secrets = { url: body.url, secrets: [{ secret, createdAt: now, expiresAt: null }], signingKey: body.asymmetric ? createSigningKey() : null }
+    const secrets = {
+      url: body.url,
+      secrets: [{ secret, createdAt: now, expiresAt: null }],
+      signingKey: body.asymmetric ? createSigningKey() : null,
+    }
     await store.webhookEndpoints.create(record, secrets)
-    return { status: 201, headers: { location: `/webhook-endpoints/${record.id}` }, body: { ...toEndpointResource(record, secrets, now), secret } }
+    return {
+      status: 201,
+      headers: { location: `/webhook-endpoints/${record.id}` },
+      body: { ...toEndpointResource(record, secrets, now), secret },
+    }
   })
 
   const update = defineEndpoint(routes.updateWebhookEndpoint, async ({ tenantId, params, body }) => {
     const record = await readOwnEndpoint(store, tenantId, params.id)
     const { url } = body
-    if (url !== undefined && record.kind === 'callback') throw new RequestError('conflict', 'The addresses of this endpoint come with the requests.')
+    if (url !== undefined && record.kind === 'callback')
+      throw new RequestError('conflict', 'The addresses of this endpoint come with the requests.')
     await check(tenantId, body)
-    if (url !== undefined) await store.webhookEndpoints.updateSecrets(params.id, (secrets) => ({ ...secrets, url }), Date.now())
+    if (url !== undefined)
+      await store.webhookEndpoints.updateSecrets(params.id, (secrets) => ({ ...secrets, url }), Date.now())
     const now = Date.now()
     const written = await store.webhookEndpoints.update(params.id, (latest) => {
       const next = { ...withSettings(latest, body), updatedAt: now }
       if (body.status === undefined || body.status === latest.status) return next
-      return { ...next, status: body.status, statusReason: body.status === 'disabled' ? DISABLED_BY_HAND : null, statusSince: now, failingSince: null }
+      return {
+        ...next,
+        status: body.status,
+        statusReason: body.status === 'disabled' ? DISABLED_BY_HAND : null,
+        statusSince: now,
+        failingSince: null,
+      }
     })
     if (!written) throw notFound('webhook endpoint')
     await schedule.reload(deliveryLaneOf(params.id))
@@ -94,26 +134,52 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
   const test = defineEndpoint(routes.testWebhookEndpoint, async ({ tenantId, params }) => {
     const record = await readOwnEndpoint(store, tenantId, params.id)
     if (record.kind === 'callback') throw new RequestError('conflict', 'This endpoint has no address of its own.')
-    if (record.status !== 'active') throw new RequestError('conflict', 'The endpoint is disabled: make it active first.')
+    if (record.status !== 'active')
+      throw new RequestError('conflict', 'The endpoint is disabled: make it active first.')
     const now = Date.now()
     const data = { webhook_endpoint_id: record.id, reason: null, links: { self: `/webhook-endpoints/${record.id}` } }
-    const event = { id: uuidv7({ msecs: now }), type: 'webhook_endpoint.test' as const, at: now, tenantId, accountId: null, provider: null, operationId: null, sequence: 1, data, hasCallback: false, onlyEndpointId: record.id }
+    const event = {
+      id: uuidv7({ msecs: now }),
+      type: 'webhook_endpoint.test' as const,
+      at: now,
+      tenantId,
+      accountId: null,
+      provider: null,
+      operationId: null,
+      sequence: 1,
+      data,
+      hasCallback: false,
+      onlyEndpointId: record.id,
+    }
     const deliveryId = await store.deliveries.create(record, event, undefined, now)
     if (deliveryId === undefined) throw notFound('webhook endpoint')
     await schedule.wake(deliveryLaneOf(record.id))
-    return { status: 202, headers: { location: `/deliveries/${deliveryId}` }, body: toDeliveryResource(await readOwnDelivery(store, tenantId, deliveryId)) }
+    return {
+      status: 202,
+      headers: { location: `/deliveries/${deliveryId}` },
+      body: toDeliveryResource(await readOwnDelivery(store, tenantId, deliveryId)),
+    }
   })
 
   const rotate = defineEndpoint(routes.rotateWebhookSecret, async ({ tenantId, params, body = {} }) => {
     const record = await readOwnEndpoint(store, tenantId, params.id)
-    if (record.kind === 'callback') throw new RequestError('conflict', 'What is sent to callback addresses is signed with the callback secret: POST /callback-secret.')
+    if (record.kind === 'callback')
+      throw new RequestError(
+        'conflict',
+        'What is sent to callback addresses is signed with the callback secret: POST /callback-secret.',
+      )
     const now = Date.now()
     const secret = createSecret()
     let previous: number | null = null
     await store.webhookEndpoints.updateSecrets(
       params.id,
       (secrets) => {
-        const rotated = rotateSecrets(secrets.secrets, secret, (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS, now)
+        const rotated = rotateSecrets(
+          secrets.secrets,
+          secret,
+          (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS,
+          now,
+        )
         previous = rotated[1]?.expiresAt ?? null
         return { ...secrets, secrets: rotated }
       },
@@ -125,12 +191,15 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
   const rotateCallback = defineEndpoint(routes.rotateCallbackSecret, async ({ tenantId, body = {} }) => {
     const now = Date.now()
     const secret = createSecret()
-    const rotated = await store.webhookEndpoints.updateCallbackSecrets(tenantId, (secrets) => rotateSecrets(secrets, secret, (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS, now))
+    const rotated = await store.webhookEndpoints.updateCallbackSecrets(tenantId, (secrets) =>
+      rotateSecrets(secrets, secret, (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS, now),
+    )
     return { status: 200, body: { secret, previous_expires_at: toIso(rotated[1]?.expiresAt ?? null) } }
   })
 
   async function replayOne(record: DeliveryRecord): Promise<DeliveryRecord> {
-    if (record.state.status === 'pending') throw new RequestError('conflict', 'The delivery is still pending: it is sent at its next_attempt_at.')
+    if (record.state.status === 'pending')
+      throw new RequestError('conflict', 'The delivery is still pending: it is sent at its next_attempt_at.')
     const replayed = await store.deliveries.replay(record, Date.now())
     if (!replayed) throw new RequestError('conflict', 'The delivery was changed at the same moment: look again.')
     return replayed
@@ -147,11 +216,17 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
     const [since, until] = [Date.parse(body.since), body.until === undefined ? Infinity : Date.parse(body.until)]
     if (until < since) throw invalid([{ pointer: '/until', code: 'too_early', detail: 'must not be before since' }])
     let replayed = 0
-    for (let before: string | null = null; ; ) {
+    for (let before: string | null = null; ;) {
       const ids = await store.deliveries.listIds(endpoint.id, before, REPLAY_PAGE)
       const page = await store.deliveries.readMany(endpoint.id, ids)
       for (const record of page) {
-        if (record.state.status === 'failed' && record.event.at >= since && record.event.at <= until && (await store.deliveries.replay(record, Date.now()))) replayed += 1
+        if (
+          record.state.status === 'failed' &&
+          record.event.at >= since &&
+          record.event.at <= until &&
+          (await store.deliveries.replay(record, Date.now()))
+        )
+          replayed += 1
       }
       before = ids.at(-1) ?? null
       // Newest first: what comes after is older still.
@@ -163,15 +238,27 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
 
   return [
     create,
-    defineEndpoint(routes.listWebhookEndpoints, async ({ tenantId }) => ({ status: 200, body: { result: await Promise.all((await store.webhookEndpoints.list(tenantId)).map(show)) } })),
-    defineEndpoint(routes.readWebhookEndpoint, async ({ tenantId, params }) => ({ status: 200, body: await show(await readOwnEndpoint(store, tenantId, params.id)) })),
+    defineEndpoint(routes.listWebhookEndpoints, async ({ tenantId }) => ({
+      status: 200,
+      body: { result: await Promise.all((await store.webhookEndpoints.list(tenantId)).map(show)) },
+    })),
+    defineEndpoint(routes.readWebhookEndpoint, async ({ tenantId, params }) => ({
+      status: 200,
+      body: await show(await readOwnEndpoint(store, tenantId, params.id)),
+    })),
     update,
     remove,
     test,
     rotate,
     replaySince,
-    defineEndpoint(routes.listDeliveries, async ({ tenantId, params, query }) => ({ status: 200, body: await findDeliveries(store, await readOwnEndpoint(store, tenantId, params.id), query) })),
-    defineEndpoint(routes.readDelivery, async ({ tenantId, params }) => ({ status: 200, body: toDeliveryResource(await readOwnDelivery(store, tenantId, params.id)) })),
+    defineEndpoint(routes.listDeliveries, async ({ tenantId, params, query }) => ({
+      status: 200,
+      body: await findDeliveries(store, await readOwnEndpoint(store, tenantId, params.id), query),
+    })),
+    defineEndpoint(routes.readDelivery, async ({ tenantId, params }) => ({
+      status: 200,
+      body: toDeliveryResource(await readOwnDelivery(store, tenantId, params.id)),
+    })),
     replay,
     rotateCallback,
   ]

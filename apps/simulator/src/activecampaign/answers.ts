@@ -11,7 +11,14 @@ export interface FieldError {
 /** As published for contacts, accounts and account links; the specification has no example for users. */
 export const unprocessable = (errors: readonly FieldError[]): VendorResponse => ({
   status: 422,
-  body: { errors: errors.map(({ title, code, attribute }) => ({ title, detail: '', code, source: { pointer: `/data/attributes/${attribute}` } })) },
+  body: {
+    errors: errors.map(({ title, code, attribute }) => ({
+      title,
+      detail: '',
+      code,
+      source: { pointer: `/data/attributes/${attribute}` },
+    })),
+  },
 })
 
 export const message = (status: number, text: string): VendorResponse => ({ status, body: { message: text } })
@@ -48,4 +55,3 @@ export function createAnswers({ settings }: VendorContext<ActiveCampaignSettings
     expiredToken: badToken,
   }
 }
-

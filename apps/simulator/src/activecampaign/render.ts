@@ -7,11 +7,19 @@ const LINKS = ['lists', 'userGroup', 'dealGroupTotals', 'dealGroupUsers', 'confi
 const MORE_LINKS = ['dealConnection', 'userConversationsPermission', 'seatUser']
 const GROUP_LINKS = ['userGroups', 'groupLimit', 'dealGroupGroups', 'listGroups', 'addressGroups', 'automationGroups']
 
-const links = (self: string, names: readonly string[]): Json => Object.fromEntries(names.map((name) => [name, `${self}/${name}`]))
+const links = (self: string, names: readonly string[]): Json =>
+  Object.fromEntries(names.map((name) => [name, `${self}/${name}`]))
 
 const CLOCK = new Intl.DateTimeFormat('en-CA', {
-  timeZone: 'America/Chicago', hourCycle: 'h23', timeZoneName: 'longOffset',
-  year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
+  timeZone: 'America/Chicago',
+  hourCycle: 'h23',
+  timeZoneName: 'longOffset',
+  year: 'numeric',
+  month: '2-digit',
+  day: '2-digit',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
 })
 
 /** 2022-02-02T16:01:44-06:00: whole seconds, with the offset of Chicago, where the vendor is. */

@@ -32,7 +32,8 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
   function guard(handle: Route['handle'], needsUserRights = false): Route['handle'] {
     return (request) => {
       const token = request.headers['api-token']
-      const isKnown = typeof token === 'string' && settings().api_tokens.includes(token) && users.find(owner.id) !== undefined
+      const isKnown =
+        typeof token === 'string' && settings().api_tokens.includes(token) && users.find(owner.id) !== undefined
       if (!isKnown) return answers.expiredToken(request)
       if (needsUserRights && findGroup(String(settings().owner.group))?.can_manage_users !== true) return noPermission()
       return handle(request)
@@ -40,7 +41,9 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
   }
 
   const answerUser = (request: VendorRequest, asked: string, user: ActiveCampaignUser | undefined): VendorResponse =>
-    user !== undefined && isVisible(user) ? { status: 200, body: { user: renderUser(user, request.baseUrl) } } : noResult(settings().absent_status, 'User', asked)
+    user !== undefined && isVisible(user)
+      ? { status: 200, body: { user: renderUser(user, request.baseUrl) } }
+      : noResult(settings().absent_status, 'User', asked)
 
   /** 20 a page, at most 100; the total is text. */
   function list({ query, baseUrl }: VendorRequest): VendorResponse {
@@ -63,7 +66,12 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
         }, true),
       },
       { method: 'GET', path: USERS, kind: 'lookup', handle: guard(list) },
-      { method: 'GET', path: `${USERS}/me`, kind: 'other', handle: guard((request) => answerUser(request, 'me', owner)) },
+      {
+        method: 'GET',
+        path: `${USERS}/me`,
+        kind: 'other',
+        handle: guard((request) => answerUser(request, 'me', owner)),
+      },
       {
         method: 'GET',
         path: `${USERS}/username/:username`,
@@ -120,7 +128,9 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
           const id = request.parameters['id'] ?? ''
           const group = findGroup(id)
           // Published for groups: 403, not 404.
-          return group === undefined ? noResult(403, 'Group', id) : { status: 200, body: { group: renderGroup(group, request.baseUrl) } }
+          return group === undefined
+            ? noResult(403, 'Group', id)
+            : { status: 200, body: { group: renderGroup(group, request.baseUrl) } }
         }),
       },
     ],
@@ -129,7 +139,14 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
     charges: () => [{ bucket: 'account', rule: settings().rate_limit }],
     headers: (_request, usage) => rateLimitHeaders(usage),
     /** The owner stands apart, so that `users` are those that were created. */
-    state: () => ({ users: users.all().filter((user) => user !== owner).map(toState), owner: toState(owner), groups: settings().groups }),
+    state: () => ({
+      users: users
+        .all()
+        .filter((user) => user !== owner)
+        .map(toState),
+      owner: toState(owner),
+      groups: settings().groups,
+    }),
   }
 }
 

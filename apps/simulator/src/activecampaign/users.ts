@@ -25,9 +25,13 @@ export function createUsers(settings: () => ActiveCampaignSettings) {
   const byEmail = new Map<string, ActiveCampaignUser[]>()
   let lastId = 0
 
-  const index = (map: Map<string, ActiveCampaignUser[]>, key: string, user: ActiveCampaignUser) => void map.set(key, [...(map.get(key) ?? []), user])
+  const index = (map: Map<string, ActiveCampaignUser[]>, key: string, user: ActiveCampaignUser) =>
+    void map.set(key, [...(map.get(key) ?? []), user])
   const remove = (map: Map<string, ActiveCampaignUser[]>, key: string, user: ActiveCampaignUser) =>
-    void map.set(key, (map.get(key) ?? []).filter((other) => other !== user))
+    void map.set(
+      key,
+      (map.get(key) ?? []).filter((other) => other !== user),
+    )
 
   return {
     /** Ids count up from 1, which is the owner's. */
@@ -44,7 +48,9 @@ export function createUsers(settings: () => ActiveCampaignSettings) {
     },
     find: (id: string): ActiveCampaignUser | undefined => byId.get(id),
     findByUsername: (username: string): ActiveCampaignUser | undefined =>
-      byUsername.get(username.toLowerCase())?.find((user) => toUsernameKey(user.username, settings()) === toUsernameKey(username, settings())),
+      byUsername
+        .get(username.toLowerCase())
+        ?.find((user) => toUsernameKey(user.username, settings()) === toUsernameKey(username, settings())),
     findByEmail: (email: string): ActiveCampaignUser | undefined => byEmail.get(email.toLowerCase())?.[0],
     all: (): ActiveCampaignUser[] => [...byId.values()],
     count: (): number => byId.size,
@@ -52,4 +58,8 @@ export function createUsers(settings: () => ActiveCampaignSettings) {
 }
 export type Users = ReturnType<typeof createUsers>
 
-export const toState = ({ createdAt, password, ...user }: ActiveCampaignUser): Json => ({ ...user, created_at: new Date(createdAt).toISOString(), ...password })
+export const toState = ({ createdAt, password, ...user }: ActiveCampaignUser): Json => ({
+  ...user,
+  created_at: new Date(createdAt).toISOString(),
+  ...password,
+})

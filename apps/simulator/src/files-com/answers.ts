@@ -5,7 +5,8 @@ import type { FilesComSettings } from './settings.ts'
 /** `field`, key, full message: in the order in which the vendor checks. */
 export type ModelFailure = readonly [field: string, key: string, message: string]
 
-const GATEWAY = (status: number) => `<html><head><title>${status} Bad Gateway</title></head><body><center><h1>${status} Bad Gateway</h1></center></body></html>`
+const GATEWAY = (status: number) =>
+  `<html><head><title>${status} Bad Gateway</title></head><body><center><h1>${status} Bad Gateway</h1></center></body></html>`
 
 /** The title is the last part of the type in words: every recorded error keeps to that. */
 const toTitle = (type: string): string =>
@@ -16,7 +17,10 @@ const toTitle = (type: string): string =>
 
 const INVALID_CREDENTIALS = 'The API key or Session token provided could not be used to validate this request.'
 
-/** Statuses of bad-request are 422, as the vendor's own mock server says of the API (files-mock-server, lib/simulation/error.rb). */
+/**
+ * Statuses of bad-request are 422, as the vendor's own mock server says of the API (files-mock-server,
+ * lib/simulation/error.rb).
+ */
 const STATUSES: Readonly<Record<string, number>> = {
   'bad-request': 422,
   'not-authenticated': 401,
@@ -30,34 +34,61 @@ const STATUSES: Readonly<Record<string, number>> = {
 }
 
 export function createErrors({ settings }: VendorContext<FilesComSettings>) {
-  function send(status: number, type: string, body: { readonly [key: string]: Json | undefined }, headers: Headers = {}): VendorResponse {
+  function send(
+    status: number,
+    type: string,
+    body: { readonly [key: string]: Json | undefined },
+    headers: Headers = {},
+  ): VendorResponse {
     const { http_code_is_text, wraps_errors_in_array } = settings()
     const error = { ...body, 'http-code': http_code_is_text ? String(status) : status }
-    return { status, headers: { 'x-files-error-class': type, ...headers }, body: wraps_errors_in_array ? [error] : error }
+    return {
+      status,
+      headers: { 'x-files-error-class': type, ...headers },
+      body: wraps_errors_in_array ? [error] : error,
+    }
   }
 
   /** The body of every error of the API. */
-  function refuse(type: string, message: string, extra: { readonly status?: number; readonly data?: Json; readonly headers?: Headers } = {}): VendorResponse {
+  function refuse(
+    type: string,
+    message: string,
+    extra: { readonly status?: number; readonly data?: Json; readonly headers?: Headers } = {},
+  ): VendorResponse {
     const status = extra.status ?? STATUSES[type.split('/', 1)[0] ?? ''] ?? 400
-    return send(status, type, { error: message, 'http-code': status, instance: randomUUID(), title: toTitle(type), type, data: extra.data }, extra.headers)
+    return send(
+      status,
+      type,
+      { error: message, 'http-code': status, instance: randomUUID(), title: toTitle(type), type, data: extra.data },
+      extra.headers,
+    )
   }
 
   return {
     refuse,
     invalidCredentials: () => refuse('not-authenticated/invalid-credentials', INVALID_CREDENTIALS),
     notFound: () => refuse('not-found', 'Not Found.  This may be related to your permissions.'),
-    parameterMissing: (name: string) => refuse('bad-request/request-params-required', `Required request parameter missing: ${name}`),
-    parameterInvalid: (name: string) => refuse('bad-request/request-params-invalid', `Invalid request parameters: ${name}`),
+    parameterMissing: (name: string) =>
+      refuse('bad-request/request-params-required', `Required request parameter missing: ${name}`),
+    parameterInvalid: (name: string) =>
+      refuse('bad-request/request-params-invalid', `Invalid request parameters: ${name}`),
     regionMismatch: (host: string) =>
-      refuse('not-authenticated/lockout-region-mismatch', 'You have connected to a URL that has different security settings than those required for your site.', {
-        status: 403,
-        data: { host },
-        headers: { 'x-files-host': host },
-      }),
+      refuse(
+        'not-authenticated/lockout-region-mismatch',
+        'You have connected to a URL that has different security settings than those required for your site.',
+        {
+          status: 403,
+          data: { host },
+          headers: { 'x-files-host': host },
+        },
+      ),
     /** The recorded body of a refused user, key by key and in its order. */
     modelSaveError(failures: readonly ModelFailure[]): VendorResponse {
       const fields = [...new Set(failures.map(([field]) => field))]
-      const byField = (part: 1 | 2) => Object.fromEntries(fields.map((field) => [field, failures.filter(([of]) => of === field).map((failure) => failure[part])]))
+      const byField = (part: 1 | 2) =>
+        Object.fromEntries(
+          fields.map((field) => [field, failures.filter(([of]) => of === field).map((failure) => failure[part])]),
+        )
       const type = 'processing-failure/model-save-error'
       return send(422, type, {
         error: 'Error saving model.',
@@ -74,11 +105,18 @@ export function createErrors({ settings }: VendorContext<FilesComSettings>) {
 }
 export type Errors = ReturnType<typeof createErrors>
 
-export function createAnswers(context: VendorContext<FilesComSettings>, errors: Errors): VendorAnswers & { tooManyAtOnce(): VendorResponse } {
+export function createAnswers(
+  context: VendorContext<FilesComSettings>,
+  errors: Errors,
+): VendorAnswers & { tooManyAtOnce(): VendorResponse } {
   function throttled(type: FilesComSettings['storm_type'], seconds: number, asked?: string | null): VendorResponse {
     const shown = asked === undefined ? (context.settings().sends_retry_after ? String(seconds) : null) : asked
     // The words are not recorded; the types are.
-    return errors.refuse(`rate-limited/${type}`, `${toTitle(type)}.`, shown === null ? {} : { headers: { 'retry-after': shown } })
+    return errors.refuse(
+      `rate-limited/${type}`,
+      `${toTitle(type)}.`,
+      shown === null ? {} : { headers: { 'retry-after': shown } },
+    )
   }
 
   return {
@@ -92,7 +130,13 @@ export function createAnswers(context: VendorContext<FilesComSettings>, errors: 
     // Recorded: the API's own 500 has no type and its code as text; a gateway answers in HTML.
     serverError(_request, status) {
       if (status !== 500) return { status, headers: { 'content-type': 'text/html' }, body: GATEWAY(status) }
-      return { status, body: { error: 'Internal server error, please contact support or the person who created your account.', 'http-code': '500' } }
+      return {
+        status,
+        body: {
+          error: 'Internal server error, please contact support or the person who created your account.',
+          'http-code': '500',
+        },
+      }
     },
   }
 }

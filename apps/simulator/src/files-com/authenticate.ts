@@ -28,9 +28,12 @@ export function createGuard({ settings }: VendorContext<FilesComSettings>, error
     if (key === undefined) return errors.invalidCredentials()
     if (host !== null) return errors.regionMismatch(host)
     if (refusal !== null) return errors.refuse(refusal, REFUSALS[refusal])
-    if (key.state === 'disabled') return errors.refuse('not-authorized/api-key-is-disabled', 'This API key is disabled.')
-    if (key.state === 'path_restricted') return errors.refuse('not-authorized/api-key-is-path-restricted', 'This API key is restricted to a path.')
-    if (key.rights === 'none') return errors.refuse(ADMIN_REQUIRED, 'Site admin or workspace admin permission required.')
+    if (key.state === 'disabled')
+      return errors.refuse('not-authorized/api-key-is-disabled', 'This API key is disabled.')
+    if (key.state === 'path_restricted')
+      return errors.refuse('not-authorized/api-key-is-path-restricted', 'This API key is restricted to a path.')
+    if (key.rights === 'none')
+      return errors.refuse(ADMIN_REQUIRED, 'Site admin or workspace admin permission required.')
     // Documented: a group admin adds users where the site allows it.
     if (manages && key.rights === 'group_admin' && !settings().group_admins_can_add_users) {
       return errors.refuse(ADMIN_REQUIRED, 'Site admin or workspace admin permission required.')

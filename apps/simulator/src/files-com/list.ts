@@ -14,15 +14,23 @@ function filtersOf(query: URLSearchParams): [string, string][] {
 
 const equals = (stored: unknown, wanted: string): boolean => String(stored ?? '').toLowerCase() === wanted.toLowerCase()
 
-/** At most 10,000 a page as documented; how many without per_page is not. The cursor is opaque to clients: the id of the last record. */
-export function paginate<Item extends { readonly id: number }>(request: VendorRequest, items: readonly Item[], render: (item: Item) => Json): VendorResponse {
+/**
+ * At most 10,000 a page as documented; how many without per_page is not. The cursor is opaque to clients: the id of the
+ * last record.
+ */
+export function paginate<Item extends { readonly id: number }>(
+  request: VendorRequest,
+  items: readonly Item[],
+  render: (item: Item) => Json,
+): VendorResponse {
   const { query } = request
   const perPage = Math.min(Math.max(Number(query.get('per_page') ?? 1000) || 1000, 1), 10_000)
   const after = Number(Buffer.from(query.get('cursor') ?? '', 'base64url').toString()) || 0
   const rest = items.filter((item) => item.id > after)
   const page = rest.slice(0, perPage)
   const last = page.at(-1)
-  const cursor = last !== undefined && rest.length > page.length ? Buffer.from(String(last.id)).toString('base64url') : undefined
+  const cursor =
+    last !== undefined && rest.length > page.length ? Buffer.from(String(last.id)).toString('base64url') : undefined
   // X-Files-Cursor is what the vendor's SDKs follow; the documentation names X-Files-Cursor-Next.
   const headers: Headers = cursor === undefined ? {} : { 'x-files-cursor': cursor, 'x-files-cursor-next': cursor }
   return { status: 200, headers, body: page.map(render) }
@@ -30,14 +38,23 @@ export function paginate<Item extends { readonly id: number }>(request: VendorRe
 
 type Group = { readonly id: number; readonly name: string }
 
-export function listGroups(request: VendorRequest, groups: readonly Group[], errors: Errors, render: (group: Group) => Json): VendorResponse {
+export function listGroups(
+  request: VendorRequest,
+  groups: readonly Group[],
+  errors: Errors,
+  render: (group: Group) => Json,
+): VendorResponse {
   let found = [...groups].sort((one, other) => one.id - other.id)
   for (const [name, value] of filtersOf(request.query)) {
     if (name !== 'name') return errors.refuse('bad-request/invalid-filter-field', `Invalid filter field: ${name}`)
     found = found.filter((group) => equals(group.name, value))
   }
   const ids = request.query.get('ids')
-  return paginate(request, ids === null ? found : found.filter((group) => ids.split(',').includes(String(group.id))), render)
+  return paginate(
+    request,
+    ids === null ? found : found.filter((group) => ids.split(',').includes(String(group.id))),
+    render,
+  )
 }
 
 export function listUsers(
@@ -49,7 +66,8 @@ export function listUsers(
 ): VendorResponse {
   const filters = filtersOf(request.query)
   const unknown = filters.find(([name]) => !USER_FILTERS.includes(name))
-  if (unknown !== undefined) return errors.refuse('bad-request/invalid-filter-field', `Invalid filter field: ${unknown[0]}`)
+  if (unknown !== undefined)
+    return errors.refuse('bad-request/invalid-filter-field', `Invalid filter field: ${unknown[0]}`)
 
   const username = filters.find(([name]) => name === 'username')?.[1]
   const named = username === undefined ? undefined : users.findByUsername(username)

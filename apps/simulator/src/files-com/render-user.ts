@@ -2,7 +2,9 @@ import type { Json } from '../vendor.ts'
 import type { FilesComSettings } from './settings.ts'
 import type { FilesComUser } from './users.ts'
 
-/** The user as the vendor answers it: its 88 fields in the order of its own example. What has not happened yet is null. */
+/**
+ * The user as the vendor answers it: its 88 fields in the order of its own example. What has not happened yet is null.
+ */
 export function renderUser(user: FilesComUser, settings: FilesComSettings, now: number): Json {
   const { sent } = user
   const text = (name: string): Json => sent[name] ?? null

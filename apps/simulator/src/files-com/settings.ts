@@ -2,7 +2,14 @@ import { z } from 'zod'
 import { rateLimitRuleSchema } from '../rate-limit.ts'
 import { commonSettingsSchema } from '../vendor.ts'
 
-export const authenticationMethods = ['password', 'sso', 'none', 'email_signup', 'password_with_imported_hash', 'password_and_ssh_key'] as const
+export const authenticationMethods = [
+  'password',
+  'sso',
+  'none',
+  'email_signup',
+  'password_with_imported_hash',
+  'password_and_ssh_key',
+] as const
 
 export const settingsSchema = commonSettingsSchema.extend({
   /** Keys that are let in, with what their owner may do and how the key stands. */
@@ -15,13 +22,11 @@ export const settingsSchema = commonSettingsSchema.extend({
       }),
     )
     .default([{ key: 'SimulatorDemoKey-files_com', rights: 'site_admin', state: 'active' }]),
-  groups: z
-    .array(z.strictObject({ id: z.int().min(1), name: z.string().min(1) }))
-    .default([
-      { id: 101, name: 'owners' },
-      { id: 102, name: 'Engineering' },
-      { id: 103, name: 'Sales EU' },
-    ]),
+  groups: z.array(z.strictObject({ id: z.int().min(1), name: z.string().min(1) })).default([
+    { id: 101, name: 'owners' },
+    { id: 102, name: 'Engineering' },
+    { id: 103, name: 'Sales EU' },
+  ]),
   site_id: z.int().min(1).default(1),
 
   // The site's own settings, by their names in the vendor's model of a site.
@@ -40,7 +45,10 @@ export const settingsSchema = commonSettingsSchema.extend({
   usernames_taken_elsewhere: z.array(z.string().min(1)).default([]),
   /** The vendor reserves some, and publishes no list. */
   reserved_usernames: z.array(z.string().min(1)).default([]),
-  /** Set: every call is answered 403 lockout-region-mismatch that names this host, as for a site pinned to other security settings. */
+  /**
+   * Set: every call is answered 403 lockout-region-mismatch that names this host, as for a site pinned to other
+   * security settings.
+   */
   region_host: z.string().min(1).nullable().default(null),
   /** Set: the site as a whole refuses every call with this type. */
   site_refusal: z
@@ -55,9 +63,15 @@ export const settingsSchema = commonSettingsSchema.extend({
     .nullable()
     .default(null),
 
-  /** For too-many-requests; null: none. The vendor publishes no figures, so this is ours: twice the pace that a careful client keeps. */
+  /**
+   * For too-many-requests; null: none. The vendor publishes no figures, so this is ours: twice the pace that a careful
+   * client keeps.
+   */
   rate_limit: rateLimitRuleSchema.nullable().default({ requests: 20, per_seconds: 1 }),
-  /** For too-many-concurrent-requests: how many calls may be in work at once; null: any number. No figures are published. */
+  /**
+   * For too-many-concurrent-requests: how many calls may be in work at once; null: any number. No figures are
+   * published.
+   */
   concurrent_requests: z.int().min(1).nullable().default(10),
   /** How long a call is in work before anything is done. */
   processing_ms: z.int().min(0).max(60_000).default(0),
@@ -70,7 +84,9 @@ export const settingsSchema = commonSettingsSchema.extend({
 
   /** A user is seen by look-ups only so long after its creation. No delay is published. */
   lookup_lag_ms: z.int().min(0).default(0),
-  /** What model_error_keys says of a taken username, and of a reserved one: the names that Rails gives to these errors. */
+  /**
+   * What model_error_keys says of a taken username, and of a reserved one: the names that Rails gives to these errors.
+   */
   taken_key: z.string().min(1).default('taken'),
   reserved_key: z.string().min(1).default('exclusion'),
   usernames_are_case_sensitive: z.boolean().default(false),

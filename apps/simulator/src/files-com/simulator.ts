@@ -35,7 +35,13 @@ function createSimulator(context: VendorContext<FilesComSettings>): VendorSimula
         inWork -= 1
       }
     }
-  const route = (method: string, path: string, kind: Route['kind'], access: 'read' | 'manage', handle: Route['handle']): Route => ({
+  const route = (
+    method: string,
+    path: string,
+    kind: Route['kind'],
+    access: 'read' | 'manage',
+    handle: Route['handle'],
+  ): Route => ({
     method,
     path: `${BASE}${path}`,
     kind,
@@ -86,7 +92,16 @@ function createSimulator(context: VendorContext<FilesComSettings>): VendorSimula
     if (user === undefined) return errors.refuse('not-found/user-not-found', 'User not found.')
     user.groupIds = [...new Set([...user.groupIds, group.id])]
     if (body.admin === true) user.adminGroupIds = [...new Set([...user.adminGroupIds, group.id])]
-    return { status: 201, body: { group_name: group.name, group_id: group.id, user_id: user.id, admin: body.admin === true, usernames: user.username } }
+    return {
+      status: 201,
+      body: {
+        group_name: group.name,
+        group_id: group.id,
+        user_id: user.id,
+        admin: body.admin === true,
+        usernames: user.username,
+      },
+    }
   }
 
   return {
@@ -96,17 +111,23 @@ function createSimulator(context: VendorContext<FilesComSettings>): VendorSimula
         return 'sent' in result ? { status: 201, body: render(result) } : result
       }),
       route('GET', '/users', 'lookup', 'read', (request) => listUsers(request, users, isVisible, errors, render)),
-      route('GET', '/users/:id', 'lookup', 'read', (request) => withUser(request, (user) => ({ status: 200, body: render(user) }))),
+      route('GET', '/users/:id', 'lookup', 'read', (request) =>
+        withUser(request, (user) => ({ status: 200, body: render(user) })),
+      ),
       route('DELETE', '/users/:id', 'other', 'manage', (request) =>
         withUser(request, (user) => {
           users.remove(user)
           return { status: 204 }
         }),
       ),
-      route('GET', '/groups', 'other', 'read', (request) => listGroups(request, settings().groups, errors, renderGroup)),
+      route('GET', '/groups', 'other', 'read', (request) =>
+        listGroups(request, settings().groups, errors, renderGroup),
+      ),
       route('GET', '/groups/:id', 'other', 'read', (request) => {
         const group = settings().groups.find(({ id }) => String(id) === request.parameters['id'])
-        return group === undefined ? errors.refuse('not-found/group-not-found', 'Group not found.') : { status: 200, body: renderGroup(group) }
+        return group === undefined
+          ? errors.refuse('not-found/group-not-found', 'Group not found.')
+          : { status: 200, body: renderGroup(group) }
       }),
       route('POST', '/group_users', 'other', 'manage', addToGroup),
     ],

@@ -23,12 +23,14 @@ export function createUsers(isCaseSensitive: () => boolean) {
   let lastId = 1_000_000
 
   const fold = (username: string): string => username.toLowerCase()
-  const isSame = (one: string, other: string): boolean => (isCaseSensitive() ? one === other : fold(one) === fold(other))
+  const isSame = (one: string, other: string): boolean =>
+    isCaseSensitive() ? one === other : fold(one) === fold(other)
 
   return {
     nextId: (): number => (lastId += 1),
     isSame,
-    findByUsername: (username: string): FilesComUser | undefined => (byFolded.get(fold(username)) ?? []).find((user) => isSame(user.username, username)),
+    findByUsername: (username: string): FilesComUser | undefined =>
+      (byFolded.get(fold(username)) ?? []).find((user) => isSame(user.username, username)),
     find: (id: string): FilesComUser | undefined => byId.get(Number(id)),
     all: (): FilesComUser[] => [...byId.values()],
     add(user: FilesComUser): void {
@@ -39,7 +41,10 @@ export function createUsers(isCaseSensitive: () => boolean) {
     remove(user: FilesComUser): void {
       byId.delete(user.id)
       const key = fold(user.username)
-      byFolded.set(key, (byFolded.get(key) ?? []).filter((other) => other !== user))
+      byFolded.set(
+        key,
+        (byFolded.get(key) ?? []).filter((other) => other !== user),
+      )
     },
   }
 }

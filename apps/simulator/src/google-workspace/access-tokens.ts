@@ -18,8 +18,15 @@ export interface AccessToken {
   readonly expiresAt: number
 }
 
-const oauthError = (status: number, error: string, error_description: string): VendorResponse => ({ status, headers: JSON_TYPE, body: { error, error_description } })
-/** Of the texts in the name of invalid_grant, the one of a dead refresh token is certain; the others are commonly reported. */
+const oauthError = (status: number, error: string, error_description: string): VendorResponse => ({
+  status,
+  headers: JSON_TYPE,
+  body: { error, error_description },
+})
+/**
+ * Of the texts in the name of invalid_grant, the one of a dead refresh token is certain; the others are commonly
+ * reported.
+ */
 const invalidGrant = (description: string): VendorResponse => oauthError(400, 'invalid_grant', description)
 
 type ServiceAccount = GoogleWorkspaceSettings['service_accounts'][number]
@@ -33,7 +40,11 @@ export function createAccessTokens({ settings, now }: VendorContext<GoogleWorksp
     const value = `ya29.${randomBytes(96).toString('base64url')}`
     issued.set(value, { ...token, expiresAt: now() + lifetime * 1000 })
     const scope = isScopeTold ? { scope: token.scopes.join(' ') } : {}
-    return { status: 200, headers: JSON_TYPE, body: { access_token: value, expires_in: lifetime, ...scope, token_type: 'Bearer' } }
+    return {
+      status: 200,
+      headers: JSON_TYPE,
+      body: { access_token: value, expires_in: lifetime, ...scope, token_type: 'Bearer' },
+    }
   }
 
   function findServiceAccount(assertion: string): ServiceAccount | undefined {
@@ -45,9 +56,14 @@ export function createAccessTokens({ settings, now }: VendorContext<GoogleWorksp
     }
   }
 
-  async function verify(assertion: string, account: ServiceAccount, audience: string): Promise<{ readonly payload: JWTPayload } | { readonly refusal: VendorResponse }> {
+  async function verify(
+    assertion: string,
+    account: ServiceAccount,
+    audience: string,
+  ): Promise<{ readonly payload: JWTPayload } | { readonly refusal: VendorResponse }> {
     const refuse = (description: string) => ({ refusal: invalidGrant(description) })
-    const tooLong = 'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.'
+    const tooLong =
+      'Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.'
     try {
       const { payload } = await jwtVerify(assertion, createPublicKey(account.public_key), {
         algorithms: ['RS256'],
@@ -61,7 +77,8 @@ export function createAccessTokens({ settings, now }: VendorContext<GoogleWorksp
       return isTimely ? { payload } : refuse(tooLong)
     } catch (error) {
       if (error instanceof errors.JWTExpired) return refuse(tooLong)
-      if (error instanceof errors.JWTClaimValidationFailed) return refuse(`Invalid JWT: Failed check of ${error.claim}.`)
+      if (error instanceof errors.JWTClaimValidationFailed)
+        return refuse(`Invalid JWT: Failed check of ${error.claim}.`)
       return refuse('Invalid JWT Signature.')
     }
   }
@@ -73,22 +90,32 @@ export function createAccessTokens({ settings, now }: VendorContext<GoogleWorksp
     const verified = await verify(assertion, account, audience)
     if ('refusal' in verified) return verified.refusal
     const { payload } = verified
-    const wanted = (typeof payload['scope'] === 'string' ? payload['scope'] : '').split(' ').filter((scope) => scope !== '')
-    if (wanted.length === 0) return oauthError(400, 'invalid_scope', 'Invalid OAuth scope or ID token audience provided.')
+    const wanted = (typeof payload['scope'] === 'string' ? payload['scope'] : '')
+      .split(' ')
+      .filter((scope) => scope !== '')
+    if (wanted.length === 0)
+      return oauthError(400, 'invalid_scope', 'Invalid OAuth scope or ID token audience provided.')
     const subject = payload.sub?.toLowerCase()
-    if (subject === undefined || subject === account.client_email) return issue({ administrator: null, scopes: wanted }, false)
+    if (subject === undefined || subject === account.client_email)
+      return issue({ administrator: null, scopes: wanted }, false)
     // All or nothing: one scope that is not delegated refuses the whole.
     if (!wanted.every((scope) => account.scopes.includes(scope))) {
-      return oauthError(401, 'unauthorized_client', 'Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested.')
+      return oauthError(
+        401,
+        'unauthorized_client',
+        'Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested.',
+      )
     }
-    if (!settings().administrators.some(({ email }) => email === subject)) return invalidGrant('Invalid email or User ID')
+    if (!settings().administrators.some(({ email }) => email === subject))
+      return invalidGrant('Invalid email or User ID')
     return issue({ administrator: subject, scopes: wanted }, false)
   }
 
   function tradeRefreshToken(form: URLSearchParams): VendorResponse {
     const client = settings().oauth_clients.find(({ client_id }) => client_id === form.get('client_id'))
     if (client === undefined) return oauthError(401, 'invalid_client', 'The OAuth client was not found.')
-    if (client.client_secret !== form.get('client_secret')) return oauthError(401, 'invalid_client', 'The provided client secret is invalid.')
+    if (client.client_secret !== form.get('client_secret'))
+      return oauthError(401, 'invalid_client', 'The provided client secret is invalid.')
     const grant = client.refresh_tokens.find(({ refresh_token }) => refresh_token === form.get('refresh_token'))
     // Not rotated: the same refresh token goes on.
     return grant === undefined ? invalidGrant('Token has been expired or revoked.') : issue(grant, true)

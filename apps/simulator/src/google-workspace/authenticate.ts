@@ -11,7 +11,12 @@ export function createGuard({ settings, now }: VendorContext<GoogleWorkspaceSett
     const token = scheme?.toLowerCase() === 'bearer' ? accessTokens.find(value) : undefined
     if (token === undefined || token.expiresAt <= now()) return invalidToken()
     if (!settings().is_api_enabled) {
-      return googleError(403, 'accessNotConfigured', 'Admin SDK API has not been used in project 000000000000 before or it is disabled.', { status: 'PERMISSION_DENIED' })
+      return googleError(
+        403,
+        'accessNotConfigured',
+        'Admin SDK API has not been used in project 000000000000 before or it is disabled.',
+        { status: 'PERMISSION_DENIED' },
+      )
     }
     const scopes = access === 'read' ? [DIRECTORY_SCOPE, `${DIRECTORY_SCOPE}.readonly`] : [DIRECTORY_SCOPE]
     if (!token.scopes.some((scope) => scopes.includes(scope))) return insufficientScopes()

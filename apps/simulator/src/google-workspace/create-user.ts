@@ -7,16 +7,22 @@ import type { GoogleWorkspaceSettings } from './settings.ts'
 import type { GoogleUser, JsonRecord, Users } from './users.ts'
 import { createEtag, createId, toTimestamp } from './users.ts'
 
-/** POST /admin/directory/v1/users. Check and commit are one synchronous step: two requests at once cannot both get an address. */
+/**
+ * POST /admin/directory/v1/users. Check and commit are one synchronous step: two requests at once cannot both get an
+ * address.
+ */
 export function createCreateUser(context: VendorContext<GoogleWorkspaceSettings>, users: Users) {
   const { settings, now } = context
 
   function checkAddress(address: string): VendorResponse | undefined {
     const { domains, groups, administrators, user_limit, foreign_domain_answer } = settings()
     if (!domains.includes(domainOf(address))) {
-      return foreign_domain_answer === 'forbidden' ? forbidden() : googleError(404, 'domainNotFound', 'Domain not found.')
+      return foreign_domain_answer === 'forbidden'
+        ? forbidden()
+        : googleError(404, 'domainNotFound', 'Domain not found.')
     }
-    const isTaken = users.isAddressTaken(address) || groups.includes(address) || administrators.some(({ email }) => email === address)
+    const isTaken =
+      users.isAddressTaken(address) || groups.includes(address) || administrators.some(({ email }) => email === address)
     if (isTaken) return duplicate()
     return user_limit !== null && users.count() >= user_limit ? userLimitReached() : undefined
   }
@@ -26,7 +32,11 @@ export function createCreateUser(context: VendorContext<GoogleWorkspaceSettings>
     const { unmanaged_accounts, unmanaged_account_option, invitation_has_body } = settings()
     if (!unmanaged_accounts.includes(address)) return undefined
     if (unmanaged_account_option === 'keep') return duplicate()
-    return { status: 202, headers: JSON_TYPE, ...(invitation_has_body ? { body: { kind: 'admin#directory#user', primaryEmail: address, name } } : {}) }
+    return {
+      status: 202,
+      headers: JSON_TYPE,
+      ...(invitation_has_body ? { body: { kind: 'admin#directory#user', primaryEmail: address, name } } : {}),
+    }
   }
 
   return (request: VendorRequest): VendorResponse => {
@@ -40,7 +50,8 @@ export function createCreateUser(context: VendorContext<GoogleWorkspaceSettings>
     if (taken !== undefined) return taken
     const { givenName = '', familyName = '', displayName } = body.name
     const name = { givenName, familyName, ...(displayName === undefined ? {} : { displayName }) }
-    const resolved = request.query.get('resolveConflictAccount') === 'true' ? resolveConflict(primaryEmail, name) : undefined
+    const resolved =
+      request.query.get('resolveConflictAccount') === 'true' ? resolveConflict(primaryEmail, name) : undefined
     if (resolved !== undefined) return resolved
 
     const user: GoogleUser = {
@@ -60,6 +71,10 @@ export function createCreateUser(context: VendorContext<GoogleWorkspaceSettings>
     }
     users.add(user)
     context.recordCreated(request, { id: user.id, key: primaryEmail })
-    return { status: settings().created_status, headers: { ...JSON_TYPE, etag: user.etag }, body: renderInserted(user, settings().customer_id) }
+    return {
+      status: settings().created_status,
+      headers: { ...JSON_TYPE, etag: user.etag },
+      body: renderInserted(user, settings().customer_id),
+    }
   }
 }

@@ -2,7 +2,10 @@ import type { VendorRequest } from '../vendor.ts'
 import { domainOf } from './check-user.ts'
 import type { GoogleUser } from './users.ts'
 
-/** `field=value`, `field:value` (prefix with *), quoted or bare, side by side: the part of Google's search that look-ups use. */
+/**
+ * `field=value`, `field:value` (prefix with *), quoted or bare, side by side: the part of Google's search that look-ups
+ * use.
+ */
 const CLAUSE = /(\w+)([=:])(?:'((?:[^'\\]|\\.)*)'|(\S+))\s*/gy
 
 type Predicate = (user: GoogleUser) => boolean
@@ -27,7 +30,11 @@ function parseQuery(query: string): Predicate | undefined {
     if (read === undefined) return undefined
     const wanted = (quoted?.replace(/\\(.)/g, '$1') ?? bare).toLowerCase()
     const prefix = operator === ':' && wanted.endsWith('*') ? wanted.slice(0, -1) : undefined
-    predicates.push((user) => read(user).some((value) => (prefix === undefined ? value.toLowerCase() === wanted : value.toLowerCase().startsWith(prefix))))
+    predicates.push((user) =>
+      read(user).some((value) =>
+        prefix === undefined ? value.toLowerCase() === wanted : value.toLowerCase().startsWith(prefix),
+      ),
+    )
     end = match.index + text.length
   }
   return end === query.trim().length ? (user) => predicates.every((predicate) => predicate(user)) : undefined
@@ -43,7 +50,10 @@ export function choosePredicate({ query }: VendorRequest, customerId: string): P
   const isDeletedWanted = query.get('showDeleted') === 'true'
   return (
     matches &&
-    ((user) => (user.deletionTime !== null) === isDeletedWanted && (domain === null || domainOf(user.primaryEmail) === domain.toLowerCase()) && matches(user))
+    ((user) =>
+      (user.deletionTime !== null) === isDeletedWanted &&
+      (domain === null || domainOf(user.primaryEmail) === domain.toLowerCase()) &&
+      matches(user))
   )
 }
 
@@ -54,5 +64,8 @@ export function paginate({ query }: VendorRequest, found: readonly GoogleUser[])
   const start = Number(Buffer.from(query.get('pageToken') ?? '', 'base64url').toString()) || 0
   const sorted = found.toSorted((left, right) => left.primaryEmail.localeCompare(right.primaryEmail))
   const next = start + size
-  return { page: sorted.slice(start, next), nextPageToken: next < sorted.length ? Buffer.from(String(next)).toString('base64url') : undefined }
+  return {
+    page: sorted.slice(start, next),
+    nextPageToken: next < sorted.length ? Buffer.from(String(next)).toString('base64url') : undefined,
+  }
 }

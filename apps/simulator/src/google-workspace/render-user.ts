@@ -1,7 +1,10 @@
 import type { Json } from '../vendor.ts'
 import type { GoogleUser } from './users.ts'
 
-/** The answer of an insert: exactly the recorded keys. No fullName, no emails, no suspended, and nothing else of what was given. */
+/**
+ * The answer of an insert: exactly the recorded keys. No fullName, no emails, no suspended, and nothing else of what
+ * was given.
+ */
 export const renderInserted = (user: GoogleUser, customerId: string) => ({
   kind: 'admin#directory#user',
   id: user.id,
@@ -21,7 +24,8 @@ const listOf = (value: Json | undefined): readonly Json[] => (Array.isArray(valu
 
 /** The answer of a get, in the recorded order. `customSchemas` is shown with projection=full or custom only. */
 export function renderUser(user: GoogleUser, customerId: string, isFull: boolean) {
-  const { emails, changePasswordAtNextLogin, suspended, archived, includeInGlobalAddressList, customSchemas, ...rest } = user.given
+  const { emails, changePasswordAtNextLogin, suspended, archived, includeInGlobalAddressList, customSchemas, ...rest } =
+    user.given
   // Every account has one beside its primary address.
   const testAlias = `${user.primaryEmail}.test-google-a.com`
   return {
@@ -41,7 +45,12 @@ export function renderUser(user: GoogleUser, customerId: string, isFull: boolean
     archived: archived ?? false,
     changePasswordAtNextLogin: changePasswordAtNextLogin ?? false,
     ipWhitelisted: false,
-    emails: [...listOf(emails), { address: user.primaryEmail, primary: true }, ...user.aliases.map((address) => ({ address })), { address: testAlias }],
+    emails: [
+      ...listOf(emails),
+      { address: user.primaryEmail, primary: true },
+      ...user.aliases.map((address) => ({ address })),
+      { address: testAlias },
+    ],
     ...rest,
     ...(user.aliases.length > 0 ? { aliases: user.aliases } : {}),
     nonEditableAliases: [testAlias],
@@ -56,8 +65,14 @@ export function renderUser(user: GoogleUser, customerId: string, isFull: boolean
 }
 
 /** Partial responses: top-level names of `fields=id,name/fullName,emails(address)`; what lies below comes whole. */
-export function select<Body extends { readonly [key: string]: Json | undefined }>(body: Body, fields: string | null): { readonly [key: string]: Json | undefined } {
+export function select<Body extends { readonly [key: string]: Json | undefined }>(
+  body: Body,
+  fields: string | null,
+): { readonly [key: string]: Json | undefined } {
   if (fields === null || fields === '' || fields === '*') return body
-  const names = fields.replace(/\([^)]*\)/g, '').split(',').map((name) => name.split('/', 1)[0]?.trim() ?? '')
+  const names = fields
+    .replace(/\([^)]*\)/g, '')
+    .split(',')
+    .map((name) => name.split('/', 1)[0]?.trim() ?? '')
   return Object.fromEntries(Object.entries(body).filter(([name]) => names.includes(name)))
 }

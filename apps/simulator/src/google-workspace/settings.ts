@@ -14,16 +14,19 @@ const isPublicKey = (pem: string): boolean => {
   }
 }
 const scopes = z.array(z.string().min(1)).default([DIRECTORY_SCOPE])
-const address = z.string().regex(/^[^\s@]+@[^\s@]+$/).transform((text) => text.toLowerCase())
+const address = z
+  .string()
+  .regex(/^[^\s@]+@[^\s@]+$/)
+  .transform((text) => text.toLowerCase())
 
 export const settingsSchema = commonSettingsSchema.extend({
   customer_id: z.string().min(1).default('C03simul8'),
   /** The customer's own domains. */
   domains: z.array(z.string().min(1)).min(1).default(['example.com', 'example.net', 'example.org']),
   /** Whom a service account can act for, and who gave the refresh tokens. */
-  administrators: z.array(z.strictObject({ email: address, can_manage_users: z.boolean().default(true) })).default([
-    { email: 'admin@example.com', can_manage_users: true },
-  ]),
+  administrators: z
+    .array(z.strictObject({ email: address, can_manage_users: z.boolean().default(true) }))
+    .default([{ email: 'admin@example.com', can_manage_users: true }]),
   service_accounts: z
     .array(
       z.strictObject({
@@ -46,7 +49,13 @@ export const settingsSchema = commonSettingsSchema.extend({
       {
         client_id: '000000000000-simulator.apps.googleusercontent.com',
         client_secret: 'GOCSPX-SimulatorDemoSecret',
-        refresh_tokens: [{ refresh_token: '1//0SimulatorDemoRefreshToken-google', administrator: 'admin@example.com', scopes: [DIRECTORY_SCOPE] }],
+        refresh_tokens: [
+          {
+            refresh_token: '1//0SimulatorDemoRefreshToken-google',
+            administrator: 'admin@example.com',
+            scopes: [DIRECTORY_SCOPE],
+          },
+        ],
       },
     ]),
   /** 3599 in every published answer; shorter here so that expiry can be tested. */
@@ -61,7 +70,9 @@ export const settingsSchema = commonSettingsSchema.extend({
   rate_limit_creates: rateLimitRuleSchema.nullable().default({ requests: 10, per_seconds: 1 }),
   /** 429 rateLimitExceeded or 403 userRateLimitExceeded: both are seen, and which comes when is not published. */
   rate_limit_status: z.union([z.literal(429), z.literal(403)]).default(429),
-  /** How long a new user stays out of sight of get and list and cannot be changed; seconds at Google, sometimes minutes. */
+  /**
+   * How long a new user stays out of sight of get and list and cannot be changed; seconds at Google, sometimes minutes.
+   */
   settling_ms: z.int().min(0).default(300),
   /** What a get answers meanwhile: both were seen (terraform-provider-googleworkspace#213, #492). */
   settling_answer: z.enum(['not_found', 'forbidden']).default('not_found'),

@@ -1,5 +1,13 @@
 import { z } from 'zod'
-import type { RateLimitCharge, RequestKind, Vendor, VendorContext, VendorRequest, VendorResponse, VendorSimulator } from '../vendor.ts'
+import type {
+  RateLimitCharge,
+  RequestKind,
+  Vendor,
+  VendorContext,
+  VendorRequest,
+  VendorResponse,
+  VendorSimulator,
+} from '../vendor.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { createAnswers, duplicate, forbidden, googleError, JSON_TYPE, notFound, notYetComplete } from './answers.ts'
 import { createGuard } from './authenticate.ts'
@@ -29,19 +37,27 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
   const createUser = createCreateUser(context, users)
 
   const isSettled = (user: GoogleUser) => user.createdMs + settings().settling_ms <= now()
-  const render = (request: VendorRequest, user: GoogleUser) => renderUser(user, settings().customer_id, ['full', 'custom'].includes(request.query.get('projection') ?? 'basic'))
+  const render = (request: VendorRequest, user: GoogleUser) =>
+    renderUser(user, settings().customer_id, ['full', 'custom'].includes(request.query.get('projection') ?? 'basic'))
 
   function get(request: VendorRequest): VendorResponse {
     const user = users.find(request.parameters['userKey'] ?? '')
     if (user !== undefined && !isSettled(user) && settings().settling_answer === 'forbidden') return forbidden()
     if (user === undefined || !isSettled(user)) return notFound('userKey')
-    return { status: 200, headers: { ...JSON_TYPE, etag: user.etag }, body: select(render(request, user), request.query.get('fields')) }
+    return {
+      status: 200,
+      headers: { ...JSON_TYPE, etag: user.etag },
+      body: select(render(request, user), request.query.get('fields')),
+    }
   }
 
   function list(request: VendorRequest): VendorResponse {
     const predicate = choosePredicate(request, settings().customer_id)
     if (predicate === undefined) return googleError(400, 'invalid', 'Invalid Input: query')
-    const { page, nextPageToken } = paginate(request, users.all().filter((user) => isSettled(user) && predicate(user)))
+    const { page, nextPageToken } = paginate(
+      request,
+      users.all().filter((user) => isSettled(user) && predicate(user)),
+    )
     const body = {
       kind: 'admin#directory#users',
       etag: createEtag(),
@@ -53,14 +69,15 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
   }
 
   /** A change to a user: refused while the user is still being made. */
-  const change = (carryOut: (user: GoogleUser, request: VendorRequest) => VendorResponse) => (request: VendorRequest) => {
-    const user = users.find(request.parameters['userKey'] ?? '')
-    if (user === undefined) return notFound('userKey')
-    if (!isSettled(user)) return notYetComplete()
-    const response = carryOut(user, request)
-    if (response.status < 300) user.etag = createEtag()
-    return response
-  }
+  const change =
+    (carryOut: (user: GoogleUser, request: VendorRequest) => VendorResponse) => (request: VendorRequest) => {
+      const user = users.find(request.parameters['userKey'] ?? '')
+      if (user === undefined) return notFound('userKey')
+      if (!isSettled(user)) return notYetComplete()
+      const response = carryOut(user, request)
+      if (response.status < 300) user.etag = createEtag()
+      return response
+    }
 
   const remove = change((user) => {
     user.deletionTime = toTimestamp(now())
@@ -79,7 +96,11 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
     if (alias === undefined) return googleError(400, 'required', 'Required parameter: [resource.alias]')
     if (users.isAddressTaken(alias) || settings().groups.includes(alias)) return duplicate()
     users.addAlias(user, alias)
-    return { status: 200, headers: JSON_TYPE, body: { kind: 'admin#directory#alias', id: user.id, etag: createEtag(), alias, primaryEmail: user.primaryEmail } }
+    return {
+      status: 200,
+      headers: JSON_TYPE,
+      body: { kind: 'admin#directory#alias', id: user.id, etag: createEtag(), alias, primaryEmail: user.primaryEmail },
+    }
   })
 
   return {
@@ -107,4 +128,8 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
   }
 }
 
-export const googleWorkspace: Vendor<GoogleWorkspaceSettings> = { id: 'google_workspace', settingsSchema, createSimulator }
+export const googleWorkspace: Vendor<GoogleWorkspaceSettings> = {
+  id: 'google_workspace',
+  settingsSchema,
+  createSimulator,
+}

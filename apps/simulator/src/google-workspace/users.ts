@@ -28,7 +28,8 @@ export function createId(): string {
   return id
 }
 
-export const createEtag = (): string => `"${randomBytes(32).toString('base64url')}/${randomBytes(20).toString('base64url')}"`
+export const createEtag = (): string =>
+  `"${randomBytes(32).toString('base64url')}/${randomBytes(20).toString('base64url')}"`
 
 /** Recorded times of creation end in .000Z. */
 export const toTimestamp = (epochMs: number): string => new Date(Math.floor(epochMs / 1000) * 1000).toISOString()
@@ -41,7 +42,8 @@ export function createUsers(now: () => number) {
   /** Primary addresses and aliases, in lower case. */
   const byAddress = new Map<string, GoogleUser>()
 
-  const isKept = (user: GoogleUser) => user.deletionTime === null || Date.parse(user.deletionTime) + KEPT_AFTER_DELETION_MS > now()
+  const isKept = (user: GoogleUser) =>
+    user.deletionTime === null || Date.parse(user.deletionTime) + KEPT_AFTER_DELETION_MS > now()
 
   return {
     isAddressTaken(address: string): boolean {

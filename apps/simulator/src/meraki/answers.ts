@@ -28,7 +28,11 @@ export function createAnswers({ settings, now }: VendorContext<MerakiSettings>):
     serverError(_request, status) {
       // 502 and 504 come from the gateway before the dashboard; the sentence of the others is not documented.
       if (status === 502 || status === 504) {
-        return { status, headers: { 'content-type': 'text/html' }, body: `<html><body><h1>${status}</h1></body></html>` }
+        return {
+          status,
+          headers: { 'content-type': 'text/html' },
+          body: `<html><body><h1>${status}</h1></body></html>`,
+        }
       }
       return refuse(status, 'The request cannot be processed by Meraki')
     },

@@ -18,13 +18,17 @@ type Handle = (request: VendorRequest, organization: Organization) => VendorResp
 /** Which organization a path is about: by its id, or as the owner of the network. */
 export function findOrganization(request: VendorRequest, settings: MerakiSettings): Organization | undefined {
   const { organizationId, networkId } = request.parameters
-  return settings.organizations.find(({ id, networks }) => (organizationId === undefined ? networks.some((network) => network.id === networkId) : id === organizationId))
+  return settings.organizations.find(({ id, networks }) =>
+    organizationId === undefined ? networks.some((network) => network.id === networkId) : id === organizationId,
+  )
 }
 
 export function createGuard({ settings, now }: VendorContext<MerakiSettings>, accessTokens: AccessTokens) {
   function readRights(request: VendorRequest): Rights | VendorResponse {
     const legacy = settings().accepts_legacy_header ? request.headers['x-cisco-meraki-api-key'] : undefined
-    const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? (typeof legacy === 'string' ? legacy : undefined)
+    const token =
+      /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ??
+      (typeof legacy === 'string' ? legacy : undefined)
     if (token === undefined) return refuse(401, 'Missing API key')
     const apiKey = settings().api_keys.find(({ key }) => key === token)
     if (apiKey !== undefined) {
@@ -40,7 +44,10 @@ export function createGuard({ settings, now }: VendorContext<MerakiSettings>, ac
   }
 
   return {
-    /** For calls about one organization or one of its networks: the handler runs where the key sees it and has the right. */
+    /**
+     * For calls about one organization or one of its networks: the handler runs where the key sees it and has the
+     * right.
+     */
     guard:
       (scope: Scope, handle: Handle): Route['handle'] =>
       (request) => {

@@ -12,8 +12,8 @@ export function parseBody(body: string): Record<string, unknown> | undefined {
 }
 
 /**
- * Collects what is wrong with a body. That a missing parameter is 400, and that a wrong value is 400 with "must be one of", is known
- * from the vendor; the rest of the sentences is not.
+ * Collects what is wrong with a body. That a missing parameter is 400, and that a wrong value is 400 with "must be one
+ * of", is known from the vendor; the rest of the sentences is not.
  */
 export function createComplaints() {
   const errors: string[] = []
@@ -29,7 +29,8 @@ export function createComplaints() {
     oneOf(value: unknown, name: string, allowed: readonly string[], isRequired: boolean): void {
       if (value === undefined) {
         if (isRequired) errors.push(`'${name}' is required`)
-      } else if (typeof value !== 'string' || !allowed.includes(value)) errors.push(`'${name}' must be one of: ${quote(allowed)}`)
+      } else if (typeof value !== 'string' || !allowed.includes(value))
+        errors.push(`'${name}' must be one of: ${quote(allowed)}`)
     },
     /** The list's objects; anything else in it is complained of. */
     list(value: unknown, name: string): Record<string, unknown>[] {

@@ -30,7 +30,8 @@ function findErrors(body: Record<string, unknown>, organization: Organization, s
   for (const network of networks) {
     complaints.text(network['id'], 'id', true)
     const isKnown = organization.networks.some(({ id }) => id === network['id'])
-    if (!isKnown && settings.refuses_unknown_networks) complaints.errors.push(`Network ${JSON.stringify(network['id'])} was not found in the organization`)
+    if (!isKnown && settings.refuses_unknown_networks)
+      complaints.errors.push(`Network ${JSON.stringify(network['id'])} was not found in the organization`)
   }
   for (const entry of [...tags, ...networks]) complaints.oneOf(entry['access'], 'access', NETWORK_ACCESS, true)
   if (settings.refuses_admin_without_access && body['orgAccess'] === 'none' && tags.length + networks.length === 0) {
@@ -39,8 +40,14 @@ function findErrors(body: Record<string, unknown>, organization: Organization, s
   return complaints.errors
 }
 
-/** POST /organizations/{organizationId}/admins. Check and commit are one synchronous step: two requests at once cannot both get an address. */
-export function createCreateAdmin({ settings, now, recordCreated }: VendorContext<MerakiSettings>, directory: Directory) {
+/**
+ * POST /organizations/{organizationId}/admins. Check and commit are one synchronous step: two requests at once cannot
+ * both get an address.
+ */
+export function createCreateAdmin(
+  { settings, now, recordCreated }: VendorContext<MerakiSettings>,
+  directory: Directory,
+) {
   return (request: VendorRequest, organization: Organization): VendorResponse => {
     // Meraki's SDK looks for "executing batches"; the rest of the sentence is not documented.
     if (settings().is_executing_batches) return refuse(400, 'Too many concurrently executing batches')

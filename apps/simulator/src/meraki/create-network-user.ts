@@ -19,11 +19,16 @@ const bodySchema = z.object({
 })
 
 /** POST /networks/{networkId}/merakiAuthUsers. */
-export function createCreateNetworkUser({ settings, now, recordCreated }: VendorContext<MerakiSettings>, directory: Directory) {
+export function createCreateNetworkUser(
+  { settings, now, recordCreated }: VendorContext<MerakiSettings>,
+  directory: Directory,
+) {
   function findErrors(body: Record<string, unknown>, organization: Organization, isWireless: boolean): string[] {
     const complaints = createComplaints()
     // Only who is a dashboard administrator has a name and a password already.
-    const isKnown = directory.adminsOf(organization.id).some(({ email }) => typeof body['email'] === 'string' && isSameAddress(email, body['email']))
+    const isKnown = directory
+      .adminsOf(organization.id)
+      .some(({ email }) => typeof body['email'] === 'string' && isSameAddress(email, body['email']))
     complaints.text(body['email'], 'email', true)
     complaints.text(body['name'], 'name', !isKnown)
     complaints.text(body['password'], 'password', !isKnown)
@@ -31,9 +36,11 @@ export function createCreateNetworkUser({ settings, now, recordCreated }: Vendor
     const authorizations = complaints.list(body['authorizations'], 'authorizations')
     if (authorizations.length === 0) complaints.errors.push(`'authorizations' is required`)
     for (const { ssidNumber, expiresAt } of authorizations) {
-      if (isWireless ? !Number.isInteger(ssidNumber) : ssidNumber !== undefined && !Number.isInteger(ssidNumber)) complaints.errors.push(`'ssidNumber' must be an integer`)
+      if (isWireless ? !Number.isInteger(ssidNumber) : ssidNumber !== undefined && !Number.isInteger(ssidNumber))
+        complaints.errors.push(`'ssidNumber' must be an integer`)
       const isDate = typeof expiresAt === 'string' && !Number.isNaN(Date.parse(expiresAt))
-      if (expiresAt !== undefined && expiresAt !== 'Never' && !isDate) complaints.errors.push(`'expiresAt' must be a date or 'Never'`)
+      if (expiresAt !== undefined && expiresAt !== 'Never' && !isDate)
+        complaints.errors.push(`'expiresAt' must be a date or 'Never'`)
     }
     return complaints.errors
   }
@@ -45,11 +52,18 @@ export function createCreateNetworkUser({ settings, now, recordCreated }: Vendor
     if (given === undefined) return refuse(400, 'The body is not valid JSON')
     const errors = findErrors(given, organization, network.is_wireless)
     const body = bodySchema.safeParse(given).data
-    if (errors.length > 0 || body === undefined) return refuse(400, ...(errors.length > 0 ? errors : [`'isAdmin' must be a boolean`]))
-    if (settings().refuses_duplicate_network_users && directory.usersOf(network.id).some(({ email }) => isSameAddress(email, body.email))) {
+    if (errors.length > 0 || body === undefined)
+      return refuse(400, ...(errors.length > 0 ? errors : [`'isAdmin' must be a boolean`]))
+    if (
+      settings().refuses_duplicate_network_users &&
+      directory.usersOf(network.id).some(({ email }) => isSameAddress(email, body.email))
+    ) {
       return refuse(settings().duplicate_status, settings().duplicate_message)
     }
-    if (directory.networkUsers.filter(({ organizationId }) => organizationId === organization.id).length >= settings().network_user_limit) {
+    if (
+      directory.networkUsers.filter(({ organizationId }) => organizationId === organization.id).length >=
+      settings().network_user_limit
+    ) {
       return refuse(400, `The organization has reached its limit of ${settings().network_user_limit} users`)
     }
 

@@ -30,7 +30,8 @@ export interface NetworkUser {
 /** The id in the vendor's example of createOrganizationAdmin. */
 const FIRST_ADMIN_ID = 212_406
 
-export const isSameAddress = (one: string | undefined, other: string): boolean => one?.toLowerCase() === other.toLowerCase()
+export const isSameAddress = (one: string | undefined, other: string): boolean =>
+  one?.toLowerCase() === other.toLowerCase()
 
 export function createDirectory() {
   const admins: Admin[] = []
@@ -81,7 +82,11 @@ export const renderNetworkUser = (user: NetworkUser): Json => ({
   })),
 })
 
-export const adminState = (admin: Admin): Json => ({ type: 'admin', organization_id: admin.organizationId, ...(renderAdmin(admin) as Record<string, Json>) })
+export const adminState = (admin: Admin): Json => ({
+  type: 'admin',
+  organization_id: admin.organizationId,
+  ...(renderAdmin(admin) as Record<string, Json>),
+})
 
 export const networkUserState = (user: NetworkUser): Json => ({
   type: 'network',

@@ -32,7 +32,12 @@ export const settingsSchema = commonSettingsSchema.extend({
         client_id: 'simulator-demo-app',
         client_secret: 'simulator-demo-secret',
         refresh_token: 'simulator-demo-refresh-token',
-        scopes: ['dashboard:iam:config:read', 'dashboard:iam:config:write', 'dashboard:general:config:read', 'dashboard:general:config:write'],
+        scopes: [
+          'dashboard:iam:config:read',
+          'dashboard:iam:config:write',
+          'dashboard:general:config:read',
+          'dashboard:general:config:write',
+        ],
       },
     ]),
   /** An hour at Meraki. */
@@ -44,7 +49,9 @@ export const settingsSchema = commonSettingsSchema.extend({
       z.strictObject({
         id: z.string().min(1),
         name: z.string().min(1),
-        networks: z.array(z.strictObject({ id: z.string().min(1), name: z.string().min(1), is_wireless: z.boolean().default(true) })),
+        networks: z.array(
+          z.strictObject({ id: z.string().min(1), name: z.string().min(1), is_wireless: z.boolean().default(true) }),
+        ),
       }),
     )
     .default([
@@ -56,22 +63,35 @@ export const settingsSchema = commonSettingsSchema.extend({
           { id: 'L_646829496481105433', name: 'Branch', is_wireless: true },
         ],
       },
-      { id: '549237', name: 'Second Organization', networks: [{ id: 'N_24329157', name: 'Warehouse', is_wireless: false }] },
+      {
+        id: '549237',
+        name: 'Second Organization',
+        networks: [{ id: 'N_24329157', name: 'Warehouse', is_wireless: false }],
+      },
     ]),
   /** Admins who were there before, from the next reset on; one without an email is a real case. */
   existing_admins: z
-    .array(z.strictObject({ organization_id: z.string().min(1), name: z.string().min(1), email: z.string().min(1).optional() }))
+    .array(
+      z.strictObject({
+        organization_id: z.string().min(1),
+        name: z.string().min(1),
+        email: z.string().min(1).optional(),
+      }),
+    )
     .default([]),
   /** Per organization, token bucket: 10 a second and 10 more in the first, 30 in two. null: none. */
   rate_limit: rateLimitRuleSchema.nullable().default({ requests: 10, per_seconds: 1, burst: 10 }),
   /** Of one source address; every client of a simulator counts as one. */
   rate_limit_per_address: rateLimitRuleSchema.nullable().default({ requests: 100, per_seconds: 1 }),
   /**
-   * Requests under another host name are redirected here, to the same port: with 127.0.0.1 as the first address, `localhost` is a shard.
+   * Requests under another host name are redirected here, to the same port: with 127.0.0.1 as the first address,
+   *   `localhost` is a shard.
    * Seen from 2018 on (302, 307, 308); whether today's api.meraki.com still does it is not documented.
    */
   shard_hostname: z.string().min(1).nullable().default(null),
-  shard_redirect_status: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(308),
+  shard_redirect_status: z
+    .union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)])
+    .default(308),
   /** v0's header in place of Bearer: the specification still declares it, the vendor's pages say not to send it. */
   accepts_legacy_header: z.boolean().default(false),
   /** The exact words for a wrong key are not documented; a missing one is "Missing API key". */

@@ -11,7 +11,8 @@ function shardUrl(request: VendorRequest, settings: MerakiSettings): URL | undef
   return url
 }
 
-export const isForShard = (request: VendorRequest, settings: MerakiSettings): boolean => shardUrl(request, settings) !== undefined
+export const isForShard = (request: VendorRequest, settings: MerakiSettings): boolean =>
+  shardUrl(request, settings) !== undefined
 
 export function redirectToShard(request: VendorRequest, settings: MerakiSettings): VendorResponse | undefined {
   const url = shardUrl(request, settings)

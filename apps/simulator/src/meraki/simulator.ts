@@ -1,4 +1,12 @@
-import type { Json, RateLimitCharge, RequestKind, Vendor, VendorContext, VendorRequest, VendorSimulator } from '../vendor.ts'
+import type {
+  Json,
+  RateLimitCharge,
+  RequestKind,
+  Vendor,
+  VendorContext,
+  VendorRequest,
+  VendorSimulator,
+} from '../vendor.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { createAnswers, notFound, requestIdHeaders } from './answers.ts'
 import { createGuard, findOrganization } from './authenticate.ts'
@@ -13,7 +21,10 @@ const ORGANIZATION = '/api/v1/organizations/:organizationId'
 const NETWORK = '/api/v1/networks/:networkId'
 
 const renderOrganization = ({ id, name }: Organization): Json => ({ id, name })
-const renderNetwork = (organization: Organization, { id, name, is_wireless }: Organization['networks'][number]): Json => ({
+const renderNetwork = (
+  organization: Organization,
+  { id, name, is_wireless }: Organization['networks'][number],
+): Json => ({
   id,
   organizationId: organization.id,
   name,
@@ -24,7 +35,15 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
   const { settings, now } = context
   const directory = createDirectory()
   for (const { organization_id, name, email } of settings().existing_admins) {
-    const given = { organizationId: organization_id, name, email, orgAccess: 'full', accountStatus: 'ok', tags: [], networks: [] }
+    const given = {
+      organizationId: organization_id,
+      name,
+      email,
+      orgAccess: 'full',
+      accountStatus: 'ok',
+      tags: [],
+      networks: [],
+    }
     directory.admins.push({ ...given, id: directory.createAdminId(), createdMs: 0 })
   }
   const accessTokens = createAccessTokens(context)
@@ -34,7 +53,8 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
   const isListed = ({ createdMs }: { readonly createdMs: number }) => createdMs <= now() - settings().list_lag_ms
 
   /** What only leads elsewhere must not use up a fault meant for a create. */
-  const unlessRedirected = (kind: RequestKind) => (request: VendorRequest) => (isForShard(request, settings()) ? 'other' : kind)
+  const unlessRedirected = (kind: RequestKind) => (request: VendorRequest) =>
+    isForShard(request, settings()) ? 'other' : kind
 
   return {
     routes: [
@@ -52,7 +72,10 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
         method: 'GET',
         path: ORGANIZATION,
         kind: 'other',
-        handle: guard('dashboard:general:config:read', (_request, organization) => ({ status: 200, body: renderOrganization(organization) })),
+        handle: guard('dashboard:general:config:read', (_request, organization) => ({
+          status: 200,
+          body: renderOrganization(organization),
+        })),
       },
       {
         method: 'GET',
@@ -70,11 +93,19 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
         handle: guard('dashboard:iam:config:read', (request, organization) => {
           const wanted = request.query.getAll('networkIds[]')
           const admins = directory.adminsOf(organization.id).filter(isListed)
-          const chosen = wanted.length === 0 ? admins : admins.filter(({ networks }) => networks.some(({ id }) => wanted.includes(id)))
+          const chosen =
+            wanted.length === 0
+              ? admins
+              : admins.filter(({ networks }) => networks.some(({ id }) => wanted.includes(id)))
           return { status: 200, body: chosen.map(renderAdmin) }
         }),
       },
-      { method: 'POST', path: `${ORGANIZATION}/admins`, kind: unlessRedirected('create'), handle: guard('dashboard:iam:config:write', createAdmin) },
+      {
+        method: 'POST',
+        path: `${ORGANIZATION}/admins`,
+        kind: unlessRedirected('create'),
+        handle: guard('dashboard:iam:config:write', createAdmin),
+      },
       {
         method: 'GET',
         path: NETWORK,
@@ -90,7 +121,10 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
         kind: unlessRedirected('lookup'),
         handle: guard('dashboard:general:config:read', (request) => ({
           status: 200,
-          body: directory.usersOf(request.parameters['networkId'] ?? '').filter(isListed).map(renderNetworkUser),
+          body: directory
+            .usersOf(request.parameters['networkId'] ?? '')
+            .filter(isListed)
+            .map(renderNetworkUser),
         })),
       },
       {
@@ -98,11 +132,19 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
         path: `${NETWORK}/merakiAuthUsers/:id`,
         kind: unlessRedirected('lookup'),
         handle: guard('dashboard:general:config:read', (request) => {
-          const user = directory.usersOf(request.parameters['networkId'] ?? '').filter(isListed).find(({ id }) => id === request.parameters['id'])
+          const user = directory
+            .usersOf(request.parameters['networkId'] ?? '')
+            .filter(isListed)
+            .find(({ id }) => id === request.parameters['id'])
           return user === undefined ? notFound() : { status: 200, body: renderNetworkUser(user) }
         }),
       },
-      { method: 'POST', path: `${NETWORK}/merakiAuthUsers`, kind: unlessRedirected('create'), handle: guard('dashboard:general:config:write', createNetworkUser) },
+      {
+        method: 'POST',
+        path: `${NETWORK}/merakiAuthUsers`,
+        kind: unlessRedirected('create'),
+        handle: guard('dashboard:general:config:write', createNetworkUser),
+      },
     ],
     answers: createAnswers(context),
 
@@ -111,7 +153,9 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
       if (kind === 'token') return []
       const address = { bucket: 'address', rule: settings().rate_limit_per_address }
       const organization = isForShard(request, settings()) ? undefined : findOrganization(request, settings())
-      return organization === undefined ? [address] : [{ bucket: `organization ${organization.id}`, rule: settings().rate_limit }, address]
+      return organization === undefined
+        ? [address]
+        : [{ bucket: `organization ${organization.id}`, rule: settings().rate_limit }, address]
     },
 
     headers: requestIdHeaders,

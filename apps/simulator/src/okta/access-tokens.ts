@@ -63,11 +63,17 @@ export function createAccessTokens({ settings, now }: VendorContext<OktaSettings
   async function issue(request: VendorRequest): Promise<VendorResponse> {
     const form = new URLSearchParams(request.body)
     if (form.get('grant_type') !== 'client_credentials') {
-      return oauthError(400, 'unsupported_grant_type', 'The authorization grant type is not supported by the authorization server.')
+      return oauthError(
+        400,
+        'unsupported_grant_type',
+        'The authorization grant type is not supported by the authorization server.',
+      )
     }
     const assertion = form.get('client_assertion')
     if (assertion === null || form.get('client_assertion_type') !== ASSERTION_TYPE) {
-      return invalidClient('Client Credentials requests to the Org Authorization Server must use the private_key_jwt token_endpoint_auth_method.')
+      return invalidClient(
+        'Client Credentials requests to the Org Authorization Server must use the private_key_jwt token_endpoint_auth_method.',
+      )
     }
     const client = findClient(assertion)
     if (client === undefined) return invalidClient("Invalid value for 'client_id' parameter.")
@@ -78,7 +84,11 @@ export function createAccessTokens({ settings, now }: VendorContext<OktaSettings
     const wanted = (form.get('scope') ?? '').split(' ').filter((scope) => scope !== '')
     const scopes = wanted.filter((scope) => client.scopes.includes(scope))
     if (scopes.length === 0) {
-      return oauthError(400, 'invalid_scope', 'One or more scopes are not configured for the authorization server resource.')
+      return oauthError(
+        400,
+        'invalid_scope',
+        'One or more scopes are not configured for the authorization server resource.',
+      )
     }
 
     const lifetime = settings().access_token_seconds

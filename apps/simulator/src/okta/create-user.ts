@@ -11,7 +11,13 @@ const bodySchema = z.object({
   profile: z.record(z.string(), z.unknown()).default({}),
   credentials: z
     .object({
-      password: z.object({ value: z.string().optional(), hash: z.object({ algorithm: z.string(), value: z.string() }).optional(), hook: z.json().optional() }).optional(),
+      password: z
+        .object({
+          value: z.string().optional(),
+          hash: z.object({ algorithm: z.string(), value: z.string() }).optional(),
+          hook: z.json().optional(),
+        })
+        .optional(),
       recovery_question: z.object({ question: z.string(), answer: z.string() }).optional(),
       provider: z.object({ type: z.string().optional(), name: z.string().optional() }).optional(),
     })
@@ -38,7 +44,10 @@ function checkMediaTypes({ headers }: VendorRequest): VendorResponse | undefined
   return undefined
 }
 
-/** `provider=true` takes the provider from the body; FEDERATION without a name quietly makes an OKTA user (SDK issue 394). */
+/**
+ * `provider=true` takes the provider from the body; FEDERATION without a name quietly makes an OKTA user (SDK issue
+ * 394).
+ */
 function chooseProvider(body: Body, isGiven: boolean): OktaUser['provider'] {
   const { password, provider } = body.credentials
   // Recorded: a user with an imported hash has the provider IMPORT.
@@ -50,7 +59,12 @@ function chooseProvider(body: Body, isGiven: boolean): OktaUser['provider'] {
 }
 
 /** Okta's status table for new users. */
-function chooseStatus(isActivated: boolean, hasPassword: boolean, isFederated: boolean, isExpired: boolean): UserStatus {
+function chooseStatus(
+  isActivated: boolean,
+  hasPassword: boolean,
+  isFederated: boolean,
+  isExpired: boolean,
+): UserStatus {
   if (!isActivated) return 'STAGED'
   if (isExpired) return 'PASSWORD_EXPIRED'
   return hasPassword || isFederated ? 'ACTIVE' : 'PROVISIONED'
@@ -63,7 +77,8 @@ export function createCreateUser(context: VendorContext<OktaSettings>, users: Us
     const password = body.credentials.password
     if (request.query.get('nextLogin') === 'changePassword') {
       const start = 'Could not create user. To create a user and expire their password immediately,'
-      if (request.query.get('activate') === 'false') return oktaError(400, 'E0000125', `${start} \`activate\` must be true.`)
+      if (request.query.get('activate') === 'false')
+        return oktaError(400, 'E0000125', `${start} \`activate\` must be true.`)
       if (password?.value === undefined) return oktaError(400, 'E0000124', `${start} a password must be specified.`)
     }
 
@@ -98,12 +113,7 @@ export function createCreateUser(context: VendorContext<OktaSettings>, users: Us
     const at = toTimestamp(context.now())
     const user: OktaUser = {
       id: createId('00u'),
-      status: chooseStatus(
-        isActivated,
-        hasPassword,
-        isFederated,
-        request.query.get('nextLogin') === 'changePassword',
-      ),
+      status: chooseStatus(isActivated, hasPassword, isFederated, request.query.get('nextLogin') === 'changePassword'),
       created: at,
       // Recorded: set at once for PROVISIONED, although the person has done nothing yet.
       activated: isActivated ? at : null,

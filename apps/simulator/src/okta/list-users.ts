@@ -30,11 +30,13 @@ export function parseExpression(expression: string): Predicate | undefined {
 }
 
 /** `q`: the start of the first name, last name or e-mail. */
-const startsWith = (prefix: string): Predicate => (user) =>
-  ['firstName', 'lastName', 'email'].some((name) => {
-    const value = user.profile[name]
-    return typeof value === 'string' && value.toLowerCase().startsWith(prefix.toLowerCase())
-  })
+const startsWith =
+  (prefix: string): Predicate =>
+  (user) =>
+    ['firstName', 'lastName', 'email'].some((name) => {
+      const value = user.profile[name]
+      return typeof value === 'string' && value.toLowerCase().startsWith(prefix.toLowerCase())
+    })
 
 /** The predicate of GET /api/v1/users, or undefined for an unreadable expression. */
 export function choosePredicate(query: URLSearchParams, indexedUntil: number): Predicate | undefined {

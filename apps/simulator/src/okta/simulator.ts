@@ -50,7 +50,11 @@ function createSimulator(context: VendorContext<OktaSettings>): VendorSimulator 
           const predicate = choosePredicate(request.query, now() - settings().search_lag_ms)
           if (predicate === undefined) return oktaError(400, 'E0000031', 'Invalid search criteria.')
           const { page, link } = paginate(request, users.all().filter(predicate))
-          return { status: 200, headers: { link }, body: page.map((user) => renderUser(user, request.baseUrl, schemaId)) }
+          return {
+            status: 200,
+            headers: { link },
+            body: page.map((user) => renderUser(user, request.baseUrl, schemaId)),
+          }
         }),
       },
       {

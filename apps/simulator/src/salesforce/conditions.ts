@@ -19,7 +19,10 @@ export function compare(left: Json, right: Literal | Json): number {
 
 function isLike(value: Json, pattern: Literal | undefined): boolean {
   if (typeof value !== 'string' || typeof pattern !== 'string') return false
-  const source = pattern.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('%', '.*').replaceAll('_', '.')
+  const source = pattern
+    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('%', '.*')
+    .replaceAll('_', '.')
   return new RegExp(`^${source}$`, 'is').test(value)
 }
 

@@ -9,7 +9,9 @@ const isId = (text: string): boolean => /^[0-9A-Za-z]{15}([0-9A-Z]{3})?$/.test(t
 export function toLongId(id: string): string {
   const short = id.slice(0, 15)
   const checks = [0, 5, 10].map((start) => {
-    const capitals = Array.from(short.slice(start, start + 5), (character, bit) => (/[A-Z]/.test(character) ? 1 << bit : 0))
+    const capitals = Array.from(short.slice(start, start + 5), (character, bit) =>
+      /[A-Z]/.test(character) ? 1 << bit : 0,
+    )
     return CHECK_ALPHABET[capitals.reduce((sum, bit) => sum + bit, 0)]
   })
   return short + checks.join('')
@@ -18,7 +20,10 @@ export function toLongId(id: string): string {
 /** Undefined when it is no id. Both forms name one record. */
 export const normalizeId = (text: string): string | undefined => (isId(text) ? toLongId(text) : undefined)
 
-/** The prefix is the object's: 005 User, 00e Profile, 00E UserRole, 00D Organization; two letters of the instance follow. */
+/**
+ * The prefix is the object's: 005 User, 00e Profile, 00E UserRole, 00D Organization; two letters of the instance
+ * follow.
+ */
 export function createId(prefix: string): string {
   let id = `${prefix}dM00000`
   while (id.length < 15) id += ALPHABET[randomInt(ALPHABET.length)]
@@ -28,4 +33,5 @@ export function createId(prefix: string): string {
 export const createRequestId = (): string => randomBytes(16).toString('hex')
 
 /** No colon in the offset, and whole seconds (all recorded ones end in .000). */
-export const toTimestamp = (epochMs: number): string => new Date(Math.floor(epochMs / 1000) * 1000).toISOString().replace('Z', '+0000')
+export const toTimestamp = (epochMs: number): string =>
+  new Date(Math.floor(epochMs / 1000) * 1000).toISOString().replace('Z', '+0000')

@@ -20,7 +20,10 @@ export function createOrg({ settings, now }: VendorContext<SalesforceSettings>) 
   const profiles = () => settings().profiles.map((profile) => ({ ...profile, id: toLongId(profile.id) }))
   const roles = () => settings().roles.map((role) => ({ ...role, id: toLongId(role.id) }))
 
-  /** Taken seats, by profile and by the flag of a feature licence: counted as users come and change, so that a create costs the same among many. */
+  /**
+   * Taken seats, by profile and by the flag of a feature licence: counted as users come and change, so that a create
+   * costs the same among many.
+   */
   const seats = new Map<string, number>()
   function countSeats({ values }: SalesforceUser, by: 1 | -1): void {
     if (values['IsActive'] !== true) return
@@ -47,23 +50,38 @@ export function createOrg({ settings, now }: VendorContext<SalesforceSettings>) 
     const photo = (size: string): string => `${baseUrl}/profilephoto/005/${size}`
     const values: Record<string, Json | undefined> = {
       // What is null is left out, since there can be very many users.
-      ...Object.fromEntries(userFields(settings()).flatMap(({ name, initial }) => (initial === null ? [] : [[name, initial]]))),
+      ...Object.fromEntries(
+        userFields(settings()).flatMap(({ name, initial }) => (initial === null ? [] : [[name, initial]])),
+      ),
       CommunityNickname: `User${now()}${String(byId.size).padStart(7, '0')}`,
       ...given,
       Id: userId,
       Username: String(given['Username']).toLowerCase(),
       Name: [given['FirstName'], given['LastName']].filter(Boolean).join(' '),
       UserType: profiles().find((profile) => profile.id === given['ProfileId'])?.user_type ?? 'Standard',
-      ...(settings().has_chatter ? { FullPhotoUrl: photo('F'), SmallPhotoUrl: photo('T'), MediumPhotoUrl: photo('M') } : {}),
-      CreatedDate: at, CreatedById: creatorId || userId, LastModifiedDate: at, LastModifiedById: creatorId || userId, SystemModstamp: at,
+      ...(settings().has_chatter
+        ? { FullPhotoUrl: photo('F'), SmallPhotoUrl: photo('T'), MediumPhotoUrl: photo('M') }
+        : {}),
+      CreatedDate: at,
+      CreatedById: creatorId || userId,
+      LastModifiedDate: at,
+      LastModifiedById: creatorId || userId,
+      SystemModstamp: at,
     }
     return put({ id: userId, values, password: describePassword(undefined) })
   }
 
   const integrationUser = add(
     {
-      Username: INTEGRATION_USERNAME, LastName: 'Integration', Email: INTEGRATION_USERNAME, Alias: 'integ', TimeZoneSidKey: 'America/Los_Angeles', LocaleSidKey: 'en_US',
-      EmailEncodingKey: 'UTF-8', LanguageLocaleKey: 'en_US', ProfileId: profiles()[0]?.id ?? null,
+      Username: INTEGRATION_USERNAME,
+      LastName: 'Integration',
+      Email: INTEGRATION_USERNAME,
+      Alias: 'integ',
+      TimeZoneSidKey: 'America/Los_Angeles',
+      LocaleSidKey: 'en_US',
+      EmailEncodingKey: 'UTF-8',
+      LanguageLocaleKey: 'en_US',
+      ProfileId: profiles()[0]?.id ?? null,
     },
     '',
     '',
@@ -82,19 +100,29 @@ export function createOrg({ settings, now }: VendorContext<SalesforceSettings>) 
     findByUsername: (username: string): SalesforceUser | undefined => byUsername.get(username.toLowerCase()),
     change(user: SalesforceUser, changes: Row, editorId: string): void {
       const at = toTimestamp(now())
-      put({ ...user, values: { ...user.values, ...changes, LastModifiedDate: at, LastModifiedById: editorId, SystemModstamp: at } })
+      put({
+        ...user,
+        values: { ...user.values, ...changes, LastModifiedDate: at, LastModifiedById: editorId, SystemModstamp: at },
+      })
     },
     setPassword(user: SalesforceUser, password: string): void {
-      put({ ...user, values: { ...user.values, LastPasswordChangeDate: toTimestamp(now()) }, password: describePassword(password) })
+      put({
+        ...user,
+        values: { ...user.values, LastPasswordChangeDate: toTimestamp(now()) },
+        password: describePassword(password),
+      })
     },
     /** Here or in another org; without regard to case. */
     isUsernameTaken(username: string): boolean {
       const key = username.toLowerCase()
       return byUsername.has(key) || settings().usernames_taken_elsewhere.some((taken) => taken.toLowerCase() === key)
     },
-    isNicknameTaken: (nickname: string): boolean => users().some(({ values }) => values['CommunityNickname'] === nickname),
+    isNicknameTaken: (nickname: string): boolean =>
+      users().some(({ values }) => values['CommunityNickname'] === nickname),
     usedLicenses: (license: string): number =>
-      profiles().filter((profile) => profile.license === license).reduce((sum, { id: profileId }) => sum + (seats.get(profileId) ?? 0), 0),
+      profiles()
+        .filter((profile) => profile.license === license)
+        .reduce((sum, { id: profileId }) => sum + (seats.get(profileId) ?? 0), 0),
     usedFeatures: (flag: string): number => seats.get(flag) ?? 0,
   }
 }

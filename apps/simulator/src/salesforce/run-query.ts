@@ -33,16 +33,28 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
           rows: () => org.users().map(({ values }) => values),
           find(column, value) {
             if (column !== 'Id' && column !== 'Username') return undefined
-            const user = column === 'Id' ? org.find(normalizeId(String(value)) ?? '') : org.findByUsername(String(value))
+            const user =
+              column === 'Id' ? org.find(normalizeId(String(value)) ?? '') : org.findByUsername(String(value))
             return user === undefined ? [] : [user.values]
           },
-          parents: { Profile: ['Profile', 'ProfileId'], UserRole: ['UserRole', 'UserRoleId'], CreatedBy: ['User', 'CreatedById'], Manager: ['User', 'ManagerId'] },
+          parents: {
+            Profile: ['Profile', 'ProfileId'],
+            UserRole: ['UserRole', 'UserRoleId'],
+            CreatedBy: ['User', 'CreatedById'],
+            Manager: ['User', 'ManagerId'],
+          },
         }
       case 'profile':
         return {
           name: 'Profile',
           columns: ['Id', 'Name', 'UserType', 'UserLicenseId'],
-          rows: () => org.profiles().map(({ id, name: label, user_type, license }) => ({ Id: id, Name: label, UserType: user_type, UserLicenseId: licenseId(license) })),
+          rows: () =>
+            org.profiles().map(({ id, name: label, user_type, license }) => ({
+              Id: id,
+              Name: label,
+              UserType: user_type,
+              UserLicenseId: licenseId(license),
+            })),
           parents: { UserLicense: ['UserLicense', 'UserLicenseId'] },
         }
       case 'userrole':
@@ -50,7 +62,13 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
         return {
           name: 'UserRole',
           columns: ['Id', 'Name', 'DeveloperName', 'PortalType'],
-          rows: () => org.roles().map((role) => ({ Id: role.id, Name: role.name, DeveloperName: role.developer_name, PortalType: role.user_type === 'PowerPartner' ? 'Partner' : 'None' })),
+          rows: () =>
+            org.roles().map((role) => ({
+              Id: role.id,
+              Name: role.name,
+              DeveloperName: role.developer_name,
+              PortalType: role.user_type === 'PowerPartner' ? 'Partner' : 'None',
+            })),
           parents: {},
         }
       case 'userlicense':
@@ -59,7 +77,12 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
           columns: ['Id', 'Name', 'MasterLabel', 'Status', 'TotalLicenses', 'UsedLicenses'],
           rows: () =>
             settings().licenses.map((license) => ({
-              Id: licenseId(license.name), Name: license.name, MasterLabel: license.name, Status: 'Active', TotalLicenses: license.total, UsedLicenses: org.usedLicenses(license.name),
+              Id: licenseId(license.name),
+              Name: license.name,
+              MasterLabel: license.name,
+              Status: 'Active',
+              TotalLicenses: license.total,
+              UsedLicenses: org.usedLicenses(license.name),
             })),
           parents: {},
         }
@@ -71,16 +94,21 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
   /** Names are taken in any case and answered in the vendor's own; a parent's comes as `Profile.Name`. */
   function resolve(table: Table, path: string): string[] {
     const [first = '', ...rest] = path.split('.')
-    if (first.toLowerCase() === table.name.toLowerCase() && rest.length > 0 && !(first in table.parents)) return resolve(table, rest.join('.'))
+    if (first.toLowerCase() === table.name.toLowerCase() && rest.length > 0 && !(first in table.parents))
+      return resolve(table, rest.join('.'))
     const find = (names: readonly string[]) => names.find((name) => name.toLowerCase() === first.toLowerCase())
     if (rest.length === 0) {
       const column = find(table.columns)
-      if (column === undefined) throw new FieldError(`No such column '${first}' on entity '${table.name}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name.`)
+      if (column === undefined)
+        throw new FieldError(
+          `No such column '${first}' on entity '${table.name}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name.`,
+        )
       return [column]
     }
     const relation = find(Object.keys(table.parents))
     const parent = relation === undefined ? undefined : tableOf(table.parents[relation]?.[0] ?? '')
-    if (relation === undefined || parent === undefined) throw new FieldError(`Didn't understand relationship '${first}' in field path.`)
+    if (relation === undefined || parent === undefined)
+      throw new FieldError(`Didn't understand relationship '${first}' in field path.`)
     return [relation, ...resolve(parent, rest.join('.'))]
   }
 
@@ -89,7 +117,9 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
     const parent = tableOf(name)
     if (parent === undefined) return undefined
     const id = row[column]
-    const [found] = (typeof id === 'string' ? parent.find?.('Id', id) : undefined) ?? parent.rows().filter((candidate) => candidate['Id'] === id)
+    const [found] =
+      (typeof id === 'string' ? parent.find?.('Id', id) : undefined) ??
+      parent.rows().filter((candidate) => candidate['Id'] === id)
     return found && { table: parent, row: found }
   }
 
@@ -100,12 +130,16 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
   }
 
   function render(table: Table, row: Row, paths: readonly string[][], version: string): Json {
-    const record: Record<string, Json | undefined> = { attributes: { type: table.name, url: `/services/data/${version}/sobjects/${table.name}/${String(row['Id'])}` } }
+    const record: Record<string, Json | undefined> = {
+      attributes: { type: table.name, url: `/services/data/${version}/sobjects/${table.name}/${String(row['Id'])}` },
+    }
     for (const [first = '', ...rest] of paths) {
       if (rest.length === 0) record[first] = row[first] ?? null
       else if (!(first in record)) {
         const parent = parentOf(table, row, first)
-        const inner = paths.filter(([relation, ...more]) => relation === first && more.length > 0).map(([, ...more]) => more)
+        const inner = paths
+          .filter(([relation, ...more]) => relation === first && more.length > 0)
+          .map(([, ...more]) => more)
         record[first] = parent === undefined ? null : render(parent.table, parent.row, inner, version)
       }
     }
@@ -124,8 +158,13 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
       return path
     }
     const candidates = (condition && indexed(condition, table, pathOf)) ?? table.rows()
-    const rows = candidates.filter((row) => condition === undefined || holds(condition, (field) => valueOf(table, row, pathOf(field))))
-    const order = query.order.map(({ field, isDescending }) => ({ path: resolve(table, field), sign: isDescending ? -1 : 1 }))
+    const rows = candidates.filter(
+      (row) => condition === undefined || holds(condition, (field) => valueOf(table, row, pathOf(field))),
+    )
+    const order = query.order.map(({ field, isDescending }) => ({
+      path: resolve(table, field),
+      sign: isDescending ? -1 : 1,
+    }))
     if (order.length > 0) {
       rows.sort((left, right) => {
         for (const { path, sign } of order) {
@@ -135,10 +174,19 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
         return 0
       })
     }
-    return rows.slice(query.offset, query.limit === undefined ? undefined : query.offset + query.limit).map((row) => render(table, row, paths, version))
+    return rows
+      .slice(query.offset, query.limit === undefined ? undefined : query.offset + query.limit)
+      .map((row) => render(table, row, paths, version))
   }
 
-  function page(records: Json[], total: number, start: number, version: string, size: number, cursor: string): VendorResponse {
+  function page(
+    records: Json[],
+    total: number,
+    start: number,
+    version: string,
+    size: number,
+    cursor: string,
+  ): VendorResponse {
     const rest = records.slice(start + size)
     const isDone = rest.length === 0
     return ok({
@@ -168,7 +216,8 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
       } catch (error) {
         // Rows and columns of the vendor's texts are left out.
         if (error instanceof SoqlError) return salesforceError(400, 'MALFORMED_QUERY', error.message)
-        if (error instanceof FieldError) return salesforceError(400, 'INVALID_FIELD', `\n${soql}\nERROR at Row:1:Column:1\n${error.message}`)
+        if (error instanceof FieldError)
+          return salesforceError(400, 'INVALID_FIELD', `\n${soql}\nERROR at Row:1:Column:1\n${error.message}`)
         if (error instanceof TypeNameError) return salesforceError(400, 'INVALID_TYPE', error.message)
         throw error
       }
@@ -176,7 +225,9 @@ export function createQueries({ settings }: VendorContext<SalesforceSettings>, o
     more(request: VendorRequest): VendorResponse {
       const [cursor = '', start = '0'] = (request.parameters['locator'] ?? '').split('-')
       const records = cursors.get(cursor)
-      return records === undefined ? notFound() : page(records, records.length, Number(start), request.parameters['version'] ?? '', pageSize(request), cursor)
+      return records === undefined
+        ? notFound()
+        : page(records, records.length, Number(start), request.parameters['version'] ?? '', pageSize(request), cursor)
     },
   }
 }

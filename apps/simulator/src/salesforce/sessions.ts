@@ -17,7 +17,8 @@ export function createSessions({ settings, now }: VendorContext<SalesforceSettin
   const dead = new Set<string>()
   const rotated = new Map<string, string>()
 
-  const secret = (prefix: string, bytes: number): string => prefix + randomBytes(bytes).toString('base64url').replaceAll('-', '.')
+  const secret = (prefix: string, bytes: number): string =>
+    prefix + randomBytes(bytes).toString('base64url').replaceAll('-', '.')
 
   function open(request: VendorRequest, more: Readonly<Record<string, string>> = {}): VendorResponse {
     const token = secret(`${org.id.slice(0, 15)}!AQ`, 60)
@@ -64,10 +65,15 @@ export function createSessions({ settings, now }: VendorContext<SalesforceSettin
       })
       // The texts for an assertion that is too old or lives too long are not published.
       if ((payload.exp ?? 0) * 1000 > now() + MAX_ASSERTION_MS) return oauthError('invalid_grant', 'invalid assertion')
-      const isApproved = app.approved_usernames.some((username) => username.toLowerCase() === payload.sub?.toLowerCase())
-      return isApproved ? open(request, { scope: 'api' }) : oauthError('invalid_grant', "user hasn't approved this consumer")
+      const isApproved = app.approved_usernames.some(
+        (username) => username.toLowerCase() === payload.sub?.toLowerCase(),
+      )
+      return isApproved
+        ? open(request, { scope: 'api' })
+        : oauthError('invalid_grant', "user hasn't approved this consumer")
     } catch (error) {
-      if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'aud') return oauthError('invalid_grant', 'audience is invalid')
+      if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'aud')
+        return oauthError('invalid_grant', 'audience is invalid')
       return oauthError('invalid_grant', 'invalid assertion')
     }
   }
@@ -76,12 +82,15 @@ export function createSessions({ settings, now }: VendorContext<SalesforceSettin
     const form = new URLSearchParams(request.body)
     const grant = form.get('grant_type')
     if (grant === JWT_BEARER) return await bear(request, form.get('assertion') ?? '')
-    if (grant !== 'refresh_token' && grant !== 'client_credentials') return oauthError('unsupported_grant_type', 'grant type not supported')
+    if (grant !== 'refresh_token' && grant !== 'client_credentials')
+      return oauthError('unsupported_grant_type', 'grant type not supported')
 
-    if (grant === 'client_credentials' && settings().is_login_host) return oauthError('invalid_grant', 'request not supported on this domain')
+    if (grant === 'client_credentials' && settings().is_login_host)
+      return oauthError('invalid_grant', 'request not supported on this domain')
     const app = settings().apps.find(({ client_id }) => client_id === form.get('client_id'))
     if (app === undefined) return oauthError('invalid_client_id', 'client identifier invalid')
-    if (app.client_secret !== form.get('client_secret')) return oauthError('invalid_client', 'invalid client credentials')
+    if (app.client_secret !== form.get('client_secret'))
+      return oauthError('invalid_client', 'invalid client credentials')
     if (!app.is_installed) return oauthError('app_not_found', 'External client app is not installed in this org')
     if (grant === 'refresh_token') return refresh(request, form, app)
     if (!app.takes_client_credentials) return oauthError('invalid_grant', 'no client credentials user enabled')
@@ -92,7 +101,8 @@ export function createSessions({ settings, now }: VendorContext<SalesforceSettin
     const token = /^(?:Bearer|OAuth) (.+)$/.exec(request.headers.authorization ?? '')?.[1]
     const session = token === undefined ? undefined : sessions.get(token)
     if (session === undefined || session.expiresAt <= now()) return invalidSession()
-    if (!settings().is_api_enabled) return salesforceError(403, 'API_DISABLED_FOR_ORG', 'The REST API is not enabled for this Organization.')
+    if (!settings().is_api_enabled)
+      return salesforceError(403, 'API_DISABLED_FOR_ORG', 'The REST API is not enabled for this Organization.')
     return undefined
   }
 

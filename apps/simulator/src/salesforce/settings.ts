@@ -46,10 +46,16 @@ export const settingsSchema = commonSettingsSchema.extend({
   rotates_refresh_tokens: z.boolean().default(false),
   /** login.salesforce.com and test.salesforce.com refuse client credentials; the org's My Domain takes them. */
   is_login_host: z.boolean().default(false),
-  /** An organization's calls in a day. This one is of an Enterprise org with 900 licences (100,000 and 1,000 for each); a Developer Edition has 15,000. */
+  /**
+   * An organization's calls in a day. This one is of an Enterprise org with 900 licences (100,000 and 1,000 for each);
+   * a Developer Edition has 15,000.
+   */
   rate_limit: rateLimitRuleSchema.nullable().default({ requests: 1_000_000, per_seconds: 86_400 }),
   is_api_enabled: z.boolean().default(true),
-  /** "Manage Internal Users" of the integration user. Without it the real refusal's body is not published; this one is 403 INSUFFICIENT_ACCESS_OR_READONLY. */
+  /**
+   * "Manage Internal Users" of the integration user. Without it the real refusal's body is not published; this one is
+   * 403 INSUFFICIENT_ACCESS_OR_READONLY.
+   */
   may_create_users: z.boolean().default(true),
   /** "View Roles and Role Hierarchy". */
   may_read_roles: z.boolean().default(true),
@@ -63,25 +69,51 @@ export const settingsSchema = commonSettingsSchema.extend({
     { name: 'Partner Community', total: 100_000 },
   ]),
   /** Seats of feature licences, by the flag that takes one. */
-  feature_licenses: z.record(z.string().startsWith('UserPermissions'), z.int().min(0)).default({ UserPermissionsMarketingUser: 2 }),
+  feature_licenses: z
+    .record(z.string().startsWith('UserPermissions'), z.int().min(0))
+    .default({ UserPermissionsMarketingUser: 2 }),
   profiles: z
-    .array(z.strictObject({ id: z.string().regex(/^00e[0-9A-Za-z]{12}$/), name: z.string().min(1), user_type: z.string().min(1), license: z.string().min(1) }))
+    .array(
+      z.strictObject({
+        id: z.string().regex(/^00e[0-9A-Za-z]{12}$/),
+        name: z.string().min(1),
+        user_type: z.string().min(1),
+        license: z.string().min(1),
+      }),
+    )
     .default([
       { id: '00edM00000SysAd', name: 'System Administrator', user_type: 'Standard', license: 'Salesforce' },
       { id: '00edM00000Stand', name: 'Standard User', user_type: 'Standard', license: 'Salesforce' },
       { id: '00edM00000Minim', name: 'Minimum Access - Salesforce', user_type: 'Standard', license: 'Salesforce' },
       { id: '00edM00000Platf', name: 'Standard Platform User', user_type: 'Standard', license: 'Salesforce Platform' },
       { id: '00edM00000Chatt', name: 'Chatter Free User', user_type: 'CsnOnly', license: 'Chatter Free' },
-      { id: '00edM00000Partn', name: 'Partner Community User', user_type: 'PowerPartner', license: 'Partner Community' },
+      {
+        id: '00edM00000Partn',
+        name: 'Partner Community User',
+        user_type: 'PowerPartner',
+        license: 'Partner Community',
+      },
     ]),
   /** Name is not unique, DeveloperName is. A role is for one user type. */
   roles: z
-    .array(z.strictObject({ id: z.string().regex(/^00E[0-9A-Za-z]{12}$/), name: z.string().min(1), developer_name: z.string().min(1), user_type: z.string().min(1).default('Standard') }))
+    .array(
+      z.strictObject({
+        id: z.string().regex(/^00E[0-9A-Za-z]{12}$/),
+        name: z.string().min(1),
+        developer_name: z.string().min(1),
+        user_type: z.string().min(1).default('Standard'),
+      }),
+    )
     .default([
       { id: '00EdM00000CEO00', name: 'CEO', developer_name: 'CEO', user_type: 'Standard' },
       { id: '00EdM00000SlsEU', name: 'Sales', developer_name: 'Sales_EU', user_type: 'Standard' },
       { id: '00EdM00000SlsUS', name: 'Sales', developer_name: 'Sales_US', user_type: 'Standard' },
-      { id: '00EdM00000Prtnr', name: 'Partner Executive', developer_name: 'PartnerExecutive', user_type: 'PowerPartner' },
+      {
+        id: '00EdM00000Prtnr',
+        name: 'Partner Executive',
+        developer_name: 'PartnerExecutive',
+        user_type: 'PowerPartner',
+      },
     ]),
   /** Of the TimeZoneSidKey and LanguageLocaleKey picklists; orgs differ. */
   time_zones: z.array(z.string().min(1)).default([...TIME_ZONES]),

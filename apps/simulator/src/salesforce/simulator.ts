@@ -1,5 +1,14 @@
 import type { RateLimitUsage } from '../rate-limit.ts'
-import type { Json, RequestKind, Route, Vendor, VendorContext, VendorRequest, VendorResponse, VendorSimulator } from '../vendor.ts'
+import type {
+  Json,
+  RequestKind,
+  Route,
+  Vendor,
+  VendorContext,
+  VendorRequest,
+  VendorResponse,
+  VendorSimulator,
+} from '../vendor.ts'
 import { answers, notFound, ok, salesforceError } from './answers.ts'
 import { createRequestId, normalizeId } from './identifiers.ts'
 import { createOrg, type SalesforceUser } from './org.ts'
@@ -16,7 +25,8 @@ const VERSIONS = Array.from({ length: 67 - 31 + 1 }, (_, index) => 31 + index)
 const isVersion = (text = ''): boolean => VERSIONS.some((version) => text === `v${version}.0`)
 
 /** What a request of User rows is for: a query for users, or a read of one, is a look-up. */
-const kindOfQuery = (request: VendorRequest): RequestKind => (/\bFROM\s+User\b/i.test(request.query.get('q') ?? '') ? 'lookup' : 'other')
+const kindOfQuery = (request: VendorRequest): RequestKind =>
+  /\bFROM\s+User\b/i.test(request.query.get('q') ?? '') ? 'lookup' : 'other'
 
 function createSimulator(context: VendorContext<SalesforceSettings>): VendorSimulator {
   const { settings } = context
@@ -26,7 +36,8 @@ function createSimulator(context: VendorContext<SalesforceSettings>): VendorSimu
   const queries = createQueries(context, org)
   let lastUsage: RateLimitUsage | null = null
 
-  const guard = (handle: Route['handle']): Route['handle'] => sessions.guard((request) => (isVersion(request.parameters['version'] ?? 'v66.0') ? handle(request) : notFound()))
+  const guard = (handle: Route['handle']): Route['handle'] =>
+    sessions.guard((request) => (isVersion(request.parameters['version'] ?? 'v66.0') ? handle(request) : notFound()))
   const withUser = (handle: (request: VendorRequest, user: SalesforceUser) => VendorResponse) =>
     guard((request) => {
       const user = org.find(normalizeId(request.parameters['id'] ?? '') ?? '')
@@ -37,32 +48,72 @@ function createSimulator(context: VendorContext<SalesforceSettings>): VendorSimu
     const columns = userFields(settings()).map(({ name }) => name)
     const wanted = request.query.get('fields')?.split(',')
     const unknown = wanted?.find((name) => !columns.includes(name))
-    if (unknown !== undefined) return salesforceError(400, 'INVALID_FIELD', `No such column '${unknown}' on sobject of type User`)
+    if (unknown !== undefined)
+      return salesforceError(400, 'INVALID_FIELD', `No such column '${unknown}' on sobject of type User`)
     const shown = columns.filter((name) => wanted === undefined || wanted.includes(name) || name === 'Id')
     const attributes = { type: 'User', url: `/services/data/${request.parameters['version']}/sobjects/User/${id}` }
     const modified = new Date(String(values['SystemModstamp']).replace('+0000', 'Z')).toUTCString()
-    return ok({ attributes, ...Object.fromEntries(shown.map((name) => [name, values[name] ?? null])) }, 200, { 'last-modified': modified })
+    return ok({ attributes, ...Object.fromEntries(shown.map((name) => [name, values[name] ?? null])) }, 200, {
+      'last-modified': modified,
+    })
   }
 
   function resources({ parameters, baseUrl }: VendorRequest): VendorResponse {
     const path = `/services/data/${parameters['version']}`
-    return ok({ sobjects: `${path}/sobjects`, query: `${path}/query`, limits: `${path}/limits`, identity: `${baseUrl}/id/${org.id}/${org.integrationUser.id}` })
+    return ok({
+      sobjects: `${path}/sobjects`,
+      query: `${path}/query`,
+      limits: `${path}/limits`,
+      identity: `${baseUrl}/id/${org.id}/${org.integrationUser.id}`,
+    })
   }
 
   function identity({ baseUrl }: VendorRequest): VendorResponse {
     const { id, values } = org.integrationUser
     const url = `${baseUrl}/id/${org.id}/${id}`
     return ok({
-      id: url, asserted_user: true, user_id: id, organization_id: org.id, username: values['Username'], display_name: values['Name'], email: values['Email'], user_type: 'STANDARD', language: 'en_US', locale: 'en_US',
-      urls: { rest: `${baseUrl}/services/data/v{version}/`, sobjects: `${baseUrl}/services/data/v{version}/sobjects/` }, active: true,
+      id: url,
+      asserted_user: true,
+      user_id: id,
+      organization_id: org.id,
+      username: values['Username'],
+      display_name: values['Name'],
+      email: values['Email'],
+      user_type: 'STANDARD',
+      language: 'en_US',
+      locale: 'en_US',
+      urls: { rest: `${baseUrl}/services/data/v{version}/`, sobjects: `${baseUrl}/services/data/v{version}/sobjects/` },
+      active: true,
     })
   }
 
-  const listVersions = (): VendorResponse => ok(VERSIONS.map((version) => ({ label: `Version ${version}`, url: `/services/data/v${version}.0`, version: `${version}.0` })))
-  const describe = (request: VendorRequest): VendorResponse => ok(describeUser(settings(), request.path.replace(/\/describe\/?$/, '')))
+  const listVersions = (): VendorResponse =>
+    ok(
+      VERSIONS.map((version) => ({
+        label: `Version ${version}`,
+        url: `/services/data/v${version}.0`,
+        version: `${version}.0`,
+      })),
+    )
+  const describe = (request: VendorRequest): VendorResponse =>
+    ok(describeUser(settings(), request.path.replace(/\/describe\/?$/, '')))
   const describeAll = (request: VendorRequest): VendorResponse => {
-    const objects = [['User', '005', true], ['Profile', '00e', false], ['UserRole', '00E', false], ['UserLicense', '100', false]] as const
-    const sobjects = objects.map(([name, keyPrefix, createable]) => ({ name, label: name, keyPrefix, createable, queryable: true, custom: false, deletable: false, urls: { sobject: `${request.path}/${name}` } }))
+    const objects = [
+      ['User', '005', true],
+      ['Profile', '00e', false],
+      ['UserRole', '00E', false],
+      ['UserLicense', '100', false],
+    ] as const
+    const sobjects = objects.map(([name, keyPrefix, createable]) => ({
+      name,
+      label: name,
+      keyPrefix,
+      createable,
+      queryable: true,
+      custom: false,
+      deletable: false,
+      urls: { sobject: `${request.path}/${name}` },
+    }))
     return ok({ encoding: 'UTF-8', maxBatchSize: 200, sobjects })
   }
   const limits = (): VendorResponse => {
@@ -74,7 +125,12 @@ function createSimulator(context: VendorContext<SalesforceSettings>): VendorSimu
     org.setPassword(user, NewPassword)
     return ok({ NewPassword })
   }
-  const get = (path: string, handle: Route['handle'], kind: Route['kind'] = 'other'): Route => ({ method: 'GET', path, kind, handle })
+  const get = (path: string, handle: Route['handle'], kind: Route['kind'] = 'other'): Route => ({
+    method: 'GET',
+    path,
+    kind,
+    handle,
+  })
 
   return {
     routes: [
@@ -96,23 +152,35 @@ function createSimulator(context: VendorContext<SalesforceSettings>): VendorSimu
       get(`${USERS}/describe`, guard(describe)),
       get(`${USERS}/:id`, withUser(read), 'lookup'),
       { method: 'PATCH', path: `${USERS}/:id`, kind: 'other', handle: withUser(writer.update) },
-      get(`${USERS}/:id/password`, withUser(() => ok({ isExpired: false }))),
+      get(
+        `${USERS}/:id/password`,
+        withUser(() => ok({ isExpired: false })),
+      ),
       { method: 'POST', path: `${USERS}/:id/password`, kind: 'other', handle: withUser(writer.setPassword) },
       { method: 'DELETE', path: `${USERS}/:id/password`, kind: 'other', handle: withUser(resetPassword) },
     ],
     answers,
 
     // One allocation for the whole org; logins and the list of versions do not count.
-    charges: ({ path }, kind) => (kind === 'token' || !path.startsWith('/services/data/v') ? [] : [{ bucket: 'organization', rule: settings().rate_limit }]),
+    charges: ({ path }, kind) =>
+      kind === 'token' || !path.startsWith('/services/data/v')
+        ? []
+        : [{ bucket: 'organization', rule: settings().rate_limit }],
 
     headers(_request, usage) {
       lastUsage = usage ?? lastUsage
-      return { 'x-request-id': createRequestId(), ...(usage === null ? {} : { 'sforce-limit-info': `api-usage=${usage.limit - usage.remaining}/${usage.limit}` }) }
+      return {
+        'x-request-id': createRequestId(),
+        ...(usage === null ? {} : { 'sforce-limit-info': `api-usage=${usage.limit - usage.remaining}/${usage.limit}` }),
+      }
     },
 
     state: () => ({
       // Without the integration user, who was there before anybody was created.
-      users: org.users().filter(({ id }) => id !== org.integrationUser.id).map(({ id, values, password }): Json => ({ id, username: values['Username'], ...values, ...password })),
+      users: org
+        .users()
+        .filter(({ id }) => id !== org.integrationUser.id)
+        .map(({ id, values, password }): Json => ({ id, username: values['Username'], ...values, ...password })),
       integration_user: org.integrationUser.id,
       profiles: org.profiles(),
       roles: org.roles(),

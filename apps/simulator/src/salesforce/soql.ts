@@ -22,7 +22,8 @@ interface Token {
   readonly value: string
 }
 
-const TOKEN = /\s+|'((?:[^'\\]|\\.)*)'|(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d))|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w.]*)|(<=|>=|!=|<>|[=<>(),])/y
+const TOKEN =
+  /\s+|'((?:[^'\\]|\\.)*)'|(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d))|(-?\d+(?:\.\d+)?)|([A-Za-z_][\w.]*)|(<=|>=|!=|<>|[=<>(),])/y
 
 function tokenize(soql: string): Token[] {
   const tokens: Token[] = []
@@ -101,7 +102,8 @@ export function parseSoql(soql: string): Query {
     }
     if (isNegated) throw new SoqlError("unexpected token: 'NOT'")
     const operator = next().value.toUpperCase()
-    if (!['=', '!=', '<>', '<', '>', '<=', '>=', 'LIKE'].includes(operator)) throw new SoqlError(`unexpected token: '${operator}'`)
+    if (!['=', '!=', '<>', '<', '>', '<=', '>=', 'LIKE'].includes(operator))
+      throw new SoqlError(`unexpected token: '${operator}'`)
     return { kind: 'compare', field, operator, values: [literal()] }
   }
   function term(): Condition {

@@ -2,7 +2,19 @@ import type { Json } from '../vendor.ts'
 import { EMAIL_ENCODINGS, LOCALES } from './picklists.ts'
 import type { SalesforceSettings } from './settings.ts'
 
-export type FieldType = 'id' | 'string' | 'email' | 'phone' | 'url' | 'textarea' | 'picklist' | 'boolean' | 'reference' | 'datetime' | 'double' | 'address'
+export type FieldType =
+  | 'id'
+  | 'string'
+  | 'email'
+  | 'phone'
+  | 'url'
+  | 'textarea'
+  | 'picklist'
+  | 'boolean'
+  | 'reference'
+  | 'datetime'
+  | 'double'
+  | 'address'
 
 export interface Field {
   readonly name: string
@@ -14,9 +26,22 @@ export interface Field {
 }
 
 /** As the vendor's own refusal lists them. */
-export const REQUIRED = ['Username', 'LastName', 'Email', 'Alias', 'TimeZoneSidKey', 'LocaleSidKey', 'EmailEncodingKey', 'ProfileId', 'LanguageLocaleKey']
+export const REQUIRED = [
+  'Username',
+  'LastName',
+  'Email',
+  'Alias',
+  'TimeZoneSidKey',
+  'LocaleSidKey',
+  'EmailEncodingKey',
+  'ProfileId',
+  'LanguageLocaleKey',
+]
 
-/** `name:type:length`, with `!` after what the API sets itself; in the order of a record of May 2026, most preference flags left out. */
+/**
+ * `name:type:length`, with `!` after what the API sets itself; in the order of a record of May 2026, most preference
+ * flags left out.
+ */
 const TABLE = `
 Id:id:18! Username:string:80 LastName:string:80 FirstName:string:40 Name:string:121! CompanyName:string:80 Division:string:80 Department:string:80 Title:string:80
 Street:textarea:255 City:string:40 State:string:80 PostalCode:string:20 Country:string:80 Latitude:double:0 Longitude:double:0 GeocodeAccuracy:picklist:40 Address:address:0!
@@ -30,10 +55,24 @@ CallCenterId:reference:18 Extension:phone:40 FederationIdentifier:string:512 Abo
 DigestFrequency:picklist:40 DefaultGroupNotificationFrequency:picklist:40 IsProfilePhotoActive:boolean:0!
 `
 const INITIAL: Readonly<Record<string, Json>> = {
-  EmailPreferencesAutoBcc: true, EmailPreferencesStayInTouchReminder: true, BadgeText: '', IsActive: true, ReceivesInfoEmails: true,
-  UserPreferencesLightningExperiencePreferred: true, DigestFrequency: 'N', DefaultGroupNotificationFrequency: 'N',
+  EmailPreferencesAutoBcc: true,
+  EmailPreferencesStayInTouchReminder: true,
+  BadgeText: '',
+  IsActive: true,
+  ReceivesInfoEmails: true,
+  UserPreferencesLightningExperiencePreferred: true,
+  DigestFrequency: 'N',
+  DefaultGroupNotificationFrequency: 'N',
 }
-const CHATTER = ['AboutMe', 'FullPhotoUrl', 'SmallPhotoUrl', 'MediumPhotoUrl', 'DigestFrequency', 'DefaultGroupNotificationFrequency', 'IsProfilePhotoActive']
+const CHATTER = [
+  'AboutMe',
+  'FullPhotoUrl',
+  'SmallPhotoUrl',
+  'MediumPhotoUrl',
+  'DigestFrequency',
+  'DefaultGroupNotificationFrequency',
+  'IsProfilePhotoActive',
+]
 
 const standardFields: readonly Field[] = TABLE.trim()
   .split(/\s+/)
@@ -45,7 +84,13 @@ const standardFields: readonly Field[] = TABLE.trim()
 
 /** The columns of User in this org. */
 export function userFields(settings: SalesforceSettings): readonly Field[] {
-  const custom = settings.custom_fields.map((name): Field => ({ name, type: 'string', length: 255, isCreateable: true, initial: null }))
+  const custom = settings.custom_fields.map((name): Field => ({
+    name,
+    type: 'string',
+    length: 255,
+    isCreateable: true,
+    initial: null,
+  }))
   return [...standardFields.filter(({ name }) => settings.has_chatter || !CHATTER.includes(name)), ...custom]
 }
 
@@ -66,18 +111,48 @@ export function picklistOf(name: string, settings: SalesforceSettings): readonly
 }
 
 const LABELS: Readonly<Record<string, string>> = {
-  TimeZoneSidKey: 'Time Zone', LocaleSidKey: 'Locale', LanguageLocaleKey: 'Language', EmailEncodingKey: 'Email Encoding', ProfileId: 'Profile ID', UserRoleId: 'Role ID', AboutMe: 'About Me',
+  TimeZoneSidKey: 'Time Zone',
+  LocaleSidKey: 'Locale',
+  LanguageLocaleKey: 'Language',
+  EmailEncodingKey: 'Email Encoding',
+  ProfileId: 'Profile ID',
+  UserRoleId: 'Role ID',
+  AboutMe: 'About Me',
 }
 export const labelOf = (name: string): string => LABELS[name] ?? name.replace(/([a-z])([A-Z])/g, '$1 $2')
 
-const REFERENCES: Readonly<Record<string, string>> = { ProfileId: 'Profile', UserRoleId: 'UserRole', ContactId: 'Contact', AccountId: 'Account', CallCenterId: 'CallCenter' }
+const REFERENCES: Readonly<Record<string, string>> = {
+  ProfileId: 'Profile',
+  UserRoleId: 'UserRole',
+  ContactId: 'Contact',
+  AccountId: 'Account',
+  CallCenterId: 'CallCenter',
+}
 
 /** GET …/sobjects/User/describe, as far as clients read it. */
 export function describeUser(settings: SalesforceSettings, path: string): Json {
   return {
-    name: 'User', label: 'User', labelPlural: 'Users', keyPrefix: '005', custom: false, createable: true, updateable: true, deletable: false, queryable: true, retrieveable: true,
-    searchable: true, undeletable: false, triggerable: true, childRelationships: [], recordTypeInfos: [],
-    urls: { sobject: path, describe: `${path}/describe`, rowTemplate: `${path}/{ID}`, passwordUtilities: `${path}/{ID}/password` },
+    name: 'User',
+    label: 'User',
+    labelPlural: 'Users',
+    keyPrefix: '005',
+    custom: false,
+    createable: true,
+    updateable: true,
+    deletable: false,
+    queryable: true,
+    retrieveable: true,
+    searchable: true,
+    undeletable: false,
+    triggerable: true,
+    childRelationships: [],
+    recordTypeInfos: [],
+    urls: {
+      sobject: path,
+      describe: `${path}/describe`,
+      rowTemplate: `${path}/{ID}`,
+      passwordUtilities: `${path}/{ID}/password`,
+    },
     fields: userFields(settings).map((field) => ({
       name: field.name,
       label: labelOf(field.name),
@@ -89,7 +164,13 @@ export function describeUser(settings: SalesforceSettings, path: string): Json {
       nillable: !REQUIRED.includes(field.name) && field.type !== 'boolean' && field.name !== 'Id',
       defaultedOnCreate: field.type === 'boolean' || field.name === 'CommunityNickname',
       restrictedPicklist: picklistOf(field.name, settings) !== undefined,
-      picklistValues: (picklistOf(field.name, settings) ?? []).map((value) => ({ active: true, defaultValue: false, label: value, validFor: null, value })),
+      picklistValues: (picklistOf(field.name, settings) ?? []).map((value) => ({
+        active: true,
+        defaultValue: false,
+        label: value,
+        validFor: null,
+        value,
+      })),
       referenceTo: field.type === 'reference' ? [REFERENCES[field.name] ?? 'User'] : [],
       relationshipName: field.type === 'reference' ? field.name.replace(/Id$/, '') : null,
     })),

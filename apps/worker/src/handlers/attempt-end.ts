@@ -8,7 +8,11 @@ const MAX_MESSAGE = 1_000
 const MAX_RAW = 4_000
 
 /** The provider's words are hostile input: bounded, and without what was sent in confidence. */
-export function toFailure(failure: RemoteFailure, response: RemoteResponse | undefined, secrets: readonly string[]): Failure {
+export function toFailure(
+  failure: RemoteFailure,
+  response: RemoteResponse | undefined,
+  secrets: readonly string[],
+): Failure {
   const raw = response === undefined ? undefined : blotOut(response.body, secrets)
   const text = JSON.stringify(raw ?? null)
   const isOurs = failure.disposition === 'unknown' && response === undefined
@@ -17,26 +21,45 @@ export function toFailure(failure: RemoteFailure, response: RemoteResponse | und
     message: String(blotOut(failure.message, secrets)).slice(0, MAX_MESSAGE),
     origin: isOurs ? 'muster' : 'provider',
     ...(failure.pointer ? { pointer: failure.pointer } : {}),
-    ...(response ? { providerStatus: response.status, rawResponse: text.length > MAX_RAW ? `${text.slice(0, MAX_RAW)}…` : raw } : {}),
+    ...(response
+      ? { providerStatus: response.status, rawResponse: text.length > MAX_RAW ? `${text.slice(0, MAX_RAW)}…` : raw }
+      : {}),
   }
 }
 
-/** What an attempt came to, in the words of the state machine. `succeeded` is the caller's, who has the result to store. */
-export function toAttemptEnd(result: Exclude<AttemptResult, { kind: 'succeeded' }>, options: { secrets: readonly string[]; now: number; firstLookUpMs: number; throttleMs: number }): AttemptEnd {
+/**
+ * What an attempt came to, in the words of the state machine. `succeeded` is the caller's, who has the result to store.
+ */
+export function toAttemptEnd(
+  result: Exclude<AttemptResult, { kind: 'succeeded' }>,
+  options: { secrets: readonly string[]; now: number; firstLookUpMs: number; throttleMs: number },
+): AttemptEnd {
   const { secrets, now } = options
   switch (result.kind) {
     case 'failed': {
       const failure = toFailure(result.failure, result.response, secrets)
-      return { outcome: 'failed', failure: result.remoteId ? { ...failure, remoteId: result.remoteId } : failure, warnings: result.warnings }
+      return {
+        outcome: 'failed',
+        failure: result.remoteId ? { ...failure, remoteId: result.remoteId } : failure,
+        warnings: result.warnings,
+      }
     }
     case 'throttled':
-      return { outcome: 'rate_limited', failure: toFailure(result.failure, undefined, secrets), until: now + options.throttleMs }
+      return {
+        outcome: 'rate_limited',
+        failure: toFailure(result.failure, undefined, secrets),
+        until: now + options.throttleMs,
+      }
     case 'hold':
       return { outcome: 'held', failure: toFailure(result.failure, undefined, secrets) }
     case 'retry':
       return { outcome: 'retrying', failure: toFailure(result.failure, undefined, secrets) }
     case 'unknown':
-      return { outcome: 'unknown', failure: toFailure(result.failure, undefined, secrets), lookUpAt: now + Math.max(options.firstLookUpMs, result.failure.retryAfterMs ?? 0) }
+      return {
+        outcome: 'unknown',
+        failure: toFailure(result.failure, undefined, secrets),
+        lookUpAt: now + Math.max(options.firstLookUpMs, result.failure.retryAfterMs ?? 0),
+      }
     case 'reconcile_later':
       return { outcome: 'reconciling', at: result.at }
     case 'expired':

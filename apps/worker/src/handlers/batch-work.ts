@@ -11,31 +11,55 @@ const SIDE_BY_SIDE = 100
 /** After which the rest is left to the next look, so that other batches get theirs. */
 const BUDGET_MS = 3_000
 
-/** What was asked of every row, chunk by chunk; where a process dies, the next one goes on. Resolves with the record as it is then. */
-export async function workOnBatch({ store, clock }: { store: Store; clock: RedisClock }, record: BatchRecord): Promise<BatchRecord | undefined> {
+/**
+ * What was asked of every row, chunk by chunk; where a process dies, the next one goes on. Resolves with the record as
+ * it is then.
+ */
+export async function workOnBatch(
+  { store, clock }: { store: Store; clock: RedisClock },
+  record: BatchRecord,
+): Promise<BatchRecord | undefined> {
   const { work } = record
   if (!work) return record
   const { chunks, rows: committed } = await store.batches.readProgress(record.id)
-  const gone = new Set((await Promise.all(record.accounts.map(async ({ id }) => ((await store.accounts.read(id)) ? [] : [id])))).flat())
+  const gone = new Set(
+    (await Promise.all(record.accounts.map(async ({ id }) => ((await store.accounts.read(id)) ? [] : [id])))).flat(),
+  )
   const until = performance.now() + BUDGET_MS
   let chunk = work.nextChunk
   let skipped = 0
   for (; chunk < chunks && performance.now() < until; chunk += 1) {
     const rows = await store.batches.readChunk(record.id, chunk)
-    await doAll(rows.flatMap(({ row, account }) => (account === null ? [] : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }])))
+    await doAll(
+      rows.flatMap(({ row, account }) =>
+        account === null
+          ? []
+          : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }],
+      ),
+    )
   }
   if (chunk >= chunks && work.kind === 'cancel') await doAll(uncommitted())
   const now = clock.now()
   return store.batches.update(record.id, (latest) => {
-    // Another process has done the same meanwhile, or something else is to be done now: a cancel must not be written away.
+    // Another process has done the same meanwhile, or something else is to be done now: a cancel must not be written
+    //   away.
     if (JSON.stringify(latest.work) !== JSON.stringify(work)) return undefined
-    return { ...latest, work: chunk < chunks ? { ...work, nextChunk: chunk } : null, retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0), updatedAt: now }
+    return {
+      ...latest,
+      work: chunk < chunks ? { ...work, nextChunk: chunk } : null,
+      retrySkipped: latest.retrySkipped + (work.kind === 'retry' ? skipped : 0),
+      updatedAt: now,
+    }
   })
 
   async function doAll(located: { accountId: string; operationId: string }[]): Promise<void> {
     const operations = await store.operations.readMany(located)
     for (let from = 0; from < operations.length; from += SIDE_BY_SIDE) {
-      const done = await Promise.all(operations.slice(from, from + SIDE_BY_SIDE).map((operation) => (work?.kind === 'cancel' ? cancelOne(operation) : retryOne(operation))))
+      const done = await Promise.all(
+        operations
+          .slice(from, from + SIDE_BY_SIDE)
+          .map((operation) => (work?.kind === 'cancel' ? cancelOne(operation) : retryOne(operation))),
+      )
       skipped += done.filter((isDone) => !isDone).length
     }
   }
@@ -43,7 +67,12 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
   /** What the API had accepted of the next chunk when it died. */
   function uncommitted(): { accountId: string; operationId: string }[] {
     if (record.uploadedAt !== null) return []
-    return record.accounts.flatMap(({ id }) => Array.from({ length: CHUNK_ROWS }, (_, index) => ({ accountId: id, operationId: itemIdOf(record.id, committed + index + 1) })))
+    return record.accounts.flatMap(({ id }) =>
+      Array.from({ length: CHUNK_ROWS }, (_, index) => ({
+        accountId: id,
+        operationId: itemIdOf(record.id, committed + index + 1),
+      })),
+    )
   }
 
   async function cancelOne(operation: OperationRecord): Promise<boolean> {
@@ -54,14 +83,21 @@ export async function workOnBatch({ store, clock }: { store: Store; clock: Redis
     return true
   }
 
-  /** False when it cannot be run again: its secrets or its account are gone, or another operation is creating the login meanwhile. */
+  /**
+   * False when it cannot be run again: its secrets or its account are gone, or another operation is creating the login
+   * meanwhile.
+   */
   async function retryOne(operation: OperationRecord): Promise<boolean> {
     const { status, erasedAt } = operation.state
     if ((status !== 'failed' && status !== 'expired') || erasedAt !== undefined) return true
     if (gone.has(operation.head.accountId)) return false
     const opened = await store.operations.readRequest(operation.head.accountId, operation.head.id)
     if (!opened || opened.areSecretsErased) return false
-    const { kind } = await store.operations.requeue(operation, requeue(operation.state, work?.expiresAt ?? 0, clock.now()), opened.request)
+    const { kind } = await store.operations.requeue(
+      operation,
+      requeue(operation.state, work?.expiresAt ?? 0, clock.now()),
+      opened.request,
+    )
     return kind !== 'in_progress'
   }
 }

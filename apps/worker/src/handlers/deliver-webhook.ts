@@ -1,7 +1,12 @@
 import type { HttpClient } from '@muster/contracts/http-client'
 import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
-import { finishDeliveryAttempt, StaleDeliveryError, type DeliveryEnd, type DeliveryRecord } from '@muster/store/deliveries'
+import {
+  finishDeliveryAttempt,
+  StaleDeliveryError,
+  type DeliveryEnd,
+  type DeliveryRecord,
+} from '@muster/store/deliveries'
 import { endpointOfLane } from '@muster/store/keys'
 import { jobIdOf, operationIdOf } from '@muster/store/operation-record'
 import type { RedisClock } from '@muster/store/redis-clock'
@@ -33,14 +38,18 @@ const READ_AT_MOST_BYTES = 64 * 1024
 const KEPT_REPLY_CHARACTERS = 1_024
 const USER_AGENT = 'Muster-Webhooks/0.1'
 
-/** One job of an endpoint's lane: one attempt to deliver, and the record of what came of it. Killed between the receiver's 2xx and that record, it is sent again under the same id. */
+/**
+ * One job of an endpoint's lane: one attempt to deliver, and the record of what came of it. Killed between the
+ * receiver's 2xx and that record, it is sent again under the same id.
+ */
 export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): RunJob {
   const { store, http, clock, metrics } = dependencies
 
   return async (laneId, jobId, context) => {
     const endpointId = endpointOfLane(laneId) ?? ''
     const record = await store.deliveries.read(endpointId, operationIdOf(jobId))
-    if (!record || record.state.status !== 'pending' || jobIdOf(record.id, record.state.run) !== jobId) return { kind: 'done' }
+    if (!record || record.state.status !== 'pending' || jobIdOf(record.id, record.state.run) !== jobId)
+      return { kind: 'done' }
     const dueAt = record.state.nextAttemptAt ?? 0
     if (dueAt > clock.now()) return { kind: 'again', at: clock.toLocal(dueAt) }
     const endpoint = await store.webhookEndpoints.read(endpointId)
@@ -54,11 +63,24 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     }
   }
 
-  async function attempt(record: DeliveryRecord, endpoint: WebhookEndpointRecord, context: RunContext): Promise<Verdict> {
-    const [secrets, callbackUrl] = await Promise.all([store.webhookEndpoints.readSecrets(endpoint.id), store.deliveries.readUrl(record)])
+  async function attempt(
+    record: DeliveryRecord,
+    endpoint: WebhookEndpointRecord,
+    context: RunContext,
+  ): Promise<Verdict> {
+    const [secrets, callbackUrl] = await Promise.all([
+      store.webhookEndpoints.readSecrets(endpoint.id),
+      store.deliveries.readUrl(record),
+    ])
     if (!secrets) return { kind: 'done' }
-    const shared = endpoint.kind === 'callback' ? await store.webhookEndpoints.readCallbackSecrets(endpoint.tenantId) : secrets.secrets
-    const signing = [...activeSecrets(shared, clock.now()).map(({ secret }) => secret), ...(secrets.signingKey ? [secrets.signingKey.privateKey] : [])]
+    const shared =
+      endpoint.kind === 'callback'
+        ? await store.webhookEndpoints.readCallbackSecrets(endpoint.tenantId)
+        : secrets.secrets
+    const signing = [
+      ...activeSecrets(shared, clock.now()).map(({ secret }) => secret),
+      ...(secrets.signingKey ? [secrets.signingKey.privateKey] : []),
+    ]
     const body = JSON.stringify(await toWebhookEvent(store, record.event, endpoint.payload))
     try {
       await context.waitForSlot(context.signal)
@@ -67,7 +89,12 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
       throw error
     }
     const startedAt = clock.now()
-    const headers = signMessage({ id: record.event.id, timestamp: Math.floor(startedAt / 1000), body, secrets: signing })
+    const headers = signMessage({
+      id: record.event.id,
+      timestamp: Math.floor(startedAt / 1000),
+      body,
+      secrets: signing,
+    })
     if (record.state.attemptCount === 0) metrics.webhookDelay.observe((startedAt - record.event.at) / 1000)
     const exchange: Exchange = await http({
       method: 'POST',
@@ -87,10 +114,31 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     const kept = 'response' in exchange ? exchange.response.body.slice(0, KEPT_REPLY_CHARACTERS) : null
     const saved = await store.deliveries.recordAttempt(
       record,
-      finishDeliveryAttempt(record.state, { startedAt, durationMs: now - startedAt, status: reply.statusCode ?? null, reason: reply.reason ?? null, reply: kept === '' ? null : kept }, end, now),
+      finishDeliveryAttempt(
+        record.state,
+        {
+          startedAt,
+          durationMs: now - startedAt,
+          status: reply.statusCode ?? null,
+          reason: reply.reason ?? null,
+          reply: kept === '' ? null : kept,
+        },
+        end,
+        now,
+      ),
     )
     metrics.deliveries.inc({ outcome: end.kind, reason: reply.reason ?? '' })
-    dependencies.log.info({ endpoint_id: endpoint.id, delivery_id: record.id, event_type: record.event.type, attempt: saved.state.attemptCount, outcome: end.kind, reason: reply.reason }, 'delivery attempted')
+    dependencies.log.info(
+      {
+        endpoint_id: endpoint.id,
+        delivery_id: record.id,
+        event_type: record.event.type,
+        attempt: saved.state.attemptCount,
+        outcome: end.kind,
+        reason: reply.reason,
+      },
+      'delivery attempted',
+    )
     if (end.kind === 'interrupted') return { kind: 'again', at: Date.now() }
     await noteHealth(endpoint, reply, now)
     return end.kind === 'again' ? { kind: 'again', at: clock.toLocal(now + end.delayMs) } : { kind: 'done' }
@@ -98,20 +146,34 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
 
   function toEnd(reply: Reply, failedAttempts: number): DeliveryEnd {
     if (reply.outcome === 'delivered') return { kind: 'delivered' }
-    // The process stops, or the lane is another's: whether it arrived nobody knows, and the next attempt has the same id.
+    // The process stops, or the lane is another's: whether it arrived nobody knows, and the next attempt has the same
+    // id.
     if (reply.reason === 'aborted') return { kind: 'interrupted' }
-    const delayMs = reply.outcome === 'gone' ? undefined : delayAfter(dependencies.schedule, failedAttempts, { retryAfterMs: reply.retryAfterMs })
+    const delayMs =
+      reply.outcome === 'gone'
+        ? undefined
+        : delayAfter(dependencies.schedule, failedAttempts, { retryAfterMs: reply.retryAfterMs })
     return delayMs === undefined ? { kind: 'failed' } : { kind: 'again', delayMs }
   }
 
-  /** Written only when it changes, so that a healthy endpoint costs nothing. One of callback addresses is never disabled: the next address may be another's. */
+  /**
+   * Written only when it changes, so that a healthy endpoint costs nothing. One of callback addresses is never
+   * disabled: the next address may be another's.
+   */
   async function noteHealth(endpoint: WebhookEndpointRecord, reply: Reply, now: number): Promise<void> {
     if (reply.outcome === 'delivered' && endpoint.failingSince === null) return
     const written = await store.webhookEndpoints.update(endpoint.id, (latest) => {
-      if (reply.outcome === 'delivered') return latest.failingSince === null ? undefined : { ...latest, failingSince: null, updatedAt: now }
+      if (reply.outcome === 'delivered')
+        return latest.failingSince === null ? undefined : { ...latest, failingSince: null, updatedAt: now }
       const failingSince = latest.failingSince ?? now
-      const reason = reply.outcome === 'gone' ? 'The receiver answered 410 Gone.' : now - failingSince >= dependencies.disableAfterMs ? `Every delivery has failed since ${new Date(failingSince).toISOString()}; the latest: ${reply.reason ?? ''}.` : undefined
-      if (reason !== undefined && latest.kind === 'registered' && latest.status === 'active') return { ...latest, failingSince, status: 'disabled', statusReason: reason, statusSince: now, updatedAt: now }
+      const reason =
+        reply.outcome === 'gone'
+          ? 'The receiver answered 410 Gone.'
+          : now - failingSince >= dependencies.disableAfterMs
+            ? `Every delivery has failed since ${new Date(failingSince).toISOString()}; the latest: ${reply.reason ?? ''}.`
+            : undefined
+      if (reason !== undefined && latest.kind === 'registered' && latest.status === 'active')
+        return { ...latest, failingSince, status: 'disabled', statusReason: reason, statusSince: now, updatedAt: now }
       return latest.failingSince === null ? { ...latest, failingSince, updatedAt: now } : undefined
     })
     if (written?.status !== 'disabled' || endpoint.status === 'disabled') return

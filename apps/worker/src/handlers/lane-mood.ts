@@ -11,7 +11,10 @@ interface Mood {
   failed: number
 }
 
-/** What the last answers of each account were like, so that a lane eases off instead of burning the attempts of everything in it. */
+/**
+ * What the last answers of each account were like, so that a lane eases off instead of burning the attempts of
+ * everything in it.
+ */
 export class LaneMoods {
   readonly #moods = new Map<string, Mood>()
 
@@ -26,7 +29,10 @@ export class LaneMoods {
     this.#moods.delete(accountId)
   }
 
-  /** How long to wait: as told, or where nothing is told, longer each time. "At once" is no answer to a call that came too soon: it would be asked for ever. */
+  /**
+   * How long to wait: as told, or where nothing is told, longer each time. "At once" is no answer to a call that came
+   * too soon: it would be asked for ever.
+   */
   throttled(accountId: string, retryAfterMs: number | undefined): number {
     const mood = this.#of(accountId)
     mood.throttled += 1

@@ -7,11 +7,29 @@ import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import { attemptCreate, type AttemptResult } from '@muster/providers/attempt'
 import { connect, isSuccess, type Connection } from '@muster/providers/connection'
-import { RemoteFailureError, type AccountContext, type CreateInput, type LookUp, type Provider } from '@muster/providers/provider'
+import {
+  RemoteFailureError,
+  type AccountContext,
+  type CreateInput,
+  type LookUp,
+  type Provider,
+} from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
-import { cancel, dueAt, expire, finishAttempt, isExpired, isFinished, recordIntent, recoverFromCrash, startAttempt, type AttemptEnd, type RetryPolicy } from '@muster/store/operation-state'
+import {
+  cancel,
+  dueAt,
+  expire,
+  finishAttempt,
+  isExpired,
+  isFinished,
+  recordIntent,
+  recoverFromCrash,
+  startAttempt,
+  type AttemptEnd,
+  type RetryPolicy,
+} from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
 import type { RedisClock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
@@ -38,7 +56,9 @@ export interface RunOperationDependencies {
 
 /** Timers fire a little early and clocks differ a little; not worth a round through the queue. */
 const EARLY_MS = 10
-/** After which an operation that somebody else has just written, or whose account has just changed, is looked at again. */
+/**
+ * After which an operation that somebody else has just written, or whose account has just changed, is looked at again.
+ */
 const CONTESTED_MS = 1_000
 
 /** One job of a lane: one attempt of its operation, and the record of what came of it. */
@@ -50,14 +70,22 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   return async (accountId, jobId, context) => {
     const log = dependencies.log.child({ account_id: accountId, operation_id: operationIdOf(jobId) })
     let record = await store.operations.read(accountId, operationIdOf(jobId))
-    if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId) return { kind: 'done' }
+    if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId)
+      return { kind: 'done' }
     try {
       if (record.state.status === 'running') {
         record = await store.operations.save(record, recoverFromCrash(record.state, clock.now()))
-        log.warn({ crashes: record.state.crashes, status: record.state.status }, 'a worker died while it ran the operation')
+        log.warn(
+          { crashes: record.state.crashes, status: record.state.status },
+          'a worker died while it ran the operation',
+        )
         if (isFinished(record.state)) {
           dependencies.onEvent(accountId)
-          metrics.finished.inc({ provider: record.head.provider, status: record.state.status, error_code: record.state.error?.code ?? '' })
+          metrics.finished.inc({
+            provider: record.head.provider,
+            status: record.state.status,
+            error_code: record.state.error?.code ?? '',
+          })
           return { kind: 'done' }
         }
       }
@@ -74,7 +102,11 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       const account = await store.accounts.read(accountId)
       if (!account || account.status !== 'active') return { kind: 'hold' }
       const started = await store.operations.save(record, startAttempt(record.state, clock.now()))
-      if (record.state.startedAt === null) metrics.wait.observe({ provider: account.provider }, (clock.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000)
+      if (record.state.startedAt === null)
+        metrics.wait.observe(
+          { provider: account.provider },
+          (clock.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000,
+        )
       return await runAttempt(started, account, context, log)
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
@@ -85,7 +117,10 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     }
   }
 
-  /** Of a batch that is paused, the job goes back to where the lane was given it from; of one that is being canceled, the row ends here, unless something may have been sent. */
+  /**
+   * Of a batch that is paused, the job goes back to where the lane was given it from; of one that is being canceled,
+   * the row ends here, unless something may have been sent.
+   */
   async function heedBrake({ head, state, version }: OperationRecord): Promise<Verdict | undefined> {
     if (head.batchId === null) return undefined
     const brake = await store.batches.readBrake(head.accountId, head.batchId)
@@ -101,10 +136,17 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   }
 
   function toVerdict(state: OperationState): Verdict {
-    return isFinished(state) ? { kind: 'done' } : { kind: 'again', at: clock.toLocal(state.nextAttemptAt ?? clock.now()) }
+    return isFinished(state)
+      ? { kind: 'done' }
+      : { kind: 'again', at: clock.toLocal(state.nextAttemptAt ?? clock.now()) }
   }
 
-  async function runAttempt(started: OperationRecord, account: AccountRecord, context: RunContext, log: Logger): Promise<Verdict> {
+  async function runAttempt(
+    started: OperationRecord,
+    account: AccountRecord,
+    context: RunContext,
+    log: Logger,
+  ): Promise<Verdict> {
     const provider = providerOf(account.provider)
     const calls: RemoteCall[] = []
     let record = started
@@ -128,7 +170,14 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       now: clock.now,
       onCall(call) {
         calls.push(call)
-        metrics.calls.observe({ provider: provider.id, purpose: call.purpose, class: call.status === null ? 'none' : `${Math.floor(call.status / 100)}xx` }, call.duration_ms / 1000)
+        metrics.calls.observe(
+          {
+            provider: provider.id,
+            purpose: call.purpose,
+            class: call.status === null ? 'none' : `${Math.floor(call.status / 100)}xx`,
+          },
+          call.duration_ms / 1000,
+        )
       },
     })
 
@@ -138,8 +187,19 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       dependencies.onEvent(account.id)
       if (record.head.batchId !== null) dependencies.onBatch(record.head.batchId)
       metrics.attempts.inc({ provider: provider.id, outcome: end.outcome })
-      if (isFinished(state)) metrics.finished.inc({ provider: provider.id, status: state.status, error_code: state.error?.code ?? '' })
-      log.info({ provider: provider.id, request_id: record.head.requestId, attempt: state.attemptCount, outcome: end.outcome, status: state.status, error_code: state.error?.code ?? ('failure' in end ? end.failure.code : undefined) }, 'attempt ended')
+      if (isFinished(state))
+        metrics.finished.inc({ provider: provider.id, status: state.status, error_code: state.error?.code ?? '' })
+      log.info(
+        {
+          provider: provider.id,
+          request_id: record.head.requestId,
+          attempt: state.attemptCount,
+          outcome: end.outcome,
+          status: state.status,
+          error_code: state.error?.code ?? ('failure' in end ? end.failure.code : undefined),
+        },
+        'attempt ended',
+      )
       return state
     }
 
@@ -154,7 +214,8 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         unknown: record.state.unknown,
         expiresAt: record.state.expiresAt,
         now: clock.now,
-        lookUp: (lookUp) => lookUps.get(account.id, lookUp, () => runLookUp(provider, accountContext, connection, lookUp)),
+        lookUp: (lookUp) =>
+          lookUps.get(account.id, lookUp, () => runLookUp(provider, accountContext, connection, lookUp)),
         recordIntent: async (warnings: Warning[]) => {
           context.signal.throwIfAborted()
           record = await store.operations.save(record, recordIntent(record.state, warnings, clock.now()))
@@ -165,25 +226,50 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       if (error instanceof StaleVersionError) throw error
       if (context.signal.aborted || error instanceof LaneRestsError) {
         const at = error instanceof LaneRestsError ? Math.max(clock.now(), clock.fromLocal(error.until)) : clock.now()
-        // Cut off while it waited for a slot, so nothing was on its way; but the slot may have been that of a call after the create.
-        if (!calls.some((call) => call.purpose === 'create')) return toVerdict(await finish({ outcome: 'interrupted', at }))
-        const failure = { code: 'outcome_unknown' as const, message: 'The attempt was cut off after its create was sent.', origin: 'muster' as const }
+        // Cut off while it waited for a slot, so nothing was on its way; but the slot may have been that of a call
+        // after the create.
+        if (!calls.some((call) => call.purpose === 'create'))
+          return toVerdict(await finish({ outcome: 'interrupted', at }))
+        const failure = {
+          code: 'outcome_unknown' as const,
+          message: 'The attempt was cut off after its create was sent.',
+          origin: 'muster' as const,
+        }
         return toVerdict(await finish({ outcome: 'unknown', failure, lookUpAt: at }))
       }
       log.error({ err: error }, 'an attempt ended in an error of our own')
-      const failure = { code: 'internal' as const, message: 'An error inside Muster; see its log.', origin: 'muster' as const }
-      return toVerdict(await finish(isSent ? { outcome: 'unknown', failure, lookUpAt: clock.now() + 1_000 } : { outcome: 'retrying', failure }))
+      const failure = {
+        code: 'internal' as const,
+        message: 'An error inside Muster; see its log.',
+        origin: 'muster' as const,
+      }
+      return toVerdict(
+        await finish(
+          isSent ? { outcome: 'unknown', failure, lookUpAt: clock.now() + 1_000 } : { outcome: 'retrying', failure },
+        ),
+      )
     }
 
     if (result.kind === 'succeeded') {
       moods.answered(account.id)
       const { stored, warning } = toStoredResult(provider, result, input, accountContext, secrets)
-      await finish({ outcome: 'succeeded', how: result.outcome, remoteId: result.remoteId, warnings: warning ? [...result.warnings, warning] : result.warnings }, stored)
+      await finish(
+        {
+          outcome: 'succeeded',
+          how: result.outcome,
+          remoteId: result.remoteId,
+          warnings: warning ? [...result.warnings, warning] : result.warnings,
+        },
+        stored,
+      )
       return { kind: 'done' }
     }
 
     const throttleMs = result.kind === 'throttled' ? moods.throttled(account.id, result.failure.retryAfterMs) : 0
-    const restMs = result.kind === 'retry' || result.kind === 'unknown' ? Math.max(moods.failed(account.id), result.failure.retryAfterMs ?? 0) : 0
+    const restMs =
+      result.kind === 'retry' || result.kind === 'unknown'
+        ? Math.max(moods.failed(account.id), result.failure.retryAfterMs ?? 0)
+        : 0
     if (result.kind === 'failed' || result.kind === 'hold') moods.answered(account.id)
     if (result.kind === 'failed' && result.failure.code === 'provider_not_found') lookUps.forget(account.id)
 
@@ -205,15 +291,29 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   }
 }
 
-
-async function runLookUp(provider: Provider, account: AccountContext, connection: Connection, lookUp: LookUp): Promise<unknown> {
+async function runLookUp(
+  provider: Provider,
+  account: AccountContext,
+  connection: Connection,
+  lookUp: LookUp,
+): Promise<unknown> {
   const response = await connection.read('look_up', lookUp.request)
-  if (!isSuccess(response) && !provider.isAbsent(response)) throw new RemoteFailureError(provider.classifyFailure(response, undefined, { purpose: 'look_up', account }), response)
+  if (!isSuccess(response) && !provider.isAbsent(response))
+    throw new RemoteFailureError(
+      provider.classifyFailure(response, undefined, { purpose: 'look_up', account }),
+      response,
+    )
   return lookUp.parse(response)
 }
 
 /** The user was created, whatever its record looks like: a mapping that fails leaves the id and the raw body. */
-function toStoredResult(provider: Provider, result: AttemptResult & { kind: 'succeeded' }, input: CreateInput, account: AccountContext, secrets: readonly string[]): { stored: StoredResult; warning?: Warning } {
+function toStoredResult(
+  provider: Provider,
+  result: AttemptResult & { kind: 'succeeded' },
+  input: CreateInput,
+  account: AccountContext,
+  secrets: readonly string[],
+): { stored: StoredResult; warning?: Warning } {
   const { remoteId, body } = result
   const remoteData = blotOut(body ?? null, secrets)
   const status = result.status === undefined ? {} : { status: result.status }
@@ -221,6 +321,13 @@ function toStoredResult(provider: Provider, result: AttemptResult & { kind: 'suc
   try {
     return { stored: { user: { ...provider.toUser(body, input, account), ...status }, remoteData } }
   } catch {
-    return { stored: { user: { id: remoteId, ...status }, remoteData }, warning: { code: 'unreadable', pointer: null, detail: `${provider.name} answered with a record that could not be mapped: only its id is given.` } }
+    return {
+      stored: { user: { id: remoteId, ...status }, remoteData },
+      warning: {
+        code: 'unreadable',
+        pointer: null,
+        detail: `${provider.name} answered with a record that could not be mapped: only its id is given.`,
+      },
+    }
   }
 }

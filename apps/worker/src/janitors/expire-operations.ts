@@ -4,7 +4,10 @@ import type { Store } from '@muster/store/store'
 
 const CHUNK = 200
 
-/** Ends operations whose time is up while they wait: in a lane that is not open, since its account is on hold, nothing else would. */
+/**
+ * Ends operations whose time is up while they wait: in a lane that is not open, since its account is on hold, nothing
+ * else would.
+ */
 export async function expireOperations(store: Store, accountId: string, now: number): Promise<number> {
   let count = 0
   // What is running or being looked up stays where it is in the index, and must not hide what comes after it.

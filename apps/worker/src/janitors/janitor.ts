@@ -24,13 +24,27 @@ export interface JanitorOptions {
   onError(error: Error): void
 }
 
-/** What must happen although nobody asks: expiry, work that a crash left unannounced, indexes of operations that have left. One process at a time. */
-export function startJanitor({ store, redis, schedule, clock, workerId, onEvent, tendBatch, onError }: JanitorOptions): { stop(): void } {
+/**
+ * What must happen although nobody asks: expiry, work that a crash left unannounced, indexes of operations that have
+ * left. One process at a time.
+ */
+export function startJanitor({
+  store,
+  redis,
+  schedule,
+  clock,
+  workerId,
+  onEvent,
+  tendBatch,
+  onError,
+}: JanitorOptions): { stop(): void } {
   let trimmedAt = clock.now()
   let running: Promise<void> | null = null
 
   async function sweep(): Promise<void> {
-    const isMine = (await redis.set(keys.janitorLease, workerId, 'PX', EVERY_MS * 3, 'NX')) === 'OK' || (await redis.get(keys.janitorLease)) === workerId
+    const isMine =
+      (await redis.set(keys.janitorLease, workerId, 'PX', EVERY_MS * 3, 'NX')) === 'OK' ||
+      (await redis.get(keys.janitorLease)) === workerId
     if (!isMine) return
     await redis.pexpire(keys.janitorLease, EVERY_MS * 3)
     const now = clock.now()
@@ -45,7 +59,8 @@ export function startJanitor({ store, redis, schedule, clock, workerId, onEvent,
     }
     for (const batchId of await store.batches.listOpenIds()) await tendBatch(batchId)
     for (const tenantId of await store.tenants.listIds()) {
-      for (const endpointId of await store.webhookEndpoints.listIds(tenantId)) await tendEndpoint(endpointId, isTrimming)
+      for (const endpointId of await store.webhookEndpoints.listIds(tenantId))
+        await tendEndpoint(endpointId, isTrimming)
       if (!isTrimming) continue
       await store.operations.trimIndex({ tenantId }, now)
       await store.batches.trimIndex(tenantId)
@@ -64,7 +79,12 @@ export function startJanitor({ store, redis, schedule, clock, workerId, onEvent,
     await store.deliveries.trimIndex(endpointId)
     // Hosts of callback addresses come and go with the requests.
     const endpoint = await store.webhookEndpoints.read(endpointId)
-    if (endpoint?.kind !== 'callback' || clock.now() - endpoint.createdAt < CALLBACK_KEPT_MS || (await store.deliveries.listIds(endpointId, null, 1)).length > 0) return
+    if (
+      endpoint?.kind !== 'callback' ||
+      clock.now() - endpoint.createdAt < CALLBACK_KEPT_MS ||
+      (await store.deliveries.listIds(endpointId, null, 1)).length > 0
+    )
+      return
     await store.webhookEndpoints.remove(endpoint)
     await schedule.reload(lane)
   }

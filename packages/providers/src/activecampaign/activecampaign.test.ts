@@ -10,17 +10,26 @@ import { judgeOwnership } from '../same-user.ts'
 import { activecampaign } from './provider.ts'
 
 const account: AccountContext = { config: { base_url: 'https://acme.api-us1.com' }, credentialType: 'api_token' }
-const readFixture = (name: string) => JSON.parse(readFileSync(new URL(`fixtures/${name}.json`, import.meta.url), 'utf8')) as { user: JsonObject }
+const readFixture = (name: string) =>
+  JSON.parse(readFileSync(new URL(`fixtures/${name}.json`, import.meta.url), 'utf8')) as { user: JsonObject }
 /** The vendor's own examples of "Create a user" and "Retrieve a user". */
 const created = readFixture('created')
 const found = readFixture('found')
 const minimal: CreateInput = {
-  user: { name: 'John Doe', emails: [{ email: 'johndoe@example.com' }], username: 'jdoe', password: 'myPa$$w0rd', group: 4 },
+  user: {
+    name: 'John Doe',
+    emails: [{ email: 'johndoe@example.com' }],
+    username: 'jdoe',
+    password: 'myPa$$w0rd',
+    group: 4,
+  },
   remoteQuery: {},
 }
 const withUser = (user: UnifiedUserInput): CreateInput => ({ ...minimal, user: { ...minimal.user, ...user } })
-const bodyOf = (input: CreateInput) => activecampaign.toCreateRequest(input, account, {}).request.body as { user: JsonObject }
-const warningsOf = (input: CreateInput) => activecampaign.toCreateRequest(input, account, {}).warnings.map(({ code, pointer }) => `${code} ${pointer}`)
+const bodyOf = (input: CreateInput) =>
+  activecampaign.toCreateRequest(input, account, {}).request.body as { user: JsonObject }
+const warningsOf = (input: CreateInput) =>
+  activecampaign.toCreateRequest(input, account, {}).warnings.map(({ code, pointer }) => `${code} ${pointer}`)
 
 describeProvider(activecampaign, {
   account,
@@ -28,7 +37,12 @@ describeProvider(activecampaign, {
   full: withUser({ first_name: 'John', last_name: 'Doe', remote_data: { phone: '+1 555 0100' } }),
   created: json(201, created),
   foundResponse: json(200, { user: { ...found.user, username: 'jdoe' } }),
-  absent: [json(404, { message: 'No Result found for User with username jdoe' }), json(403, { message: 'No Result found for User with username jdoe' }), text(404, ''), json(200, { user: null })],
+  absent: [
+    json(404, { message: 'No Result found for User with username jdoe' }),
+    json(403, { message: 'No Result found for User with username jdoe' }),
+    text(404, ''),
+    json(200, { user: null }),
+  ],
   user: {
     id: '3',
     first_name: 'John',
@@ -46,7 +60,9 @@ describeProvider(activecampaign, {
 describe('ActiveCampaign accounts', () => {
   test('the key goes into a header of its own', () => {
     const authentication = activecampaign.authentications.api_token
-    expect(authentication?.kind === 'static' && authentication.toHeaders({ type: 'api_token', api_token: 'k3y' })).toEqual({ 'api-token': 'k3y' })
+    expect(
+      authentication?.kind === 'static' && authentication.toHeaders({ type: 'api_token', api_token: 'k3y' }),
+    ).toEqual({ 'api-token': 'k3y' })
   })
 
   test.each([
@@ -73,7 +89,16 @@ describe('ActiveCampaign requests', () => {
         method: 'POST',
         path: '/api/3/users',
         query: {},
-        body: { user: { username: 'jdoe', email: 'johndoe@example.com', firstName: 'John', lastName: 'Doe', password: 'myPa$$w0rd', group: 4 } },
+        body: {
+          user: {
+            username: 'jdoe',
+            email: 'johndoe@example.com',
+            firstName: 'John',
+            lastName: 'Doe',
+            password: 'myPa$$w0rd',
+            group: 4,
+          },
+        },
       },
       warnings: [],
     })
@@ -81,34 +106,88 @@ describe('ActiveCampaign requests', () => {
 
   test.each([
     ['one word is a first name', { name: 'Prince' }, 'Prince', '', ['derived /name']],
-    ['the rest after the first space is the last name', { name: ' Ada  King Lovelace ' }, 'Ada', 'King Lovelace', ['derived /name']],
-    ['first and last name, given, win', { name: 'Ada Lovelace', first_name: 'Ada', last_name: 'Lovelace' }, 'Ada', 'Lovelace', []],
-    ['a name that says more than both is left out', { name: 'Dr Ada Lovelace', first_name: 'Ada', last_name: 'Lovelace' }, 'Ada', 'Lovelace', ['not_sent /name']],
-    ['a first name of two words cuts the name behind it', { name: 'Mary Ann Evans', first_name: 'Mary Ann' }, 'Mary Ann', 'Evans', ['derived /name']],
-    ['a last name of two words cuts the name before it', { name: 'Ada King Lovelace', last_name: 'King Lovelace' }, 'Ada', 'King Lovelace', ['derived /name']],
-    ['a last name that is not in the name wins', { name: 'Ada Byron', last_name: 'Lovelace' }, 'Ada', 'Lovelace', ['not_sent /name']],
+    [
+      'the rest after the first space is the last name',
+      { name: ' Ada  King Lovelace ' },
+      'Ada',
+      'King Lovelace',
+      ['derived /name'],
+    ],
+    [
+      'first and last name, given, win',
+      { name: 'Ada Lovelace', first_name: 'Ada', last_name: 'Lovelace' },
+      'Ada',
+      'Lovelace',
+      [],
+    ],
+    [
+      'a name that says more than both is left out',
+      { name: 'Dr Ada Lovelace', first_name: 'Ada', last_name: 'Lovelace' },
+      'Ada',
+      'Lovelace',
+      ['not_sent /name'],
+    ],
+    [
+      'a first name of two words cuts the name behind it',
+      { name: 'Mary Ann Evans', first_name: 'Mary Ann' },
+      'Mary Ann',
+      'Evans',
+      ['derived /name'],
+    ],
+    [
+      'a last name of two words cuts the name before it',
+      { name: 'Ada King Lovelace', last_name: 'King Lovelace' },
+      'Ada',
+      'King Lovelace',
+      ['derived /name'],
+    ],
+    [
+      'a last name that is not in the name wins',
+      { name: 'Ada Byron', last_name: 'Lovelace' },
+      'Ada',
+      'Lovelace',
+      ['not_sent /name'],
+    ],
   ])('names: %s', (_, user, firstName, lastName, warnings) => {
     expect(bodyOf(withUser(user)).user).toMatchObject({ firstName, lastName })
     expect(warningsOf(withUser(user))).toEqual(warnings)
   })
 
   test('the primary address is sent, and every other one warned of', () => {
-    const input = withUser({ emails: [{ email: 'a@x.example' }, { email: 'b@x.example', is_primary: true }, { email: 'c@x.example' }] })
+    const input = withUser({
+      emails: [{ email: 'a@x.example' }, { email: 'b@x.example', is_primary: true }, { email: 'c@x.example' }],
+    })
     expect(bodyOf(input).user.email).toBe('b@x.example')
     expect(warningsOf(input)).toEqual(['not_sent /emails/0', 'not_sent /emails/2'])
   })
 
   test('remote_data joins the user object, with or without its wrapper, and wins', () => {
-    const body = { user: { username: 'jdoe', email: 'johndoe@example.com', firstName: 'Jack', lastName: 'Doe', password: 'myPa$$w0rd', group: 4, lang: 'english' } }
+    const body = {
+      user: {
+        username: 'jdoe',
+        email: 'johndoe@example.com',
+        firstName: 'Jack',
+        lastName: 'Doe',
+        password: 'myPa$$w0rd',
+        group: 4,
+        lang: 'english',
+      },
+    }
     expect(bodyOf(withUser({ remote_data: { firstName: 'Jack', lang: 'english' } }))).toEqual(body)
     expect(bodyOf(withUser({ remote_data: { user: { firstName: 'Jack', lang: 'english' } } }))).toEqual(body)
-    expect(bodyOf(withUser({ remote_data: { user: { firstName: 'Jack', lang: 'english' }, beside: 1 } }))).toEqual({ ...body, beside: 1 })
+    expect(bodyOf(withUser({ remote_data: { user: { firstName: 'Jack', lang: 'english' }, beside: 1 } }))).toEqual({
+      ...body,
+      beside: 1,
+    })
   })
 
   test('a username in remote_data is the one that is looked up', () => {
     const input = withUser({ remote_data: { username: 'Other/Name' } })
     expect(activecampaign.toNaturalKey(input, account)).toEqual({ field: 'username', value: 'other/name' })
-    expect(activecampaign.toFindRequest(input, account)).toEqual({ method: 'GET', path: '/api/3/users/username/Other%2FName' })
+    expect(activecampaign.toFindRequest(input, account)).toEqual({
+      method: 'GET',
+      path: '/api/3/users/username/Other%2FName',
+    })
   })
 
   test.each([
@@ -117,7 +196,9 @@ describe('ActiveCampaign requests', () => {
     ['a username that remote_data takes away', { remote_data: { username: null } }, '/username'],
     ['a group that is no number', { remote_data: { group: 'Admins' } }, '/group'],
   ])('refused before the call: %s', (_, user, pointer) => {
-    expect(checkInput(activecampaign, withUser(user), account).problems.map((problem) => problem.pointer)).toEqual([pointer])
+    expect(checkInput(activecampaign, withUser(user), account).problems.map((problem) => problem.pointer)).toEqual([
+      pointer,
+    ])
   })
 
   test("a group's number may come as text in remote_data, and is left as it is", () => {
@@ -130,13 +211,26 @@ describe('ActiveCampaign requests', () => {
 describe('ActiveCampaign input', () => {
   test('what remote_data gives need not be given twice, and a name may come in two parts', () => {
     const remote_data = { email: 'johndoe@example.com', username: 'jdoe', password: 'myPa$$w0rd', group: '4' }
-    expect(checkInput(activecampaign, { user: { first_name: 'John', last_name: 'Doe', remote_data }, remoteQuery: {} }, account).problems).toEqual([])
-    expect(checkInput(activecampaign, { user: { remote_data: { user: { ...remote_data, firstName: 'John', group: '' } } }, remoteQuery: {} }, account).problems).toMatchObject([{ pointer: '/group' }])
+    expect(
+      checkInput(
+        activecampaign,
+        { user: { first_name: 'John', last_name: 'Doe', remote_data }, remoteQuery: {} },
+        account,
+      ).problems,
+    ).toEqual([])
+    expect(
+      checkInput(
+        activecampaign,
+        { user: { remote_data: { user: { ...remote_data, firstName: 'John', group: '' } } }, remoteQuery: {} },
+        account,
+      ).problems,
+    ).toMatchObject([{ pointer: '/group' }])
   })
 })
 
 describe('ActiveCampaign answers', () => {
-  const find = (user: JsonObject) => activecampaign.parseFound(json(200, { user: { ...found.user, username: 'jdoe', ...user } }), minimal, account)
+  const find = (user: JsonObject) =>
+    activecampaign.parseFound(json(200, { user: { ...found.user, username: 'jdoe', ...user } }), minimal, account)
 
   test('a found user has no creation time, unless the answer holds one with its offset', () => {
     expect(find({})).toMatchObject({ createdAt: null })
@@ -146,7 +240,9 @@ describe('ActiveCampaign answers', () => {
 
   test('a phone number comes with a read, and an empty one is none', () => {
     expect(activecampaign.toUser(found, minimal, account).phones).toEqual([])
-    expect(activecampaign.toUser({ user: { ...found.user, phone: '+1 555 0100' } }, minimal, account).phones).toEqual([{ number: '+1 555 0100' }])
+    expect(activecampaign.toUser({ user: { ...found.user, phone: '+1 555 0100' } }, minimal, account).phones).toEqual([
+      { number: '+1 555 0100' },
+    ])
   })
 
   test('a numeric id becomes text', () => {
@@ -168,12 +264,25 @@ describe('ActiveCampaign answers', () => {
   })
 })
 
-const vendorError = (title: string, code: string, attribute: string) => ({ errors: [{ title, detail: '', code, source: { pointer: `/data/attributes/${attribute}` } }] })
+const vendorError = (title: string, code: string, attribute: string) => ({
+  errors: [{ title, detail: '', code, source: { pointer: `/data/attributes/${attribute}` } }],
+})
 
 describe('ActiveCampaign users after a lost answer', () => {
   test('a name of which remote_data changed a part is still ours', () => {
     const input = withUser({ remote_data: { firstName: 'Jane' } })
-    const ownerOf = (firstName: string) => judgeOwnership(input, activecampaign.toUser({ user: { ...found.user, email: 'johndoe@example.com', firstName, lastName: 'Doe' } }, input, account), null, 0, 0)
+    const ownerOf = (firstName: string) =>
+      judgeOwnership(
+        input,
+        activecampaign.toUser(
+          { user: { ...found.user, email: 'johndoe@example.com', firstName, lastName: 'Doe' } },
+          input,
+          account,
+        ),
+        null,
+        0,
+        0,
+      )
     expect(ownerOf('Jane')).toBe('unclear')
     expect(ownerOf('Joan')).toBe('theirs')
   })
@@ -182,62 +291,243 @@ describe('ActiveCampaign users after a lost answer', () => {
 describe('ActiveCampaign failures', () => {
   test.each([
     // Published for contacts; that users are refused alike is an expectation.
-    ['a duplicate address', json(422, vendorError('Email address already exists in the system', 'duplicate', 'email')), 'user_exists', 'rejected', '/emails/0/email'],
-    ['a duplicate username', json(422, vendorError('Taken', 'duplicate', 'username')), 'user_exists', 'rejected', '/username'],
-    ['a duplicate in words alone', json(422, { message: 'This username is already in use' }), 'user_exists', 'rejected', '/username'],
-    ['a duplicate that calls itself invalid', json(422, vendorError('A user with the same username already exists.', 'field_invalid', 'username')), 'user_exists', 'rejected', '/username'],
-    ['a duplicate by 403', json(403, { message: 'A user with this username already exists' }), 'user_exists', 'rejected', '/username'],
-    ['a missing field', json(422, vendorError('The account name was not provided.', 'field_missing', 'name')), 'provider_validation_failed', 'rejected', undefined],
-    ['an invalid group', json(422, vendorError('Invalid', 'related_missing', 'group')), 'provider_validation_failed', 'rejected', '/group'],
-    ['an invalid password', json(422, vendorError('Invalid', 'field_invalid', 'password')), 'password_rejected', 'rejected', '/password'],
-    ['a missing last name', json(422, vendorError('Missing', 'field_missing', 'lastName')), 'provider_validation_failed', 'rejected', '/name'],
-    ['an error with a status in it', json(422, { errors: [{ status: 422, title: 'Invalid attribute', detail: 'bad', source: { pointer: '/data/attributes/email' } }] }), 'provider_validation_failed', 'rejected', '/emails/0/email'],
-    ['a pointer in the other form', json(422, { errors: [{ title: 'Invalid value', detail: 'no', source: { type: 'pointer', value: '/data/attributes/group' } }] }), 'provider_validation_failed', 'rejected', '/group'],
-    ['errors as a string', json(422, { errors: 'Bulk operation failed' }), 'provider_validation_failed', 'rejected', undefined],
-    ['errors as strings', json(422, { errors: ['Field name is required'] }), 'provider_validation_failed', 'rejected', undefined],
+    [
+      'a duplicate address',
+      json(422, vendorError('Email address already exists in the system', 'duplicate', 'email')),
+      'user_exists',
+      'rejected',
+      '/emails/0/email',
+    ],
+    [
+      'a duplicate username',
+      json(422, vendorError('Taken', 'duplicate', 'username')),
+      'user_exists',
+      'rejected',
+      '/username',
+    ],
+    [
+      'a duplicate in words alone',
+      json(422, { message: 'This username is already in use' }),
+      'user_exists',
+      'rejected',
+      '/username',
+    ],
+    [
+      'a duplicate that calls itself invalid',
+      json(422, vendorError('A user with the same username already exists.', 'field_invalid', 'username')),
+      'user_exists',
+      'rejected',
+      '/username',
+    ],
+    [
+      'a duplicate by 403',
+      json(403, { message: 'A user with this username already exists' }),
+      'user_exists',
+      'rejected',
+      '/username',
+    ],
+    [
+      'a missing field',
+      json(422, vendorError('The account name was not provided.', 'field_missing', 'name')),
+      'provider_validation_failed',
+      'rejected',
+      undefined,
+    ],
+    [
+      'an invalid group',
+      json(422, vendorError('Invalid', 'related_missing', 'group')),
+      'provider_validation_failed',
+      'rejected',
+      '/group',
+    ],
+    [
+      'an invalid password',
+      json(422, vendorError('Invalid', 'field_invalid', 'password')),
+      'password_rejected',
+      'rejected',
+      '/password',
+    ],
+    [
+      'a missing last name',
+      json(422, vendorError('Missing', 'field_missing', 'lastName')),
+      'provider_validation_failed',
+      'rejected',
+      '/name',
+    ],
+    [
+      'an error with a status in it',
+      json(422, {
+        errors: [
+          { status: 422, title: 'Invalid attribute', detail: 'bad', source: { pointer: '/data/attributes/email' } },
+        ],
+      }),
+      'provider_validation_failed',
+      'rejected',
+      '/emails/0/email',
+    ],
+    [
+      'a pointer in the other form',
+      json(422, {
+        errors: [
+          { title: 'Invalid value', detail: 'no', source: { type: 'pointer', value: '/data/attributes/group' } },
+        ],
+      }),
+      'provider_validation_failed',
+      'rejected',
+      '/group',
+    ],
+    [
+      'errors as a string',
+      json(422, { errors: 'Bulk operation failed' }),
+      'provider_validation_failed',
+      'rejected',
+      undefined,
+    ],
+    [
+      'errors as strings',
+      json(422, { errors: ['Field name is required'] }),
+      'provider_validation_failed',
+      'rejected',
+      undefined,
+    ],
     ['400 with nothing in it', json(400, {}), 'provider_validation_failed', 'rejected', undefined],
-    ['no permission, as errors', json(403, { errors: [{ status: 403, title: 'Forbidden', detail: 'You do not have permission to create lists.' }] }), 'permission_denied', 'forbidden', undefined],
-    ['no permission, as message', json(403, { message: "You don't have permission to access this resource" }), 'permission_denied', 'forbidden', undefined],
-    ['no permission to add users is not about seats', json(403, { message: 'You do not have permission to exceed the limit of users' }), 'permission_denied', 'forbidden', undefined],
+    [
+      'no permission, as errors',
+      json(403, {
+        errors: [{ status: 403, title: 'Forbidden', detail: 'You do not have permission to create lists.' }],
+      }),
+      'permission_denied',
+      'forbidden',
+      undefined,
+    ],
+    [
+      'no permission, as message',
+      json(403, { message: "You don't have permission to access this resource" }),
+      'permission_denied',
+      'forbidden',
+      undefined,
+    ],
+    [
+      'no permission to add users is not about seats',
+      json(403, { message: 'You do not have permission to exceed the limit of users' }),
+      'permission_denied',
+      'forbidden',
+      undefined,
+    ],
     ['a bad key', json(403, { message: 'Forbidden' }), 'credentials_rejected', 'unauthorized', undefined],
     ['a bad key, without a word', text(403, ''), 'credentials_rejected', 'unauthorized', undefined],
-    ['a bad key, as errors', json(403, { errors: [{ status: 403, title: 'Forbidden', detail: '' }] }), 'credentials_rejected', 'unauthorized', undefined],
-    ["a bad key, as the web server's page", text(403, '<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center><hr>nginx</body></html>'), 'credentials_rejected', 'unauthorized', undefined],
+    [
+      'a bad key, as errors',
+      json(403, { errors: [{ status: 403, title: 'Forbidden', detail: '' }] }),
+      'credentials_rejected',
+      'unauthorized',
+      undefined,
+    ],
+    [
+      "a bad key, as the web server's page",
+      text(
+        403,
+        '<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center><hr>nginx</body></html>',
+      ),
+      'credentials_rejected',
+      'unauthorized',
+      undefined,
+    ],
     ['a bad key, by 401', json(401, { message: 'Unauthorized' }), 'credentials_rejected', 'unauthorized', undefined],
-    ["a firewall's page", text(403, '<html><body>Sorry, you have been blocked</body></html>'), 'permission_denied', 'rejected', undefined],
-    ['403 that found no group', json(403, { message: 'No Result found for Group with id 9' }), 'provider_not_found', 'rejected', '/group'],
-    ['403 for something else', json(403, { message: 'Could not create User' }), 'provider_validation_failed', 'rejected', undefined],
-    ['403 for an inner service that failed', json(403, { message: 'Server error: `POST https://inner.example/member` resulted in a `502 Bad Gateway` response' }), 'provider_unavailable', 'unknown', undefined],
-    ['404 that found no group', json(404, { message: 'No Result found for Group with id 9' }), 'provider_not_found', 'rejected', '/group'],
+    [
+      "a firewall's page",
+      text(403, '<html><body>Sorry, you have been blocked</body></html>'),
+      'permission_denied',
+      'rejected',
+      undefined,
+    ],
+    [
+      '403 that found no group',
+      json(403, { message: 'No Result found for Group with id 9' }),
+      'provider_not_found',
+      'rejected',
+      '/group',
+    ],
+    [
+      '403 for something else',
+      json(403, { message: 'Could not create User' }),
+      'provider_validation_failed',
+      'rejected',
+      undefined,
+    ],
+    [
+      '403 for an inner service that failed',
+      json(403, {
+        message: 'Server error: `POST https://inner.example/member` resulted in a `502 Bad Gateway` response',
+      }),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
+    [
+      '404 that found no group',
+      json(404, { message: 'No Result found for Group with id 9' }),
+      'provider_not_found',
+      'rejected',
+      '/group',
+    ],
     ['the wrong host', text(404, '<html>Not Found</html>'), 'provider_not_found', 'rejected', undefined],
-    ['a gateway that repeats what it was told', json(502, { message: 'already exists' }), 'provider_unavailable', 'unknown', undefined],
+    [
+      'a gateway that repeats what it was told',
+      json(502, { message: 'already exists' }),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
     ['success without a user', json(200, { message: 'already exists' }), 'outcome_unknown', 'unknown', undefined],
   ])('%s', (_, response, code, disposition, pointer) => {
     const failure = activecampaign.classifyFailure(response, minimal)
-    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({ code, disposition, pointer })
+    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
+      code,
+      disposition,
+      pointer,
+    })
   })
 
   test('a refusal that speaks of seats is a matter of the plan, whatever its status', () => {
     for (const status of [400, 402, 403, 422]) {
-      expect(activecampaign.classifyFailure(json(status, { message: 'User limit reached' }), minimal)).toMatchObject({ code: 'license_limit_reached', disposition: 'rejected' })
+      expect(activecampaign.classifyFailure(json(status, { message: 'User limit reached' }), minimal)).toMatchObject({
+        code: 'license_limit_reached',
+        disposition: 'rejected',
+      })
     }
   })
 
   test('the pointer names the address that was sent and the name that was given', () => {
-    const input = withUser({ emails: [{ email: 'a@x.example' }, { email: 'b@x.example', is_primary: true }], last_name: 'Doe' })
-    expect(activecampaign.classifyFailure(json(422, vendorError('Taken', 'duplicate', 'email')), input).pointer).toBe('/emails/1/email')
-    expect(activecampaign.classifyFailure(json(422, vendorError('Bad', 'field_invalid', 'lastName')), input).pointer).toBe('/last_name')
+    const input = withUser({
+      emails: [{ email: 'a@x.example' }, { email: 'b@x.example', is_primary: true }],
+      last_name: 'Doe',
+    })
+    expect(activecampaign.classifyFailure(json(422, vendorError('Taken', 'duplicate', 'email')), input).pointer).toBe(
+      '/emails/1/email',
+    )
+    expect(
+      activecampaign.classifyFailure(json(422, vendorError('Bad', 'field_invalid', 'lastName')), input).pointer,
+    ).toBe('/last_name')
   })
 
   test('messages are the words of the vendor, without markup, and of bounded length', () => {
     const said = (body: unknown) => activecampaign.classifyFailure(json(422, body), minimal).message
-    expect(said({ errors: [{ title: 'Invalid attribute', detail: '<b>group</b> must be a number' }, 'and more'] })).toBe('Invalid attribute: group must be a number — and more')
+    expect(
+      said({ errors: [{ title: 'Invalid attribute', detail: '<b>group</b> must be a number' }, 'and more'] }),
+    ).toBe('Invalid attribute: group must be a number — and more')
     expect(said({ errors: Array.from({ length: 100 }, () => 'x'.repeat(600)) }).length).toBeLessThanOrEqual(1_000)
-    expect(activecampaign.classifyFailure(text(404, '<html>Not Found</html>'), minimal).message).toContain('Settings > Developer')
+    expect(activecampaign.classifyFailure(text(404, '<html>Not Found</html>'), minimal).message).toContain(
+      'Settings > Developer',
+    )
   })
 
   test('a rate limit waits as long as it says', () => {
     const headers = { 'ratelimit-limit': '5', 'ratelimit-remaining': '0', 'retry-after': '30' }
-    expect(activecampaign.classifyFailure(text(429, '', headers), minimal)).toMatchObject({ code: 'rate_limited', disposition: 'throttled', retryAfterMs: 30_000 })
+    expect(activecampaign.classifyFailure(text(429, '', headers), minimal)).toMatchObject({
+      code: 'rate_limited',
+      disposition: 'throttled',
+      retryAfterMs: 30_000,
+    })
   })
 })

@@ -17,7 +17,13 @@ const errorSchema = z.looseObject({
   detail: looseText,
   code: looseText,
   // The specification has both: {"pointer": "/data/…"} and {"type": "pointer", "value": "/data/…"}.
-  source: z.union([z.looseObject({ pointer: z.string() }), z.looseObject({ value: z.string() }).transform(({ value }) => ({ pointer: value }))]).nullish().catch(null),
+  source: z
+    .union([
+      z.looseObject({ pointer: z.string() }),
+      z.looseObject({ value: z.string() }).transform(({ value }) => ({ pointer: value })),
+    ])
+    .nullish()
+    .catch(null),
 })
 
 function readError(error: unknown): VendorError | undefined {
@@ -26,16 +32,25 @@ function readError(error: unknown): VendorError | undefined {
   if (!parsed.success) return undefined
   const { title, detail, code, source } = parsed.data
   const attribute = source?.pointer.split('/').pop()
-  return { text: toPlainText([title, detail].filter(Boolean).join(': ')), ...(code ? { code } : {}), ...(attribute ? { attribute } : {}) }
+  return {
+    text: toPlainText([title, detail].filter(Boolean).join(': ')),
+    ...(code ? { code } : {}),
+    ...(attribute ? { attribute } : {}),
+  }
 }
 
-/** The four shapes of the vendor's specification: `errors` as objects, as strings, as one string; or `message` alone. */
+/**
+ * The four shapes of the vendor's specification: `errors` as objects, as strings, as one string; or `message` alone.
+ */
 function readErrors(body: unknown): VendorError[] {
   if (typeof body === 'string') return body.trim() ? [{ text: toPlainText(body) }] : []
   const parsed = z.looseObject({ errors: z.unknown(), message: z.unknown() }).partial().safeParse(body)
   if (!parsed.success) return []
   const { errors, message } = parsed.data
-  const read = [errors].flat().map(readError).filter((error) => error !== undefined)
+  const read = [errors]
+    .flat()
+    .map(readError)
+    .filter((error) => error !== undefined)
   return [...read, ...(typeof message === 'string' ? [{ text: toPlainText(message) }] : [])]
 }
 
@@ -64,14 +79,19 @@ function attributeOf({ attribute, text }: VendorError): string | undefined {
 }
 
 /** Nothing but the status in words, as a bare "Forbidden" or the page of a web server. */
-const isBare = (text: string): boolean => text.replace(/\b(?:403|error|forbidden|nginx(?:\/[\d.]+)?)\b|[\s:.]/gi, '') === ''
+const isBare = (text: string): boolean =>
+  text.replace(/\b(?:403|error|forbidden|nginx(?:\/[\d.]+)?)\b|[\s:.]/gi, '') === ''
 
 const NO_PERMISSION = /you (?:do not|don['’]?t) have permission/i
 const BAD_KEY = /\bapi[- _]?(?:token|key)\b|\bunauthori[sz]ed\b|\bnot (?:authori[sz]ed|authenticated)\b/i
-/** What the vendor says to a second user with one username is not published: contacts say 422 and code `duplicate`, or these words are expected. */
+/**
+ * What the vendor says to a second user with one username is not published: contacts say 422 and code `duplicate`, or
+ * these words are expected.
+ */
 const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bthere is already an?\b|\bduplicate\b/i
 /** Nor is what a full account says. Either way the request is refused: these words only choose the code. */
-const NO_SEAT = /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
+const NO_SEAT =
+  /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
 
 const saysNotFound = (text: string): boolean => /^no result found/i.test(text)
 
@@ -85,14 +105,24 @@ export function isAbsent({ status, body, isJson }: RemoteResponse): boolean {
 }
 
 /**
- * 403 has many meanings. Not found is told before; here come: the key's user may not ("You do not have permission …"), and a bad key, which gets a bare
- * 403 rather than a 401. Both put the account on hold, so that nothing more is lost to them. In other words it is a refusal of this one request
- * ("Could not create …"), or an inner service's failure, of which a 5xx leaves open what was done.
+ * 403 has many meanings. Not found is told before; here come: the key's user may not ("You do not have permission …"),
+ * and a bad key, which gets a bare 403 rather than a 401. Both put the account on hold, so that nothing more is lost to
+ * them. In other words it is a refusal of this one request ("Could not create …"), or an inner service's failure, of
+ * which a 5xx leaves open what was done.
  */
-function classifyForbidden(response: RemoteResponse, text: string, message: string, pointer: { pointer?: string }): RemoteFailure {
+function classifyForbidden(
+  response: RemoteResponse,
+  text: string,
+  message: string,
+  pointer: { pointer?: string },
+): RemoteFailure {
   if (NO_PERMISSION.test(text)) return { code: 'permission_denied', disposition: 'forbidden', message }
   if (isBare(text) || BAD_KEY.test(text)) {
-    return { code: 'credentials_rejected', disposition: 'unauthorized', message: `ActiveCampaign refused the API key (403${isBare(text) ? '' : `: ${text}`}).` }
+    return {
+      code: 'credentials_rejected',
+      disposition: 'unauthorized',
+      message: `ActiveCampaign refused the API key (403${isBare(text) ? '' : `: ${text}`}).`,
+    }
   }
   if (/resulted in an? `?5\d\d\b/i.test(text)) return { code: 'provider_unavailable', disposition: 'unknown', message }
   if (response.isJson) return { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
@@ -102,27 +132,39 @@ function classifyForbidden(response: RemoteResponse, text: string, message: stri
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
   const { status } = response
   const errors = readErrors(response.body)
-  const text = errors.map((error) => error.text).filter(Boolean).join(' — ').slice(0, 1_000)
+  const text = errors
+    .map((error) => error.text)
+    .filter(Boolean)
+    .join(' — ')
+    .slice(0, 1_000)
   const message = text || `ActiveCampaign answered ${status}.`
   // Only a refusal is read by its words: in anything else they are a gateway's, or no words of a refusal.
   if (status < 400 || status >= 500 || [401, 408, 429].includes(status)) return classifyByStatus(response, message)
 
-  const told = errors.map((error) => ({ error, attribute: attributeOf(error) })).find(({ attribute }) => attribute !== undefined)
+  const told = errors
+    .map((error) => ({ error, attribute: attributeOf(error) }))
+    .find(({ attribute }) => attribute !== undefined)
   const attribute = told?.attribute
   const named = attribute ? pointerOf(attribute, input) : undefined
   const pointer = named ? { pointer: named } : {}
 
-  if (errors.some((error) => saysNotFound(error.text))) return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
+  if (errors.some((error) => saysNotFound(error.text)))
+    return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
   if (errors.some(({ code }) => code === 'duplicate') || errors.some((error) => TAKEN.test(error.text))) {
     return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
   }
   // "You do not have permission to add users" is not about seats, so permission comes first.
-  if (!NO_PERMISSION.test(text) && response.isJson && NO_SEAT.test(text)) return { code: 'license_limit_reached', disposition: 'rejected', message }
+  if (!NO_PERMISSION.test(text) && response.isJson && NO_SEAT.test(text))
+    return { code: 'license_limit_reached', disposition: 'rejected', message }
   if (status === 403) return classifyForbidden(response, text, message, pointer)
   if (status === 404 || status === 410) {
-    const hint = response.isJson && text ? '' : " Check the account's base_url: it is the API's address under Settings > Developer, not the one people log in at."
+    const hint =
+      response.isJson && text
+        ? ''
+        : " Check the account's base_url: it is the API's address under Settings > Developer, not the one people log in at."
     return { code: 'provider_not_found', disposition: 'rejected', message: message + hint, ...pointer }
   }
-  if (attribute === 'password') return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
+  if (attribute === 'password')
+    return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
   return { ...classifyByStatus(response, message), ...pointer }
 }

@@ -3,9 +3,14 @@ import { primaryEmail, type UnifiedUserInput } from '@muster/contracts/unified-u
 import { firstText } from '../first-text.ts'
 import type { CreateInput, NaturalKey } from '../provider.ts'
 
-/** Everything but the wrapper lives in `user`, so that is where remote_data goes; a whole body is recognized by its wrapper. */
+/**
+ * Everything but the wrapper lives in `user`, so that is where remote_data goes; a whole body is recognized by its
+ * wrapper.
+ */
 function mergeRemoteData(mapped: JsonObject, remoteData: JsonObject = {}): JsonObject {
-  return isJsonObject(remoteData.user) ? mergeJson({ user: mapped }, remoteData) : { user: mergeJson(mapped, remoteData) }
+  return isJsonObject(remoteData.user)
+    ? mergeJson({ user: mapped }, remoteData)
+    : { user: mergeJson(mapped, remoteData) }
 }
 
 export const tidy = (text: string | undefined): string => text?.trim().replace(/\s+/g, ' ') ?? ''
@@ -40,7 +45,10 @@ export function sentUser(input: CreateInput): JsonObject {
 
 export const usernameOf = (input: CreateInput): string => firstText(sentUser(input).username)?.trim() ?? ''
 
-/** Unique in the account. Whether case counts is not documented: it is folded, so that two that may be equal are never under way at once. */
+/**
+ * Unique in the account. Whether case counts is not documented: it is folded, so that two that may be equal are never
+ * under way at once.
+ */
 export function toNaturalKey(input: CreateInput): NaturalKey {
   return { field: 'username', value: foldUsername(usernameOf(input)) }
 }

@@ -15,15 +15,17 @@ export const activecampaign: Provider = {
   configSchema: z.strictObject({}),
   // Every account has an address of its own, and the vendor warns not to build it from the account's name.
   defaultBaseUrl: null,
-  // The one domain of the vendor's own specification. It promises no other ("not a guarantee that api-us1.com is always a supported API Base URL"), and
-  // a guess such as api-us2.com could belong to anybody: such an account says `custom_domain`. ACCOUNT.activehosted.com is for people; the API is not there.
+  // The one domain of the vendor's own specification. It promises no other ("not a guarantee that api-us1.com is always
+  // a supported API Base URL"), and a guess such as api-us2.com could belong to anybody: such an account says
+  // `custom_domain`. ACCOUNT.activehosted.com is for people; the API is not there.
   hosts: { patterns: [/^[a-z0-9-]+\.api-us1\.com$/], allowsCustomDomain: true },
   limits: {
     requests: 5,
     perSeconds: 1,
     // No limit is documented: eight fill five a second as long as an answer takes less than 1.6 seconds.
     concurrency: 8,
-    source: 'ActiveCampaign, Rate limits (October 2025): 5 requests a second per account, shared by all of its keys and integrations, on every plan.',
+    source:
+      'ActiveCampaign, Rate limits (October 2025): 5 requests a second per account, shared by all of its keys and integrations, on every plan.',
   },
   callsPerCreate: 1,
   timeoutMs: 30_000,
@@ -41,7 +43,18 @@ export const activecampaign: Provider = {
   },
   parameters: {},
   // The times and the time zone are in the answer of a create only, so an adopted user comes without them.
-  responseFields: ['id', 'first_name', 'last_name', 'name', 'username', 'emails', 'phones', 'timezone', 'created_at', 'updated_at'],
+  responseFields: [
+    'id',
+    'first_name',
+    'last_name',
+    'name',
+    'username',
+    'emails',
+    'phones',
+    'timezone',
+    'created_at',
+    'updated_at',
+  ],
   quirks: [
     'name is split at the first space into first and last name; give first_name and last_name to say where.',
     'A username cannot be changed later.',

@@ -12,7 +12,11 @@ export function toCreateRequest(input: CreateInput, _account: AccountContext): C
   const name = tidy(user.name)
   const isGuessed = (tidy(user.first_name) === '' || tidy(user.last_name) === '') && name.split(' ').length !== 2
   if (name && name.toLowerCase() !== `${firstName} ${lastName}`.trim().toLowerCase()) {
-    warnings.push({ code: 'not_sent', pointer: '/name', detail: `ActiveCampaign has no full name: "${firstName}" and "${lastName}" were sent, and name was left out.` })
+    warnings.push({
+      code: 'not_sent',
+      pointer: '/name',
+      detail: `ActiveCampaign has no full name: "${firstName}" and "${lastName}" were sent, and name was left out.`,
+    })
   } else if (isGuessed) {
     const detail = `name was sent as first name "${firstName}" and last name "${lastName}"; give first_name and last_name to cut it elsewhere.`
     warnings.push({ code: 'derived', pointer: '/name', detail })

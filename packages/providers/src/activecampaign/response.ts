@@ -5,7 +5,10 @@ import { looseText } from '../loose-schema.ts'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
 import { foldUsername, toNaturalKey } from './identity.ts'
 
-/** The answers of create and look-up share the wrapper, not the fields: times, time zone and language come with the first, phone with the second. */
+/**
+ * The answers of create and look-up share the wrapper, not the fields: times, time zone and language come with the
+ * first, phone with the second.
+ */
 const bodySchema = z.looseObject({
   user: z.looseObject({
     // A string in every published answer; taken as a number too, since requests hold numbers.
@@ -39,7 +42,9 @@ export function parseFound(response: RemoteResponse, input: CreateInput): FoundU
   const username = body.data?.user.username
   if (!body.success || !username) return 'unreadable'
   const { id, cdate } = body.data.user
-  return foldUsername(username) === toNaturalKey(input).value ? { remoteId: id, createdAt: toInstant(cdate), body: response.body } : undefined
+  return foldUsername(username) === toNaturalKey(input).value
+    ? { remoteId: id, createdAt: toInstant(cdate), body: response.body }
+    : undefined
 }
 
 export function toUser(body: unknown): UnifiedUser {

@@ -23,11 +23,21 @@ export function validate(input: CreateInput): InputProblem[] {
   const problems: InputProblem[] = []
   const sent = sentUser(input)
   // Without a username that can be looked up, a lost answer could never be told from a user that was not created.
-  if (usernameOf(input) === '') problems.push({ pointer: '/username', code: 'required', detail: 'ActiveCampaign needs a username (remote_data must not take it away).' })
-  if (sent.firstName === '' && sent.lastName === '') problems.push({ pointer: '/name', code: 'required', detail: 'ActiveCampaign needs a name.' })
+  if (usernameOf(input) === '')
+    problems.push({
+      pointer: '/username',
+      code: 'required',
+      detail: 'ActiveCampaign needs a username (remote_data must not take it away).',
+    })
+  if (sent.firstName === '' && sent.lastName === '')
+    problems.push({ pointer: '/name', code: 'required', detail: 'ActiveCampaign needs a name.' })
   const { group } = sent
   if (group !== undefined && group !== null && !/^\d+$/.test(String(group))) {
-    problems.push({ pointer: '/group', code: 'invalid_value', detail: 'ActiveCampaign takes one group, by its number.' })
+    problems.push({
+      pointer: '/group',
+      code: 'invalid_value',
+      detail: 'ActiveCampaign takes one group, by its number.',
+    })
   }
   return problems
 }

@@ -21,13 +21,18 @@ const errorSchema = z.looseObject({
 })
 type FilesComError = z.infer<typeof errorSchema>
 
-/** Some answers wrap the object in an array (the vendor's own SDKs unwrap it). Anything else, HTML too, reads as an error that says nothing. */
+/**
+ * Some answers wrap the object in an array (the vendor's own SDKs unwrap it). Anything else, HTML too, reads as an
+ * error that says nothing.
+ */
 function parseError(body: unknown): FilesComError {
   const parsed = errorSchema.safeParse(Array.isArray(body) ? body[0] : body)
   return parsed.success ? parsed.data : {}
 }
 
-/** The look-up is a list. Its 404 means missing rights, by the vendor's own words, and never that there is no such user. */
+/**
+ * The look-up is a list. Its 404 means missing rights, by the vendor's own words, and never that there is no such user.
+ */
 export const isAbsent = (): boolean => false
 
 export function toProviderRequestId({ body }: RemoteResponse): string | undefined {
@@ -35,7 +40,9 @@ export function toProviderRequestId({ body }: RemoteResponse): string | undefine
 }
 
 function messageOf({ error, title, errors }: FilesComError): string | undefined {
-  const details = (errors ?? []).filter((entry): entry is string => typeof entry === 'string' && !error?.includes(entry))
+  const details = (errors ?? []).filter(
+    (entry): entry is string => typeof entry === 'string' && !error?.includes(entry),
+  )
   const plain = toPlainText([error ?? title, ...details].filter(Boolean).join(' — '))
   if (plain === '') return undefined
   return /[.!?…]$/.test(plain) ? plain : `${plain}.`
@@ -63,16 +70,30 @@ const pointers: Readonly<Record<string, string>> = {
 }
 
 function pointerOf(field: string, input: CreateInput | undefined): { pointer?: string } {
-  if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field)) return { pointer: `/remote_data/${field}` }
+  if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field))
+    return { pointer: `/remote_data/${field}` }
   if (field === 'email') return { pointer: primaryEmailPointer(input) }
   return Object.hasOwn(pointers, field) ? { pointer: pointers[field] } : {}
 }
 
 /**
- * Keys that speak of the form of a username. The first two are the vendor's own (test of its Java SDK), the others are ActiveModel's, whose "exclusion"
- * reads "is reserved". The key of a taken username is not documented, so whatever is not of these is held for one: the look-up that follows tells.
+ * Keys that speak of the form of a username. The first two are the vendor's own (test of its Java SDK), the others are
+ * ActiveModel's, whose "exclusion" reads "is reserved". The key of a taken username is not documented, so whatever is
+ * not of these is held for one: the look-up that follows tells.
  */
-const formatKeys = new Set(['multiple_spaces', 'leading_trailing_space', 'blank', 'empty', 'invalid', 'too_long', 'too_short', 'wrong_length', 'exclusion', 'inclusion', 'reserved'])
+const formatKeys = new Set([
+  'multiple_spaces',
+  'leading_trailing_space',
+  'blank',
+  'empty',
+  'invalid',
+  'too_long',
+  'too_short',
+  'wrong_length',
+  'exclusion',
+  'inclusion',
+  'reserved',
+])
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 
@@ -80,21 +101,30 @@ function isTaken(error: FilesComError): boolean {
   const keys = listOf(error.model_error_keys?.username)
   if (keys.includes('taken')) return true
   // In English, whatever its key: files.com/docs.
-  const isReserved = listOf(error.model_errors?.username).some((entry) => typeof entry === 'string' && /is reserved/i.test(entry))
+  const isReserved = listOf(error.model_errors?.username).some(
+    (entry) => typeof entry === 'string' && /is reserved/i.test(entry),
+  )
   return !isReserved && !keys.some((key) => typeof key === 'string' && formatKeys.has(key))
 }
 
 /** A refusal of the user record: 422 with the errors of each field. Fields with an empty list are not in error. */
 function classifyModelError(error: FilesComError, message: string, input: CreateInput | undefined): RemoteFailure {
-  const fields = Object.entries(error.model_errors ?? {}).flatMap(([field, entries]) => (Array.isArray(entries) && entries.length === 0 ? [] : [field]))
-  if (fields.includes('username') && isTaken(error)) return { code: 'user_exists', disposition: 'rejected', message, pointer: '/username' }
+  const fields = Object.entries(error.model_errors ?? {}).flatMap(([field, entries]) =>
+    Array.isArray(entries) && entries.length === 0 ? [] : [field],
+  )
+  if (fields.includes('username') && isTaken(error))
+    return { code: 'user_exists', disposition: 'rejected', message, pointer: '/username' }
   const password = fields.find((field) => /^(imported_)?password(_hash|_confirmation)?$/.test(field))
-  if (password !== undefined) return { code: 'password_rejected', disposition: 'rejected', message, ...pointerOf(password, input) }
+  if (password !== undefined)
+    return { code: 'password_rejected', disposition: 'rejected', message, ...pointerOf(password, input) }
   const located = fields.map((field) => pointerOf(field, input)).find(({ pointer }) => pointer !== undefined)
   return { code: 'provider_validation_failed', disposition: 'rejected', message, ...located }
 }
 
-/** Nothing that a request could change: the key, the plan or the site must be seen to. Types as listed by the vendor's Go SDK. */
+/**
+ * Nothing that a request could change: the key, the plan or the site must be seen to. Types as listed by the vendor's
+ * Go SDK.
+ */
 const accountFailures: Readonly<Record<string, RemoteFailure['code']>> = {
   'not-authorized/api-key-is-path-restricted': 'permission_denied',
   'not-authorized/api-key-only-for-desktop-app': 'permission_denied',
@@ -121,7 +151,8 @@ export function toRedirect(response: RemoteResponse): string | undefined {
   const error = parseError(response.body)
   if (error.type !== REGION_MISMATCH) return undefined
   const host = error.data?.host ?? response.headers['x-files-host']
-  // Nothing but a host, so that no path or user name comes along; whether it may be called is checked where it is called.
+  // Nothing but a host, so that no path or user name comes along; whether it may be called is checked where it is
+  // called.
   if (!host || host.length > 253 || !/^(https?:\/\/)?[a-z0-9.-]+(:\d+)?$/i.test(host)) return undefined
   return host.includes('://') ? host : `https://${host}`
 }
@@ -132,26 +163,48 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const type = error.type ?? ''
   const code = error['http-code'] ?? 0
   // A server error that comes under another status is still one.
-  const byStatus = classifyByStatus(code >= 500 && response.status >= 400 ? { ...response, status: Math.max(code, response.status) } : response, messageOf(error))
+  const byStatus = classifyByStatus(
+    code >= 500 && response.status >= 400 ? { ...response, status: Math.max(code, response.status) } : response,
+    messageOf(error),
+  )
   if (type === '' || response.status < 400) return byStatus
 
   const { message } = byStatus
   const accountFailure = Object.hasOwn(accountFailures, type) ? accountFailures[type] : undefined
   if (accountFailure !== undefined) return { code: accountFailure, disposition: 'forbidden', message }
-  const rejected = (reason: RemoteFailure['code'], located: { pointer?: string } = {}): RemoteFailure => ({ code: reason, disposition: 'rejected', message, ...located })
+  const rejected = (reason: RemoteFailure['code'], located: { pointer?: string } = {}): RemoteFailure => ({
+    code: reason,
+    disposition: 'rejected',
+    message,
+    ...located,
+  })
   const wait = parseRetryAfter(response.headers, Date.now())
 
   switch (type) {
     case REGION_MISMATCH:
-      return { code: 'permission_denied', disposition: 'forbidden', message: `${message} Set the account's base_url to ${toRedirect(response) ?? "the site's own host"}.` }
+      return {
+        code: 'permission_denied',
+        disposition: 'forbidden',
+        message: `${message} Set the account's base_url to ${toRedirect(response) ?? "the site's own host"}.`,
+      }
     case 'not-authorized/api-key-is-disabled':
       return { code: 'credentials_rejected', disposition: 'unauthorized', message }
     case 'rate-limited/too-many-login-attempts':
     case 'rate-limited/too-many-concurrent-logins':
     case 'rate-limited/reauthentication-rate-limited':
-      return { code: 'rate_limited', disposition: 'throttled', message, retryAfterMs: Math.max(wait ?? 0, LOGIN_PAUSE_MS) }
+      return {
+        code: 'rate_limited',
+        disposition: 'throttled',
+        message,
+        retryAfterMs: Math.max(wait ?? 0, LOGIN_PAUSE_MS),
+      }
     case 'service-unavailable/migration-in-progress':
-      return { code: 'provider_unavailable', disposition: 'unavailable', message, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
+      return {
+        code: 'provider_unavailable',
+        disposition: 'unavailable',
+        message,
+        ...(wait === undefined ? {} : { retryAfterMs: wait }),
+      }
     case 'not-found/group-not-found':
       return rejected('provider_not_found', pointerOf('group_ids', input))
     // Without a group in the test of the vendor's .NET SDK.
@@ -162,7 +215,12 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
 
   switch (type.split('/')[0]) {
     case 'rate-limited':
-      return { code: 'rate_limited', disposition: 'throttled', message, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
+      return {
+        code: 'rate_limited',
+        disposition: 'throttled',
+        message,
+        ...(wait === undefined ? {} : { retryAfterMs: wait }),
+      }
     case 'not-authenticated':
       return { code: 'credentials_rejected', disposition: 'unauthorized', message }
     case 'not-authorized':

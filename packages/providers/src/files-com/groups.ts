@@ -18,7 +18,9 @@ function parseGroups(response: RemoteResponse): { id: string; name: string }[] {
 
 /** One look-up for each name without an id. */
 export function lookUps(input: CreateInput): LookUp[] {
-  const names = new Set(groupsOf(input).flatMap(({ id, name }) => (id === undefined && name !== undefined ? [name] : [])))
+  const names = new Set(
+    groupsOf(input).flatMap(({ id, name }) => (id === undefined && name !== undefined ? [name] : [])),
+  )
   return [...names].map((name) => ({
     key: keyOf(name),
     request: { method: 'GET', path: '/api/rest/v1/groups', query: { filter: { name } } },
@@ -27,20 +29,31 @@ export function lookUps(input: CreateInput): LookUp[] {
   }))
 }
 
-/** A placeholder stands for itself. Whether the vendor's filter minds the case is not documented, so an exact match goes first. */
+/**
+ * A placeholder stands for itself. Whether the vendor's filter minds the case is not documented, so an exact match goes
+ * first.
+ */
 function toGroupId(name: string, found: unknown, pointer: string): string {
   if (typeof found === 'string') return found
   const candidates = Array.isArray(found) ? (found as ReturnType<typeof parseGroups>) : []
   const exact = candidates.filter((group) => group.name === name)
-  const matches = exact.length > 0 ? exact : candidates.filter((group) => group.name.toLowerCase() === name.toLowerCase())
+  const matches =
+    exact.length > 0 ? exact : candidates.filter((group) => group.name.toLowerCase() === name.toLowerCase())
   const [only, ...others] = matches
-  if (only === undefined) throw new UnresolvedInputError(pointer, `Files.com has no group named "${name}" that this API key can see.`)
-  if (others.length > 0) throw new UnresolvedInputError(pointer, `Files.com has several groups named "${name}" (${matches.map((group) => group.id).join(', ')}): give the id.`)
+  if (only === undefined)
+    throw new UnresolvedInputError(pointer, `Files.com has no group named "${name}" that this API key can see.`)
+  if (others.length > 0)
+    throw new UnresolvedInputError(
+      pointer,
+      `Files.com has several groups named "${name}" (${matches.map((group) => group.id).join(', ')}): give the id.`,
+    )
   return only.id
 }
 
 /** As the vendor wants it: "1,2". Undefined when no group is asked for. */
 export function toGroupIds(input: CreateInput, found: Readonly<Record<string, unknown>>): string | undefined {
-  const ids = groupsOf(input).map(({ id, name = '' }, index) => id ?? toGroupId(name, found[keyOf(name)], `/groups/${index}/name`))
+  const ids = groupsOf(input).map(
+    ({ id, name = '' }, index) => id ?? toGroupId(name, found[keyOf(name)], `/groups/${index}/name`),
+  )
   return ids.length === 0 ? undefined : [...new Set(ids)].join(',')
 }

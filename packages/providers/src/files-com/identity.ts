@@ -6,11 +6,17 @@ import type { AccountContext, CreateInput, NaturalKey } from '../provider.ts'
 export const remoteDataOf = (input: CreateInput): JsonObject => input.user.remote_data ?? {}
 
 /** What is sent, wherever it comes from; `remote_data` wins, as it does in the merged body. */
-export const usernameOf = (input: CreateInput): string | undefined => firstText(remoteDataOf(input).username, input.user.username, primaryEmail(input.user))
-export const emailOf = (input: CreateInput): string | undefined => firstText(remoteDataOf(input).email, primaryEmail(input.user))
-export const passwordOf = (input: CreateInput): string | undefined => firstText(remoteDataOf(input).password, input.user.password)
+export const usernameOf = (input: CreateInput): string | undefined =>
+  firstText(remoteDataOf(input).username, input.user.username, primaryEmail(input.user))
+export const emailOf = (input: CreateInput): string | undefined =>
+  firstText(remoteDataOf(input).email, primaryEmail(input.user))
+export const passwordOf = (input: CreateInput): string | undefined =>
+  firstText(remoteDataOf(input).password, input.user.password)
 
-/** Usernames are unique over all customers of Files.com. Whether case counts is not documented; folding only ever finds more. */
+/**
+ * Usernames are unique over all customers of Files.com. Whether case counts is not documented; folding only ever finds
+ * more.
+ */
 export function toNaturalKey(input: CreateInput): NaturalKey {
   return { field: 'username', value: foldUsername(usernameOf(input) ?? '') }
 }

@@ -14,12 +14,18 @@ export const filesCom: Provider = {
   documentationUrl: 'https://developers.files.com/',
   authentications: filesComAuthentications,
   configSchema: z.strictObject({
-    authentication_method: z
-      .enum(['email_signup', 'sso', 'none'])
+    authentication_method: z.enum(['email_signup', 'sso', 'none']).optional().meta({
+      description:
+        'How users without a password log in. Default: email_signup with an e-mail address (Files.com mails a link to choose a password), else none.',
+    }),
+    sso_strategy_id: z
+      .int()
+      .positive()
       .optional()
-      .meta({ description: 'How users without a password log in. Default: email_signup with an e-mail address (Files.com mails a link to choose a password), else none.' }),
-    sso_strategy_id: z.int().positive().optional().meta({ description: 'The SSO strategy of users with the method sso.' }),
-    workspace_id: z.int().min(0).optional().meta({ description: 'The workspace that users are created in; Files.com takes its default workspace otherwise.' }),
+      .meta({ description: 'The SSO strategy of users with the method sso.' }),
+    workspace_id: z.int().min(0).optional().meta({
+      description: 'The workspace that users are created in; Files.com takes its default workspace otherwise.',
+    }),
   }),
   // A site without global acceleration refuses this host and wants its own, https://SUBDOMAIN.files.com.
   defaultBaseUrl: 'https://app.files.com',
@@ -28,12 +34,14 @@ export const filesCom: Provider = {
     requests: 10,
     perSeconds: 1,
     concurrency: 5,
-    source: 'Chosen by Muster: Files.com publishes no figures, only two throttles by name (too-many-requests, too-many-concurrent-requests).',
+    source:
+      'Chosen by Muster: Files.com publishes no figures, only two throttles by name (too-many-requests, too-many-concurrent-requests).',
   },
   callsPerCreate: 1,
   // The network timeout of the vendor's JavaScript SDK.
   timeoutMs: 60_000,
-  // No delay of replicas is published. Sending again too early is refused, since usernames are unique, and never makes a second user.
+  // No delay of replicas is published. Sending again too early is refused, since usernames are unique, and never makes
+  // a second user.
   lookUpAfterMs: [1_000, 5_000],
   fields: {
     name: 'supported',
@@ -50,7 +58,19 @@ export const filesCom: Provider = {
   },
   parameters: {},
   responseFields: [
-    ...(['id', 'name', 'username', 'emails', 'status', 'is_2fa_enabled', 'roles', 'groups', 'avatar', 'timezone', 'languages'] as const),
+    ...([
+      'id',
+      'name',
+      'username',
+      'emails',
+      'status',
+      'is_2fa_enabled',
+      'roles',
+      'groups',
+      'avatar',
+      'timezone',
+      'languages',
+    ] as const),
     ...(['created_at', 'last_active_at', 'last_login_at', 'activated_at'] as const),
   ],
   quirks: [

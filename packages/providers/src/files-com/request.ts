@@ -16,7 +16,11 @@ export function toFindRequest(input: CreateInput): RemoteRequest {
   return { method: 'GET', path: USERS, query: { filter: { username: usernameOf(input) ?? '' } } }
 }
 
-export function toCreateRequest(input: CreateInput, account: AccountContext, found: Readonly<Record<string, unknown>>): CreatePlan {
+export function toCreateRequest(
+  input: CreateInput,
+  account: AccountContext,
+  found: Readonly<Record<string, unknown>>,
+): CreatePlan {
   const { user } = input
   const username = usernameOf(input)
   const email = primaryEmail(user)
@@ -39,7 +43,12 @@ export function toCreateRequest(input: CreateInput, account: AccountContext, fou
     ...((user.status === 'active' || user.status === 'inactive') && { disabled: user.status === 'inactive' }),
   }
   return {
-    request: { method: 'POST', path: USERS, query: { ...input.remoteQuery }, body: mergeJson(body, remoteDataOf(input)) },
+    request: {
+      method: 'POST',
+      path: USERS,
+      query: { ...input.remoteQuery },
+      body: mergeJson(body, remoteDataOf(input)),
+    },
     warnings: warningsOf(input, method),
   }
 }
@@ -47,7 +56,9 @@ export function toCreateRequest(input: CreateInput, account: AccountContext, fou
 function rolesBody(input: CreateInput, account: AccountContext): JsonObject {
   const roles = input.user.roles ?? []
   const flags = roles.flatMap((role) => toRoleFlag(role) ?? [])
-  const workspace = roles.find((role) => toRoleFlag(role) === 'workspace_admin' && role.workspace !== undefined)?.workspace ?? account.config.workspace_id
+  const workspace =
+    roles.find((role) => toRoleFlag(role) === 'workspace_admin' && role.workspace !== undefined)?.workspace ??
+    account.config.workspace_id
   return {
     ...Object.fromEntries(flags.map((flag) => [flag, true])),
     ...(workspace !== undefined && { workspace_id: Number(workspace) }),
@@ -60,17 +71,26 @@ function warningsOf(input: CreateInput, method: string): Warning[] {
   const derived = (pointer: string, detail: string) => warnings.push({ code: 'derived', pointer, detail })
   const notSent = (pointer: string, detail: string) => warnings.push({ code: 'not_sent', pointer, detail })
 
-  if (user.username === undefined && firstText(remoteDataOf(input).username) === undefined) derived('/username', 'username was taken from the primary e-mail.')
+  if (user.username === undefined && firstText(remoteDataOf(input).username) === undefined)
+    derived('/username', 'username was taken from the primary e-mail.')
   if (method === 'none' && passwordOf(input) === undefined && emailOf(input) === undefined) {
-    derived('/password', 'With neither a password nor an e-mail address, the user is created without a way to log in (authentication_method none).')
+    derived(
+      '/password',
+      'With neither a password nor an e-mail address, the user is created without a way to log in (authentication_method none).',
+    )
   }
 
   warnings.push(...warnOfFurtherEmails(user, 'Files.com'))
 
   user.roles?.forEach((role, index) => {
     if (role.group !== undefined) notSent(`/roles/${index}/group`, 'This role of Files.com is not held in a group.')
-    if (role.organization !== undefined) notSent(`/roles/${index}/organization`, 'Files.com has no organizations; for a partner, give remote_data.partner_id.')
-    if (role.workspace !== undefined && toRoleFlag(role) !== 'workspace_admin') notSent(`/roles/${index}/workspace`, 'Only workspace_admin is held in a workspace.')
+    if (role.organization !== undefined)
+      notSent(
+        `/roles/${index}/organization`,
+        'Files.com has no organizations; for a partner, give remote_data.partner_id.',
+      )
+    if (role.workspace !== undefined && toRoleFlag(role) !== 'workspace_admin')
+      notSent(`/roles/${index}/workspace`, 'Only workspace_admin is held in a workspace.')
   })
   user.groups?.forEach((group, index) => {
     if (group.organization !== undefined) notSent(`/groups/${index}/organization`, 'Files.com has no organizations.')
@@ -82,7 +102,13 @@ function warningsOf(input: CreateInput, method: string): Warning[] {
   })
 
   const zone = user.timezone === undefined ? undefined : toRailsTimeZone(user.timezone)
-  if (zone?.match === 'covered') derived('/timezone', `Files.com has no name for this zone; "${zone.label}", which keeps the same time, was sent.`)
-  if (zone?.match === 'unknown') warnings.push({ code: 'not_translated', pointer: '/timezone', detail: 'Files.com is not known to have a name for this zone; it was sent as it is.' })
+  if (zone?.match === 'covered')
+    derived('/timezone', `Files.com has no name for this zone; "${zone.label}", which keeps the same time, was sent.`)
+  if (zone?.match === 'unknown')
+    warnings.push({
+      code: 'not_translated',
+      pointer: '/timezone',
+      detail: 'Files.com is not known to have a name for this zone; it was sent as it is.',
+    })
   return warnings
 }

@@ -9,11 +9,17 @@ import { toIanaTimeZone } from './time-zones.ts'
 
 const id = z.union([z.number(), z.string().min(1)])
 
-/** Comma-separated by the documentation, an array in answers of earlier years. What is no number (the documentation's "example") is no id. */
-const ids = z.unknown().optional().transform((value): string[] => {
-  const parts: unknown[] = typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : []
-  return parts.map((part) => String(part).trim()).filter((part) => /^\d+$/.test(part))
-})
+/**
+ * Comma-separated by the documentation, an array in answers of earlier years. What is no number (the documentation's
+ * "example") is no id.
+ */
+const ids = z
+  .unknown()
+  .optional()
+  .transform((value): string[] => {
+    const parts: unknown[] = typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : []
+    return parts.map((part) => String(part).trim()).filter((part) => /^\d+$/.test(part))
+  })
 
 const userSchema = z.looseObject({
   id,
@@ -52,7 +58,8 @@ export function parseFound(response: RemoteResponse, input: CreateInput): FoundU
   const wanted = toNaturalKey(input).value
   const entries = (response.body as unknown[]).map((body) => ({ body, user: userSchema.safeParse(body).data }))
   const found = entries.find(({ user }) => user?.username && foldUsername(user.username) === wanted)
-  if (found?.user) return { remoteId: String(found.user.id), createdAt: found.user.created_at ?? null, body: found.body }
+  if (found?.user)
+    return { remoteId: String(found.user.id), createdAt: found.user.created_at ?? null, body: found.body }
   // More pages of answers to one whole username: the filter was not applied, and the rest is unknown.
   const isWhole = !response.headers['x-files-cursor']
   return isWhole && entries.every(({ user }) => user?.username) ? undefined : 'unreadable'

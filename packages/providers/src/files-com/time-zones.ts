@@ -1,8 +1,10 @@
 import { presentTimeZone } from '../time-zone-names.ts'
 
 /**
- * Files.com names time zones as Rails does ("Pacific Time (US & Canada)" in its own examples). Whether it takes IANA names too is not known.
- * Source of the pairs: ActiveSupport::TimeZone::MAPPING of Ruby on Rails. Each row: the IANA name in its present spelling, the label that is sent,
+ * Files.com names time zones as Rails does ("Pacific Time (US & Canada)" in its own examples). Whether it takes IANA
+ * names too is not known.
+ * Source of the pairs: ActiveSupport::TimeZone::MAPPING of Ruby on Rails. Each row: the IANA name in its present
+ *   spelling, the label that is sent,
  * further labels that mean the same zone.
  */
 const zones: readonly (readonly [iana: string, label: string, ...others: string[]])[] = [
@@ -160,7 +162,9 @@ const covered: Readonly<Record<string, string>> = {
 /** One for all names of a zone, in whatever case (US/Pacific, Asia/Calcutta, europe/kiev). */
 const keyOf = (iana: string): string => presentTimeZone(iana).toLowerCase()
 
-const ianaByLabel = new Map(zones.flatMap(([iana, ...labels]) => labels.map((label): [string, string] => [label, iana])))
+const ianaByLabel = new Map(
+  zones.flatMap(([iana, ...labels]) => labels.map((label): [string, string] => [label, iana])),
+)
 const labelByZone = new Map(zones.map(([iana, label]): [string, string] => [keyOf(iana), label]))
 const coveredByZone = new Map(Object.entries(covered).map(([iana, label]): [string, string] => [keyOf(iana), label]))
 

@@ -12,11 +12,18 @@ function tokenUrlOf(account: AccountContext): string {
   return firstText(account.config.token_url) ?? TOKEN_URL
 }
 
-/** A consent can leave boxes unticked: the token then works, and creates nothing. The service account's answer names no scope. */
+/**
+ * A consent can leave boxes unticked: the token then works, and creates nothing. The service account's answer names no
+ * scope.
+ */
 function parseToken(body: unknown, now: number): AccessToken {
   const token = parseTokenBody(body)
   if (token.scope && !token.scope.split(' ').includes(DIRECTORY_SCOPE)) {
-    throw new RemoteFailureError({ code: 'permission_denied', disposition: 'forbidden', message: `The consent does not cover ${DIRECTORY_SCOPE}; it covers: ${token.scope}.` })
+    throw new RemoteFailureError({
+      code: 'permission_denied',
+      disposition: 'forbidden',
+      message: `The consent does not cover ${DIRECTORY_SCOPE}; it covers: ${token.scope}.`,
+    })
   }
   return toAccessToken(token, now)
 }
@@ -26,7 +33,8 @@ export const googleWorkspaceAuthentications: Authentications = {
     kind: 'token',
     async toTokenRequest({ client_email, private_key, subject }, account, _baseUrl, now) {
       const url = tokenUrlOf(account)
-      // Domain-wide delegation: `sub` is an administrator of the customer, since a service account has no directory of its own.
+      // Domain-wide delegation: `sub` is an administrator of the customer, since a service account has no directory of
+      // its own.
       const claims = { iss: client_email, scope: DIRECTORY_SCOPE, aud: url, sub: subject }
       const assertion = await signAssertion({ privateKey: private_key, claims, lifetime: 3600, now })
       return { url, form: { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion } }
@@ -37,7 +45,10 @@ export const googleWorkspaceAuthentications: Authentications = {
   refresh_token: {
     kind: 'token',
     async toTokenRequest({ client_id, client_secret, refresh_token }, account) {
-      return { url: tokenUrlOf(account), form: { grant_type: 'refresh_token', client_id, client_secret, refresh_token } }
+      return {
+        url: tokenUrlOf(account),
+        form: { grant_type: 'refresh_token', client_id, client_secret, refresh_token },
+      }
     },
     parseToken,
     toHeaders: bearer,

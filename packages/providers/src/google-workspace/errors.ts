@@ -7,14 +7,27 @@ import { parseRetryAfter } from '@muster/contracts/retry-after'
 import { findAddress, isConflictResolution } from './identity.ts'
 
 const reasonsSchema = looseList(z.looseObject({ reason: looseText, message: looseText }))
-const errorSchema = z.looseObject({ error: z.looseObject({ message: looseText, status: looseText, errors: reasonsSchema, details: reasonsSchema }) })
+const errorSchema = z.looseObject({
+  error: z.looseObject({ message: looseText, status: looseText, errors: reasonsSchema, details: reasonsSchema }),
+})
 
 /** Refused for its rate, whether as 403 or 429; Google sends no Retry-After. */
 const quotaReasons = ['userRateLimitExceeded', 'rateLimitExceeded', 'quotaExceeded', 'RATE_LIMIT_EXCEEDED']
-/** Google's own trouble, whatever the status: what GAM tries again (gamlib/glgapi.py, DEFAULT_RETRY_REASONS) less the quota reasons. */
+/**
+ * Google's own trouble, whatever the status: what GAM tries again (gamlib/glgapi.py, DEFAULT_RETRY_REASONS) less the
+ * quota reasons.
+ */
 const troubleReasons = ['backendError', 'internalError', 'badGateway', 'gatewayTimeout', 'transientError']
-/** Of a 403, those that hold for every user. `forbidden` does not: it is said of one address in a foreign domain, too. */
-const accountReasons = ['insufficientPermissions', 'ACCESS_TOKEN_SCOPE_INSUFFICIENT', 'accessNotConfigured', 'SERVICE_DISABLED', 'domainCannotUseApis']
+/**
+ * Of a 403, those that hold for every user. `forbidden` does not: it is said of one address in a foreign domain, too.
+ */
+const accountReasons = [
+  'insufficientPermissions',
+  'ACCESS_TOKEN_SCOPE_INSUFFICIENT',
+  'accessNotConfigured',
+  'SERVICE_DISABLED',
+  'domainCannotUseApis',
+]
 
 type Pointer = string | 'address'
 
@@ -38,7 +51,9 @@ const reasonSubjects: Readonly<Record<string, readonly [pointer: Pointer, code: 
   schemaInvalid: ['/remote_data/customSchemas', 'provider_validation_failed'],
 }
 
-/** A pointer must lead to something in the request: an organizational unit can come from the account's config instead. */
+/**
+ * A pointer must lead to something in the request: an organizational unit can come from the account's config instead.
+ */
 function toPointer(subject: Pointer, input: CreateInput | undefined): { pointer?: string } {
   if (subject === 'address') return { pointer: (input && findAddress(input)?.pointer) ?? '/emails' }
   const remoteField = /^\/remote_data\/(\w+)$/.exec(subject)?.[1]
@@ -48,12 +63,18 @@ function toPointer(subject: Pointer, input: CreateInput | undefined): { pointer?
 
 type GoogleError = z.infer<typeof errorSchema>['error']
 
-const reasonsOf = (error: GoogleError) => [...(error.errors ?? []), ...(error.details ?? [])].map((entry) => entry.reason)
+const reasonsOf = (error: GoogleError) =>
+  [...(error.errors ?? []), ...(error.details ?? [])].map((entry) => entry.reason)
 
-/** A page of HTML with status 404 is not the directory's word, and 403 `forbidden` also comes for users who are seconds old (terraform-provider-googleworkspace#213). */
+/**
+ * A page of HTML with status 404 is not the directory's word, and 403 `forbidden` also comes for users who are seconds
+ * old (terraform-provider-googleworkspace#213).
+ */
 export function isAbsent({ status, body }: RemoteResponse): boolean {
   const error = errorSchema.safeParse(body).data?.error
-  return status === 404 && error !== undefined && (reasonsOf(error).includes('notFound') || error.status === 'NOT_FOUND')
+  return (
+    status === 404 && error !== undefined && (reasonsOf(error).includes('notFound') || error.status === 'NOT_FOUND')
+  )
 }
 
 /** By status, `errors[].reason` and `details[].reason`; by words only where those say nothing. */
@@ -61,7 +82,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   const { status } = response
   // 202 with an empty body. To send it again would be to invite again.
   if (status === 202 && input && isConflictResolution(input) && response.body === '') {
-    const message = 'An unmanaged account of this address exists: its owner was invited to join, and no user was created yet.'
+    const message =
+      'An unmanaged account of this address exists: its owner was invited to join, and no user was created yet.'
     return { code: 'user_exists', disposition: 'rejected', message, ...toPointer('address', input) }
   }
   const parsed = errorSchema.safeParse(response.body)
@@ -73,10 +95,17 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
 
   if (has(quotaReasons) || error.status === 'RESOURCE_EXHAUSTED') {
     const retryAfterMs = parseRetryAfter(response.headers, Date.now())
-    return { code: 'rate_limited', disposition: 'throttled', message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+    return {
+      code: 'rate_limited',
+      disposition: 'throttled',
+      message,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    }
   }
-  // A user was seen to exist after a 400 (terraform-provider-googleworkspace#55); GAM takes reason `invalid` with these words for a server's error.
-  if (has(troubleReasons) || /system error has occurred/i.test(message)) return { code: 'provider_unavailable', disposition: 'unknown', message }
+  // A user was seen to exist after a 400 (terraform-provider-googleworkspace#55); GAM takes reason `invalid` with these
+  // words for a server's error.
+  if (has(troubleReasons) || /system error has occurred/i.test(message))
+    return { code: 'provider_unavailable', disposition: 'unknown', message }
 
   switch (status) {
     case 400:
@@ -92,7 +121,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
         message: `${message} (Google says so of an address in a domain that is not the customer's, and to an administrator who may not create users.)`,
       }
     case 404:
-      return { ...classifyByStatus(response, message), ...(has(['domainNotFound']) || /\bdomain\b/i.test(message) ? toPointer('address', input) : {}) }
+      return {
+        ...classifyByStatus(response, message),
+        ...(has(['domainNotFound']) || /\bdomain\b/i.test(message) ? toPointer('address', input) : {}),
+      }
     case 409:
       return { code: 'user_exists', disposition: 'rejected', message, ...toPointer('address', input) }
     case 412:
@@ -104,9 +136,20 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   }
 }
 
-function classifyInvalid(message: string, reasons: readonly (string | null | undefined)[], input: CreateInput | undefined): RemoteFailure {
+function classifyInvalid(
+  message: string,
+  reasons: readonly (string | null | undefined)[],
+  input: CreateInput | undefined,
+): RemoteFailure {
   const [, pointer, code] = subjects.find(([words]) => words.test(message)) ?? []
-  const [reasonPointer, reasonCode] = reasons.flatMap((reason) => (reason && Object.hasOwn(reasonSubjects, reason) ? [reasonSubjects[reason]] : []))[0] ?? []
+  const [reasonPointer, reasonCode] =
+    reasons.flatMap((reason) => (reason && Object.hasOwn(reasonSubjects, reason) ? [reasonSubjects[reason]] : []))[0] ??
+    []
   const subject = reasonPointer ?? pointer
-  return { code: reasonCode ?? code ?? 'provider_validation_failed', disposition: 'rejected', message, ...(subject === undefined ? {} : toPointer(subject, input)) }
+  return {
+    code: reasonCode ?? code ?? 'provider_validation_failed',
+    disposition: 'rejected',
+    message,
+    ...(subject === undefined ? {} : toPointer(subject, input)),
+  }
 }

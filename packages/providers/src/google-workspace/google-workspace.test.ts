@@ -10,25 +10,39 @@ import { toBcp47, toGoogleLanguage } from './languages.ts'
 import { googleWorkspace } from './provider.ts'
 
 const account: AccountContext = { config: {}, credentialType: 'service_account' }
-const readFixture = (name: string) => JSON.parse(readFileSync(new URL(`fixtures/${name}`, import.meta.url), 'utf8')) as Record<string, unknown>
+const readFixture = (name: string) =>
+  JSON.parse(readFileSync(new URL(`fixtures/${name}`, import.meta.url), 'utf8')) as Record<string, unknown>
 /** A recorded answer of an insert (vendor facts, G.4), with another name. */
 const created = readFixture('created.json')
 /** A recorded answer of a get (vendor facts, G.4), with another name. */
 const found = readFixture('found.json')
 const minimal: CreateInput = {
-  user: { emails: [{ email: 'ada.lovelace@example.com' }], password: 'Correct-Horse-9', first_name: 'Ada', last_name: 'Lovelace' },
+  user: {
+    emails: [{ email: 'ada.lovelace@example.com' }],
+    password: 'Correct-Horse-9',
+    first_name: 'Ada',
+    last_name: 'Lovelace',
+  },
   remoteQuery: {},
 }
-const having = (user: Partial<CreateInput['user']>, remoteQuery: CreateInput['remoteQuery'] = {}): CreateInput => ({ user: { ...minimal.user, ...user }, remoteQuery })
-const bodyOf = (input: CreateInput, config: AccountContext['config'] = {}) => googleWorkspace.toCreateRequest(input, { ...account, config }, {}).request.body
-const problemsOf = (input: CreateInput) => googleWorkspace.validate(input, account).map(({ pointer, code }) => [pointer, code])
+const having = (user: Partial<CreateInput['user']>, remoteQuery: CreateInput['remoteQuery'] = {}): CreateInput => ({
+  user: { ...minimal.user, ...user },
+  remoteQuery,
+})
+const bodyOf = (input: CreateInput, config: AccountContext['config'] = {}) =>
+  googleWorkspace.toCreateRequest(input, { ...account, config }, {}).request.body
+const problemsOf = (input: CreateInput) =>
+  googleWorkspace.validate(input, account).map(({ pointer, code }) => [pointer, code])
 
 describeProvider(googleWorkspace, {
   account,
   minimal,
   full: {
     user: {
-      emails: [{ email: 'Ada.Lovelace@example.com', is_primary: true }, { email: 'ada@home.example', type: 'home' }],
+      emails: [
+        { email: 'Ada.Lovelace@example.com', is_primary: true },
+        { email: 'ada@home.example', type: 'home' },
+      ],
       username: 'ada.lovelace@example.com',
       password: 'Correct-Horse-9',
       first_name: 'Ada',
@@ -42,7 +56,15 @@ describeProvider(googleWorkspace, {
   },
   created: json(200, created),
   foundResponse: json(200, found),
-  absent: [json(404, { error: { code: 404, message: 'Resource Not Found: userKey', errors: [{ domain: 'global', reason: 'notFound', message: 'Resource Not Found: userKey' }] } })],
+  absent: [
+    json(404, {
+      error: {
+        code: 404,
+        message: 'Resource Not Found: userKey',
+        errors: [{ domain: 'global', reason: 'notFound', message: 'Resource Not Found: userKey' }],
+      },
+    }),
+  ],
   user: {
     id: '107930582025231265723',
     first_name: 'Ada',
@@ -66,14 +88,23 @@ describe('Google Workspace requests', () => {
         method: 'POST',
         path: '/admin/directory/v1/users',
         query: {},
-        body: { primaryEmail: 'ada.lovelace@example.com', password: 'Correct-Horse-9', name: { givenName: 'Ada', familyName: 'Lovelace' } },
+        body: {
+          primaryEmail: 'ada.lovelace@example.com',
+          password: 'Correct-Horse-9',
+          name: { givenName: 'Ada', familyName: 'Lovelace' },
+        },
       },
       warnings: [],
     })
   })
 
   test('the primary address is sent in lower case and not among the others', () => {
-    const emails = [{ email: 'ada@home.example', type: 'home' }, { email: 'Ada@Example.com', is_primary: true }, { email: 'ada@lab.example', type: 'laboratory' }, { email: 'ada@x.example' }]
+    const emails = [
+      { email: 'ada@home.example', type: 'home' },
+      { email: 'Ada@Example.com', is_primary: true },
+      { email: 'ada@lab.example', type: 'laboratory' },
+      { email: 'ada@x.example' },
+    ]
     expect(bodyOf(having({ emails }))).toMatchObject({
       primaryEmail: 'ada@example.com',
       emails: [
@@ -85,12 +116,30 @@ describe('Google Workspace requests', () => {
   })
 
   test.each([
-    [{ number: '1', type: 'mobile' }, { value: '1', type: 'mobile' }],
-    [{ number: '1', type: 'Cell' }, { value: '1', type: 'mobile' }],
-    [{ number: '1', type: 'Work Fax' }, { value: '1', type: 'work_fax' }],
-    [{ number: '1', type: 'fax' }, { value: '1', type: 'other_fax' }],
-    [{ number: '1', type: 'boat' }, { value: '1', type: 'custom', customType: 'boat' }],
-    [{ number: '1', extension: '22', type: 'work' }, { value: '1 x22', type: 'work' }],
+    [
+      { number: '1', type: 'mobile' },
+      { value: '1', type: 'mobile' },
+    ],
+    [
+      { number: '1', type: 'Cell' },
+      { value: '1', type: 'mobile' },
+    ],
+    [
+      { number: '1', type: 'Work Fax' },
+      { value: '1', type: 'work_fax' },
+    ],
+    [
+      { number: '1', type: 'fax' },
+      { value: '1', type: 'other_fax' },
+    ],
+    [
+      { number: '1', type: 'boat' },
+      { value: '1', type: 'custom', customType: 'boat' },
+    ],
+    [
+      { number: '1', extension: '22', type: 'work' },
+      { value: '1 x22', type: 'work' },
+    ],
     [{ number: '1' }, { value: '1', type: 'other' }],
   ])('phone %j is sent as %j', (phone, sent) => {
     expect(bodyOf(having({ phones: [phone] }))?.phones).toEqual([sent])
@@ -128,7 +177,9 @@ describe('Google Workspace requests', () => {
   test("the account's defaults are sent, and remote_data wins over them", () => {
     const config = { org_unit_path: '/Staff', change_password_at_next_login: true }
     expect(bodyOf(minimal, config)).toMatchObject({ orgUnitPath: '/Staff', changePasswordAtNextLogin: true })
-    expect(bodyOf(having({ remote_data: { orgUnitPath: '/Engineering', name: { displayName: 'Countess' } } }), config)).toMatchObject({
+    expect(
+      bodyOf(having({ remote_data: { orgUnitPath: '/Engineering', name: { displayName: 'Countess' } } }), config),
+    ).toMatchObject({
       orgUnitPath: '/Engineering',
       changePasswordAtNextLogin: true,
       name: { givenName: 'Ada', familyName: 'Lovelace', displayName: 'Countess' },
@@ -138,13 +189,24 @@ describe('Google Workspace requests', () => {
   test('a username that is an address serves where there are no emails, and that is said', () => {
     const plan = googleWorkspace.toCreateRequest(having({ emails: [], username: 'Ada@Example.com' }), account, {})
     expect(plan.request.body?.primaryEmail).toBe('ada@example.com')
-    expect(plan.warnings).toEqual([{ code: 'derived', pointer: '/emails', detail: 'primaryEmail was taken from the username.' }])
+    expect(plan.warnings).toEqual([
+      { code: 'derived', pointer: '/emails', detail: 'primaryEmail was taken from the username.' },
+    ])
   })
 
   test('a username beside an address, and fields that Google sets itself, are warned of', () => {
-    const plan = googleWorkspace.toCreateRequest(having({ username: 'ada', remote_data: { isAdmin: true } }), account, {})
-    expect(plan.warnings.map(({ code, pointer }) => [code, pointer])).toEqual([['not_sent', '/username'], ['ignored_by_provider', '/remote_data/isAdmin']])
-    expect(googleWorkspace.toCreateRequest(having({ username: 'ADA.lovelace@example.com' }), account, {}).warnings).toEqual([])
+    const plan = googleWorkspace.toCreateRequest(
+      having({ username: 'ada', remote_data: { isAdmin: true } }),
+      account,
+      {},
+    )
+    expect(plan.warnings.map(({ code, pointer }) => [code, pointer])).toEqual([
+      ['not_sent', '/username'],
+      ['ignored_by_provider', '/remote_data/isAdmin'],
+    ])
+    expect(
+      googleWorkspace.toCreateRequest(having({ username: 'ADA.lovelace@example.com' }), account, {}).warnings,
+    ).toEqual([])
   })
 
   test('the look-up asks for the address, encoded', () => {
@@ -165,27 +227,65 @@ describe('Google Workspace input', () => {
     ['a password of seven characters', { password: 'Short-7' }, '/password', 'invalid_value'],
     ['a password of 101 characters', { password: 'x'.repeat(101) }, '/password', 'invalid_value'],
     ['a password that is not ASCII', { password: 'Pässwörter' }, '/password', 'invalid_value'],
-    ['a short password in remote_data', { remote_data: { password: 'short' } }, '/remote_data/password', 'invalid_value'],
+    [
+      'a short password in remote_data',
+      { remote_data: { password: 'short' } },
+      '/remote_data/password',
+      'invalid_value',
+    ],
     ['a plain password as a digest', { remote_data: { hashFunction: 'SHA-1' } }, '/password', 'invalid_value'],
-    ['an unknown hash function', { remote_data: { hashFunction: 'bcrypt' } }, '/remote_data/hashFunction', 'invalid_value'],
-    ['too many rounds', { password: '$6$rounds=10001$salt$digest', remote_data: { hashFunction: 'crypt' } }, '/password', 'invalid_value'],
+    [
+      'an unknown hash function',
+      { remote_data: { hashFunction: 'bcrypt' } },
+      '/remote_data/hashFunction',
+      'invalid_value',
+    ],
+    [
+      'too many rounds',
+      { password: '$6$rounds=10001$salt$digest', remote_data: { hashFunction: 'crypt' } },
+      '/password',
+      'invalid_value',
+    ],
     ['a long first name', { first_name: 'x'.repeat(61) }, '/first_name', 'too_long'],
     ['a long last name', { last_name: 'x'.repeat(61) }, '/last_name', 'too_long'],
-    ['two periods in a row', { emails: [{ email: 'b@example.com' }, { email: 'a..b@example.com', is_primary: true }] }, '/emails/1/email', 'invalid_value'],
+    [
+      'two periods in a row',
+      { emails: [{ email: 'b@example.com' }, { email: 'a..b@example.com', is_primary: true }] },
+      '/emails/1/email',
+      'invalid_value',
+    ],
     ['a plus in the address', { emails: [{ email: 'ada+1@example.com' }] }, '/emails/0/email', 'invalid_value'],
     ['a bad address as username', { emails: [], username: 'a<b@example.com' }, '/username', 'invalid_value'],
-    ['an address in remote_data that is none', { remote_data: { primaryEmail: 'ada' } }, '/remote_data/primaryEmail', 'invalid_value'],
+    [
+      'an address in remote_data that is none',
+      { remote_data: { primaryEmail: 'ada' } },
+      '/remote_data/primaryEmail',
+      'invalid_value',
+    ],
     ['a user created as deleted', { status: 'deleted' as const }, '/status', 'not_supported'],
     ['a user created as invited', { status: 'invited' as const }, '/status', 'not_supported'],
-    ['a relative organizational unit', { remote_data: { orgUnitPath: 'Engineering' } }, '/remote_data/orgUnitPath', 'invalid_value'],
-    ['a recovery phone without +', { remote_data: { recoveryPhone: '555-0100' } }, '/remote_data/recoveryPhone', 'invalid_value'],
+    [
+      'a relative organizational unit',
+      { remote_data: { orgUnitPath: 'Engineering' } },
+      '/remote_data/orgUnitPath',
+      'invalid_value',
+    ],
+    [
+      'a recovery phone without +',
+      { remote_data: { recoveryPhone: '555-0100' } },
+      '/remote_data/recoveryPhone',
+      'invalid_value',
+    ],
   ])('%s is refused', (_, user, pointer, code) => {
     expect(problemsOf(having(user))).toEqual([[pointer, code]])
   })
 
   test.each([
     ['an MD5 digest', { password: 'd41d8cd98f00b204e9800998ecf8427e', remote_data: { hashFunction: 'MD5' } }],
-    ['a crypt digest longer than a password may be', { password: `$6$rounds=10000$salt$${'x'.repeat(86)}`, remote_data: { hashFunction: 'crypt' } }],
+    [
+      'a crypt digest longer than a password may be',
+      { password: `$6$rounds=10000$salt$${'x'.repeat(86)}`, remote_data: { hashFunction: 'crypt' } },
+    ],
     ['an address in remote_data alone', { emails: [], remote_data: { primaryEmail: 'ada@example.com' } }],
     ['names of 60 characters', { first_name: 'x'.repeat(60), last_name: 'x'.repeat(60) }],
   ])('%s is accepted', (_, user) => {
@@ -195,11 +295,19 @@ describe('Google Workspace input', () => {
 
 describe('Google Workspace answers', () => {
   test('names and a password of remote_data need not be given twice', () => {
-    const user = { emails: [{ email: 'ada.lovelace@example.com' }], remote_data: { password: 'Correct-Horse-9', name: { givenName: 'Ada', familyName: 'Lovelace' } } }
+    const user = {
+      emails: [{ email: 'ada.lovelace@example.com' }],
+      remote_data: { password: 'Correct-Horse-9', name: { givenName: 'Ada', familyName: 'Lovelace' } },
+    }
     expect(checkInput(googleWorkspace, { user, remoteQuery: {} }, account).problems).toEqual([])
-    expect(checkInput(googleWorkspace, { user: { ...user, remote_data: { name: { givenName: 'Ada' } } }, remoteQuery: {} }, account).problems.map(({ pointer }) => pointer)).toEqual(['/password', '/last_name'])
+    expect(
+      checkInput(
+        googleWorkspace,
+        { user: { ...user, remote_data: { name: { givenName: 'Ada' } } }, remoteQuery: {} },
+        account,
+      ).problems.map(({ pointer }) => pointer),
+    ).toEqual(['/password', '/last_name'])
   })
-
 
   const read = (body: unknown, input = minimal) => googleWorkspace.toUser(body, input, account)
 
@@ -237,7 +345,11 @@ describe('Google Workspace answers', () => {
   test('custom types are given by their own name, the preferred language first, the test alias only when it is editable', () => {
     const body = {
       ...found,
-      emails: [{ address: 'ada@lab.example', type: 'custom', customType: 'laboratory' }, { address: 'a@x.test-google-a.com' }, { address: 'ada.lovelace@example.com', primary: true }],
+      emails: [
+        { address: 'ada@lab.example', type: 'custom', customType: 'laboratory' },
+        { address: 'a@x.test-google-a.com' },
+        { address: 'ada.lovelace@example.com', primary: true },
+      ],
       phones: [{ value: '1', type: 'custom', customType: 'boat' }],
       languages: [{ customLanguage: 'Klingonaase' }, { languageCode: 'iw', preference: 'preferred' }],
     }
@@ -253,7 +365,11 @@ describe('Google Workspace answers', () => {
   })
 
   test('lists of another shape are absent, not an error', () => {
-    expect(read({ ...created, emails: { address: 'x' }, phones: 'none', languages: [1] })).toMatchObject({ emails: [{ is_primary: true }], phones: [], languages: [] })
+    expect(read({ ...created, emails: { address: 'x' }, phones: 'none', languages: [1] })).toMatchObject({
+      emails: [{ is_primary: true }],
+      phones: [],
+      languages: [],
+    })
   })
 
   test('what the thin answer of an insert leaves out is told as it was sent, and what a get leaves out is not there', () => {
@@ -265,7 +381,10 @@ describe('Google Workspace answers', () => {
     })
     expect(read(created, input)).toMatchObject({
       status: 'inactive',
-      emails: [{ email: 'ada.lovelace@example.com', is_primary: true }, { email: 'ada@home.example', type: 'home', is_primary: false }],
+      emails: [
+        { email: 'ada.lovelace@example.com', is_primary: true },
+        { email: 'ada@home.example', type: 'home', is_primary: false },
+      ],
       phones: [{ number: '1 x2', type: 'mobile' }],
       languages: ['he'],
     })
@@ -274,86 +393,283 @@ describe('Google Workspace answers', () => {
   })
 
   test.each([200, 201])('a create answered %i is a create', (status) => {
-    expect(googleWorkspace.parseCreated(json(status, created), minimal)).toEqual({ remoteId: '107930582025231265723', body: created })
+    expect(googleWorkspace.parseCreated(json(status, created), minimal)).toEqual({
+      remoteId: '107930582025231265723',
+      body: created,
+    })
   })
 
   test('202 with resolveConflictAccount is an invitation, even without an id', () => {
     const asked = having({}, { resolveConflictAccount: 'true' })
-    for (const [body, id] of [[created, created.id], [{ primaryEmail: 'ada.lovelace@example.com' }, 'ada.lovelace@example.com'], [{}, 'ada.lovelace@example.com']] as const) {
+    for (const [body, id] of [
+      [created, created.id],
+      [{ primaryEmail: 'ada.lovelace@example.com' }, 'ada.lovelace@example.com'],
+      [{}, 'ada.lovelace@example.com'],
+    ] as const) {
       const invited = googleWorkspace.parseCreated(json(202, body), asked)
       expect(invited).toEqual({ remoteId: id, body, status: 'invited' })
       expect(read(invited?.body, asked).id).toBe(id)
     }
-    expect(googleWorkspace.classifyFailure(text(202, ''), asked)).toMatchObject({ code: 'user_exists', disposition: 'rejected', pointer: '/emails/0/email' })
+    expect(googleWorkspace.classifyFailure(text(202, ''), asked)).toMatchObject({
+      code: 'user_exists',
+      disposition: 'rejected',
+      pointer: '/emails/0/email',
+    })
     expect(googleWorkspace.classifyFailure(text(202, ''), minimal).disposition).toBe('unknown')
   })
 
   test('a user found through an alias is somebody else', () => {
-    expect(googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'other@example.com' }), minimal, account)).toBeUndefined()
-    expect(googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'Ada.Lovelace@Example.com' }), minimal, account)).toMatchObject({ createdAt: '2026-02-10T18:02:56.000Z' })
+    expect(
+      googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'other@example.com' }), minimal, account),
+    ).toBeUndefined()
+    expect(
+      googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'Ada.Lovelace@Example.com' }), minimal, account),
+    ).toMatchObject({ createdAt: '2026-02-10T18:02:56.000Z' })
   })
 
   test('absent is 404 from the API, and nothing else', () => {
-    const notFound = { error: { code: 404, message: 'Resource Not Found: userKey', errors: [{ domain: 'global', reason: 'notFound', message: 'Resource Not Found: userKey' }] } }
-    const forbidden = { error: { code: 403, message: 'Not Authorized to access this resource/api', errors: [{ domain: 'global', reason: 'forbidden' }] } }
-    expect([json(404, notFound), json(403, forbidden), text(404, '<html>')].map(googleWorkspace.isAbsent)).toEqual([true, false, false])
+    const notFound = {
+      error: {
+        code: 404,
+        message: 'Resource Not Found: userKey',
+        errors: [{ domain: 'global', reason: 'notFound', message: 'Resource Not Found: userKey' }],
+      },
+    }
+    const forbidden = {
+      error: {
+        code: 403,
+        message: 'Not Authorized to access this resource/api',
+        errors: [{ domain: 'global', reason: 'forbidden' }],
+      },
+    }
+    expect([json(404, notFound), json(403, forbidden), text(404, '<html>')].map(googleWorkspace.isAbsent)).toEqual([
+      true,
+      false,
+      false,
+    ])
   })
 })
 
 describe('Google Workspace failures', () => {
-  const error = (status: number, reason: string, message: string, more: object = {}) => json(status, { error: { code: status, message, errors: [{ domain: 'global', reason, message }], ...more } })
+  const error = (status: number, reason: string, message: string, more: object = {}) =>
+    json(status, { error: { code: status, message, errors: [{ domain: 'global', reason, message }], ...more } })
   const detail = (reason: string) => ({ details: [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason }] })
   const unit = having({ remote_data: { orgUnitPath: '/Nowhere' } })
   const schemas = having({ remote_data: { customSchemas: { a: { b: 1 } } } })
 
   test.each([
-    ['a duplicate user, alias or group', error(409, 'duplicate', 'Entity already exists.'), 'user_exists', 'rejected', '/emails/0/email'],
-    ['a bad last name', error(400, 'invalid', 'Invalid Given/Family Name: FamilyName'), 'provider_validation_failed', 'rejected', '/last_name'],
-    ['a bad first name', error(400, 'invalid', 'Invalid Given/Family Name: GivenName'), 'provider_validation_failed', 'rejected', '/first_name'],
-    ['a missing name', error(400, 'required', 'Required parameter: [resource.name]'), 'provider_validation_failed', 'rejected', '/first_name'],
+    [
+      'a duplicate user, alias or group',
+      error(409, 'duplicate', 'Entity already exists.'),
+      'user_exists',
+      'rejected',
+      '/emails/0/email',
+    ],
+    [
+      'a bad last name',
+      error(400, 'invalid', 'Invalid Given/Family Name: FamilyName'),
+      'provider_validation_failed',
+      'rejected',
+      '/last_name',
+    ],
+    [
+      'a bad first name',
+      error(400, 'invalid', 'Invalid Given/Family Name: GivenName'),
+      'provider_validation_failed',
+      'rejected',
+      '/first_name',
+    ],
+    [
+      'a missing name',
+      error(400, 'required', 'Required parameter: [resource.name]'),
+      'provider_validation_failed',
+      'rejected',
+      '/first_name',
+    ],
     ['a bad password', error(400, 'invalid', 'Invalid Password'), 'password_rejected', 'rejected', '/password'],
-    ['a bad address', error(400, 'invalid', 'Invalid Input: primary_user_email'), 'provider_validation_failed', 'rejected', '/emails/0/email'],
-    ['an organizational unit of the account', error(400, 'invalid', 'Invalid Input: INVALID_OU_ID'), 'provider_not_found', 'rejected', undefined],
-    ['a bad custom schema', error(400, 'invalid', 'Invalid Input: custom_schema'), 'provider_validation_failed', 'rejected', undefined],
-    ['another bad request', error(400, 'invalidInput', 'Invalid Input: Bad request for x'), 'provider_validation_failed', 'rejected', undefined],
-    ['a system error dressed as a 400', error(400, 'invalid', 'A system error has occurred'), 'provider_unavailable', 'unknown', undefined],
-    ['a foreign domain, or an admin without the right', error(403, 'forbidden', 'Not Authorized to access this resource/api'), 'permission_denied', 'rejected', undefined],
-    ['a domain that does not exist', error(404, 'domainNotFound', 'Domain not found.'), 'provider_not_found', 'rejected', '/emails/0/email'],
-    ['a domain that does not exist, in other words', error(404, 'notFound', 'Resource Not Found: domain'), 'provider_not_found', 'rejected', '/emails/0/email'],
-    ['the user limit', error(412, 'limitExceeded', 'Domain user limit reached.'), 'license_limit_reached', 'rejected', undefined],
-    ['a user still being made', error(412, 'conditionNotMet', 'User creation is not complete.'), 'provider_unavailable', 'unavailable', undefined],
-    ['a missing scope', error(403, 'insufficientPermissions', 'Request had insufficient authentication scopes.', { status: 'PERMISSION_DENIED', ...detail('ACCESS_TOKEN_SCOPE_INSUFFICIENT') }), 'permission_denied', 'forbidden', undefined],
-    ['a missing scope, in the detail alone', error(403, 'forbidden', 'Request had insufficient authentication scopes.', detail('ACCESS_TOKEN_SCOPE_INSUFFICIENT')), 'permission_denied', 'forbidden', undefined],
-    ['an API that is switched off', error(403, 'accessNotConfigured', 'Admin SDK API has not been used in project 1.'), 'permission_denied', 'forbidden', undefined],
-    ['a domain without API access', error(403, 'domainCannotUseApis', 'The domain cannot use apis.'), 'permission_denied', 'forbidden', undefined],
-    ['a dead token', error(401, 'authError', 'Request had invalid authentication credentials.', { status: 'UNAUTHENTICATED' }), 'credentials_rejected', 'unauthorized', undefined],
-    ['a quota of the user', error(403, 'userRateLimitExceeded', 'User Rate Limit Exceeded'), 'rate_limited', 'throttled', undefined],
+    [
+      'a bad address',
+      error(400, 'invalid', 'Invalid Input: primary_user_email'),
+      'provider_validation_failed',
+      'rejected',
+      '/emails/0/email',
+    ],
+    [
+      'an organizational unit of the account',
+      error(400, 'invalid', 'Invalid Input: INVALID_OU_ID'),
+      'provider_not_found',
+      'rejected',
+      undefined,
+    ],
+    [
+      'a bad custom schema',
+      error(400, 'invalid', 'Invalid Input: custom_schema'),
+      'provider_validation_failed',
+      'rejected',
+      undefined,
+    ],
+    [
+      'another bad request',
+      error(400, 'invalidInput', 'Invalid Input: Bad request for x'),
+      'provider_validation_failed',
+      'rejected',
+      undefined,
+    ],
+    [
+      'a system error dressed as a 400',
+      error(400, 'invalid', 'A system error has occurred'),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
+    [
+      'a foreign domain, or an admin without the right',
+      error(403, 'forbidden', 'Not Authorized to access this resource/api'),
+      'permission_denied',
+      'rejected',
+      undefined,
+    ],
+    [
+      'a domain that does not exist',
+      error(404, 'domainNotFound', 'Domain not found.'),
+      'provider_not_found',
+      'rejected',
+      '/emails/0/email',
+    ],
+    [
+      'a domain that does not exist, in other words',
+      error(404, 'notFound', 'Resource Not Found: domain'),
+      'provider_not_found',
+      'rejected',
+      '/emails/0/email',
+    ],
+    [
+      'the user limit',
+      error(412, 'limitExceeded', 'Domain user limit reached.'),
+      'license_limit_reached',
+      'rejected',
+      undefined,
+    ],
+    [
+      'a user still being made',
+      error(412, 'conditionNotMet', 'User creation is not complete.'),
+      'provider_unavailable',
+      'unavailable',
+      undefined,
+    ],
+    [
+      'a missing scope',
+      error(403, 'insufficientPermissions', 'Request had insufficient authentication scopes.', {
+        status: 'PERMISSION_DENIED',
+        ...detail('ACCESS_TOKEN_SCOPE_INSUFFICIENT'),
+      }),
+      'permission_denied',
+      'forbidden',
+      undefined,
+    ],
+    [
+      'a missing scope, in the detail alone',
+      error(
+        403,
+        'forbidden',
+        'Request had insufficient authentication scopes.',
+        detail('ACCESS_TOKEN_SCOPE_INSUFFICIENT'),
+      ),
+      'permission_denied',
+      'forbidden',
+      undefined,
+    ],
+    [
+      'an API that is switched off',
+      error(403, 'accessNotConfigured', 'Admin SDK API has not been used in project 1.'),
+      'permission_denied',
+      'forbidden',
+      undefined,
+    ],
+    [
+      'a domain without API access',
+      error(403, 'domainCannotUseApis', 'The domain cannot use apis.'),
+      'permission_denied',
+      'forbidden',
+      undefined,
+    ],
+    [
+      'a dead token',
+      error(401, 'authError', 'Request had invalid authentication credentials.', { status: 'UNAUTHENTICATED' }),
+      'credentials_rejected',
+      'unauthorized',
+      undefined,
+    ],
+    [
+      'a quota of the user',
+      error(403, 'userRateLimitExceeded', 'User Rate Limit Exceeded'),
+      'rate_limited',
+      'throttled',
+      undefined,
+    ],
     ['a quota of the project', error(403, 'quotaExceeded', 'Quota exceeded'), 'rate_limited', 'throttled', undefined],
-    ['a rate limit', error(429, 'rateLimitExceeded', 'Rate Limit Exceeded', { status: 'RESOURCE_EXHAUSTED' }), 'rate_limited', 'throttled', undefined],
+    [
+      'a rate limit',
+      error(429, 'rateLimitExceeded', 'Rate Limit Exceeded', { status: 'RESOURCE_EXHAUSTED' }),
+      'rate_limited',
+      'throttled',
+      undefined,
+    ],
     ['a backend error', error(500, 'backendError', 'Backend Error'), 'provider_unavailable', 'unknown', undefined],
-    ['a backend error that says 403', error(403, 'backendError', 'Backend Error'), 'provider_unavailable', 'unknown', undefined],
-    ['an overloaded service', error(503, 'backendError', 'Service unavailable. Please try again'), 'provider_unavailable', 'unknown', undefined],
+    [
+      'a backend error that says 403',
+      error(403, 'backendError', 'Backend Error'),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
+    [
+      'an overloaded service',
+      error(503, 'backendError', 'Service unavailable. Please try again'),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
     ['a gateway page', text(502, '<html><h1>502</h1></html>'), 'provider_unavailable', 'unknown', undefined],
     ['a page with status 403', text(403, '<html>'), 'permission_denied', 'rejected', undefined],
   ])('%s', (_, response, code, disposition, pointer) => {
     const failure = googleWorkspace.classifyFailure(response, minimal)
-    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({ code, disposition, pointer })
+    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
+      code,
+      disposition,
+      pointer,
+    })
     expect(failure).not.toHaveProperty('retryAfterMs')
   })
 
   test('403 `forbidden` is no answer to a look-up: it is said of users who are seconds old', () => {
     const forbidden = error(403, 'forbidden', 'Not Authorized to access this resource/api')
-    expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose: 'find', account })).toMatchObject({ code: 'provider_unavailable', disposition: 'unavailable' })
-    for (const purpose of ['create', 'check'] as const) expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose, account })).toMatchObject({ code: 'permission_denied', disposition: 'rejected' })
+    expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose: 'find', account })).toMatchObject({
+      code: 'provider_unavailable',
+      disposition: 'unavailable',
+    })
+    for (const purpose of ['create', 'check'] as const)
+      expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose, account })).toMatchObject({
+        code: 'permission_denied',
+        disposition: 'rejected',
+      })
   })
 
   test('points at what the request gave', () => {
-    const pointerOf = (response: ReturnType<typeof json>, input: CreateInput) => googleWorkspace.classifyFailure(response, input).pointer
+    const pointerOf = (response: ReturnType<typeof json>, input: CreateInput) =>
+      googleWorkspace.classifyFailure(response, input).pointer
     expect(pointerOf(error(400, 'invalid', 'Invalid Input: INVALID_OU_ID'), unit)).toBe('/remote_data/orgUnitPath')
     expect(pointerOf(error(400, 'invalidOrgunit', 'Bad'), unit)).toBe('/remote_data/orgUnitPath')
     expect(pointerOf(error(400, 'invalidSchemaValue', 'Bad'), schemas)).toBe('/remote_data/customSchemas')
-    expect(pointerOf(error(409, 'duplicate', 'Entity already exists.'), having({ emails: [{ email: 'a@x.example' }, { email: 'b@x.example', is_primary: true }] }))).toBe('/emails/1/email')
-    expect(pointerOf(error(409, 'duplicate', 'Entity already exists.'), having({ emails: [], username: 'a@x.example' }))).toBe('/username')
+    expect(
+      pointerOf(
+        error(409, 'duplicate', 'Entity already exists.'),
+        having({ emails: [{ email: 'a@x.example' }, { email: 'b@x.example', is_primary: true }] }),
+      ),
+    ).toBe('/emails/1/email')
+    expect(
+      pointerOf(error(409, 'duplicate', 'Entity already exists.'), having({ emails: [], username: 'a@x.example' })),
+    ).toBe('/username')
   })
 
   test('a gateway that sends Retry-After is believed', () => {
@@ -368,17 +684,30 @@ describe('Google Workspace failures', () => {
 })
 
 describe('Google Workspace logins', () => {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } })
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
   const now = Date.UTC(2026, 2, 2, 10)
   const scope = 'https://www.googleapis.com/auth/admin.directory.user'
   const serviceAccount = googleWorkspace.authentications.service_account
   const refreshToken = googleWorkspace.authentications.refresh_token
-  if (serviceAccount?.kind !== 'token' || refreshToken?.kind !== 'token') throw new Error('both trade credentials for a token')
-  const credentials = { type: 'service_account' as const, client_email: 'muster@project.iam.gserviceaccount.com', private_key: privateKey, subject: 'admin@example.com' }
+  if (serviceAccount?.kind !== 'token' || refreshToken?.kind !== 'token')
+    throw new Error('both trade credentials for a token')
+  const credentials = {
+    type: 'service_account' as const,
+    client_email: 'muster@project.iam.gserviceaccount.com',
+    private_key: privateKey,
+    subject: 'admin@example.com',
+  }
 
   test('a service account signs for an administrator, for an hour', async () => {
     const request = await serviceAccount.toTokenRequest(credentials, account, 'https://admin.googleapis.com', now)
-    expect(request).toMatchObject({ url: 'https://oauth2.googleapis.com/token', form: { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer' } })
+    expect(request).toMatchObject({
+      url: 'https://oauth2.googleapis.com/token',
+      form: { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer' },
+    })
     const assertion = request.form.assertion ?? ''
     expect(decodeProtectedHeader(assertion)).toEqual({ alg: 'RS256', typ: 'JWT' })
     expect(decodeJwt(assertion)).toMatchObject({
@@ -417,14 +746,22 @@ describe('Google Workspace logins', () => {
     expect(refreshToken.parseToken({ ...token, scope: `openid ${scope}` }, now).value).toBe('ya29.a')
     const refused = () => refreshToken.parseToken({ ...token, scope: `${scope}.readonly` }, now)
     expect(refused).toThrow(RemoteFailureError)
-    expect(refused).toThrow(expect.objectContaining({ failure: expect.objectContaining({ disposition: 'forbidden' }) as unknown }))
+    expect(refused).toThrow(
+      expect.objectContaining({ failure: expect.objectContaining({ disposition: 'forbidden' }) as unknown }),
+    )
   })
 
-  test.each(['admin.googleapis.com', 'oauth2.googleapis.com', 'www.googleapis.com'])('%s is a host of Google', (host) => {
-    expect(googleWorkspace.hosts.patterns.some((pattern) => pattern.test(host))).toBe(true)
-  })
+  test.each(['admin.googleapis.com', 'oauth2.googleapis.com', 'www.googleapis.com'])(
+    '%s is a host of Google',
+    (host) => {
+      expect(googleWorkspace.hosts.patterns.some((pattern) => pattern.test(host))).toBe(true)
+    },
+  )
 
-  test.each(['admin.googleapis.com.example.com', 'storage.googleapis.com', 'googleapis.com'])('%s gets no credentials', (host) => {
-    expect(googleWorkspace.hosts.patterns.some((pattern) => pattern.test(host))).toBe(false)
-  })
+  test.each(['admin.googleapis.com.example.com', 'storage.googleapis.com', 'googleapis.com'])(
+    '%s gets no credentials',
+    (host) => {
+      expect(googleWorkspace.hosts.patterns.some((pattern) => pattern.test(host))).toBe(false)
+    },
+  )
 })

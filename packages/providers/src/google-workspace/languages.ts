@@ -1,6 +1,6 @@
 /**
- * Where Google's list of language codes (developers.google.com/workspace/admin/directory/v1/languages) writes otherwise than BCP 47.
- * Codes outside the list are taken too, so all else is passed on as it is.
+ * Where Google's list of language codes (developers.google.com/workspace/admin/directory/v1/languages) writes otherwise
+ * than BCP 47. Codes outside the list are taken too, so all else is passed on as it is.
  */
 const googleCodes: Readonly<Record<string, string>> = {
   'en-US': 'en',

@@ -13,8 +13,13 @@ export const googleWorkspace: Provider = {
   documentationUrl: 'https://developers.google.com/workspace/admin/directory/reference/rest/v1/users/insert',
   authentications: googleWorkspaceAuthentications,
   configSchema: z.strictObject({
-    org_unit_path: z.string().regex(/^\//, 'must begin with /').optional().meta({ description: 'Organizational unit of new users, such as /Engineering; default /. remote_data.orgUnitPath wins.' }),
-    change_password_at_next_login: z.boolean().optional().meta({ description: 'Whether new users must change their password at the first sign-in; default false. remote_data.changePasswordAtNextLogin wins.' }),
+    org_unit_path: z.string().regex(/^\//, 'must begin with /').optional().meta({
+      description: 'Organizational unit of new users, such as /Engineering; default /. remote_data.orgUnitPath wins.',
+    }),
+    change_password_at_next_login: z.boolean().optional().meta({
+      description:
+        'Whether new users must change their password at the first sign-in; default false. remote_data.changePasswordAtNextLogin wins.',
+    }),
   }),
   defaultBaseUrl: 'https://admin.googleapis.com',
   // www is the older host of the same API, and of the older token endpoint.
@@ -23,12 +28,14 @@ export const googleWorkspace: Provider = {
     requests: 10,
     perSeconds: 1,
     concurrency: 4,
-    source: 'Directory API, limits and quotas: at most 10 user creations a second for one domain (and 2,400 queries a minute for one user of a project).',
+    source:
+      'Directory API, limits and quotas: at most 10 user creations a second for one domain (and 2,400 queries a minute for one user of a project).',
   },
   callsPerCreate: 1,
   // Google names no figure and its own client waits for ever; nothing longer was seen.
   timeoutMs: 30_000,
-  // For some seconds after an insert, a get answers as if the user did not exist (terraform-provider-googleworkspace#213, #492).
+  // For some seconds after an insert, a get answers as if the user did not exist
+  // (terraform-provider-googleworkspace#213, #492).
   lookUpAfterMs: [1_000, 3_000, 7_000, 15_000],
   fields: {
     emails: 'supported',
@@ -42,7 +49,20 @@ export const googleWorkspace: Provider = {
     remote_data: 'supported',
   },
   parameters: {},
-  responseFields: ['id', 'first_name', 'last_name', 'name', 'emails', 'phones', 'status', 'is_2fa_enabled', 'avatar', 'languages', 'created_at', 'last_login_at'],
+  responseFields: [
+    'id',
+    'first_name',
+    'last_name',
+    'name',
+    'emails',
+    'phones',
+    'status',
+    'is_2fa_enabled',
+    'avatar',
+    'languages',
+    'created_at',
+    'last_login_at',
+  ],
   quirks: [
     'The primary e-mail is the login and must be in a domain of the customer; without emails, a username that is an address is taken.',
     'remote_data.password, remote_data.name.givenName and remote_data.name.familyName stand in for password, first_name and last_name.',

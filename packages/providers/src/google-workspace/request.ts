@@ -9,7 +9,9 @@ export const USERS = '/admin/directory/v1/users'
 
 /** Discovery document: types of User.phones and User.emails; any other goes with `custom` and a `customType`. */
 const phoneTypes = new Set(
-  'home work other home_fax work_fax other_fax mobile pager company_main assistant car radio isdn callback telex tty_tdd work_mobile work_pager main grand_central'.split(' '),
+  'home work other home_fax work_fax other_fax mobile pager company_main assistant car radio isdn callback telex tty_tdd work_mobile work_pager main grand_central'.split(
+    ' ',
+  ),
 )
 const emailTypes = new Set(['home', 'work', 'other'])
 /** Unified words for Google's. */
@@ -20,7 +22,10 @@ const readOnlyFields = ['isAdmin', 'isDelegatedAdmin', 'aliases', 'id']
 
 function toType(type: string | undefined, known: ReadonlySet<string>): JsonObject {
   if (!type) return { type: 'other' }
-  const name = type.trim().toLowerCase().replace(/[\s-]+/g, '_')
+  const name = type
+    .trim()
+    .toLowerCase()
+    .replace(/[\s-]+/g, '_')
   const google = synonyms[name] ?? name
   return known.has(google) ? { type: google } : { type: 'custom', customType: type }
 }
@@ -29,24 +34,38 @@ function toLanguages(languages: readonly string[]): JsonObject[] {
   return languages.map((tag, index): JsonObject => {
     const languageCode = toGoogleLanguage(tag)
     // A customLanguage can have no preference.
-    return languageCode === undefined ? { customLanguage: tag } : { languageCode, preference: index === 0 ? 'preferred' : 'not_preferred' }
+    return languageCode === undefined
+      ? { customLanguage: tag }
+      : { languageCode, preference: index === 0 ? 'preferred' : 'not_preferred' }
   })
 }
 
 function toSecondaryEmails(user: UnifiedUserInput, address: string | undefined): JsonObject[] {
-  return (user.emails ?? []).filter((entry) => entry.email.toLowerCase() !== address).map((entry) => ({ address: entry.email, ...toType(entry.type, emailTypes) }))
+  return (user.emails ?? [])
+    .filter((entry) => entry.email.toLowerCase() !== address)
+    .map((entry) => ({ address: entry.email, ...toType(entry.type, emailTypes) }))
 }
 
 function toWarnings(input: CreateInput): Warning[] {
   const { user } = input
   const warnings: Warning[] = []
   const address = findAddress(input)
-  if (address?.pointer === '/username') warnings.push({ code: 'derived', pointer: '/emails', detail: 'primaryEmail was taken from the username.' })
+  if (address?.pointer === '/username')
+    warnings.push({ code: 'derived', pointer: '/emails', detail: 'primaryEmail was taken from the username.' })
   else if (user.username && user.username.toLowerCase() !== address?.value.toLowerCase()) {
-    warnings.push({ code: 'not_sent', pointer: '/username', detail: 'Google Workspace has no username beside the primary address: it was not sent.' })
+    warnings.push({
+      code: 'not_sent',
+      pointer: '/username',
+      detail: 'Google Workspace has no username beside the primary address: it was not sent.',
+    })
   }
   for (const field of readOnlyFields) {
-    if (user.remote_data?.[field] !== undefined) warnings.push({ code: 'ignored_by_provider', pointer: `/remote_data/${field}`, detail: `Google Workspace ignores ${field} when it creates a user.` })
+    if (user.remote_data?.[field] !== undefined)
+      warnings.push({
+        code: 'ignored_by_provider',
+        pointer: `/remote_data/${field}`,
+        detail: `Google Workspace ignores ${field} when it creates a user.`,
+      })
   }
   return warnings
 }
@@ -59,17 +78,32 @@ export function toCreateRequest(input: CreateInput, account: AccountContext): Cr
   const body: JsonObject = {
     ...(primaryEmail && { primaryEmail }),
     ...(user.password && { password: user.password }),
-    name: { ...(user.first_name && { givenName: user.first_name }), ...(user.last_name && { familyName: user.last_name }) },
+    name: {
+      ...(user.first_name && { givenName: user.first_name }),
+      ...(user.last_name && { familyName: user.last_name }),
+    },
     ...(emails.length > 0 && { emails }),
     // There is no field for an extension.
-    ...(user.phones?.length && { phones: user.phones.map((phone) => ({ value: phone.extension ? `${phone.number} x${phone.extension}` : phone.number, ...toType(phone.type, phoneTypes) })) }),
+    ...(user.phones?.length && {
+      phones: user.phones.map((phone) => ({
+        value: phone.extension ? `${phone.number} x${phone.extension}` : phone.number,
+        ...toType(phone.type, phoneTypes),
+      })),
+    }),
     ...(user.languages?.length && { languages: toLanguages(user.languages) }),
     ...(user.status === 'inactive' && { suspended: true }),
     ...(typeof config.org_unit_path === 'string' && { orgUnitPath: config.org_unit_path }),
-    ...(typeof config.change_password_at_next_login === 'boolean' && { changePasswordAtNextLogin: config.change_password_at_next_login }),
+    ...(typeof config.change_password_at_next_login === 'boolean' && {
+      changePasswordAtNextLogin: config.change_password_at_next_login,
+    }),
   }
   return {
-    request: { method: 'POST', path: USERS, query: { ...input.remoteQuery }, body: mergeJson(body, user.remote_data ?? {}) },
+    request: {
+      method: 'POST',
+      path: USERS,
+      query: { ...input.remoteQuery },
+      body: mergeJson(body, user.remote_data ?? {}),
+    },
     warnings: toWarnings(input),
   }
 }

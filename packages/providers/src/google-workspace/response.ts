@@ -10,7 +10,8 @@ import { toCreateRequest } from './request.ts'
 const typed = { type: looseText, customType: looseText }
 
 /**
- * The answer of an insert holds far less than that of a get: no fullName, no emails, no suspended. The discovery document types the lists
+ * The answer of an insert holds far less than that of a get: no fullName, no emails, no suspended. The discovery
+ *   document types the lists
  * as `any`.
  */
 const userSchema = z.looseObject({
@@ -35,7 +36,8 @@ type GoogleUser = z.infer<typeof userSchema>
 const NEVER = Date.UTC(1970, 0, 1)
 
 /**
- * With resolveConflictAccount, 202 says that nobody was created: the owner of an unmanaged account of this address was invited. What its
+ * With resolveConflictAccount, 202 says that nobody was created: the owner of an unmanaged account of this address
+ *   was invited. What its
  * body holds is not published.
  */
 export function parseCreated(response: RemoteResponse, input: CreateInput): CreatedUser | undefined {
@@ -56,15 +58,26 @@ export function parseFound(response: RemoteResponse, input: CreateInput): FoundU
   return { remoteId: user.data.id, createdAt: user.data.creationTime ?? null, body: response.body }
 }
 
-const typeOf = ({ type, customType }: { type?: string | null | undefined; customType?: string | null | undefined }) => (type === 'custom' ? customType : type) ?? null
+const typeOf = ({ type, customType }: { type?: string | null | undefined; customType?: string | null | undefined }) =>
+  (type === 'custom' ? customType : type) ?? null
 
 function toEmails(user: GoogleUser): UnifiedUser['emails'] {
-  const isTestAlias = (address: string) => address.endsWith('.test-google-a.com') && user.nonEditableAliases?.includes(address)
+  const isTestAlias = (address: string) =>
+    address.endsWith('.test-google-a.com') && user.nonEditableAliases?.includes(address)
   const emails = (user.emails ?? []).flatMap((entry) =>
-    entry.address && !isTestAlias(entry.address) ? [{ email: entry.address, type: typeOf(entry) ?? (entry.primary ? 'primary' : null), is_primary: entry.primary === true }] : [],
+    entry.address && !isTestAlias(entry.address)
+      ? [
+          {
+            email: entry.address,
+            type: typeOf(entry) ?? (entry.primary ? 'primary' : null),
+            is_primary: entry.primary === true,
+          },
+        ]
+      : [],
   )
   const primary = user.primaryEmail
-  if (!primary || emails.some((entry) => entry.is_primary || entry.email.toLowerCase() === primary.toLowerCase())) return emails
+  if (!primary || emails.some((entry) => entry.is_primary || entry.email.toLowerCase() === primary.toLowerCase()))
+    return emails
   return [{ email: primary, type: 'primary', is_primary: true }, ...emails]
 }
 
@@ -83,7 +96,8 @@ function toLanguages(user: GoogleUser): string[] {
 }
 
 /**
- * An insert that succeeded stored what was sent, but its answer leaves out most of it: read alone, a suspended user would seem active and
+ * An insert that succeeded stored what was sent, but its answer leaves out most of it: read alone, a suspended user
+ *   would seem active and
  * without a phone. A get always tells `suspended`, and what it leaves out is not there.
  */
 function withSent(body: unknown, input: CreateInput, account: AccountContext): unknown {
@@ -101,7 +115,9 @@ export function toUser(body: unknown, input: CreateInput, account: AccountContex
     last_name: user.name?.familyName ?? null,
     name: user.name?.fullName ?? (names || null),
     emails: toEmails(user),
-    phones: (user.phones ?? []).flatMap((phone) => (phone.value ? [{ number: phone.value, extension: null, type: typeOf(phone) }] : [])),
+    phones: (user.phones ?? []).flatMap((phone) =>
+      phone.value ? [{ number: phone.value, extension: null, type: typeOf(phone) }] : [],
+    ),
     status: toStatus(user),
     is_2fa_enabled: user.isEnrolledIn2Sv ?? null,
     avatar: user.thumbnailPhotoUrl ?? null,

@@ -8,7 +8,8 @@ const TOKEN_URL = 'https://as.meraki.com/oauth/token'
 const writeScopes = ['dashboard:iam:config:write', 'dashboard:general:config:write']
 
 export const merakiAuthentications: Authentications = {
-  // The specification still declares X-Cisco-Meraki-API-Key; the vendor's Authorization page asks for Bearer "and not v0's" header.
+  // The specification still declares X-Cisco-Meraki-API-Key; the vendor's Authorization page asks for Bearer "and not
+  // v0's" header.
   api_key: { kind: 'static', toHeaders: ({ api_key }) => ({ authorization: `Bearer ${api_key}` }) },
   refresh_token: {
     kind: 'token',
@@ -23,7 +24,11 @@ export const merakiAuthentications: Authentications = {
       const token = parseTokenBody(body)
       const granted = token.scope?.split(/[\s,]+/)
       if (granted && !writeScopes.some((scope) => granted.includes(scope))) {
-        throw new RemoteFailureError({ code: 'permission_denied', disposition: 'forbidden', message: `The consent covers neither ${writeScopes.join(' nor ')}; it has: ${token.scope}.` })
+        throw new RemoteFailureError({
+          code: 'permission_denied',
+          disposition: 'forbidden',
+          message: `The consent covers neither ${writeScopes.join(' nor ')}; it has: ${token.scope}.`,
+        })
       }
       return toAccessToken(token, now)
     },

@@ -29,25 +29,33 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   const { status } = response
   const message = messageOf(response)
   const failure = classifyByStatus(response, message)
-  if (status === 403) return { ...failure, disposition: isPlaceOfAccount(input, context?.account) ? 'forbidden' : 'rejected' }
+  if (status === 403)
+    return { ...failure, disposition: isPlaceOfAccount(input, context?.account) ? 'forbidden' : 'rejected' }
   if (status === 404) return notFound(failure, message, input)
   if (message === undefined || failure.code !== 'provider_validation_failed') return failure
 
-  if (/executing batches/i.test(message)) return { code: 'provider_unavailable', disposition: 'unavailable', message, retryAfterMs: BATCH_WAIT_MS }
-  if (duplicate.test(message)) return { code: 'user_exists', disposition: 'rejected', message, pointer: primaryEmailPointer(input) }
+  if (/executing batches/i.test(message))
+    return { code: 'provider_unavailable', disposition: 'unavailable', message, retryAfterMs: BATCH_WAIT_MS }
+  if (duplicate.test(message))
+    return { code: 'user_exists', disposition: 'rejected', message, pointer: primaryEmailPointer(input) }
   const pointer = attributes.find(([pattern]) => pattern.test(message))?.[1]
   if (pointer === '/remote_data/password') return { ...failure, code: 'password_rejected', pointer }
   return { ...failure, ...(pointer && { pointer: pointer === '/emails' ? primaryEmailPointer(input) : pointer }) }
 }
 
-/** 404 says that the organization or network is not there for these credentials, and so nothing of the user: the list of a real one is empty at worst. */
+/**
+ * 404 says that the organization or network is not there for these credentials, and so nothing of the user: the list of
+ * a real one is empty at worst.
+ */
 export const isAbsent = (): boolean => false
 
 /** The body is empty or a page, mostly; the same answer means "not there" and "not for you". */
 function notFound(failure: RemoteFailure, message: string | undefined, input: CreateInput | undefined): RemoteFailure {
   const isNetwork = input !== undefined && userTypeOf(input) === 'network'
   const place = isNetwork ? 'network' : 'organization'
-  const detail = message ?? `Meraki does not show this ${place} to these credentials. If it or the API key is new, try again in a minute.`
+  const detail =
+    message ??
+    `Meraki does not show this ${place} to these credentials. If it or the API key is new, try again in a minute.`
   return { ...failure, message: detail, ...(input && { pointer: isNetwork ? '?workspace_id' : '?organization_id' }) }
 }
 

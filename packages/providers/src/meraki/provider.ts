@@ -14,8 +14,14 @@ export const meraki: Provider = {
   documentationUrl: 'https://developer.cisco.com/meraki/api-v1/create-organization-admin/',
   authentications: merakiAuthentications,
   configSchema: z.strictObject({
-    organization_id: z.string().min(1).optional().meta({ description: 'Stands in for the query parameter organization_id.' }),
-    workspace_id: z.string().min(1).optional().meta({ description: 'Stands in for the query parameter workspace_id: the id of a network, such as N_24329156.' }),
+    organization_id: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'Stands in for the query parameter organization_id.' }),
+    workspace_id: z.string().min(1).optional().meta({
+      description: 'Stands in for the query parameter workspace_id: the id of a network, such as N_24329156.',
+    }),
   }),
   defaultBaseUrl: 'https://api.meraki.com',
   hosts: merakiHosts,
@@ -24,17 +30,31 @@ export const meraki: Provider = {
     perSeconds: 1,
     // An older 429 was about more than ten connections of one address (CiscoDevNet/ansible-meraki).
     concurrency: 8,
-    source: "Meraki's RateLimit page: 10 a second for one organization, shared by all its API applications; 10 more in the first second are left to the others.",
+    source:
+      "Meraki's RateLimit page: 10 a second for one organization, shared by all its API applications; 10 more in the first second are left to the others.",
   },
   callsPerCreate: 1,
   // The vendor's SDK waits as long.
   timeoutMs: 60_000,
-  // The list is read right after the create by the vendor's Terraform provider, which fails if the admin is missing, so no lag is expected;
-  // a create that is sent again too early is refused as a duplicate.
+  // The list is read right after the create by the vendor's Terraform provider, which fails if the admin is missing, so
+  // no lag is expected; a create that is sent again too early is refused as a duplicate.
   lookUpAfterMs: [1_000, 5_000],
   fields: { name: 'supported', emails: 'supported', roles: 'supported', remote_data: 'supported' },
   parameters: { organization_id: 'required', workspace_id: 'required' },
-  responseFields: ['id', 'name', 'emails', 'status', 'is_email_verified', 'is_2fa_enabled', 'roles', 'organizations', 'licenses', 'workspaces', 'created_at', 'last_active_at'],
+  responseFields: [
+    'id',
+    'name',
+    'emails',
+    'status',
+    'is_email_verified',
+    'is_2fa_enabled',
+    'roles',
+    'organizations',
+    'licenses',
+    'workspaces',
+    'created_at',
+    'last_active_at',
+  ],
   quirks: [
     'Creates a dashboard administrator of organization_id; without roles, one with read-only access to the network workspace_id and none to the organization.',
     'With remote_data.authorizations (or remote_query[meraki_user_type]=network) a network user of workspace_id is created instead: a Meraki Authentication user, whose password, if any, goes into remote_data.',
@@ -55,7 +75,10 @@ export const meraki: Provider = {
   // Listing admins needs the right that the look-up needs.
   toCheckRequest: ({ config }) => ({
     method: 'GET',
-    path: typeof config.organization_id === 'string' ? `/api/v1/organizations/${encodeURIComponent(config.organization_id)}/admins` : '/api/v1/organizations',
+    path:
+      typeof config.organization_id === 'string'
+        ? `/api/v1/organizations/${encodeURIComponent(config.organization_id)}/admins`
+        : '/api/v1/organizations',
   }),
   classifyFailure,
   toRedirect,

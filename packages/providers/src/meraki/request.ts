@@ -34,13 +34,26 @@ function toAdmin(input: CreateInput, account: AccountContext): Draft {
   const networkId = networkIdOf(input, account)
   const warnings: Warning[] = []
 
-  const isAccessGiven = (input.user.roles?.length ?? 0) > 0 || ['orgAccess', 'networks', 'tags'].some((key) => remoteData[key] !== undefined)
+  const isAccessGiven =
+    (input.user.roles?.length ?? 0) > 0 ||
+    ['orgAccess', 'networks', 'tags'].some((key) => remoteData[key] !== undefined)
   if (!isAccessGiven && networkId !== undefined) {
     // The least that lets somebody in: whether Meraki takes an admin without any access is not documented.
     access.networks.push({ id: networkId, access: 'read-only' })
-    warnings.push({ code: 'derived', pointer: '/roles', detail: `No role was given: read-only access to network ${networkId}, and none to the organization.` })
-  } else if (input.workspaceId !== undefined && !JSON.stringify(remoteData.networks ?? access.networks).includes(JSON.stringify(input.workspaceId))) {
-    warnings.push({ code: 'not_sent', pointer: '?workspace_id', detail: `No role is for network ${input.workspaceId}: no access to it was granted by name.` })
+    warnings.push({
+      code: 'derived',
+      pointer: '/roles',
+      detail: `No role was given: read-only access to network ${networkId}, and none to the organization.`,
+    })
+  } else if (
+    input.workspaceId !== undefined &&
+    !JSON.stringify(remoteData.networks ?? access.networks).includes(JSON.stringify(input.workspaceId))
+  ) {
+    warnings.push({
+      code: 'not_sent',
+      pointer: '?workspace_id',
+      detail: `No role is for network ${input.workspaceId}: no access to it was granted by name.`,
+    })
   }
   return {
     body: {
@@ -58,7 +71,10 @@ function toAdmin(input: CreateInput, account: AccountContext): Draft {
 function toNetworkUser(input: CreateInput): Draft {
   const email = emailOf(input)
   const name = nameOf(input)
-  return { body: { ...(email && { email }), ...(name && { name }), ...(readNetworkRoles(input).isAdmin && { isAdmin: true }) }, warnings: [] }
+  return {
+    body: { ...(email && { email }), ...(name && { name }), ...(readNetworkRoles(input).isAdmin && { isAdmin: true }) },
+    warnings: [],
+  }
 }
 
 /** There is no look-up by address: the whole list comes, without pages for admins. */

@@ -6,7 +6,10 @@ import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteRespons
 import { isAddressOf } from './identity.ts'
 import { networkIdOf, organizationIdOf } from './target.ts'
 
-/** An id makes a user of an answer. Whatever else is odd about it must not turn a create that happened into an unknown one. */
+/**
+ * An id makes a user of an answer. Whatever else is odd about it must not turn a create that happened into an unknown
+ * one.
+ */
 const identifiedSchema = z.looseObject({ id: z.string().min(1) })
 
 const adminSchema = z.looseObject({
@@ -31,7 +34,12 @@ const networkUserSchema = z.looseObject({
 })
 
 /** An invited admin cannot enter the organization before confirming. A status that Meraki adds later stays raw. */
-const statuses: Readonly<Record<string, string>> = { ok: 'active', pending: 'invited', unverified: 'invited', locked: 'inactive' }
+const statuses: Readonly<Record<string, string>> = {
+  ok: 'active',
+  pending: 'invited',
+  unverified: 'invited',
+  locked: 'inactive',
+}
 const verified: Readonly<Record<string, boolean>> = { ok: true, locked: true, pending: false, unverified: false }
 
 /** Answered with 201 by both resources. */
@@ -56,7 +64,9 @@ export function parseFound(response: RemoteResponse, input: CreateInput): FoundU
 export function toUser(body: unknown, input: CreateInput, account: AccountContext): UnifiedUser {
   const organizationId = organizationIdOf(input, account)
   // By the record, not by the input: authorizations are on every network user, and on no admin.
-  const isNetworkUser = z.looseObject({ authorizations: z.unknown().refine((value) => value !== undefined) }).safeParse(body).success
+  const isNetworkUser = z
+    .looseObject({ authorizations: z.unknown().refine((value) => value !== undefined) })
+    .safeParse(body).success
   return {
     id: identifiedSchema.parse(body).id,
     ...(isNetworkUser ? toNetworkUser(body, networkIdOf(input, account)) : toAdmin(body, organizationId)),
@@ -76,7 +86,9 @@ function toAdmin(body: unknown, organizationId: string | undefined): Omit<Unifie
     is_email_verified: accountStatus ? (verified[accountStatus] ?? null) : null,
     is_2fa_enabled: admin.twoFactorAuthEnabled ?? null,
     roles: [
-      ...(orgAccess ? [{ id: orgAccess, name: orgAccess, ...(organizationId && { organization: organizationId }) }] : []),
+      ...(orgAccess
+        ? [{ id: orgAccess, name: orgAccess, ...(organizationId && { organization: organizationId }) }]
+        : []),
       ...(admin.networks ?? []).map(({ id, access }) => ({ id: access ?? null, name: access ?? null, workspace: id })),
       ...(admin.tags ?? []).map(({ tag, access }) => ({ id: access ?? null, name: access ?? null, group: tag })),
     ],
@@ -91,12 +103,17 @@ function toNetworkUser(body: unknown, networkId: string | undefined): Omit<Unifi
   const user = networkUserSchema.safeParse(body).data ?? {}
   const authorizations = user.authorizations ?? []
   // "Never" is no date, so it never lies in the past.
-  const isExpired = authorizations.length > 0 && authorizations.every(({ expiresAt }) => Date.parse(expiresAt ?? '') < Date.now())
+  const isExpired =
+    authorizations.length > 0 && authorizations.every(({ expiresAt }) => Date.parse(expiresAt ?? '') < Date.now())
   return {
     name: user.name ?? null,
     emails: toEmailList(user.email),
     status: isExpired ? 'inactive' : 'active',
-    roles: [...(user.isAdmin ? ['admin'] : []), ...(user.accountType ? [user.accountType] : [])].map((name) => ({ id: name, name, ...(networkId && { workspace: networkId }) })),
+    roles: [...(user.isAdmin ? ['admin'] : []), ...(user.accountType ? [user.accountType] : [])].map((name) => ({
+      id: name,
+      name,
+      ...(networkId && { workspace: networkId }),
+    })),
     workspaces: networkId === undefined ? [] : [{ id: networkId }],
     created_at: user.createdAt ?? null,
   }

@@ -5,7 +5,10 @@ import type { AccountContext, CreateInput } from '../provider.ts'
 export const USER_TYPE_PARAMETER = 'meraki_user_type'
 export const userTypes = ['admin', 'network'] as const
 
-/** admin: a dashboard administrator of an organization. network: a person whom a network's splash page, 802.1X or client VPN lets in. */
+/**
+ * admin: a dashboard administrator of an organization. network: a person whom a network's splash page, 802.1X or client
+ * VPN lets in.
+ */
 export type UserType = (typeof userTypes)[number]
 
 /** `authorizations` exists on network users only, and is required there. */
@@ -32,11 +35,15 @@ export function collectionPath(input: CreateInput, account: AccountContext): str
 }
 
 /**
- * Whether a refusal of the place is one of the whole account: its config names the place. A key's rights differ from organization to organization, so one
+ * Whether a refusal of the place is one of the whole account: its config names the place. A key's rights differ from
+ *   organization to organization, so one
  * that only the request names must not stop the others.
  */
 export function isPlaceOfAccount(input: CreateInput | undefined, account: AccountContext | undefined): boolean {
   if (input === undefined) return true
-  const [asked, own] = userTypeOf(input) === 'network' ? [input.workspaceId, account?.config.workspace_id] : [input.organizationId, account?.config.organization_id]
+  const [asked, own] =
+    userTypeOf(input) === 'network'
+      ? [input.workspaceId, account?.config.workspace_id]
+      : [input.organizationId, account?.config.organization_id]
   return asked === undefined || asked === own
 }

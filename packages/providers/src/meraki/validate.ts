@@ -6,10 +6,15 @@ import { USER_TYPE_PARAMETER, userTypeOf, userTypes } from './target.ts'
 
 export function validate(input: CreateInput, account: AccountContext): InputProblem[] {
   const problems: InputProblem[] = []
-  if (emailOf(input) === undefined) problems.push({ pointer: '/emails', code: 'required', detail: 'Meraki needs an e-mail address.' })
+  if (emailOf(input) === undefined)
+    problems.push({ pointer: '/emails', code: 'required', detail: 'Meraki needs an e-mail address.' })
   const chosen = input.remoteQuery[USER_TYPE_PARAMETER]
   if (chosen !== undefined && chosen !== 'admin' && chosen !== 'network') {
-    problems.push({ pointer: `?remote_query[${USER_TYPE_PARAMETER}]`, code: 'invalid_value', detail: `Must be one of: ${userTypes.join(', ')}.` })
+    problems.push({
+      pointer: `?remote_query[${USER_TYPE_PARAMETER}]`,
+      code: 'invalid_value',
+      detail: `Must be one of: ${userTypes.join(', ')}.`,
+    })
   }
   if (userTypeOf(input) === 'network') {
     const authorizations = input.user.remote_data?.authorizations
@@ -20,6 +25,7 @@ export function validate(input: CreateInput, account: AccountContext): InputProb
     return [...problems, ...readNetworkRoles(input).problems]
   }
   // A network user's name is needed only when the person is no dashboard administrator, which nobody here knows.
-  if (nameOf(input) === undefined) problems.push({ pointer: '/name', code: 'required', detail: 'Meraki needs a name (or remote_data.name).' })
+  if (nameOf(input) === undefined)
+    problems.push({ pointer: '/name', code: 'required', detail: 'Meraki needs a name (or remote_data.name).' })
   return [...problems, ...readAdminRoles(input, account).problems]
 }

@@ -12,7 +12,13 @@ export const oktaAuthentications: Authentications = {
     async toTokenRequest({ client_id, private_key, key_id }, account, baseUrl, now) {
       // Only the org's own authorization server issues tokens for the management API, never /oauth2/default.
       const url = firstText(account.config.token_url) ?? `${baseUrl}/oauth2/v1/token`
-      const assertion = await signAssertion({ privateKey: private_key, keyId: key_id, claims: { iss: client_id, sub: client_id, aud: url }, lifetime: 300, now })
+      const assertion = await signAssertion({
+        privateKey: private_key,
+        keyId: key_id,
+        claims: { iss: client_id, sub: client_id, aud: url },
+        lifetime: 300,
+        now,
+      })
       return {
         url,
         form: {
@@ -27,7 +33,11 @@ export const oktaAuthentications: Authentications = {
       const token = parseTokenBody(body)
       // Scopes that are not granted are left out of the token in silence (terraform-provider-okta#2375).
       if (token.scope && !token.scope.split(' ').includes('okta.users.manage')) {
-        throw new RemoteFailureError({ code: 'permission_denied', disposition: 'forbidden', message: `The app was not granted okta.users.manage; it has: ${token.scope}.` })
+        throw new RemoteFailureError({
+          code: 'permission_denied',
+          disposition: 'forbidden',
+          message: `The app was not granted okta.users.manage; it has: ${token.scope}.`,
+        })
       }
       return toAccessToken(token, now)
     },

@@ -55,13 +55,21 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const challenge = headers['www-authenticate'] ?? ''
   // A missing scope comes with an empty body: the header is all there is.
   if (status === 403 && challenge.includes('insufficient_scope')) {
-    return { code: 'permission_denied', disposition: 'forbidden', message: 'The access token lacks the scope okta.users.manage.' }
+    return {
+      code: 'permission_denied',
+      disposition: 'forbidden',
+      message: 'The access token lacks the scope okta.users.manage.',
+    }
   }
   const error = errorSchema.safeParse(response.body)
   if (!error.success) return { ...classifyByStatus(response), ...(status === 429 ? throttled(response) : {}) }
   const causes = error.data.errorCauses?.map((cause) => cause.errorSummary) ?? []
-  const message = toPlainText([error.data.errorSummary, ...causes].filter(Boolean).join(' — ') || error.data.errorCode) || `Okta answered ${status}.`
-  const attributes = [...causes, error.data.errorSummary ?? ''].map((text) => /^(?:Api validation failed: )?(\w+)(?::|$)/.exec(text)?.[1])
+  const message =
+    toPlainText([error.data.errorSummary, ...causes].filter(Boolean).join(' — ') || error.data.errorCode) ||
+    `Okta answered ${status}.`
+  const attributes = [...causes, error.data.errorSummary ?? ''].map(
+    (text) => /^(?:Api validation failed: )?(\w+)(?::|$)/.exec(text)?.[1],
+  )
   const named = attributes.find((attribute) => pointerOf(attribute, input).pointer !== undefined)
   const pointer = pointerOf(named, input)
 
@@ -85,8 +93,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 'E0000093':
       return { code: 'provider_validation_failed', disposition: 'rejected', message, pointer: '/groups' }
     case 'E0000001':
-      if (causes.some((cause) => /already exists/i.test(cause))) return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
-      if (named === 'password') return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
+      if (causes.some((cause) => /already exists/i.test(cause)))
+        return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
+      if (named === 'password')
+        return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
       return { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
     default:
       return { ...classifyByStatus(response, message), ...pointer }
@@ -94,8 +104,9 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
 }
 
 /**
- * Okta documents no Retry-After, though a gateway before it may send one. The wait is X-Rate-Limit-Reset (epoch seconds) less the answer's Date, and a second for rounding.
- * A concurrency 429 shows a limit of 0, and then the reset says nothing.
+ * Okta documents no Retry-After, though a gateway before it may send one. The wait is X-Rate-Limit-Reset (epoch
+ * seconds) less the answer's Date, and a second for rounding. A concurrency 429 shows a limit of 0, and then the reset
+ * says nothing.
  */
 function throttled({ headers }: RemoteResponse): { retryAfterMs?: number } {
   const wait = parseRetryAfter(headers, Date.now())
@@ -103,5 +114,7 @@ function throttled({ headers }: RemoteResponse): { retryAfterMs?: number } {
   const reset = Number(headers['x-rate-limit-reset'])
   if (headers['x-rate-limit-limit'] === '0') return { retryAfterMs: 2_000 }
   if (!Number.isFinite(reset) || reset <= 0) return {}
-  return { retryAfterMs: Math.min(Math.max(reset * 1000 - serverTime(headers, Date.now()) + 1_000, 1_000), MAX_RESET_MS) }
+  return {
+    retryAfterMs: Math.min(Math.max(reset * 1000 - serverTime(headers, Date.now()) + 1_000, 1_000), MAX_RESET_MS),
+  }
 }

@@ -15,7 +15,13 @@ export function identityOf(input: CreateInput) {
   const login = firstText(profile.login, user.username, primaryEmail(user))
   const email = firstText(profile.email, primaryEmail(user), user.username?.includes('@') ? user.username : undefined)
   const isLoginDerived = firstText(profile.login, user.username) === undefined
-  return { login, email, firstName: firstText(profile.firstName, user.first_name), lastName: firstText(profile.lastName, user.last_name), isLoginDerived }
+  return {
+    login,
+    email,
+    firstName: firstText(profile.firstName, user.first_name),
+    lastName: firstText(profile.lastName, user.last_name),
+    isLoginDerived,
+  }
 }
 
 /** Uniqueness ignores case and diacritics, and covers deactivated users. */
@@ -24,5 +30,8 @@ export function toNaturalKey(input: CreateInput): NaturalKey {
 }
 
 export function foldLogin(login: string): string {
-  return login.normalize('NFD').replace(/\p{Diacritic}/gu, '').toLowerCase()
+  return login
+    .normalize('NFD')
+    .replace(/\p{Diacritic}/gu, '')
+    .toLowerCase()
 }

@@ -10,20 +10,34 @@ import { validate } from './validate.ts'
 export const okta: Provider = {
   id: 'okta',
   name: 'Okta',
-  documentationUrl: 'https://developer.okta.com/docs/api/openapi/okta-management/management/tag/User/#tag/User/operation/createUser',
+  documentationUrl:
+    'https://developer.okta.com/docs/api/openapi/okta-management/management/tag/User/#tag/User/operation/createUser',
   authentications: oktaAuthentications,
   configSchema: z.strictObject({
-    activate: z.boolean().optional().meta({ description: 'Whether users are activated at once (default true). Without a password, activating sends them an e-mail.' }),
-    scopes: z.string().optional().meta({ description: 'Scopes asked for with private_key_jwt; default okta.users.manage.' }),
+    activate: z.boolean().optional().meta({
+      description:
+        'Whether users are activated at once (default true). Without a password, activating sends them an e-mail.',
+    }),
+    scopes: z
+      .string()
+      .optional()
+      .meta({ description: 'Scopes asked for with private_key_jwt; default okta.users.manage.' }),
   }),
   defaultBaseUrl: null,
   // The admin console's host (acme-admin.okta.com) answers every API call with an empty 403.
-  hosts: { patterns: [/^(?![a-z0-9-]*-admin\.)[a-z0-9-]+\.(okta|oktapreview|okta-emea|okta-gov|trex-govcloud)\.com$/, /^[a-z0-9-]+\.okta\.mil$/], allowsCustomDomain: true },
+  hosts: {
+    patterns: [
+      /^(?![a-z0-9-]*-admin\.)[a-z0-9-]+\.(okta|oktapreview|okta-emea|okta-gov|trex-govcloud)\.com$/,
+      /^[a-z0-9-]+\.okta\.mil$/,
+    ],
+    allowsCustomDomain: true,
+  },
   limits: {
     requests: 300,
     perSeconds: 60,
     concurrency: 8,
-    source: 'Recorded on a trial org in July 2026: 300 a minute for POST /api/v1/users, half of the last published bucket of 600, which is the default share of one token.',
+    source:
+      'Recorded on a trial org in July 2026: 300 a minute for POST /api/v1/users, half of the last published bucket of 600, which is the default share of one token.',
   },
   callsPerCreate: 1,
   timeoutMs: 30_000,
@@ -43,7 +57,23 @@ export const okta: Provider = {
     remote_data: 'supported',
   },
   parameters: {},
-  responseFields: ['id', 'first_name', 'last_name', 'name', 'username', 'emails', 'phones', 'status', 'timezone', 'languages', 'created_at', 'updated_at', 'last_login_at', 'status_changed_at', 'activated_at'],
+  responseFields: [
+    'id',
+    'first_name',
+    'last_name',
+    'name',
+    'username',
+    'emails',
+    'phones',
+    'status',
+    'timezone',
+    'languages',
+    'created_at',
+    'updated_at',
+    'last_login_at',
+    'status_changed_at',
+    'activated_at',
+  ],
   quirks: [
     'Without a password the new user is sent an activation e-mail; set activate=false (in remote_query or the account config) to create without one.',
     'profile.login is the username, or the primary e-mail where none is given; logins are unique without regard to case, deactivated users included.',

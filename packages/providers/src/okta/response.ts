@@ -28,8 +28,8 @@ const userSchema = z.looseObject({
 })
 
 /**
- * `UserStatus` of the management API. STAGED is not `invited`, since nothing was sent to anybody yet. LOCKED_OUT fits none, so it stays raw,
- * as does any status that Okta adds later.
+ * `UserStatus` of the management API. STAGED is not `invited`, since nothing was sent to anybody yet. LOCKED_OUT fits
+ * none, so it stays raw, as does any status that Okta adds later.
  */
 const statuses: Record<string, string> = {
   STAGED: 'inactive',

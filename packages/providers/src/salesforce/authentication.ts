@@ -19,18 +19,27 @@ function audienceOf(account: AccountContext, url: string): string {
   return hostname.endsWith('.salesforce.com') ? PRODUCTION : origin
 }
 
-/** No answer says when its token ends (the org's session policy decides), so it is renewed on 401 INVALID_SESSION_ID. */
+/**
+ * No answer says when its token ends (the org's session policy decides), so it is renewed on 401 INVALID_SESSION_ID.
+ */
 function parseToken(body: unknown, now: number): AccessToken {
   const token = toAccessToken(parseTokenBody(body), now)
   if (token.baseUrl) return token
-  throw new RemoteFailureError({ code: 'provider_unavailable', disposition: 'unavailable', message: 'The token endpoint named no instance_url, so there is no address to call.' })
+  throw new RemoteFailureError({
+    code: 'provider_unavailable',
+    disposition: 'unavailable',
+    message: 'The token endpoint named no instance_url, so there is no address to call.',
+  })
 }
 
 export const salesforceAuthentications: Authentications = {
   refresh_token: {
     kind: 'token',
     async toTokenRequest({ client_id, client_secret, refresh_token }, account, baseUrl) {
-      return { url: tokenUrl(account, baseUrl), form: { grant_type: 'refresh_token', client_id, client_secret, refresh_token } }
+      return {
+        url: tokenUrl(account, baseUrl),
+        form: { grant_type: 'refresh_token', client_id, client_secret, refresh_token },
+      }
     },
     parseToken,
     toHeaders: bearer,
@@ -54,7 +63,8 @@ export const salesforceAuthentications: Authentications = {
         throw new RemoteFailureError({
           code: 'credentials_rejected',
           disposition: 'unauthorized',
-          message: "Salesforce takes client credentials at the org's My Domain alone: set the account's base_url to https://<your domain>.my.salesforce.com.",
+          message:
+            "Salesforce takes client credentials at the org's My Domain alone: set the account's base_url to https://<your domain>.my.salesforce.com.",
         })
       }
       return { url, form: { grant_type: 'client_credentials', client_id, client_secret } }

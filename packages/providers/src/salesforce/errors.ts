@@ -10,35 +10,42 @@ const errorsSchema = z
   .array(z.looseObject({ errorCode: z.string(), message: looseText, fields: looseList(z.string()) }))
   .min(1)
 
-/** The daily allocation is a rolling 24 hours, so calls come back little by little; Salesforce sends no Retry-After. To ask costs one of them. */
+/**
+ * The daily allocation is a rolling 24 hours, so calls come back little by little; Salesforce sends no Retry-After. To
+ * ask costs one of them.
+ */
 const DAILY_LIMIT_WAIT_MS = 5 * 60 * 1000
 /** Long requests must end first. */
 const CONCURRENCY_WAIT_MS = 5_000
 
 /** Fields of User, and the unified field each is made from. */
-const pointers = new Map(Object.entries({
-  Username: '/username',
-  FirstName: '/first_name',
-  LastName: '/last_name',
-  Phone: '/phones',
-  MobilePhone: '/phones',
-  Fax: '/phones',
-  Extension: '/phones',
-  ProfileId: '/roles',
-  UserRoleId: '/roles',
-  TimeZoneSidKey: '/timezone',
-  LanguageLocaleKey: '/languages/0',
-  LocaleSidKey: '/languages/0',
-  IsActive: '/status',
-}))
+const pointers = new Map(
+  Object.entries({
+    Username: '/username',
+    FirstName: '/first_name',
+    LastName: '/last_name',
+    Phone: '/phones',
+    MobilePhone: '/phones',
+    Fax: '/phones',
+    Extension: '/phones',
+    ProfileId: '/roles',
+    UserRoleId: '/roles',
+    TimeZoneSidKey: '/timezone',
+    LanguageLocaleKey: '/languages/0',
+    LocaleSidKey: '/languages/0',
+    IsActive: '/status',
+  }),
+)
 
 /** Where a code alone says what it is about. */
-const codePointers = new Map(Object.entries({
-  MALFORMED_ID: '/roles',
-  INVALID_CROSS_REFERENCE_KEY: '/roles',
-  INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY: '/roles',
-  JSON_PARSER_ERROR: '/remote_data',
-}))
+const codePointers = new Map(
+  Object.entries({
+    MALFORMED_ID: '/roles',
+    INVALID_CROSS_REFERENCE_KEY: '/roles',
+    INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY: '/roles',
+    JSON_PARSER_ERROR: '/remote_data',
+  }),
+)
 
 /** No status stands for nobody: the look-up is a query, and answers without rows. */
 export const isAbsent = (): boolean => false
@@ -48,7 +55,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const [error] = errors.success ? errors.data : []
   // A 2xx that cannot be read, and pages of gateways and of maintenance.
   if (!error || !errors.success || response.status < 300) return classifyByStatus(response)
-  const said = errors.data.map((each) => each.message).filter(Boolean).join(' — ')
+  const said = errors.data
+    .map((each) => each.message)
+    .filter(Boolean)
+    .join(' — ')
   const message = toPlainText(said || error.errorCode) || `Salesforce answered ${response.status}.`
   const found = toPointer(error.errorCode, error.fields ?? [], message, input)
   const pointer = found ? { pointer: found } : {}
@@ -58,12 +68,19 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 'INVALID_SESSION_ID':
       return { code: 'credentials_rejected', disposition: 'unauthorized', message }
     case 'REQUEST_LIMIT_EXCEEDED':
-      return { code: 'rate_limited', disposition: 'throttled', message, retryAfterMs: /concurrent/i.test(message) ? CONCURRENCY_WAIT_MS : DAILY_LIMIT_WAIT_MS }
+      return {
+        code: 'rate_limited',
+        disposition: 'throttled',
+        message,
+        retryAfterMs: /concurrent/i.test(message) ? CONCURRENCY_WAIT_MS : DAILY_LIMIT_WAIT_MS,
+      }
     case 'DUPLICATE_USERNAME':
       return { code: 'user_exists', disposition: 'rejected', message, pointer: '/username' }
     case 'DUPLICATE_COMM_NICKNAME':
       // Salesforce makes up a nickname where none is given, and another one the next time.
-      return input?.user.remote_data?.CommunityNickname === undefined ? { code: 'provider_unavailable', disposition: 'unavailable', message } : { ...invalid, pointer: '/remote_data/CommunityNickname' }
+      return input?.user.remote_data?.CommunityNickname === undefined
+        ? { code: 'provider_unavailable', disposition: 'unavailable', message }
+        : { ...invalid, pointer: '/remote_data/CommunityNickname' }
     case 'LICENSE_LIMIT_EXCEEDED':
       return { code: 'license_limit_reached', disposition: 'rejected', message, ...licensePointer(input) }
     case 'API_DISABLED_FOR_ORG':
@@ -73,7 +90,9 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 'INSUFFICIENT_ACCESS':
     case 'INSUFFICIENT_ACCESS_OR_READONLY':
       // Without a field it is about users as such; with one, about what this request asks for.
-      return error.fields?.length ? { code: 'permission_denied', disposition: 'rejected', message, ...pointer } : { code: 'permission_denied', disposition: 'forbidden', message }
+      return error.fields?.length
+        ? { code: 'permission_denied', disposition: 'rejected', message, ...pointer }
+        : { code: 'permission_denied', disposition: 'forbidden', message }
     case 'INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY':
       return { code: 'permission_denied', disposition: 'rejected', message, ...pointer }
     case 'INVALID_CROSS_REFERENCE_KEY':
@@ -89,7 +108,12 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   }
 }
 
-function toPointer(errorCode: string, fields: readonly string[], message: string, input: CreateInput | undefined): string | undefined {
+function toPointer(
+  errorCode: string,
+  fields: readonly string[],
+  message: string,
+  input: CreateInput | undefined,
+): string | undefined {
   // "No such column 'foo' on sobject of type User" names it in the text alone.
   const column = errorCode === 'INVALID_FIELD' ? /'(\w+)'/.exec(message)?.[1] : undefined
   for (const field of [...fields, ...(column ? [column] : [])]) {
@@ -100,7 +124,10 @@ function toPointer(errorCode: string, fields: readonly string[], message: string
   return errorCode === 'INVALID_EMAIL_ADDRESS' ? primaryEmailPointer(input) : codePointers.get(errorCode)
 }
 
-/** The profile decides the licence; a feature licence is asked for by a UserPermissions… flag, and both have the same error. */
+/**
+ * The profile decides the licence; a feature licence is asked for by a UserPermissions… flag, and both have the same
+ * error.
+ */
 function licensePointer(input: CreateInput | undefined): { pointer?: string } {
   const asksForFeature = Object.keys(input?.user.remote_data ?? {}).some((key) => key.startsWith('UserPermissions'))
   return asksForFeature ? {} : { pointer: '/roles' }

@@ -2,7 +2,8 @@ import { primaryEmail } from '@muster/contracts/unified-user'
 import { firstText } from '../first-text.ts'
 import type { AccountContext, CreateInput, NaturalKey } from '../provider.ts'
 
-export const remoteText = (input: CreateInput, key: string): string | undefined => firstText(input.user.remote_data?.[key])
+export const remoteText = (input: CreateInput, key: string): string | undefined =>
+  firstText(input.user.remote_data?.[key])
 
 /** Sent unless remote_data has another. */
 const emailOf = (input: CreateInput): string | undefined => primaryEmail(input.user) ?? remoteText(input, 'Email')

@@ -19,16 +19,34 @@ export const salesforce: Provider = {
       .regex(/^v?\d{2,3}\.0$/, 'must be a version such as v66.0')
       .optional()
       .meta({ description: `Version of the REST API; default ${DEFAULT_API_VERSION}.` }),
-    profile: z.string().min(1).optional().meta({ description: 'Id (00e…) or name of the profile for users whose roles name none.' }),
+    profile: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: 'Id (00e…) or name of the profile for users whose roles name none.' }),
     username_suffix: z
       .string()
       .regex(/^\.[A-Za-z0-9.-]+$/, 'must begin with a dot, such as .acme')
       .max(60)
       .optional()
-      .meta({ description: 'Put after the primary e-mail where the username is made of it, since usernames are unique over all Salesforce orgs.' }),
-    locale: z.string().regex(/^[a-z]{2,3}(_[A-Za-z]+)+$/).optional().meta({ description: 'LocaleSidKey where the language names no region; default en_US.' }),
-    language: z.string().regex(/^[a-z]{2,3}(_[A-Za-z]+)*$/).optional().meta({ description: 'LanguageLocaleKey where no language is given; default en_US.' }),
-    audience: z.url().optional().meta({ description: 'jwt_bearer: the aud claim; default https://login.salesforce.com, or https://test.salesforce.com for sandboxes.' }),
+      .meta({
+        description:
+          'Put after the primary e-mail where the username is made of it, since usernames are unique over all Salesforce orgs.',
+      }),
+    locale: z
+      .string()
+      .regex(/^[a-z]{2,3}(_[A-Za-z]+)+$/)
+      .optional()
+      .meta({ description: 'LocaleSidKey where the language names no region; default en_US.' }),
+    language: z
+      .string()
+      .regex(/^[a-z]{2,3}(_[A-Za-z]+)*$/)
+      .optional()
+      .meta({ description: 'LanguageLocaleKey where no language is given; default en_US.' }),
+    audience: z.url().optional().meta({
+      description:
+        'jwt_bearer: the aud claim; default https://login.salesforce.com, or https://test.salesforce.com for sandboxes.',
+    }),
   }),
   // The login host; calls go to the instance_url that it answers with. base_url, the org's My Domain, takes its place.
   defaultBaseUrl: 'https://login.salesforce.com',
@@ -69,16 +87,32 @@ export const salesforce: Provider = {
   },
   parameters: {},
   responseFields: [
-    'id', 'first_name', 'last_name', 'name', 'title', 'username', 'emails', 'phones', 'status', 'roles', 'avatar', 'timezone', 'languages', 'bio', 'created_at', 'updated_at', 'last_login_at',
+    'id',
+    'first_name',
+    'last_name',
+    'name',
+    'title',
+    'username',
+    'emails',
+    'phones',
+    'status',
+    'roles',
+    'avatar',
+    'timezone',
+    'languages',
+    'bio',
+    'created_at',
+    'updated_at',
+    'last_login_at',
   ],
   quirks: [
     'roles[] must name a profile (id 00e…, or its name) and may name a role (id 00E…, or its name): the ids differ by the case of one letter.',
-    'Usernames are unique over all Salesforce orgs and are never freed; without one the primary e-mail is taken, with the account\'s username_suffix after it.',
+    "Usernames are unique over all Salesforce orgs and are never freed; without one the primary e-mail is taken, with the account's username_suffix after it.",
     'Salesforce takes no password on create and sends no welcome mail: the user logs in by single sign-on, or after an administrator has reset the password.',
-    'remote_data (Email, FirstName, LastName, TimeZoneSidKey, ProfileId) stands in for the required fields, and the account\'s profile for roles.',
+    "remote_data (Email, FirstName, LastName, TimeZoneSidKey, ProfileId) stands in for the required fields, and the account's profile for roles.",
     'timezone must be one of the zones that the org lists; older spellings are translated both ways.',
     'Alias, locale, language and e-mail encoding are derived, and can be set in remote_data (Alias, LocaleSidKey, LanguageLocaleKey, EmailEncodingKey).',
-    'Every active user takes a licence of the profile\'s kind; status inactive creates without one.',
+    "Every active user takes a licence of the profile's kind; status inactive creates without one.",
   ],
   isGivenElsewhere,
   validate,

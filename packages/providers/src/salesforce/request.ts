@@ -18,7 +18,11 @@ export function lookUps(input: CreateInput, account: AccountContext): LookUp[] {
   return [...roleLookUps(input, account), ...timeZoneLookUps(input, account)]
 }
 
-export function toCreateRequest(input: CreateInput, account: AccountContext, found: Readonly<Record<string, unknown>>): CreatePlan {
+export function toCreateRequest(
+  input: CreateInput,
+  account: AccountContext,
+  found: Readonly<Record<string, unknown>>,
+): CreatePlan {
   const { user } = input
   const { config } = account
   const warnings: Warning[] = []
@@ -29,7 +33,12 @@ export function toCreateRequest(input: CreateInput, account: AccountContext, fou
 
   const email = primaryEmail(user)
   const username = usernameOf(input, account)
-  if (!user.username) derived('Username', '/username', 'Username was taken from the primary e-mail. It must be unique over all Salesforce orgs.')
+  if (!user.username)
+    derived(
+      'Username',
+      '/username',
+      'Username was taken from the primary e-mail. It must be unique over all Salesforce orgs.',
+    )
   warnings.push(...warnOfFurtherEmails(user, 'Salesforce'))
   const alias = username?.split('@')[0]?.slice(0, MAX_LENGTHS.Alias)
   derived('Alias', '/remote_data/Alias', `Alias was cut from the username: ${alias ?? ''}.`)
@@ -38,14 +47,24 @@ export function toCreateRequest(input: CreateInput, account: AccountContext, fou
   const languageLocaleKey = (language && toLanguageLocaleKey(language)) ?? firstText(config.language) ?? DEFAULT_LOCALE
   const locale = (language && toLocaleSidKey(language)) ?? firstText(config.locale) ?? DEFAULT_LOCALE
   if (!language) derived('LanguageLocaleKey', '/languages', `Without a language, ${languageLocaleKey} was sent.`)
-  else if (!isSameLanguage(language, languageLocaleKey)) derived('LanguageLocaleKey', '/languages/0', `Salesforce's language for ${language} is ${languageLocaleKey}.`)
-  derived('LocaleSidKey', '/remote_data/LocaleSidKey', `The locale ${locale} was ${language && toLocaleSidKey(language) ? 'taken from the language' : 'sent, as the default'}.`)
+  else if (!isSameLanguage(language, languageLocaleKey))
+    derived('LanguageLocaleKey', '/languages/0', `Salesforce's language for ${language} is ${languageLocaleKey}.`)
+  derived(
+    'LocaleSidKey',
+    '/remote_data/LocaleSidKey',
+    `The locale ${locale} was ${language && toLocaleSidKey(language) ? 'taken from the language' : 'sent, as the default'}.`,
+  )
   user.languages?.slice(1).forEach((_, index) => unsent(`/languages/${index + 1}`, 'Salesforce keeps one language.'))
 
   const { phones, mobile, fax, phone } = phonesOf(input)
   phones.forEach((entry) => {
-    if (entry !== mobile && entry !== fax && entry !== phone) unsent(`/phones/${entry.index}`, 'Salesforce keeps one mobile, one fax and one other number; this one was left out.')
-    else if (entry !== phone && entry.extension) unsent(`/phones/${entry.index}/extension`, 'Salesforce keeps the extension of the main number only.')
+    if (entry !== mobile && entry !== fax && entry !== phone)
+      unsent(
+        `/phones/${entry.index}`,
+        'Salesforce keeps one mobile, one fax and one other number; this one was left out.',
+      )
+    else if (entry !== phone && entry.extension)
+      unsent(`/phones/${entry.index}/extension`, 'Salesforce keeps the extension of the main number only.')
   })
 
   const { profileId, roleId } = resolveRoles(input, account, found)
@@ -69,15 +88,42 @@ export function toCreateRequest(input: CreateInput, account: AccountContext, fou
     ...(user.status === 'inactive' && { IsActive: false }),
   }
   return {
-    request: { method: 'POST', path: `${dataPath(account)}/sobjects/User`, query: input.remoteQuery, body: mergeJson(body, user.remote_data ?? {}) },
+    request: {
+      method: 'POST',
+      path: `${dataPath(account)}/sobjects/User`,
+      query: input.remoteQuery,
+      body: mergeJson(body, user.remote_data ?? {}),
+    },
     warnings,
   }
 }
 
 /** Readable in every org by whoever may create users. */
 const coreFields = [
-  'Id', 'Username', 'FirstName', 'LastName', 'Name', 'Email', 'Phone', 'MobilePhone', 'Fax', 'Extension', 'IsActive', 'TimeZoneSidKey', 'LanguageLocaleKey', 'LocaleSidKey', 'Title',
-  'ProfileId', 'Profile.Name', 'UserRoleId', 'UserRole.Name', 'LastLoginDate', 'CreatedDate', 'CreatedById', 'LastModifiedDate', 'SystemModstamp',
+  'Id',
+  'Username',
+  'FirstName',
+  'LastName',
+  'Name',
+  'Email',
+  'Phone',
+  'MobilePhone',
+  'Fax',
+  'Extension',
+  'IsActive',
+  'TimeZoneSidKey',
+  'LanguageLocaleKey',
+  'LocaleSidKey',
+  'Title',
+  'ProfileId',
+  'Profile.Name',
+  'UserRoleId',
+  'UserRole.Name',
+  'LastLoginDate',
+  'CreatedDate',
+  'CreatedById',
+  'LastModifiedDate',
+  'SystemModstamp',
 ]
 /** These belong to Chatter, which an org can switch off: the look-up after a lost answer must not depend on them. */
 const profileFields = ['AboutMe', 'FullPhotoUrl', 'SmallPhotoUrl']
@@ -89,5 +135,8 @@ export function toReadRequest(remoteId: string, account: AccountContext): Remote
 
 /** SOQL reads the database; SOSL's index lags behind. */
 export function toFindRequest(input: CreateInput, account: AccountContext): RemoteRequest {
-  return toQuery(account, `SELECT ${coreFields.join(',')} FROM User WHERE Username=${quote(usernameOf(input, account) ?? '')}`)
+  return toQuery(
+    account,
+    `SELECT ${coreFields.join(',')} FROM User WHERE Username=${quote(usernameOf(input, account) ?? '')}`,
+  )
 }

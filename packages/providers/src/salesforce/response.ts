@@ -60,7 +60,11 @@ export function parseRead(response: RemoteResponse): unknown {
 }
 
 /** A query that finds nobody answers 200 without rows. */
-export function parseFound(response: RemoteResponse, input: CreateInput, account: AccountContext): FoundUser | Unreadable | undefined {
+export function parseFound(
+  response: RemoteResponse,
+  input: CreateInput,
+  account: AccountContext,
+): FoundUser | Unreadable | undefined {
   const rows = toRecords(response.body)?.map((body) => ({ body, user: userSchema.safeParse(body).data }))
   if (!rows) return 'unreadable'
   const wanted = toNaturalKey(input, account).value
@@ -81,7 +85,9 @@ export function toUser(body: unknown): UnifiedUser {
     username: user.Username ?? null,
     emails: toEmailList(user.Email),
     phones: [
-      ...(user.Phone ? [{ number: user.Phone, ...(user.Extension && { extension: user.Extension }), type: 'work' }] : []),
+      ...(user.Phone
+        ? [{ number: user.Phone, ...(user.Extension && { extension: user.Extension }), type: 'work' }]
+        : []),
       ...(user.MobilePhone ? [{ number: user.MobilePhone, type: 'mobile' }] : []),
       ...(user.Fax ? [{ number: user.Fax, type: 'fax' }] : []),
     ],

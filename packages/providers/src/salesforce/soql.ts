@@ -13,7 +13,11 @@ export function dataPath(account: AccountContext): string {
 /** SOQL string literals: the backslash and the quote are escaped by a backslash. */
 export const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 
-export const toQuery = (account: AccountContext, soql: string): RemoteRequest => ({ method: 'GET', path: `${dataPath(account)}/query`, query: { q: soql } })
+export const toQuery = (account: AccountContext, soql: string): RemoteRequest => ({
+  method: 'GET',
+  path: `${dataPath(account)}/query`,
+  query: { q: soql },
+})
 
 const resultSchema = z.looseObject({ records: z.array(z.unknown()) })
 

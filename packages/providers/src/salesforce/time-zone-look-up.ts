@@ -9,12 +9,19 @@ import { chooseTimeZoneSidKey, toNearbyTimeZones, toTimeZoneSidKey } from './tim
 const TIME_ZONES = 'time zones'
 
 const describeSchema = z.looseObject({
-  fields: z.array(z.looseObject({ name: z.string(), picklistValues: looseList(z.looseObject({ value: z.string(), active: looseFlag })) })),
+  fields: z.array(
+    z.looseObject({
+      name: z.string(),
+      picklistValues: looseList(z.looseObject({ value: z.string(), active: looseFlag })),
+    }),
+  ),
 })
 
 /** A zone outside the known list, such as UTC: only the org's own picklist tells whether and how it can be had. */
 const isTimeZoneUnknown = ({ user }: CreateInput): boolean =>
-  user.timezone !== undefined && firstText(user.remote_data?.TimeZoneSidKey) === undefined && toTimeZoneSidKey(user.timezone) === undefined
+  user.timezone !== undefined &&
+  firstText(user.remote_data?.TimeZoneSidKey) === undefined &&
+  toTimeZoneSidKey(user.timezone) === undefined
 
 export function timeZoneLookUps(input: CreateInput, account: AccountContext): LookUp[] {
   if (!isTimeZoneUnknown(input)) return []

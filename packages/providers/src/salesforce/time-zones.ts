@@ -1,8 +1,9 @@
 import { namesOfTimeZone } from '../time-zone-names.ts'
 
 /**
- * The values that the TimeZoneSidKey picklist of User is known to have (published by HashiCorp's Salesforce provider for Terraform in 2023, as read from an org).
- * They are IANA names, some of them in an older spelling. An org may list more, which its describe tells.
+ * The values that the TimeZoneSidKey picklist of User is known to have (published by HashiCorp's Salesforce provider
+ * for Terraform in 2023, as read from an org). They are IANA names, some of them in an older spelling. An org may list
+ * more, which its describe tells.
  */
 const listed: Readonly<Record<string, string>> = {
   Africa: 'Algiers Cairo Johannesburg Nairobi',
@@ -11,18 +12,25 @@ const listed: Readonly<Record<string, string>> = {
   Asia: 'Baghdad Bangkok Colombo Dhaka Dubai Ho_Chi_Minh Hong_Kong Jakarta Jerusalem Kabul Kamchatka Karachi Kathmandu Kolkata Kuala_Lumpur Kuwait Manila Rangoon Riyadh Seoul Shanghai Singapore Taipei Tashkent Tbilisi Tehran Tokyo Yekaterinburg',
   Atlantic: 'Bermuda Cape_Verde South_Georgia',
   Australia: 'Adelaide Darwin Lord_Howe Perth Sydney',
-  Europe: 'Amsterdam Athens Berlin Brussels Bucharest Dublin Helsinki Istanbul Lisbon London Minsk Moscow Paris Prague Rome',
+  Europe:
+    'Amsterdam Athens Berlin Brussels Bucharest Dublin Helsinki Istanbul Lisbon London Minsk Moscow Paris Prague Rome',
   Pacific: 'Auckland Chatham Enderbury Fiji Guadalcanal Honolulu Kiritimati Niue Norfolk Pago_Pago Tongatapu',
 }
-const knownTimeZones: ReadonlySet<string> = new Set(Object.entries(listed).flatMap(([area, places]) => places.split(' ').map((place) => `${area}/${place}`)))
+const knownTimeZones: ReadonlySet<string> = new Set(
+  Object.entries(listed).flatMap(([area, places]) => places.split(' ').map((place) => `${area}/${place}`)),
+)
 
 /** Salesforce's spelling of an IANA zone; undefined where only the org's own picklist can tell. */
-export const toTimeZoneSidKey = (zone: string): string | undefined => namesOfTimeZone(zone).find((name) => knownTimeZones.has(name))
+export const toTimeZoneSidKey = (zone: string): string | undefined =>
+  namesOfTimeZone(zone).find((name) => knownTimeZones.has(name))
 
 /** The spelling that this org's picklist has; undefined when it lists none of them. */
-export const chooseTimeZoneSidKey = (zone: string, orgTimeZones: readonly string[]): string | undefined => namesOfTimeZone(zone).find((name) => orgTimeZones.includes(name))
+export const chooseTimeZoneSidKey = (zone: string, orgTimeZones: readonly string[]): string | undefined =>
+  namesOfTimeZone(zone).find((name) => orgTimeZones.includes(name))
 
-/** Zones of the org that are as far from UTC in January and in July: what somebody who cannot have the one would choose. */
+/**
+ * Zones of the org that are as far from UTC in January and in July: what somebody who cannot have the one would choose.
+ */
 export function toNearbyTimeZones(zone: string, orgTimeZones: readonly string[]): string[] {
   const wanted = offsetsOf(zone)
   return wanted === undefined ? [] : orgTimeZones.filter((candidate) => offsetsOf(candidate) === wanted)
@@ -31,7 +39,12 @@ export function toNearbyTimeZones(zone: string, orgTimeZones: readonly string[])
 function offsetsOf(zone: string): string | undefined {
   try {
     const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' })
-    return [0, 6].map((month) => format.formatToParts(Date.UTC(2026, month, 15)).find((part) => part.type === 'timeZoneName')?.value ?? '').join()
+    return [0, 6]
+      .map(
+        (month) =>
+          format.formatToParts(Date.UTC(2026, month, 15)).find((part) => part.type === 'timeZoneName')?.value ?? '',
+      )
+      .join()
   } catch {
     return undefined
   }
