@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { Redis, type RedisOptions } from 'ioredis'
+import { Redis, type ChainableCommander, type RedisOptions } from 'ioredis'
 
 export type { Redis } from 'ioredis'
+export { isRedisUnavailable } from './redis-error.ts'
 
 /**
  * Reconnects for ever, never more than two seconds apart: the default waits up to 20 s, and work stood still that long
@@ -28,7 +29,29 @@ const optionsByRole: Record<RedisRole, RedisOptions> = {
 export function connectRedis(url: string, role: RedisRole, onError: (error: Error) => void): Redis {
   const redis = new Redis(url, { ...optionsByRole[role], retryStrategy, lazyConnect: false })
   redis.on('error', onError)
+  refuseHalfAnswers(redis)
   return redis
+}
+
+/**
+ * ioredis resolves exec() although its commands failed, each with an error of its own. A reader that looks at the
+ * answers alone takes a record that could not be read for one that is gone, so the first error rejects the whole.
+ */
+function refuseHalfAnswers(redis: Redis): void {
+  for (const name of ['pipeline', 'multi'] as const) {
+    const begin: unknown = redis[name]
+    if (typeof begin !== 'function') continue
+    Reflect.set(redis, name, (...values: unknown[]) => {
+      const chain = Reflect.apply(begin, redis, values) as ChainableCommander
+      const exec = chain.exec.bind(chain)
+      chain.exec = async () => {
+        const answers = await exec()
+        for (const [error] of answers ?? []) if (error) throw error
+        return answers
+      }
+      return chain
+    })
+  }
 }
 
 type Argument = string | number | Buffer
@@ -66,15 +89,4 @@ export function defineScript(lua: string): Script {
 export interface Script {
   (redis: Redis, keys: string[], values: Argument[]): Promise<unknown>
   pipelined(redis: Redis, calls: readonly { keys: string[]; values: Argument[] }[]): Promise<unknown[]>
-}
-
-/** Redis cannot be reached, is frozen, read-only or out of memory: nothing is wrong with the request. */
-export function isRedisUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  if (error.name === 'MaxRetriesPerRequestError' || error.name === 'ClusterAllFailedError') return true
-  if (/^(OOM|EXECABORT|LOADING|READONLY|MASTERDOWN|NOREPLICAS|BUSY|CLUSTERDOWN|MISCONF)\b/.test(error.message))
-    return true
-  return /Stream isn't writeable|Connection is closed|Command timed out|ECONNREFUSED|ECONNRESET|EPIPE|enableOfflineQueue|WAIT/.test(
-    error.message,
-  )
 }
