@@ -39,6 +39,17 @@ function lines(write: (log: ReturnType<typeof createLogger>) => void): string {
 }
 
 describe('an error in the log', () => {
+  test.each([
+    ["READONLY You can't write against a read only replica.", 'READONLY'],
+    [`ERR Error running script (call to f_1): @user_script:1: -MISCONF ${SECRET}`, 'MISCONF'],
+    [`ERR unknown command '${SECRET}'`, 'ERR'],
+    [SECRET, undefined],
+  ])("what Redis refuses is logged by Redis' own word", (message, code) => {
+    const error = Object.assign(new Error(message), { name: 'ReplyError' })
+    expect(safeError(error).code).toBe(code)
+    expect(JSON.stringify(safeError(error))).not.toContain(SECRET)
+  })
+
   test.each(Object.entries(leaky))('%s: nothing of it but its type, code and frames', (_, make) => {
     const safe = safeError(make())
     expect(JSON.stringify(safe)).not.toContain(SECRET)

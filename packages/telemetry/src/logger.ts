@@ -6,6 +6,15 @@ const MAX_FRAMES = 6
 /** `at run (file:1:2)`, `at file:1:2`, `at Array.map (<anonymous>)`: what V8 writes, and nothing with words in it. */
 const FRAME = /^\s+at (?:.* \()?(?:[^\s()]+:\d+:\d+|<anonymous>|native|index \d+)\)?$/
 
+/** Redis begins a refusal with a word of its own, such as READONLY; Redis 6.2 hides it behind the script it met. */
+const REDIS_WORD = /^(?:ERR Error running script .*?: -)?([A-Z]{2,20})\b/
+
+function codeOf(error: Error): string | undefined {
+  const code = (error as { code?: unknown }).code
+  if (typeof code === 'string') return code
+  return error.name === 'ReplyError' ? REDIS_WORD.exec(error.message)?.[1] : undefined
+}
+
 /**
  * Errors are logged by an allow-list. A serializer that copies every property copies request bodies and tokens too:
  * body-parser and HTTP clients hang them on their errors. The message is left out of the stack, since it can quote
@@ -13,7 +22,7 @@ const FRAME = /^\s+at (?:.* \()?(?:[^\s()]+:\d+:\d+|<anonymous>|native|index \d+
  */
 export function safeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
-  const code = (error as { code?: unknown }).code
+  const code = codeOf(error)
   // Cut off first: a message has lines of its own, and one of them may be made to look like a frame.
   const stack = (error.stack ?? '').replace(String(error.message), () => '')
   const frames = stack
@@ -21,7 +30,7 @@ export function safeError(error: unknown): Record<string, unknown> {
     .filter((line) => FRAME.test(line))
     .slice(0, MAX_FRAMES)
     .map((line) => line.trim())
-  return { type: String(error.name), ...(typeof code === 'string' ? { code } : {}), stack: frames }
+  return { type: String(error.name), ...(code === undefined ? {} : { code }), stack: frames }
 }
 
 /** @param destination standard output where none is given. */
