@@ -7,4 +7,5 @@ describeShortRun('the promises under fire, in short: the API, the network, the c
   'credentials-revoked',
   'provider-network',
   'redis-out-of-memory',
+  'redis-failover-kept-connections',
 ])

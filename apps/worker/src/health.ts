@@ -1,13 +1,13 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Redis } from '@muster/store/redis'
+import { checkRedis } from '@muster/store/redis-health'
 import type { Registry } from 'prom-client'
 
-const PING_TIMEOUT_MS = 1_000
 /** Nobody is created twice by it, but what waits is taken up too early or too late. */
 const MAX_SKEW_MS = 2_000
 
-/** /healthz: the event loop turns. /readyz: Redis answers, and the worker is not stopping. /metrics: Prometheus. */
+/** /healthz: the event loop turns. /readyz: Redis is a primary that takes writes, and the worker is not stopping. /metrics: Prometheus. */
 export async function serveHealth(options: {
   host: string
   port: number
@@ -16,16 +16,6 @@ export async function serveHealth(options: {
   clockSkewMs(): number
 }) {
   let isDraining = false
-  const isRedisThere = async (): Promise<boolean> => {
-    const timeout = new Promise<false>((resolve) => setTimeout(() => resolve(false), PING_TIMEOUT_MS).unref())
-    return Promise.race([
-      options.redis.ping().then(
-        () => true,
-        () => false,
-      ),
-      timeout,
-    ])
-  }
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, type = 'application/json'): void => {
       response.writeHead(status, { 'content-type': type }).end(body)
@@ -33,18 +23,16 @@ export async function serveHealth(options: {
     const path = request.url?.split('?')[0]
     if (path === '/healthz') return answer(200, '{"status":"ok"}')
     if (path === '/readyz') {
-      void isRedisThere().then((isThere) => {
-        const isReady = isThere && !isDraining
-        const skewMs = Math.round(options.clockSkewMs())
-        const warnings =
-          Math.abs(skewMs) > MAX_SKEW_MS
-            ? [
-                `The clock of this machine differs from Redis' by ${skewMs} ms: delays and expiries come early or late by as much.`,
-              ]
-            : []
+      void checkRedis(options.redis).then((health) => {
+        const isReady = health.isUsable && !isDraining
         answer(
           isReady ? 200 : 503,
-          JSON.stringify({ status: isReady ? 'ready' : 'not_ready', redis: isThere, draining: isDraining, warnings }),
+          JSON.stringify({
+            status: isReady ? 'ready' : 'not_ready',
+            redis: health.isUsable,
+            draining: isDraining,
+            warnings: [...health.warnings, ...skewWarnings(options.clockSkewMs())],
+          }),
         )
       })
       return
@@ -73,4 +61,12 @@ export async function serveHealth(options: {
         server.closeAllConnections()
       }),
   }
+}
+
+function skewWarnings(exactSkewMs: number): string[] {
+  const skewMs = Math.round(exactSkewMs)
+  if (Math.abs(skewMs) <= MAX_SKEW_MS) return []
+  return [
+    `The clock of this machine differs from Redis' by ${skewMs} ms: delays and expiries come early or late by as much.`,
+  ]
 }

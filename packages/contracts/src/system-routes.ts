@@ -4,9 +4,11 @@ import { route, type Route } from './route.ts'
 const readiness = z
   .object({
     status: z.enum(['ready', 'not_ready']),
-    redis: z.boolean().meta({ description: 'Redis answers.' }),
+    redis: z.boolean().meta({ description: 'Redis answers, is a primary, and takes writes.' }),
     draining: z.boolean().meta({ description: 'The process is stopping.' }),
-    warnings: z.array(z.string()).meta({ description: 'Settings of Redis that would lose acknowledged work.' }),
+    warnings: z
+      .array(z.string())
+      .meta({ description: 'Why Redis cannot be used, and settings of it that would lose acknowledged work.' }),
   })
   .meta({ id: 'Readiness' })
 
@@ -28,7 +30,7 @@ export const systemRoutes = {
     summary: 'Requests can be served',
     responses: {
       200: { description: 'They can.', schema: readiness },
-      503: { description: 'Redis is away, or the process is stopping.', schema: readiness },
+      503: { description: 'Redis is away or takes no writes, or the process is stopping.', schema: readiness },
     },
   }),
   metrics: route({

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
 import { Redis, type ChainableCommander, type RedisOptions } from 'ioredis'
+import { createPrimaryConnector } from './primary-connector.ts'
+import { isDemotion } from './redis-error.ts'
+import { WATCH_EVERY_MS, watchRole } from './role-watch.ts'
 
 export type { Redis } from 'ioredis'
 export { isRedisUnavailable } from './redis-error.ts'
@@ -25,10 +28,33 @@ const optionsByRole: Record<RedisRole, RedisOptions> = {
   subscriber: { maxRetriesPerRequest: null, autoResubscribe: true },
 }
 
-/** @param onError told of every connection error; without a listener ioredis would print them. */
-export function connectRedis(url: string, role: RedisRole, onError: (error: Error) => void): Redis {
-  const redis = new Redis(url, { ...optionsByRole[role], retryStrategy, lazyConnect: false })
+/** Of `reconnectOnError`: connect again, and then send the refused command again. */
+const RESEND = 2
+
+/**
+ * Leads to a primary, also after a failover that kept the connection open.
+ * @param onError called with every connection error; without a listener ioredis would print them.
+ */
+export function connectRedis(
+  url: string,
+  role: RedisRole,
+  onError: (error: Error) => void,
+  watchEveryMs = WATCH_EVERY_MS,
+): Redis {
+  const redis = new Redis(url, {
+    ...optionsByRole[role],
+    retryStrategy,
+    lazyConnect: false,
+    Connector: createPrimaryConnector(onError),
+    // BullMQ copies these options to the connections that it makes of this one. What was refused has done nothing.
+    reconnectOnError(error) {
+      if (!isDemotion(error)) return false
+      onError(error)
+      return role === 'request' ? true : RESEND
+    },
+  })
   redis.on('error', onError)
+  watchRole(redis, onError, watchEveryMs)
   refuseHalfAnswers(redis)
   return redis
 }

@@ -1,8 +1,8 @@
 import { systemRoutes } from '@muster/contracts/system-routes'
+import { checkRedis } from '@muster/store/redis-health'
 import type { Express } from 'express'
 import type { ApiDependencies } from '../dependencies.ts'
 import { createOpenApiDocument } from '../openapi.ts'
-import { checkRedis } from '../redis-health.ts'
 
 /**
  * Health, metrics and the contract: open to everybody who can reach the port, and free of anybody's data. Probes may
@@ -16,10 +16,10 @@ export function serveSystem(
   app.get(systemRoutes.health.path, (_, response) => void response.json({ status: 'ok' }))
   app.get(systemRoutes.readiness.path, async (_, response) => {
     const health = await checkRedis(redis)
-    const isReady = health.isReachable && !isDraining()
+    const isReady = health.isUsable && !isDraining()
     response.status(isReady ? 200 : 503).json({
       status: isReady ? 'ready' : 'not_ready',
-      redis: health.isReachable,
+      redis: health.isUsable,
       draining: isDraining(),
       warnings: health.warnings,
     })
