@@ -27,6 +27,15 @@ export function rowOf(operationId: string): number {
   )
 }
 
+/** The 48 bits of time in the id, as it spells them: ids of one millisecond have the same. */
+export const timeOf = (id: string): string => id.slice(0, 13)
+
+/** The last row of the batch whose id comes before `id`, which is of the same millisecond. */
+export function lastRowBelow(batchId: string, id: string): number {
+  const row = rowOf(id)
+  return withRow(batchId, row) < id ? row : row - 1
+}
+
 function withRow(id: string, row: number): string {
   const upper = (row >> 8).toString(16).padStart(3, '0')
   const lower = ((parseInt(id.slice(19, 23), 16) & 0xc03f) | ((row & 0xff) << 6)).toString(16).padStart(4, '0')

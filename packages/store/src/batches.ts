@@ -12,9 +12,9 @@ import {
   type BatchRow,
   type UploadProgress,
 } from './batch-record.ts'
+import { forgetReference, referenceMember } from './batch-references.ts'
 import type { Keyring } from './keyring.ts'
 import { batchSourceOf, keys } from './keys.ts'
-import { referenceHash } from './operation-index.ts'
 import { defineScript, type Redis } from './redis.ts'
 import { toBatchEvent } from './stored-event.ts'
 import { putRecordScript, swapValueScript } from './versioned-record.ts'
@@ -24,28 +24,16 @@ const DAY_MS = 86_400_000
 const UPLOAD_LEASE_MS = 15_000
 
 /**
- * KEYS batch, chunk, references
- * ARGV chunk number, rows so far, rejected so far, digest, blob, then pairs of reference and row
+ * KEYS batch, chunk, rows by reference
+ * ARGV chunk number, rows so far, rejected so far, digest, blob, then 0 and the member of each row with a reference
  * Only the next chunk is taken, so that two requests that upload the same batch cannot both count a row.
  */
 const commitScript = defineScript(`
 if tonumber(redis.call('HGET', KEYS[1], 'chunks') or '-1') ~= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], ARGV[5])
 redis.call('HSET', KEYS[1], 'chunks', ARGV[1] + 1, 'rows', ARGV[2], 'rejected', ARGV[3], 'digest', ARGV[4])
-for index = 6, #ARGV, 2 do
-  local before = redis.call('HGET', KEYS[3], ARGV[index])
-  redis.call('HSET', KEYS[3], ARGV[index], before and (before .. ',' .. ARGV[index + 1]) or ARGV[index + 1])
-end
+if #ARGV > 5 then redis.call('ZADD', KEYS[3], unpack(ARGV, 6)) end
 return 1
-`)
-
-/** KEYS references. ARGV reference, row. */
-const forgetReferenceScript = defineScript(`
-local rows = redis.call('HGET', KEYS[1], ARGV[1])
-if not rows then return end
-local kept = {}
-for row in string.gmatch(rows, '%d+') do if row ~= ARGV[2] then kept[#kept + 1] = row end end
-if #kept == 0 then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], table.concat(kept, ',')) end
 `)
 
 export const batchBoundTo = (batchId: string): string => `batch:${batchId}:credentials`
@@ -249,11 +237,11 @@ export function createBatches({
       progress: Omit<UploadProgress, 'chunks'>,
     ): Promise<boolean> {
       const references = rows.flatMap(({ row, account, reference }) =>
-        account !== null && reference ? [referenceHash(reference), row] : [],
+        account !== null && reference ? [0, referenceMember(reference, row)] : [],
       )
       const written = await commitScript(
         redis,
-        [keys.batch(batchId), keys.batchChunk(batchId, chunk), keys.batchReferences(batchId)],
+        [keys.batch(batchId), keys.batchChunk(batchId, chunk), keys.batchReferenceRows(batchId)],
         [
           chunk,
           progress.rows,
@@ -274,8 +262,7 @@ export function createBatches({
         if (!sealed) return
         const rows = keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]
         const reference = rows.find((kept) => kept.row === row)?.reference
-        if (reference)
-          await forgetReferenceScript(redis, [keys.batchReferences(batchId)], [referenceHash(reference), row])
+        if (reference) await forgetReference(redis, batchId, reference, row)
         const erased = rows.map((kept) =>
           kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept,
         )
@@ -344,6 +331,7 @@ export function createBatches({
 function keysOf(record: BatchRecord, chunks: number): string[] {
   return [
     keys.batch(record.id),
+    keys.batchReferenceRows(record.id),
     keys.batchReferences(record.id),
     ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)),
     ...record.accounts.flatMap(({ id }) => [keys.batchPart(id, record.id), keys.batchOutbox(id, record.id)]),

@@ -29,7 +29,9 @@ export const keys = {
   batch: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:batch`,
   /** Sealed: the rows of one committed chunk. */
   batchChunk: (batchId: string, chunk: number) => `muster:{${batchSourceOf(batchId)}}:chunk:${chunk}`,
-  /** Hash: rows by the client's own ids. */
+  /** Zset of rows by the client's own ids, hashed: one member for each row. */
+  batchReferenceRows: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:reference-rows`,
+  /** Hash: the same as an earlier version wrote it, all rows of one id in one field. */
   batchReferences: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:references`,
   /** Which request is uploading rows at the moment. */
   batchUpload: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:upload`,

@@ -1,9 +1,11 @@
-import { createHash } from 'node:crypto'
-import { batchIdOf, itemIdOf, rowOf } from './batch-item-id.ts'
+import { batchIdOf, itemIdOf, rowOf, timeOf } from './batch-item-id.ts'
+import { findRowsOfReference } from './batch-references.ts'
 import { keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 
 const TRIM_PAGE = 1_000
+/** Batches that are asked for a reference in one round trip. */
+const BATCH_PAGE = 100
 
 export interface PageOptions {
   before: string | null
@@ -11,10 +13,6 @@ export interface PageOptions {
   to: number | null
   count: number
 }
-
-/** In the names of fields: the client's own ids can be long, and can be e-mail addresses. */
-export const referenceHash = (reference: string): string =>
-  createHash('sha256').update(reference).digest('base64url').slice(0, 20)
 
 export type OperationIndex = ReturnType<typeof createOperationIndex>
 
@@ -93,28 +91,32 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     return Array.from({ length: Math.max(0, Math.min(count, last)) }, (_, index) => itemIdOf(batchId, last - index))
   }
 
+  /** Newest first: single creates, and rows of the tenant's batches. Reads no more of either than a page of them. */
   async function listReferenceIds(
     tenantId: string,
     reference: string,
     { before, from, to, count }: PageOptions,
   ): Promise<string[]> {
-    const single = await redis.zrevrangebylex(keys.tenantReference(tenantId, reference), '+', '-')
-    const batches = await redis.zrange(keys.tenantBatches(tenantId), '0', '-1')
-    const pipeline = redis.pipeline()
-    for (const batchId of batches) pipeline.hget(keys.batchReferences(batchId), referenceHash(reference))
-    const rows = (await pipeline.exec()) ?? []
-    const ofBatches = batches.flatMap((batchId, index) =>
-      String(rows[index]?.[1] ?? '')
-        .split(',')
-        .filter(Boolean)
-        .map((row) => itemIdOf(batchId, Number(row))),
+    const lower = from === null ? '-' : `[${uuidPrefix(from)}`
+    const newest = (ids: Iterable<string>): string[] => [...new Set(ids)].sort().reverse().slice(0, count)
+    let found = await redis.zrevrangebylex(
+      keys.tenantReference(tenantId, reference),
+      upperBound(before, to),
+      lower,
+      'LIMIT',
+      0,
+      count,
     )
-    const [upper, lower] = [upperBound(before, to).slice(1), from === null ? '' : uuidPrefix(from)]
-    return [...new Set([...single, ...ofBatches])]
-      .sort()
-      .reverse()
-      .filter((id) => (upper === '' || id < upper) && id >= lower)
-      .slice(0, count)
+    // A batch has the largest id of its rows, so that of the millisecond of `before` each may have rows below it.
+    for (let after = upperBound(before && `${timeOf(before)}.`, to); ;) {
+      const page = await redis.zrevrangebylex(keys.tenantBatches(tenantId), after, lower, 'LIMIT', 0, BATCH_PAGE)
+      found = newest([...found, ...(await findRowsOfReference(redis, page, { reference, before, count }))])
+      const last = page.at(-1)
+      if (last === undefined || page.length < BATCH_PAGE) return found
+      // What is left is older than the whole page.
+      if (timeOf(found[count - 1] ?? '') > timeOf(last)) return found
+      after = `(${last}`
+    }
   }
 
   return {
