@@ -36,7 +36,7 @@ const endAll = (): void => alive.forEach((child) => child.kill('SIGKILL'))
 process.once('exit', endAll)
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => (endAll(), process.exit(1)))
 
-async function startProgram(
+export async function startProgram(
   script: string,
   environment: Record<string, string>,
   nodeOptions: string[] = [],

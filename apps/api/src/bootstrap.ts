@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { scopes, scopeSchema } from '@muster/contracts/api-key'
+import { checkKeys } from '@muster/store/check-keys'
 import { connectRedis } from '@muster/store/redis'
 import { createTenants } from '@muster/store/tenants'
 import { z } from 'zod'
@@ -47,6 +48,7 @@ async function bootstrap(): Promise<void> {
         5_000,
       ).unref()
     })
+    await checkKeys(redis, config.MUSTER_ENCRYPTION_KEYS)
     const tenants = createTenants({ redis })
     const tenantId = await tenants.ensure(options.data.tenant)
     const { apiKey } = await tenants.createApiKey(tenantId, 'bootstrap', options.data.scopes, options.data.mode)

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createHttpClient } from '@muster/egress/http-client'
 import { createLaneSchedule, type LaneSchedule } from '@muster/lanes/lane-schedule'
+import { waitForKeys } from '@muster/store/check-keys'
 import { EVENTS_CHANNEL } from '@muster/store/keys'
 import { connectRedis, type Redis } from '@muster/store/redis'
 import { openStore, type Store } from '@muster/store/store'
@@ -15,6 +16,8 @@ import { createApiMetrics, type ApiMetrics } from './metrics.ts'
 
 /** A whole upload of many rows; bodies of other requests are given less, where they are read. */
 const UPLOAD_TIMEOUT_MS = 15 * 60_000
+/** How long the start waits for Redis to say whether the keys fit. */
+const KEYS_WITHIN_MS = 1_000
 
 export interface ApiDependencies {
   config: ApiConfig
@@ -33,6 +36,8 @@ export interface ApiDependencies {
 export interface RunningApi {
   log: Logger
   port: number
+  /** Rejects when Redis was away at the start, is there now, and was used with other keys. */
+  keysFit: Promise<void>
   stop(): Promise<void>
 }
 
@@ -49,6 +54,8 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
     waitReplicas: config.MUSTER_WAIT_REPLICAS,
   })
+  const keysFit = waitForKeys(store.checkKeys)
+  await Promise.race([keysFit, new Promise((resolve) => setTimeout(resolve, KEYS_WITHIN_MS).unref())])
   let draining = false
   const finished = watchFinishedOperations(subscriber, onError)
   const app = createApp({
@@ -77,6 +84,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   return {
     log,
     port,
+    keysFit,
     async stop() {
       draining = true
       finished.release()

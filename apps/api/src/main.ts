@@ -25,6 +25,7 @@ function refuse(error: unknown): never {
 
 try {
   const api = await startApi(readConfig())
+  api.keysFit.catch(refuse)
   let isStopping = false
   const stop = (signal: string): void => {
     if (isStopping) return

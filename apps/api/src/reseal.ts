@@ -1,3 +1,4 @@
+import { checkKeys } from '@muster/store/check-keys'
 import { connectRedis } from '@muster/store/redis'
 import { resealAll } from '@muster/store/reseal'
 import { readBootstrapConfig } from './config.ts'
@@ -12,11 +13,19 @@ async function reseal(): Promise<void> {
       redis.once('ready', resolve)
       setTimeout(() => reject(new RangeError('Redis at REDIS_URL cannot be reached.')), 5_000).unref()
     })
-    const done = await resealAll(redis, config.MUSTER_ENCRYPTION_KEYS, ({ looked, resealed }) => {
-      if (isTerminal) process.stderr.write(`\r${looked} looked at, ${resealed} sealed anew`)
-    })
+    await checkKeys(redis, config.MUSTER_ENCRYPTION_KEYS)
+    const done = await resealAll(
+      redis,
+      config.MUSTER_ENCRYPTION_KEYS,
+      ({ looked, resealed }) => {
+        if (isTerminal) process.stderr.write(`\r${looked} looked at, ${resealed} sealed anew`)
+      },
+      (error) => process.stderr.write(`${isTerminal ? '\n' : ''}${error.message}\n`),
+    )
     if (isTerminal) process.stderr.write('\n')
     process.stdout.write(`${JSON.stringify(done)}\n`)
+    if (done.unreadable > 0)
+      throw new RangeError(`${done.unreadable} records do not open, and were left as they are: keep the older keys.`)
   } finally {
     redis.disconnect()
   }

@@ -3,6 +3,7 @@ import type { HttpClient } from '@muster/contracts/http-client'
 import { createHttpClient } from '@muster/egress/http-client'
 import { createLaneOwner } from '@muster/lanes/lane-owner'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
+import { waitForKeys } from '@muster/store/check-keys'
 import { defaultRetryPolicy } from '@muster/store/operation-state'
 import { connectRedis } from '@muster/store/redis'
 import { followRedisClock } from '@muster/store/redis-clock'
@@ -18,8 +19,13 @@ import { startJanitor } from './janitors/janitor.ts'
 import { createLaneSource } from './lane-source.ts'
 import { createWorkerMetrics } from './metrics.ts'
 
+/** How long the start waits for Redis to say whether the keys fit. */
+const KEYS_WITHIN_MS = 1_000
+
 export interface RunningWorker {
   log: Logger
+  /** Rejects when Redis was away at the start, is there now, and was used with other keys. */
+  keysFit: Promise<void>
   /** Finishes or hands back what is under way within the grace time. */
   stop(): Promise<void>
 }
@@ -74,33 +80,43 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     onError,
     now: clock.now,
   })
-  const janitor = startJanitor({
-    store,
-    redis,
-    schedule,
-    clock,
-    onEvent: dispatcher.nudge,
-    tendBatch: tender.tend,
-    workerId,
-    onError,
-  })
   const health = await serveHealth({
     host: config.MUSTER_WORKER_HOST,
     port: config.MUSTER_WORKER_PORT,
     redis,
     registry: metrics.registry,
     clockSkewMs: clock.skewMs,
+    checkKeys: store.checkKeys,
   })
-  dispatcher.start()
-  tender.start()
-  await owner.start()
+  let janitor: { stop(): void } | undefined
+  let isStopping = false
+  /** Nothing is taken up before the keys are known to open it. */
+  const keysFit = waitForKeys(store.checkKeys).then(async () => {
+    if (isStopping) return
+    dispatcher.start()
+    tender.start()
+    janitor = startJanitor({
+      store,
+      redis,
+      schedule,
+      clock,
+      onEvent: dispatcher.nudge,
+      tendBatch: tender.tend,
+      workerId,
+      onError,
+    })
+    await owner.start()
+  })
+  await Promise.race([keysFit, new Promise((resolve) => setTimeout(resolve, KEYS_WITHIN_MS).unref())])
   log.info({ port: health.port, worker_id: workerId }, 'listening')
 
   return {
     log,
+    keysFit,
     async stop() {
+      isStopping = true
       health.drain()
-      janitor.stop()
+      janitor?.stop()
       dispatcher.stop()
       tender.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)

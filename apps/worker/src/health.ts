@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { whyKeysDoNotFit } from '@muster/store/check-keys'
 import type { Redis } from '@muster/store/redis'
 import { checkRedis } from '@muster/store/redis-health'
 import type { Registry } from 'prom-client'
@@ -7,13 +8,17 @@ import type { Registry } from 'prom-client'
 /** Nobody is created twice by it, but what waits is taken up too early or too late. */
 const MAX_SKEW_MS = 2_000
 
-/** /healthz: the event loop turns. /readyz: Redis is a primary that takes writes, and the worker is not stopping. /metrics: Prometheus. */
+/**
+ * /healthz: the event loop turns. /readyz: Redis is a primary that takes writes, the keys fit, and the worker is not stopping.
+ * /metrics: Prometheus.
+ */
 export async function serveHealth(options: {
   host: string
   port: number
   redis: Redis
   registry: Registry
   clockSkewMs(): number
+  checkKeys(): Promise<void>
 }) {
   let isDraining = false
   const server = createServer((request, response) => {
@@ -23,15 +28,16 @@ export async function serveHealth(options: {
     const path = request.url?.split('?')[0]
     if (path === '/healthz') return answer(200, '{"status":"ok"}')
     if (path === '/readyz') {
-      void checkRedis(options.redis).then((health) => {
-        const isReady = health.isUsable && !isDraining
+      void checkRedis(options.redis).then(async (health) => {
+        const wrongKeys = health.isUsable ? await whyKeysDoNotFit(options.checkKeys) : []
+        const isReady = health.isUsable && wrongKeys.length === 0 && !isDraining
         answer(
           isReady ? 200 : 503,
           JSON.stringify({
             status: isReady ? 'ready' : 'not_ready',
             redis: health.isUsable,
             draining: isDraining,
-            warnings: [...health.warnings, ...skewWarnings(options.clockSkewMs())],
+            warnings: [...wrongKeys, ...health.warnings, ...skewWarnings(options.clockSkewMs())],
           }),
         )
       })

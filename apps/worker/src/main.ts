@@ -16,6 +16,7 @@ function refuse(error: unknown): never {
 
 try {
   const worker = await startWorker(readConfig())
+  worker.keysFit.catch(refuse)
   let isStopping = false
   const stop = (signal: string): void => {
     if (isStopping) return

@@ -83,6 +83,7 @@ export const problemCodes = [
   'operation_not_retryable',
   'conflict',
   'service_unavailable',
+  'record_unreadable',
   'too_many_requests',
   'internal',
 ] as const

@@ -6,9 +6,10 @@ const readiness = z
     status: z.enum(['ready', 'not_ready']),
     redis: z.boolean().meta({ description: 'Redis answers, is a primary, and takes writes.' }),
     draining: z.boolean().meta({ description: 'The process is stopping.' }),
-    warnings: z
-      .array(z.string())
-      .meta({ description: 'Why Redis cannot be used, and settings of it that would lose acknowledged work.' }),
+    warnings: z.array(z.string()).meta({
+      description:
+        'Why Redis cannot be used, keys that do not fit it, and settings of it that would lose acknowledged work.',
+    }),
   })
   .meta({ id: 'Readiness' })
 
@@ -30,7 +31,10 @@ export const systemRoutes = {
     summary: 'Requests can be served',
     responses: {
       200: { description: 'They can.', schema: readiness },
-      503: { description: 'Redis is away or takes no writes, or the process is stopping.', schema: readiness },
+      503: {
+        description: 'Redis is away or takes no writes, the keys do not fit it, or the process is stopping.',
+        schema: readiness,
+      },
     },
   }),
   metrics: route({

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Keyring } from './keyring.ts'
+import { readOrUnreadable, UnreadableError } from './unreadable.ts'
 
 const key = (): string => randomBytes(32).toString('base64')
 const long = { text: 'x'.repeat(500) }
@@ -74,7 +75,7 @@ describe('rotation', () => {
     const both = Keyring.parse(`k2:${next},k1:${old}`)
     const after = both.seal('value', 'b')
     expect([both.open(before, 'b'), both.open(after, 'b')]).toEqual(['value', 'value'])
-    expect([both.isOutdated(before), both.isOutdated(after)]).toEqual([true, false])
+    expect([both.isOutdated(before, 'b'), both.isOutdated(after, 'b')]).toEqual([true, false])
     expect(Keyring.parse(`k2:${next}`).open(after, 'b')).toBe('value')
   })
 
@@ -87,6 +88,23 @@ describe('rotation', () => {
 
   test('the same id over another key does not open', () => {
     expect(() => Keyring.parse(`k1:${next}`).open(Keyring.parse(`k1:${old}`).seal('value', 'b'), 'b')).toThrow()
+  })
+
+  test('whatever keeps a blob from opening is one error, which names the record and what to look at', () => {
+    const sealed = Keyring.parse(`k1:${old}`).seal('value', 'operation:7:request')
+    const ofNewerVersion = Buffer.concat([Buffer.from([9]), sealed.subarray(1)])
+    const cases: [Keyring, Buffer, string][] = [
+      [Keyring.parse(`k2:${next}`), sealed, 'not in MUSTER_ENCRYPTION_KEYS'],
+      [Keyring.parse(`k1:${next}`), sealed, 'it is another key, or it is damaged'],
+      [Keyring.parse(`k1:${old}`), sealed.subarray(0, -1), 'it is another key, or it is damaged'],
+      [Keyring.parse(`k1:${old}`), ofNewerVersion, 'a format that this version of Muster reads'],
+      [Keyring.parse(`k1:${old}`), Buffer.alloc(0), 'a format that this version of Muster reads'],
+    ]
+    for (const [keyring, blob, why] of cases) {
+      const error = readOrUnreadable(() => keyring.open(blob, 'operation:7:request'))
+      expect(error).toBeInstanceOf(UnreadableError)
+      expect(error).toMatchObject({ record: 'operation:7:request', message: expect.stringContaining(why) })
+    }
   })
 })
 

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { takeRandomBytes } from './random-pool.ts'
 import { SEALED_DICTIONARY_1 } from './sealed-dictionary.ts'
+import { UnreadableError } from './unreadable.ts'
 
 const VERSION = 1
 const IV = 12
@@ -118,27 +119,43 @@ export class Keyring {
     ])
   }
 
+  /** @throws UnreadableError */
   open(blob: Buffer, bound: string): unknown {
-    const { id, wrapped, packing, sealed } = split(blob)
-    const entry = this.#keys.get(id)
-    if (!entry) throw new Error(`sealed with key "${id}", which is not in MUSTER_ENCRYPTION_KEYS`)
-    const packed = decrypt(decrypt(entry.key, wrapped, `key|${bound}`), sealed, `${words[packing] ?? ''}${bound}`)
-    return JSON.parse(unpack(packing, packed).toString()) as unknown
+    const { id, wrapped, packing, sealed } = split(blob, bound)
+    return this.#openWith(id, bound, (key) => {
+      const packed = decrypt(decrypt(key, wrapped, `key|${bound}`), sealed, `${words[packing] ?? ''}${bound}`)
+      return JSON.parse(unpack(packing, packed).toString()) as unknown
+    })
   }
 
-  /** True when a key other than the newest sealed it. */
-  isOutdated(blob: Buffer): boolean {
-    return split(blob).id !== this.#sealing.id
+  #openWith<T>(id: string, bound: string, open: (key: Buffer) => T): T {
+    const entry = this.#keys.get(id)
+    if (!entry)
+      throw new UnreadableError(bound, `sealed with key ${nameOf(id)}, which is not in MUSTER_ENCRYPTION_KEYS`)
+    try {
+      return open(entry.key)
+    } catch (cause) {
+      const why = `key ${nameOf(id)} of MUSTER_ENCRYPTION_KEYS does not open it, so it is another key, or it is damaged`
+      throw new UnreadableError(bound, why, { cause })
+    }
+  }
+
+  /** True when a key other than the newest sealed it. @throws UnreadableError where it is no sealed blob */
+  isOutdated(blob: Buffer, bound: string): boolean {
+    return split(blob, bound).id !== this.#sealing.id
   }
 }
 
-function split(blob: Buffer): { id: string; wrapped: Buffer; packing: number; sealed: Buffer } {
+/** Of a damaged blob, it may be anything. */
+const nameOf = (id: string): string => (/^[\w.-]{1,64}$/.test(id) ? `"${id}"` : 'of no name')
+
+function split(blob: Buffer, bound: string): { id: string; wrapped: Buffer; packing: number; sealed: Buffer } {
   const idLength = blob[1] ?? 0
   const wrappedAt = 2 + idLength
   const flagAt = wrappedAt + IV + KEY + TAG
   const packing = blob[flagAt] ?? -1
   if (blob[0] !== VERSION || blob.length < flagAt + 1 + IV + TAG || words[packing] === undefined)
-    throw new Error('not a sealed blob')
+    throw new UnreadableError(bound, 'it is not sealed in a format that this version of Muster reads, or damaged')
   return {
     id: blob.subarray(2, wrappedAt).toString(),
     wrapped: blob.subarray(wrappedAt, flagAt),

@@ -36,5 +36,36 @@ test('the chunks of a batch and its callback address are sealed by the newest ke
   expect(await ttls()).toEqual([-1, -1, expect.any(Number)])
   expect((await ttls())[2]).toBeGreaterThan(0)
   // And again where it was stopped.
-  expect(await resealAll(redis, Keyring.parse(`${fresh},${old}`), () => undefined)).toEqual({ looked: 3, resealed: 0 })
+  expect(await resealAll(redis, Keyring.parse(`${fresh},${old}`), () => undefined)).toEqual({
+    looked: 3,
+    resealed: 0,
+    unreadable: 0,
+  })
+})
+
+test('what does not open is named and left as it is, and the rest is sealed by the newest key all the same', async () => {
+  const redis = connect()
+  const [old, fresh, foreign] = [newKey('old'), newKey('fresh'), newKey('foreign')]
+  const tenantId = randomUUID()
+  await redis.hset(keys.tenantNames, 'other', tenantId)
+  const accountIds = [randomUUID(), randomUUID()]
+  for (const [index, accountId] of accountIds.entries()) {
+    await redis.sadd(keys.accounts, accountId)
+    const keyring = Keyring.parse(index === 0 ? foreign : old)
+    await redis.hset(keys.account(accountId), 'credentials', keyring.seal({}, `account:${accountId}:credentials`))
+  }
+  const left = await redis.hgetBuffer(keys.account(accountIds[0] ?? ''), 'credentials')
+
+  const unreadable: string[] = []
+  const done = await resealAll(
+    redis,
+    Keyring.parse(`${fresh},${old}`),
+    () => undefined,
+    (error) => unreadable.push(error.record),
+  )
+  expect(unreadable).toEqual(expect.arrayContaining([`account:${accountIds[0]}:credentials`]))
+  expect(done.unreadable).toBe(unreadable.length)
+  expect(await redis.hgetBuffer(keys.account(accountIds[0] ?? ''), 'credentials')).toEqual(left)
+  const sealed = await redis.hgetBuffer(keys.account(accountIds[1] ?? ''), 'credentials')
+  expect(Keyring.parse(fresh).open(sealed ?? Buffer.alloc(0), `account:${accountIds[1]}:credentials`)).toEqual({})
 })

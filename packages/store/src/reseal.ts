@@ -2,6 +2,7 @@ import { batchBoundTo, chunkBoundTo } from './batches.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
+import { readOrUnreadable, UnreadableError } from './unreadable.ts'
 import { swapValueScript } from './versioned-record.ts'
 
 /**
@@ -19,6 +20,8 @@ const SCAN_COUNT = 500
 export interface ResealProgress {
   looked: number
   resealed: number
+  /** Do not open with any key of the ring: left as they are. */
+  unreadable: number
 }
 
 /**
@@ -29,25 +32,32 @@ export async function resealAll(
   redis: Redis,
   keyring: Keyring,
   onProgress: (progress: ResealProgress) => void,
+  onUnreadable: (error: UnreadableError) => void = () => undefined,
 ): Promise<ResealProgress> {
-  const progress: ResealProgress = { looked: 0, resealed: 0 }
+  const progress: ResealProgress = { looked: 0, resealed: 0, unreadable: 0 }
+
+  /** One that does not open must not keep the others from being sealed by the newest key. */
+  async function resealBlob(blob: Buffer, bound: string, swap: (fresh: Buffer) => Promise<unknown>): Promise<void> {
+    progress.looked += 1
+    try {
+      if (!keyring.isOutdated(blob, bound)) return
+      if ((await swap(keyring.seal(keyring.open(blob, bound), bound))) === 1) progress.resealed += 1
+    } catch (error) {
+      if (!(error instanceof UnreadableError)) throw error
+      progress.unreadable += 1
+      onUnreadable(error)
+    }
+  }
 
   async function resealField(key: string, field: string, bound: string): Promise<void> {
     const blob = await redis.hgetBuffer(key, field)
-    if (!blob || blob.length === 0) return
-    progress.looked += 1
-    if (!keyring.isOutdated(blob)) return
-    if ((await swapScript(redis, [key], [field, blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1)
-      progress.resealed += 1
+    if (blob && blob.length > 0)
+      await resealBlob(blob, bound, (fresh) => swapScript(redis, [key], [field, blob, fresh]))
   }
 
   async function resealValue(key: string, bound: string): Promise<void> {
     const blob = await redis.getBuffer(key)
-    if (!blob) return
-    progress.looked += 1
-    if (!keyring.isOutdated(blob)) return
-    if ((await swapValueScript(redis, [key], [blob, keyring.seal(keyring.open(blob, bound), bound)])) === 1)
-      progress.resealed += 1
+    if (blob) await resealBlob(blob, bound, (fresh) => swapValueScript(redis, [key], [blob, fresh]))
   }
 
   async function forEachId(index: string, visit: (id: string) => Promise<void>): Promise<void> {
@@ -66,7 +76,8 @@ export async function resealAll(
     await resealField(keys.account(accountId), 'credentials', `account:${accountId}:credentials`)
     // An access token is a cache: the next call asks for a new one.
     const token = await redis.getBuffer(keys.accessToken(accountId))
-    if (token && keyring.isOutdated(token)) await redis.del(keys.accessToken(accountId))
+    if (token && readOrUnreadable(() => keyring.isOutdated(token, 'access-token')) !== false)
+      await redis.del(keys.accessToken(accountId))
     await forEachId(keys.operations(accountId), async (operationId) => {
       for (const field of ['request', 'secrets', 'result', 'callback'])
         await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)

@@ -2,6 +2,7 @@ import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
 import { createAccounts, type Accounts } from './accounts.ts'
 import { rowOf } from './batch-item-id.ts'
 import { createBatches, type Batches } from './batches.ts'
+import { checkKeys } from './check-keys.ts'
 import { createColumnMappings, type ColumnMappings } from './column-mappings.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
 import { dispatchEvents } from './dispatch-events.ts'
@@ -29,6 +30,8 @@ export interface Store {
   eraseOperation(record: OperationRecord, now: number): Promise<OperationRecord | undefined>
   /** Loaded at the first use, so that a process can start while Redis is away. */
   hasher(): Promise<Hasher>
+  /** @throws WrongKeysError when the keys are not those that the Redis was used with */
+  checkKeys(): Promise<void>
 }
 
 export interface StoreOptions {
@@ -79,5 +82,6 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOp
         hasher = undefined
         throw error
       })),
+    checkKeys: () => checkKeys(redis, keyring),
   }
 }

@@ -2,10 +2,13 @@ import { STATUS_CODES } from 'node:http'
 import type { Problem } from '@muster/contracts/problem'
 import { NotReplicatedError } from '@muster/store/operations'
 import { isRedisUnavailable } from '@muster/store/redis'
+import { UnreadableError } from '@muster/store/unreadable'
 import { RequestError } from './request-error.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 const RETRY_AFTER_SECONDS = '1'
+/** A person must act first. */
+const UNREADABLE_RETRY_AFTER_SECONDS = '60'
 
 /** Any error as something the caller can be told. `isOurs` marks those that must be logged. */
 export function toRequestError(error: unknown): { error: RequestError; isOurs: boolean } {
@@ -15,6 +18,16 @@ export function toRequestError(error: unknown): { error: RequestError; isOurs: b
       'The store cannot be reached at the moment. It is not certain that nothing was accepted: repeat the request with the same Idempotency-Key.'
     return {
       error: new RequestError('service_unavailable', detail, { headers: { 'retry-after': RETRY_AFTER_SECONDS } }),
+      isOurs: true,
+    }
+  }
+  if (error instanceof UnreadableError) {
+    const detail = `${error.message} Nothing is lost: the operator of Muster must give its processes the keys that it was sealed with (see Unreadable records in docs/operating.md), then repeat the request.`
+    return {
+      error: new RequestError('record_unreadable', detail, {
+        headers: { 'retry-after': UNREADABLE_RETRY_AFTER_SECONDS },
+        extensions: { record: error.record },
+      }),
       isOurs: true,
     }
   }

@@ -21,6 +21,7 @@ const statuses: Record<ProblemCode, number> = {
   operation_not_retryable: 409,
   conflict: 409,
   service_unavailable: 503,
+  record_unreadable: 503,
   too_many_requests: 429,
   internal: 500,
 }

@@ -13,7 +13,7 @@ import { invalid, notFound } from './request-error.ts'
 import { validate } from './validate.ts'
 
 export interface ServeOptions {
-  store: Pick<Store, 'tenants'>
+  store: Pick<Store, 'tenants' | 'hasher'>
   metrics: ApiMetrics
   isDraining(): boolean
 }
@@ -28,6 +28,9 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
       route.scope === null
         ? ''
         : (await authenticate(store.tenants, request.get('authorization'), route.scope)).tenantId
+
+    // Opens the hash key at the first use: nothing is sealed or opened with keys that are not those of this Redis.
+    await store.hasher()
 
     const params = route.params ? validate(route.params, request.params, 'path') : { value: undefined, problems: [] }
     // An id that is no id is as unknown as any other.

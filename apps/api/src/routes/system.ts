@@ -1,4 +1,5 @@
 import { systemRoutes } from '@muster/contracts/system-routes'
+import { whyKeysDoNotFit } from '@muster/store/check-keys'
 import { checkRedis } from '@muster/store/redis-health'
 import type { Express } from 'express'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -10,18 +11,18 @@ import { createOpenApiDocument } from '../openapi.ts'
  */
 export function serveSystem(
   app: Express,
-  { redis, metrics, isDraining }: Pick<ApiDependencies, 'redis' | 'metrics' | 'isDraining'>,
+  { redis, metrics, isDraining, store }: Pick<ApiDependencies, 'redis' | 'metrics' | 'isDraining' | 'store'>,
 ): void {
   const document = JSON.stringify(createOpenApiDocument())
   app.get(systemRoutes.health.path, (_, response) => void response.json({ status: 'ok' }))
   app.get(systemRoutes.readiness.path, async (_, response) => {
-    const health = await checkRedis(redis)
-    const isReady = health.isUsable && !isDraining()
+    const [health, wrongKeys] = await Promise.all([checkRedis(redis), whyKeysDoNotFit(store.checkKeys)])
+    const isReady = health.isUsable && wrongKeys.length === 0 && !isDraining()
     response.status(isReady ? 200 : 503).json({
       status: isReady ? 'ready' : 'not_ready',
       redis: health.isUsable,
       draining: isDraining(),
-      warnings: health.warnings,
+      warnings: [...wrongKeys, ...health.warnings],
     })
   })
   app.get(
