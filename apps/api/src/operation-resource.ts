@@ -25,7 +25,7 @@ export function shownStatus(
       status: 'held',
       reason: `The integrated account is on hold (${account.status})${account.statusReason ? `: ${account.statusReason}` : '.'}`,
     }
-  return { status, reason: statusReason }
+  return { status: isWaiting && record.state.isUnreadable ? 'held' : status, reason: statusReason }
 }
 
 export function toSummary(record: OperationRecord, account: AccountRecord | undefined): OperationSummary {

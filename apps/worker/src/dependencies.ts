@@ -8,6 +8,7 @@ import { defaultRetryPolicy } from '@muster/store/operation-state'
 import { connectRedis } from '@muster/store/redis'
 import { followRedisClock } from '@muster/store/redis-clock'
 import { openStore } from '@muster/store/store'
+import { UnreadableError } from '@muster/store/unreadable'
 import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { defaultWorkerId, type WorkerConfig } from './config.ts'
 import { createBatchTender } from './batch-tender.ts'
@@ -34,7 +35,12 @@ export interface RunningWorker {
 export async function startWorker(config: WorkerConfig): Promise<RunningWorker> {
   const workerId = config.MUSTER_WORKER_ID ?? `${defaultWorkerId()}:${randomUUID().slice(0, 8)}`
   const log = createLogger(config.LOG_LEVEL, 'worker')
-  const onError = (error: Error, accountId?: string): void => log.error({ err: error, account_id: accountId }, 'error')
+  const onUnreadable = (error: UnreadableError): void => {
+    metrics.unreadable.inc({ record: kindOf(error) })
+    log.error({ record: error.record, reason: error.message }, 'a record cannot be read, and what needs it is held')
+  }
+  const onError = (error: Error, accountId?: string): void =>
+    error instanceof UnreadableError ? onUnreadable(error) : log.error({ err: error, account_id: accountId }, 'error')
   const redis = connectRedis(config.REDIS_URL, 'worker', onError)
   const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
   const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
@@ -76,7 +82,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     subscriber,
     ownerId: workerId,
     maxLanes: config.MUSTER_MAX_LANES,
-    source: createLaneSource(store, clock, { runOperation, deliverWebhook }),
+    source: createLaneSource(store, clock, { runOperation, deliverWebhook, onUnreadable }),
     onError,
     now: clock.now,
   })
@@ -128,6 +134,9 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     },
   }
 }
+
+/** `operation:<id>:request` is of an operation. Damaged or not, a record's name is ours, so the kinds are few. */
+const kindOf = ({ record }: UnreadableError): string => record.split(':')[0] ?? ''
 
 const capTimeouts =
   (http: HttpClient, capMs = Infinity): HttpClient =>

@@ -1,12 +1,13 @@
 import type { LaneSource } from '@muster/lanes/lane-owner'
-import type { RunJob } from '@muster/lanes/lane'
+import type { RunJob, Verdict } from '@muster/lanes/lane'
 import type { Pace } from '@muster/lanes/pace'
 import { limitsOf } from '@muster/providers/limits'
 import { providerOf } from '@muster/providers/registry'
 import { endpointOfLane } from '@muster/store/keys'
-import { operationIdOf, priorities } from '@muster/store/operation-record'
+import { operationIdOf, priorities, timeOfId } from '@muster/store/operation-record'
 import type { Clock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
+import { UnreadableError } from '@muster/store/unreadable'
 
 /** A receiver is nobody's bottleneck to begin with; its owner can set another rate. */
 const DELIVERY_PACE = { requests: 100, perSeconds: 1, concurrency: 10, callsPerJob: 1 }
@@ -15,7 +16,11 @@ const DELIVERY_PACE = { requests: 100, perSeconds: 1, concurrency: 10, callsPerJ
 export function createLaneSource(
   store: Store,
   clock: Clock,
-  { runOperation, deliverWebhook }: { runOperation: RunJob; deliverWebhook: RunJob },
+  {
+    runOperation,
+    deliverWebhook,
+    onUnreadable,
+  }: { runOperation: RunJob; deliverWebhook: RunJob; onUnreadable(error: UnreadableError): void },
 ): LaneSource {
   async function deliveryPace(endpointId: string): Promise<Pace | undefined> {
     const endpoint = await store.webhookEndpoints.read(endpointId)
@@ -61,7 +66,31 @@ export function createLaneSource(
       nextAt: (laneId) => store.batches.nextBacklogAt(laneId),
       priority: priorities.bulk,
     },
-    run: (laneId, jobId, context) =>
-      (endpointOfLane(laneId) === undefined ? runOperation : deliverWebhook)(laneId, jobId, context),
+    async run(laneId, jobId, context) {
+      try {
+        return await (endpointOfLane(laneId) === undefined ? runOperation : deliverWebhook)(laneId, jobId, context)
+      } catch (error) {
+        if (!(error instanceof UnreadableError)) throw error
+        onUnreadable(error)
+        return toHold(error, jobId)
+      }
+    },
   }
+}
+
+/** How soon what does not open is tried again: what all of the lane waits for, and one job at most. */
+const HOLD_MS = 5_000
+const MAX_HOLD_MS = 5 * 60_000
+
+/**
+ * Nothing was sent and nothing is used up: the job comes again, here or at a worker with the right keys. What all jobs
+ * of the lane need makes the lane rest, or each of 100,000 would find it out by itself; one job alone comes again after
+ * half its age, so that many old ones do not keep the lane busy.
+ */
+function toHold({ record }: UnreadableError, jobId: string): Verdict {
+  const now = Date.now()
+  if (!record.startsWith('operation:') && !record.startsWith('delivery:'))
+    return { kind: 'again', at: now + HOLD_MS, pauseMs: HOLD_MS }
+  const ageMs = now - timeOfId(operationIdOf(jobId))
+  return { kind: 'again', at: now + Math.min(Math.max(ageMs / 2, HOLD_MS), MAX_HOLD_MS) }
 }

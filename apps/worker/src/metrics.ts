@@ -66,6 +66,12 @@ export function createWorkerMetrics({ openLanes, clockSkewMs }: { openLanes(): n
       help: 'Writes refused because another worker had taken the operation over.',
       registers,
     }),
+    unreadable: new Counter({
+      name: 'muster_records_unreadable_total',
+      help: 'Times that a record did not open, by its kind; what needs it is held.',
+      labelNames: ['record'],
+      registers,
+    }),
     held: new Counter({
       name: 'muster_accounts_held_total',
       help: 'Accounts put on hold.',

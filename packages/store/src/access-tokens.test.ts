@@ -67,6 +67,16 @@ describe('access tokens', () => {
     expect(lifetime).toBeLessThanOrEqual(3_600_000)
   })
 
+  test('one that does not open is as good as none', async () => {
+    const process = openProcess()
+    const account = await newAccountIn(process)
+    await createAccessTokens({ redis: process.redis, keyring: newKeyring('lost') }).renew(account.id, async () => ({
+      token: { value: 't', expiresAt: inAnHour() },
+      credentialsVersion: 1,
+    }))
+    expect(await process.accessTokens.read(account.id, 1)).toBeUndefined()
+  })
+
   test.each([
     ['does not say when it ends: two hours', null, 7_200_000],
     ['has ended already: a second', 0, 1_000],

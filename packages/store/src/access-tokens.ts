@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
+import { readOrUnreadable, UnreadableError } from './unreadable.ts'
 
 /**
  * Long enough for a slow token endpoint, short enough that a process which died with the lock delays nobody for long.
@@ -41,7 +42,10 @@ export function createAccessTokens({ redis, keyring }: { redis: Redis; keyring: 
     async read(accountId: string, credentialsVersion: number): Promise<Token | undefined> {
       const sealed = await redis.getBuffer(keys.accessToken(accountId))
       if (!sealed) return undefined
-      const { credentialsVersion: ownVersion, ...token } = keyring.open(sealed, boundTo(accountId)) as StoredToken
+      const opened = readOrUnreadable(() => keyring.open(sealed, boundTo(accountId)) as StoredToken)
+      // Only a cache: the provider gives another.
+      if (opened instanceof UnreadableError) return undefined
+      const { credentialsVersion: ownVersion, ...token } = opened
       return ownVersion === credentialsVersion ? token : undefined
     },
 

@@ -7,6 +7,7 @@ import { deliveryLaneOf, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 import { openStore, type Store } from './store.ts'
 import type { StoredEvent } from './stored-event.ts'
+import { UnreadableError } from './unreadable.ts'
 import type { WebhookEndpointRecord } from './webhook-endpoints.ts'
 
 const connect = useRedis(6)
@@ -111,6 +112,26 @@ describe('handing events to endpoints', () => {
     expect(leftAtWakes[0]).toBe(250)
     expect(leftAtWakes.length).toBeGreaterThanOrEqual(10)
     expect(await deliveriesOf(endpoint)).toHaveLength(250)
+  })
+
+  test('one whose callback address does not open stays, however many, and holds up no other', async () => {
+    const endpoint = await register()
+    const unreadable = new UnreadableError('operation:7:callback', 'it is damaged')
+    const stuck = await happen(30, { hasCallback: true, at: 1 })
+    const events = await happen(30)
+    const dependencies = {
+      redis,
+      endpoints: store.webhookEndpoints,
+      deliveries: store.deliveries,
+      readCallback: async () => Promise.reject(unreadable),
+      wake: async () => undefined,
+      now: Date.now,
+    }
+    await expect(dispatchEvents(dependencies, source)).rejects.toBe(unreadable)
+    expect(await redis.zcard(keys.eventOutbox(source))).toBe(30)
+    expect(await deliveriesOf(endpoint)).toEqual(
+      [...stuck, ...events].map(({ id }) => deliveryIdOf(id, endpoint.id)).sort(),
+    )
   })
 
   test('with nobody to tell, events leave the outbox all the same', async () => {

@@ -3,6 +3,7 @@ import type { Deliveries } from './deliveries.ts'
 import { deliveryLaneOf, endpointOfLane, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 import type { StoredEvent } from './stored-event.ts'
+import { UnreadableError } from './unreadable.ts'
 import type { WebhookEndpointRecord, WebhookEndpoints } from './webhook-endpoints.ts'
 
 /** Lanes are woken page by page: the first event of a long outbox must not wait for the last. */
@@ -22,14 +23,17 @@ export interface DispatchDependencies {
 /**
  * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash between repeats, and
  * repeating changes nothing, so any number of processes may do it at once.
+ * @throws UnreadableError at the end, when a callback address does not open: its event stays, and holds up no other
  */
 export async function dispatchEvents(
   { redis, endpoints, deliveries, readCallback, wake, now }: DispatchDependencies,
   source: string,
 ): Promise<void> {
-  for (;;) {
-    const entries = await redis.zrange(keys.eventOutbox(source), 0, String(PAGE - 1))
-    if (entries.length === 0) return
+  let unreadable: UnreadableError | undefined
+  for (let kept = 0; ;) {
+    const entries = await redis.zrange(keys.eventOutbox(source), String(kept), String(kept + PAGE - 1))
+    if (entries.length === 0) break
+    const done: string[] = []
     const lanes = new Set<string>()
     const byTenant = new Map<string, WebhookEndpointRecord[]>()
     for (const entry of entries) {
@@ -39,7 +43,12 @@ export async function dispatchEvents(
       const wanting = own.filter((endpoint) => isWanted(endpoint, event, source))
       await Promise.all(wanting.map((endpoint) => deliveries.create(endpoint, event, undefined, now())))
       for (const { id } of wanting) lanes.add(deliveryLaneOf(id))
-      const callbackUrl = event.hasCallback ? await readCallback(event) : undefined
+      const callbackUrl = event.hasCallback ? await readCallback(event).catch(keepUnreadable) : undefined
+      if (callbackUrl instanceof UnreadableError) {
+        unreadable = callbackUrl
+        kept += 1
+        continue
+      }
       if (callbackUrl !== undefined) {
         // The janitor may just have taken away the lane of a host that nobody had named for long.
         for (let isWritten = false; !isWritten;) {
@@ -48,11 +57,18 @@ export async function dispatchEvents(
           lanes.add(deliveryLaneOf(endpoint.id))
         }
       }
+      done.push(entry)
     }
     // Before the entries go: whoever dies in between repeats both.
     await Promise.all([...lanes].map(wake))
-    await redis.zrem(keys.eventOutbox(source), ...entries)
+    if (done.length > 0) await redis.zrem(keys.eventOutbox(source), ...done)
   }
+  if (unreadable) throw unreadable
+}
+
+function keepUnreadable(error: unknown): UnreadableError {
+  if (error instanceof UnreadableError) return error
+  throw error
 }
 
 /** Disabled endpoints too: what happens meanwhile waits for them, as operations wait for an account on hold. */

@@ -1,6 +1,7 @@
 import { batchIdOf, itemIdOf, rowOf, timeOf } from './batch-item-id.ts'
 import { findRowsOfReference } from './batch-references.ts'
 import { keys } from './keys.ts'
+import { timeOfId } from './operation-record.ts'
 import type { Redis } from './redis.ts'
 
 const TRIM_PAGE = 1_000
@@ -85,7 +86,7 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
 
   /** From the last row to the first; all of them are of one moment. */
   async function listBatchIds(batchId: string, { before, from, to, count }: PageOptions): Promise<string[]> {
-    const at = parseInt(batchId.replace('-', '').slice(0, 12), 16)
+    const at = timeOfId(batchId)
     if (at < (from ?? 0) || at > (to ?? Infinity)) return []
     const last = before !== null && batchIdOf(before) === batchId ? rowOf(before) - 1 : await rowsOfBatch(batchId)
     return Array.from({ length: Math.max(0, Math.min(count, last)) }, (_, index) => itemIdOf(batchId, last - index))

@@ -69,6 +69,8 @@ export interface OperationState {
   error: OperationError | null
   /** Creates without an answer: the intent of the first, and when the last was given up. */
   unknown: { firstSentAt: number; lastSentAt: number } | null
+  /** Something that it needs does not open; it waits until that does. */
+  isUnreadable?: boolean
   /** How often in a row its worker died while it ran. */
   crashes?: number
   /** When the person's data was taken out. */
@@ -98,4 +100,9 @@ export function jobIdOf(operationId: string, run: number): string {
 }
 export function operationIdOf(jobId: string): string {
   return jobId.slice(0, 36)
+}
+
+/** The first 48 bits of a UUIDv7 are its Unix milliseconds (RFC 9562). */
+export function timeOfId(id: string): number {
+  return parseInt(id.replace('-', '').slice(0, 12), 16)
 }

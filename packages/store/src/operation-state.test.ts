@@ -8,6 +8,7 @@ import {
   dueAt,
   expire,
   finishAttempt,
+  holdUnreadable,
   isExpired,
   isFinished,
   recordIntent,
@@ -59,12 +60,13 @@ const ends: Record<AttemptEnd['outcome'], (now: number) => AttemptEnd> = {
 const outcomes = Object.keys(ends) as AttemptEnd['outcome'][]
 
 type Step =
-  | { do: 'start' | 'intent' | 'crash' | 'cancel' | 'expire' | 'requeue' }
+  | { do: 'start' | 'hold' | 'intent' | 'crash' | 'cancel' | 'expire' | 'requeue' }
   | { do: 'end'; outcome: AttemptEnd['outcome'] }
   | { do: 'wait'; ms: number }
 const stray: fc.Arbitrary<Step> = fc.oneof(
   fc.constantFrom<Step>(
     { do: 'start' },
+    { do: 'hold' },
     { do: 'intent' },
     { do: 'crash' },
     { do: 'cancel' },
@@ -128,6 +130,8 @@ function apply(state: OperationState, does: Step, now: number): OperationState |
       return state
     case 'start':
       return attempt(() => startAttempt(state, now))
+    case 'hold':
+      return attempt(() => holdUnreadable(state, 'It does not open.', now))
     case 'crash':
       // The next owner of the lane finds it running, over an attempt that never ended.
       return state.status === 'running' ? attempt(() => recoverFromCrash(state, now)) : undefined
@@ -147,6 +151,7 @@ function apply(state: OperationState, does: Step, now: number): OperationState |
 function watch(seen: Onlooker, does: Step, now: number): Onlooker {
   switch (does.do) {
     case 'wait':
+    case 'hold':
       return seen
     case 'intent':
       return { ...seen, isIntended: true, intendedAt: now }
@@ -379,5 +384,15 @@ describe('backoff', () => {
     )
     expect(backoff(policy, 3, 0)).toBe(50)
     expect(backoff(policy, 3, 0.5)).toBe(4_050)
+  })
+})
+
+describe('an operation of which something does not open', () => {
+  test('waits as it is, says why, and forgets it when an attempt begins or it ends', () => {
+    const held = holdUnreadable(queued, 'It does not open.', T0 + 5)
+    expect(held).toEqual({ ...queued, statusReason: 'It does not open.', isUnreadable: true, updatedAt: T0 + 5 })
+    expect(startAttempt(held, T0 + 6)).toMatchObject({ isUnreadable: false, statusReason: null, attemptCount: 1 })
+    expect(cancel(held, T0 + 6).isUnreadable).toBe(false)
+    expect(() => holdUnreadable(startAttempt(queued, T0), 'x', T0)).toThrow(RefusedTransitionError)
   })
 })

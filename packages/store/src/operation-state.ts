@@ -91,12 +91,20 @@ export function startAttempt(state: OperationState, now: number): OperationState
     ...state,
     status: 'running',
     statusReason: null,
+    ...(state.isUnreadable ? { isUnreadable: false } : {}),
     updatedAt: now,
     startedAt: state.startedAt ?? now,
     nextAttemptAt: null,
     attemptCount: attempt.number,
     attempts: keep([...state.attempts, attempt]),
   }
+}
+
+/** Something that it needs does not open. It waits as it is, says why, and loses nothing: no attempt has begun. */
+export function holdUnreadable(state: OperationState, reason: string, now: number): OperationState {
+  if (isFinished(state)) throw new RefusedTransitionError('finished')
+  if (state.status === 'running') throw new RefusedTransitionError('running')
+  return { ...state, statusReason: reason, isUnreadable: true, updatedAt: now }
 }
 
 function interruptAttempt(state: OperationState, now: number): OperationState {
@@ -274,7 +282,15 @@ function finish(
   status: 'succeeded' | 'failed' | 'canceled' | 'expired',
   now: number,
 ): OperationState {
-  return { ...state, status, statusReason: null, updatedAt: now, finishedAt: now, nextAttemptAt: null }
+  return {
+    ...state,
+    status,
+    statusReason: null,
+    ...(state.isUnreadable ? { isUnreadable: false } : {}),
+    updatedAt: now,
+    finishedAt: now,
+    nextAttemptAt: null,
+  }
 }
 
 export function expire(state: OperationState, now: number): OperationState {

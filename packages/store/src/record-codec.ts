@@ -1,6 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { batchIdOf } from './batch-item-id.ts'
 import type { OperationHead, OperationState } from './operation-record.ts'
+import { UnreadableError } from './unreadable.ts'
 
 /**
  * Operations lie in memory by the hundred thousand, and JSON is mostly names: deflated against a dictionary of those
@@ -58,9 +59,21 @@ export function decodeRecord(
   operationId: string,
   blob: Buffer,
 ): { head: OperationHead; state: OperationState } {
+  const bound = `operation:${operationId}:record`
   if (!READABLE.includes(blob[0] ?? 0))
-    throw new Error(`a record of codec ${String(blob[0])}: this version of Muster reads codecs ${READABLE.join(', ')}`)
-  const [kept, state] = JSON.parse(inflateRawSync(blob.subarray(1), OPTIONS).toString()) as [KeptHead, OperationState]
+    throw new UnreadableError(
+      bound,
+      `a record of codec ${String(blob[0])}: this version of Muster reads codecs ${READABLE.join(', ')}`,
+    )
+  const [kept, state] = unpack(blob.subarray(1), bound)
   const batchId = kept.batchId === true ? batchIdOf(operationId) : kept.batchId
   return { head: { ...kept, id: operationId, accountId, batchId, naturalKeyHash: kept.naturalKeyHash ?? '' }, state }
+}
+
+function unpack(packed: Buffer, bound: string): [KeptHead, OperationState] {
+  try {
+    return JSON.parse(inflateRawSync(packed, OPTIONS).toString()) as [KeptHead, OperationState]
+  } catch (cause) {
+    throw new UnreadableError(bound, 'it is damaged', { cause })
+  }
 }

@@ -7,7 +7,7 @@ import { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { resealAll } from './reseal.ts'
 
-const connect = useRedis(6)
+const connect = useRedis(3)
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
 
 test('the chunks of a batch and its callback address are sealed by the newest key, and leave when they would have left', async () => {

@@ -5,6 +5,7 @@ import { cancel, isFinished, requeue } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
 import type { RedisClock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
+import { UnreadableError } from '@muster/store/unreadable'
 
 /** Writes on their way at once. */
 const SIDE_BY_SIDE = 100
@@ -84,14 +85,16 @@ export async function workOnBatch(
   }
 
   /**
-   * False when it cannot be run again: its secrets or its account are gone, or another operation is creating the login
-   * meanwhile.
+   * False when it cannot be run again: its secrets or its account are gone, its request does not open, or another
+   * operation is creating the login meanwhile.
    */
   async function retryOne(operation: OperationRecord): Promise<boolean> {
     const { status, erasedAt } = operation.state
     if ((status !== 'failed' && status !== 'expired') || erasedAt !== undefined) return true
     if (gone.has(operation.head.accountId)) return false
-    const opened = await store.operations.readRequest(operation.head.accountId, operation.head.id)
+    const opened = await store.operations
+      .readRequest(operation.head.accountId, operation.head.id)
+      .catch(ignoreUnreadable)
     if (!opened || opened.areSecretsErased) return false
     const { kind } = await store.operations.requeue(
       operation,
@@ -105,5 +108,10 @@ export async function workOnBatch(
 /** A worker has just taken it up: it heeds the brake itself. */
 function ignoreStale(error: unknown): undefined {
   if (error instanceof StaleVersionError) return undefined
+  throw error
+}
+
+function ignoreUnreadable(error: unknown): undefined {
+  if (error instanceof UnreadableError) return undefined
   throw error
 }

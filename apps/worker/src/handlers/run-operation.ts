@@ -1,5 +1,6 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import type { HttpClient } from '@muster/contracts/http-client'
+import type { Credentials } from '@muster/contracts/integrated-account'
 import type { RemoteCall, Warning } from '@muster/contracts/operation'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
@@ -22,6 +23,7 @@ import {
   dueAt,
   expire,
   finishAttempt,
+  holdUnreadable,
   isExpired,
   isFinished,
   recordIntent,
@@ -34,6 +36,7 @@ import { StaleVersionError } from '@muster/store/operations'
 import type { RedisClock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
 import { createTokenStore } from '@muster/store/token-store'
+import { UnreadableError } from '@muster/store/unreadable'
 import type { Logger } from '@muster/telemetry/logger'
 import type { WorkerMetrics } from '../metrics.ts'
 import { toAttemptEnd } from './attempt-end.ts'
@@ -52,6 +55,12 @@ export interface RunOperationDependencies {
   onEvent(source: string): void
   /** A row of a batch has come further. */
   onBatch(batchId: string): void
+}
+
+/** What an attempt needs of what is sealed. */
+interface Needs {
+  opened: NonNullable<Awaited<ReturnType<Store['operations']['readRequest']>>>
+  credentials: Credentials
 }
 
 /** Timers fire a little early and clocks differ a little; not worth a round through the queue. */
@@ -101,19 +110,37 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       }
       const account = await store.accounts.read(accountId)
       if (!account || account.status !== 'active') return { kind: 'hold' }
+      // Before the attempt begins: what does not open must not look like a crash.
+      const opened = await openNeeds(record)
       const started = await store.operations.save(record, startAttempt(record.state, clock.now()))
       if (record.state.startedAt === null)
         metrics.wait.observe(
           { provider: account.provider },
           (clock.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000,
         )
-      return await runAttempt(started, account, context, log)
+      return await runAttempt(started, account, opened, context, log)
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
       // Canceled just now, or taken over by another worker: the record's latest version decides.
       metrics.fenced.inc()
       log.warn('the operation was written by another process meanwhile')
       return { kind: 'again', at: Date.now() + CONTESTED_MS }
+    }
+  }
+
+  /** The request and the credentials. @throws UnreadableError after the record says so */
+  async function openNeeds(record: OperationRecord): Promise<Needs> {
+    const { accountId, id } = record.head
+    try {
+      const opened = await store.operations.readRequest(accountId, id)
+      if (!opened) throw new UnreadableError(`operation:${id}:request`, 'it is not in Redis any more')
+      const credentials = await store.accounts.readCredentials(accountId)
+      if (!credentials) throw new UnreadableError(`account:${accountId}:credentials`, 'they are not in Redis any more')
+      return { opened, credentials }
+    } catch (error) {
+      if (error instanceof UnreadableError && record.state.statusReason !== error.message)
+        await store.operations.save(record, holdUnreadable(record.state, error.message, clock.now()))
+      throw error
     }
   }
 
@@ -144,6 +171,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   async function runAttempt(
     started: OperationRecord,
     account: AccountRecord,
+    { opened, credentials }: Needs,
     context: RunContext,
     log: Logger,
   ): Promise<Verdict> {
@@ -152,9 +180,6 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     let record = started
     let isSent = false
 
-    const opened = await store.operations.readRequest(account.id, record.head.id)
-    const credentials = await store.accounts.readCredentials(account.id)
-    if (!opened || !credentials) throw new Error('the request or the credentials are gone from the store')
     const input: CreateInput = opened.request
     const secrets = [...secretStrings(opened.secrets), ...secretStrings({ ...credentials, type: '' })]
     const accountContext = { config: account.config, credentialType: credentials.type }
@@ -224,6 +249,11 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       })
     } catch (error) {
       if (error instanceof StaleVersionError) throw error
+      // Of credentials that were replaced meanwhile; a create that was sent is looked up first, as ever.
+      if (error instanceof UnreadableError && !calls.some((call) => call.purpose === 'create')) {
+        await finish({ outcome: 'interrupted', at: clock.now() })
+        throw error
+      }
       if (context.signal.aborted || error instanceof LaneRestsError) {
         const at = error instanceof LaneRestsError ? Math.max(clock.now(), clock.fromLocal(error.until)) : clock.now()
         // Cut off while it waited for a slot, so nothing was on its way; but the slot may have been that of a call

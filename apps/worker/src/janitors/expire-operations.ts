@@ -1,6 +1,7 @@
 import { expire, isExpired } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
+import { UnreadableError } from '@muster/store/unreadable'
 
 const CHUNK = 200
 
@@ -8,14 +9,23 @@ const CHUNK = 200
  * Ends operations whose time is up while they wait: in a lane that is not open, since its account is on hold, nothing
  * else would.
  */
-export async function expireOperations(store: Store, accountId: string, now: number): Promise<number> {
+export async function expireOperations(
+  store: Store,
+  accountId: string,
+  now: number,
+  onUnreadable: (error: UnreadableError) => void,
+): Promise<number> {
   let count = 0
   // What is running or being looked up stays where it is in the index, and must not hide what comes after it.
   let passed = 0
   for (;;) {
     const due = await store.operations.dueForExpiry(accountId, now, { from: passed, count: CHUNK })
     for (const operationId of due) {
-      const isGone = await expireOperation(store, accountId, operationId, now)
+      const isGone = await expireOperation(store, accountId, operationId, now).catch((error: unknown) => {
+        if (!(error instanceof UnreadableError)) throw error
+        onUnreadable(error)
+        return false
+      })
       if (isGone) count += 1
       else passed += 1
     }

@@ -3,6 +3,7 @@ import { deliveryLaneOf, keys } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
 import type { Clock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
+import { UnreadableError } from '@muster/store/unreadable'
 import { expireOperations } from './expire-operations.ts'
 
 const EVERY_MS = 5_000
@@ -49,24 +50,34 @@ export function startJanitor({
     await redis.pexpire(keys.janitorLease, EVERY_MS * 3)
     const now = clock.now()
     const isTrimming = now - trimmedAt > TRIM_EVERY_MS
-    for (const accountId of await store.accounts.listIds()) {
-      await expireOperations(store, accountId, now)
-      if ((await redis.exists(keys.eventOutbox(accountId))) === 1) onEvent(accountId)
-      // The process that accepted it died before it woke the lane, or the lane's owner between two steps of closing it.
-      const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(accountId))
-      if (isForgotten || (await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
-      if (isTrimming) await store.operations.trimIndex({ accountId }, now)
-    }
-    for (const batchId of await store.batches.listOpenIds()) await tendBatch(batchId)
+    for (const accountId of await store.accounts.listIds()) await each(() => tendAccount(accountId, now, isTrimming))
+    for (const batchId of await store.batches.listOpenIds()) await each(() => tendBatch(batchId))
     for (const tenantId of await store.tenants.listIds()) {
       for (const endpointId of await store.webhookEndpoints.listIds(tenantId))
-        await tendEndpoint(endpointId, isTrimming)
+        await each(() => tendEndpoint(endpointId, isTrimming))
       if (!isTrimming) continue
       await store.operations.trimIndex({ tenantId }, now)
       await store.batches.trimIndex(tenantId)
     }
     if (!isTrimming) return
     trimmedAt = now
+  }
+
+  /** One record that cannot be read must not keep the others from being looked after. */
+  async function each(work: () => Promise<void>): Promise<void> {
+    await work().catch((error: unknown) => {
+      if (!(error instanceof UnreadableError)) throw error
+      onError(error)
+    })
+  }
+
+  async function tendAccount(accountId: string, now: number, isTrimming: boolean): Promise<void> {
+    await expireOperations(store, accountId, now, onError)
+    if ((await redis.exists(keys.eventOutbox(accountId))) === 1) onEvent(accountId)
+    // The process that accepted it died before it woke the lane, or the lane's owner between two steps of closing it.
+    const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(accountId))
+    if (isForgotten || (await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
+    if (isTrimming) await store.operations.trimIndex({ accountId }, now)
   }
 
   /** Deliveries whose lane nobody was told of, and the endpoint's own events. */
