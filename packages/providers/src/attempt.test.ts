@@ -207,7 +207,7 @@ describe('after a lost answer', () => {
     ['throttled', { kind: 'throttled' }],
     ['unauthorized', { kind: 'hold', status: 'needs_reauth' }],
     ['refused', { kind: 'failed', failure: { code: 'outcome_unknown' }, response: { status: 403 } }],
-    ['html 404', { kind: 'failed', failure: { code: 'outcome_unknown' } }],
+    ['html 404', { kind: 'retry' }],
   ])('a look-up that is %s leads to no create', async (fate, expected) => {
     const directory = createTinyDirectory({ findFates: [fate] })
     vi.setSystemTime(T0 + 60_000)
@@ -265,8 +265,13 @@ describe('a login that is taken', () => {
     expect(directory.users).toHaveLength(1)
   })
 
-  test('is a refusal even where the look-up does not get through, without an id', async () => {
-    const result = await attempt(occupied({ findFates: ['500'] }))
+  test('is confirmed by the look-up before it is reported', async () => {
+    expect(await attempt(occupied({ findFates: ['500'] }))).toMatchObject({ kind: 'retry' })
+    expect(await attempt(occupied({ findFates: ['throttled'] }))).toMatchObject({ kind: 'throttled' })
+  })
+
+  test('is a refusal even where the look-up is refused, without an id', async () => {
+    const result = await attempt(occupied({ findFates: ['refused'] }))
     expect(result).toMatchObject({ kind: 'failed', failure: { code: 'user_exists' } })
     expect(result).not.toHaveProperty('remoteId')
   })

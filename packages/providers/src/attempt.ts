@@ -1,11 +1,12 @@
 import type { Warning } from '@muster/contracts/operation'
-import { unreadableAnswer } from './classify.ts'
+import { classifyAnswer, unreadableAnswer } from './classify.ts'
 import type { Connection } from './connection.ts'
 import { isSuccess } from './connection.ts'
 import {
   RemoteFailureError,
   UnresolvedInputError,
   type AccountContext,
+  type CallContext,
   type CreatedUser,
   type CreateInput,
   type CreatePlan,
@@ -117,7 +118,7 @@ export async function attemptCreate(options: AttemptOptions): Promise<AttemptRes
   }
   const created = isSuccess(response) ? provider.parseCreated(response, input) : undefined
   if (created) return finish(options, created, plan.warnings)
-  const failure = provider.classifyFailure(response, input, { purpose: 'create', account })
+  const failure = await classify(options, response, 'create')
   if (failure.code === 'user_exists') return existing(options, failure, response, plan.warnings)
   return toResult(failure, response, plan.warnings)
 }
@@ -159,16 +160,13 @@ type Finding =
   | { kind: 'absent' }
   | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse }
 
-async function find({ provider, account, input, connection }: AttemptOptions): Promise<Finding> {
+async function find(options: AttemptOptions): Promise<Finding> {
+  const { provider, account, input, connection } = options
   try {
     const response = await connection.read('find', provider.toFindRequest(input, account))
-    if (provider.isAbsent(response)) return { kind: 'absent' }
+    if (provider.isAbsent(response) && (await isOfProvider(options, response))) return { kind: 'absent' }
     if (!isSuccess(response))
-      return {
-        kind: 'failed',
-        failure: withoutDoubt(provider.classifyFailure(response, input, { purpose: 'find', account })),
-        response,
-      }
+      return { kind: 'failed', failure: withoutDoubt(await classify(options, response, 'find')), response }
     const user = provider.parseFound(response, input, account)
     if (user === 'unreadable') throw unreadableAnswer(response)
     return user ? { kind: 'found', user } : { kind: 'absent' }
@@ -181,6 +179,34 @@ async function find({ provider, account, input, connection }: AttemptOptions): P
       }
     throw error
   }
+}
+
+/**
+ * An answer in the provider's own form is the provider's. So is a bare 404 of one that sends such, while it answers a
+ * call without effect: a proxy that has lost its way to the provider says the same to both.
+ */
+async function isOfProvider(
+  { provider, account, connection }: AttemptOptions,
+  response: RemoteResponse,
+): Promise<boolean> {
+  if (provider.isOwnAnswer(response)) return true
+  if (response.status !== 404 || !provider.sendsBareNotFound) return false
+  return isSuccess(await connection.read('check', provider.toCheckRequest(account)))
+}
+
+async function classify(
+  options: AttemptOptions,
+  response: RemoteResponse,
+  purpose: CallContext['purpose'],
+): Promise<RemoteFailure> {
+  const { provider, account, input } = options
+  const isBelieved = await isOfProvider(options, response).catch((error: unknown) => {
+    if (error instanceof RemoteFailureError) return false
+    throw error
+  })
+  return isBelieved
+    ? provider.classifyFailure(response, input, { purpose, account })
+    : classifyAnswer(provider, response, input, { purpose, account })
 }
 
 /**
@@ -242,17 +268,16 @@ async function existing(
       : conflict(options, finding.user, failure, response)
     return 'warnings' in result ? { ...result, warnings: [...warnings, ...result.warnings] } : result
   }
-  // Whether it is ours, or whom to adopt, only the look-up can tell: worth another attempt, since a create is refused
-  // again for as long as the login is taken.
-  const isNeeded = options.unknown !== null || options.onConflict === 'adopt'
-  if (isNeeded && finding.kind === 'failed' && finding.failure.disposition !== 'rejected')
+  // Whether the user is there, is ours, or is to be adopted, only the look-up can tell: worth another attempt, since a
+  // create is refused again for as long as the login is taken.
+  if (finding.kind === 'failed' && finding.failure.disposition !== 'rejected')
     return toResult(finding.failure, finding.response)
   if (options.unknown) {
     const message = `An earlier create may have happened, and the look-up does not show who has the login: ${failure.message}`
     return { kind: 'failed', failure: { ...failure, code: 'outcome_unknown', message }, response, warnings }
   }
-  // Taken by somebody whom this account cannot see (Salesforce and Files.com names are global), or the look-up failed:
-  // the refusal stands.
+  // Taken by somebody whom this account cannot see (Salesforce and Files.com names are global), or the look-up is
+  // refused: the refusal stands.
   const unseen = options.onConflict === 'adopt' ? ' It could not be adopted, since the look-up does not show it.' : ''
   return { kind: 'failed', failure: { ...failure, message: failure.message + unseen }, response, warnings }
 }

@@ -1,8 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { importSPKI, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { json, text } from '../test/conformance.ts'
-import { bearer, classifyTokenFailure, parseTokenBody, signAssertion, toAccessToken } from './authentication.ts'
+import { bearer, parseTokenBody, signAssertion, toAccessToken } from './authentication.ts'
 import { RemoteFailureError } from './provider.ts'
 
 const NOW = Date.parse('2026-03-01T10:00:00Z')
@@ -41,25 +40,6 @@ describe('the answer of a token endpoint', () => {
       )
     },
   )
-
-  test.each([
-    [json(400, { error: 'invalid_grant', error_description: 'revoked' }), 'unauthorized'],
-    [json(401, { error: 'invalid_client' }), 'unauthorized'],
-    [json(400, { error: 'invalid_scope' }), 'forbidden'],
-    [text(403, '<html>'), 'unauthorized'],
-    [json(429, {}), 'throttled'],
-    [text(503, ''), 'unavailable'],
-    [json(408, {}), 'unavailable'],
-  ])('a failure is classified (%#)', (response, disposition) => {
-    const failure = classifyTokenFailure(response)
-    expect(failure.disposition).toBe(disposition)
-    expect(failure.disposition).not.toBe('unknown')
-    expect(failure.message.length).toBeLessThan(2_000)
-  })
-
-  test('its words are bounded', () => {
-    expect(classifyTokenFailure(json(400, { error: 'x'.repeat(100_000) })).message.length).toBeLessThan(2_000)
-  })
 })
 
 describe('a signed assertion', () => {

@@ -1,8 +1,7 @@
 import { importPKCS8, SignJWT } from 'jose'
 import { z } from 'zod'
 import { looseText } from './loose-schema.ts'
-import { toPlainText } from './plain-text.ts'
-import { RemoteFailureError, type AccessToken, type RemoteFailure, type RemoteResponse } from './provider.ts'
+import { RemoteFailureError, type AccessToken } from './provider.ts'
 
 /**
  * RFC 6749 section 5.1. `expires_in` comes as a string from some servers; one that cannot be read must not cost a
@@ -39,22 +38,6 @@ export function toAccessToken(body: TokenBody, now: number): AccessToken {
 
 export const bearer = (token: AccessToken): Record<string, string> => ({ authorization: `Bearer ${token.value}` })
 
-/** RFC 6749 section 5.2. Asking for a token creates nothing, so whatever is not a clear refusal may be asked again. */
-export function classifyTokenFailure(response: RemoteResponse): RemoteFailure {
-  const body = z.looseObject({ error: z.string(), error_description: looseText }).safeParse(response.body)
-  const said = body.success
-    ? toPlainText([body.data.error, body.data.error_description].filter(Boolean).join(': '))
-    : `status ${response.status}`
-  const message = `The token endpoint refused the credentials (${said}).`
-  if (response.status === 429)
-    return { code: 'rate_limited', disposition: 'throttled', message: `The token endpoint is throttling (${said}).` }
-  if (response.status >= 500 || response.status === 408)
-    return { code: 'provider_unavailable', disposition: 'unavailable', message: `The token endpoint failed (${said}).` }
-  if (body.success && body.data.error === 'invalid_scope')
-    return { code: 'permission_denied', disposition: 'forbidden', message }
-  return { code: 'credentials_rejected', disposition: 'unauthorized', message }
-}
-
 /** A signed JWT (RFC 7523). A key that is not a PKCS#8 PEM is a wrong credential, not a crash. */
 export async function signAssertion(options: {
   privateKey: string
@@ -78,6 +61,7 @@ export async function signAssertion(options: {
     throw new RemoteFailureError({
       code: 'credentials_rejected',
       disposition: 'unauthorized',
+      certainty: 'final',
       message: 'The private key is not an RSA key in PKCS#8 PEM form.',
     })
   }

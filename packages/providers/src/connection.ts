@@ -4,7 +4,7 @@ import { TransportError } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
 import pRetry from 'p-retry'
-import { classifyTokenFailure } from './authentication.ts'
+import { classifyAnswer } from './classify.ts'
 import { baseUrlOf, isAllowedOrigin, toOrigin } from './base-url.ts'
 import {
   RemoteFailureError,
@@ -16,6 +16,7 @@ import {
   type RemoteResponse,
 } from './provider.ts'
 import { toUrl } from './remote-request.ts'
+import { classifyTokenFailure } from './token-failure.ts'
 import { serverTime } from '@muster/contracts/retry-after'
 
 const TOKEN_TIMEOUT_MS = 15_000
@@ -140,6 +141,7 @@ export function connect(options: ConnectionOptions): Connection {
       throw new RemoteFailureError({
         code: 'credentials_rejected',
         disposition: 'unauthorized',
+        certainty: 'final',
         message: `The token address ${origin ?? ''} is not a host of ${provider.name}.`,
       })
     }
@@ -167,6 +169,7 @@ export function connect(options: ConnectionOptions): Connection {
       throw new RemoteFailureError({
         code: 'credentials_rejected',
         disposition: 'unauthorized',
+        certainty: 'final',
         message: `The token answer names ${toOrigin(token.baseUrl) ?? 'an address'}, which is not a host of ${provider.name}.`,
       })
     }
@@ -178,6 +181,7 @@ export function connect(options: ConnectionOptions): Connection {
       throw new RemoteFailureError({
         code: 'credentials_rejected',
         disposition: 'unauthorized',
+        certainty: 'final',
         message: `${provider.name} does not take credentials of type ${credentials.type}.`,
       })
     if (authentication.kind === 'static') return { headers: authentication.toHeaders(credentials as never) }
@@ -228,7 +232,7 @@ export function connect(options: ConnectionOptions): Connection {
         token &&
         !rejected &&
         !isSuccess(response) &&
-        provider.classifyFailure(response).disposition === 'unauthorized'
+        classifyAnswer(provider, response).disposition === 'unauthorized'
       ) {
         rejected = token
         continue
@@ -299,6 +303,7 @@ function classifyTransport(error: unknown): RemoteFailure {
     return {
       code: 'credentials_rejected',
       disposition: 'unauthorized',
+      certainty: 'final',
       message:
         'The credentials hold a character that no header can carry, such as a line break or a curly quote: nothing was sent.',
     }

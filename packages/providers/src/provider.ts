@@ -50,8 +50,8 @@ export interface CreateInput {
  * What a failure means, decided once, where the error is read:
  * rejected: the provider did not create the user, and the same request would fail again.
  * throttled: not executed; the lane pauses, no attempt is used up.
- * unauthorized: the credentials are not accepted; refreshed once, then the account goes on hold.
- * forbidden: the account as a whole may not create users; it goes on hold too.
+ * unauthorized: the credentials are not accepted; once that is certain, the account goes on hold.
+ * forbidden: the account as a whole may not create users; once that is certain, it goes on hold too.
  * unavailable: not executed; the same request may succeed later.
  * unknown: it may have been executed, so a look-up comes before anything is sent again.
  */
@@ -66,6 +66,12 @@ export interface RemoteFailure {
   pointer?: string
   /** How long the provider asks to wait. */
   retryAfterMs?: number
+  /**
+   * Of a refusal of the account (unauthorized, forbidden). final: the standard or the vendor says that it lasts, so it
+   * is believed at once. confirm: one check call decides. Absent: vendors say it in passing too, so the call is tried
+   * again before a check call decides.
+   */
+  certainty?: 'final' | 'confirm'
 }
 
 /** The field in which the provider itself refuses two users to be alike. */
@@ -276,6 +282,13 @@ export interface Provider {
    * mostly), in the provider's own form: a gateway says 404 too.
    */
   isAbsent(response: RemoteResponse): boolean
+  /**
+   * True for an answer in a form of the provider's own. Any other comes from in between: a gateway, a firewall, a page
+   * of maintenance. Total.
+   */
+  isOwnAnswer(response: RemoteResponse): boolean
+  /** The provider itself says 404 without a body of its own, just as a proxy does. */
+  sendsBareNotFound?: true
   /** A cheap call that succeeds only with working credentials. */
   toCheckRequest(account: AccountContext): RemoteRequest
   /** Called for every answer that is not 2xx, and for a 2xx that cannot be read. Total. */

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkAccount } from '../src/account-config.ts'
 import { attemptCreate } from '../src/attempt.ts'
+import { classifyAnswer } from '../src/classify.ts'
 import { isSuccess, type Connection } from '../src/connection.ts'
 import { checkInput } from '../src/field-support.ts'
 import {
@@ -253,7 +254,10 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       const attempt = async (answer: RemoteResponse) => {
         const sent: string[] = []
         const connection: Connection = {
-          read: (purpose) => (purpose === 'find' ? Promise.resolve(answer) : Promise.reject(new Error(purpose))),
+          read: (purpose) => {
+            if (purpose === 'check') return Promise.resolve(json(200, {}))
+            return purpose === 'find' ? Promise.resolve(answer) : Promise.reject(new Error(purpose))
+          },
           write: (purpose) => {
             sent.push(purpose)
             return Promise.resolve(json(500, {}))
@@ -326,7 +330,53 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
         disposition: 'throttled',
         retryAfterMs: 7_000,
       })
-      expect(provider.classifyFailure(json(401, {}), minimal).disposition).toBe('unauthorized')
+      expect(provider.classifyFailure(json(401, {}), minimal)).toMatchObject({
+        disposition: 'unauthorized',
+        certainty: 'confirm',
+      })
+    })
+
+    test('believes nothing final of an answer that is not in its own form', () => {
+      for (const status of [300, 302, 400, 401, 403, 404, 405, 409, 410, 418, 422, 451])
+        for (const body of ['<html><body>Sorry, you have been blocked</body></html>', 'nonsense', '{"ok":'])
+          expect([status, body, classifyAnswer(provider, text(status, body), minimal).disposition]).toEqual([
+            status,
+            body,
+            status === 404 ? 'unavailable' : 'unknown',
+          ])
+      for (const body of foreignBodies.filter((each) => each !== ''))
+        for (const status of [400, 403, 404])
+          expect(['unavailable', 'unknown']).toContain(
+            classifyAnswer(provider, json(status, { request: body }), minimal).disposition,
+          )
+    })
+
+    test('takes a bare 404 for no answer while the provider answers no other call either', async () => {
+      const sent: string[] = []
+      const connection: Connection = {
+        read: () => Promise.resolve(text(404, '')),
+        write: (purpose) => {
+          sent.push(purpose)
+          return Promise.resolve(text(404, ''))
+        },
+        clockOffsetMs: () => 0,
+      }
+      const attempt = (unknown: { firstSentAt: number; lastSentAt: number } | null) =>
+        attemptCreate({
+          provider,
+          account,
+          input: minimal,
+          connection,
+          onConflict: 'fail',
+          unknown,
+          expiresAt: Infinity,
+          lookUp: (lookUp) => Promise.resolve(found[lookUp.key]),
+          recordIntent: () => Promise.resolve(),
+        })
+      expect(await attempt(null)).toMatchObject({ kind: 'retry' })
+      expect(sent).toEqual(['create'])
+      expect(await attempt({ firstSentAt: 0, lastSentAt: 0 })).toMatchObject({ kind: 'retry' })
+      expect(sent).toEqual(['create'])
     })
 
     test('classifies any answer at all, and never throws', () => {

@@ -76,6 +76,7 @@ export const tinyProvider: Provider = {
     return user.success ? { remoteId: user.data.id, createdAt: user.data.created, body: user.data } : 'unreadable'
   },
   isAbsent: (response) => response.status === 404 && response.isJson,
+  isOwnAnswer: (response) => response.isJson,
   toCheckRequest: () => ({ method: 'GET', path: '/users' }),
   classifyFailure: (response) =>
     response.status === 409

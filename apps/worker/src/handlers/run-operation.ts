@@ -7,6 +7,7 @@ import { blotOut, secretStrings } from '@muster/contracts/secrets'
 import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import { attemptCreate, type AttemptResult } from '@muster/providers/attempt'
+import { classifyAnswer } from '@muster/providers/classify'
 import { connect, isSuccess, type Connection } from '@muster/providers/connection'
 import {
   RemoteFailureError,
@@ -330,7 +331,7 @@ async function runLookUp(
   const response = await connection.read('look_up', lookUp.request)
   if (!isSuccess(response) && !provider.isAbsent(response))
     throw new RemoteFailureError(
-      provider.classifyFailure(response, undefined, { purpose: 'look_up', account }),
+      classifyAnswer(provider, response, undefined, { purpose: 'look_up', account }),
       response,
     )
   return lookUp.parse(response)

@@ -435,12 +435,13 @@ describe('ActiveCampaign failures', () => {
     ],
     ['a bad key, by 401', json(401, { message: 'Unauthorized' }), 'credentials_rejected', 'unauthorized', undefined],
     [
-      "a firewall's page",
-      text(403, '<html><body>Sorry, you have been blocked</body></html>'),
-      'permission_denied',
-      'rejected',
+      'a pause',
+      json(422, { errors: [{ title: 'The service is temporarily unavailable, try again later.' }] }),
+      'provider_unavailable',
+      'unknown',
       undefined,
     ],
+    ['a rate, as a 400', json(400, { message: 'Too many requests' }), 'rate_limited', 'throttled', undefined],
     [
       '403 that found no group',
       json(403, { message: 'No Result found for Group with id 9' }),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus } from '../classify.ts'
+import { classifyByStatus, IN_DOUBT, THROTTLED } from '../classify.ts'
 import { primaryEmailPointer } from '../emails.ts'
 import { looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
@@ -93,6 +93,11 @@ const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bther
 const NO_SEAT =
   /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
 
+/** What passes by itself: the vendor publishes no codes, and says such things with 400, 403 and 422. */
+const TOO_MANY = /\btoo many requests\b|\brate limit/i
+const PASSES =
+  /resulted in an? `?5\d\d\b|\btry (?:again )?(?:later|in an?|shortly)\b|\btemporarily\b|\btimed? ?out\b|\bdeadlock\b|\block wait\b/i
+
 const saysNotFound = (text: string): boolean => /^no result found/i.test(text)
 
 /**
@@ -102,6 +107,12 @@ const saysNotFound = (text: string): boolean => /^no result found/i.test(text)
 export function isAbsent({ status, body, isJson }: RemoteResponse): boolean {
   if (status === 404 && body === '') return true
   return isJson && status >= 400 && status < 500 && readErrors(body).some(({ text }) => saysNotFound(text))
+}
+
+/** A bare 403 is how the vendor refuses a key. */
+export function isOwnAnswer({ status, body, isJson }: RemoteResponse): boolean {
+  const [error] = readErrors(body)
+  return isJson ? error !== undefined : status === 403 && isBare(error?.text ?? '')
 }
 
 /**
@@ -124,7 +135,6 @@ function classifyForbidden(
       message: `ActiveCampaign refused the API key (403${isBare(text) ? '' : `: ${text}`}).`,
     }
   }
-  if (/resulted in an? `?5\d\d\b/i.test(text)) return { code: 'provider_unavailable', disposition: 'unknown', message }
   if (response.isJson) return { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
   return classifyByStatus(response, message)
 }
@@ -153,6 +163,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   if (errors.some(({ code }) => code === 'duplicate') || errors.some((error) => TAKEN.test(error.text))) {
     return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
   }
+  if (TOO_MANY.test(text)) return { ...THROTTLED, message }
+  if (PASSES.test(text)) return { ...IN_DOUBT, message }
   // "You do not have permission to add users" is not about seats, so permission comes first.
   if (!NO_PERMISSION.test(text) && response.isJson && NO_SEAT.test(text))
     return { code: 'license_limit_reached', disposition: 'rejected', message }

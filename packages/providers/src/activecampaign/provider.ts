@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { activecampaignAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent } from './errors.ts'
+import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
 import { toNaturalKey } from './identity.ts'
 import { toCreateRequest, toFindRequest } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
@@ -73,6 +73,8 @@ export const activecampaign: Provider = {
   toFindRequest,
   parseFound,
   isAbsent,
+  isOwnAnswer,
+  sendsBareNotFound: true,
   toCheckRequest: () => ({ method: 'GET', path: '/api/3/users/me' }),
   classifyFailure,
 }

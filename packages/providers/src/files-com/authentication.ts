@@ -10,6 +10,7 @@ export const filesComAuthentications: Authentications = {
         throw new RemoteFailureError({
           code: 'credentials_rejected',
           disposition: 'unauthorized',
+          certainty: 'final',
           message: 'The API key holds white space or characters that no Files.com key has.',
         })
       }

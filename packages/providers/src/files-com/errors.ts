@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus } from '../classify.ts'
+import { classifyByStatus, IN_DOUBT } from '../classify.ts'
 import { primaryEmailPointer } from '../emails.ts'
 import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
@@ -34,6 +34,11 @@ function parseError(body: unknown): FilesComError {
  * The look-up is a list. Its 404 means missing rights, by the vendor's own words, and never that there is no such user.
  */
 export const isAbsent = (): boolean => false
+
+export function isOwnAnswer({ body }: RemoteResponse): boolean {
+  const { type, error, title } = parseError(body)
+  return Boolean(type || error || title)
+}
 
 export function toProviderRequestId({ body }: RemoteResponse): string | undefined {
   return parseError(body).instance ?? undefined
@@ -171,7 +176,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
 
   const { message } = byStatus
   const accountFailure = Object.hasOwn(accountFailures, type) ? accountFailures[type] : undefined
-  if (accountFailure !== undefined) return { code: accountFailure, disposition: 'forbidden', message }
+  if (accountFailure !== undefined)
+    return { code: accountFailure, disposition: 'forbidden', certainty: 'final', message }
   const rejected = (reason: RemoteFailure['code'], located: { pointer?: string } = {}): RemoteFailure => ({
     code: reason,
     disposition: 'rejected',
@@ -185,10 +191,11 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
       return {
         code: 'permission_denied',
         disposition: 'forbidden',
+        certainty: 'final',
         message: `${message} Set the account's base_url to ${toRedirect(response) ?? "the site's own host"}.`,
       }
     case 'not-authorized/api-key-is-disabled':
-      return { code: 'credentials_rejected', disposition: 'unauthorized', message }
+      return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'final', message }
     case 'rate-limited/too-many-login-attempts':
     case 'rate-limited/too-many-concurrent-logins':
     case 'rate-limited/reauthentication-rate-limited':
@@ -221,8 +228,11 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
         message,
         ...(wait === undefined ? {} : { retryAfterMs: wait }),
       }
+    // A service that is away, a lock that is busy; a site that is disabled was told above.
+    case 'service-unavailable':
+      return { ...IN_DOUBT, message, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
     case 'not-authenticated':
-      return { code: 'credentials_rejected', disposition: 'unauthorized', message }
+      return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm', message }
     case 'not-authorized':
       return rejected('permission_denied')
     case 'not-found':

@@ -669,6 +669,13 @@ describe('Files.com failures', () => {
       undefined,
     ],
     [
+      'a lock that is busy, under another status',
+      failed(423, 'service-unavailable/lock-operation-busy'),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
+    [
       'an internal error, its code a string',
       json(500, {
         error: 'Internal server error, please contact support or the person who created your account.',

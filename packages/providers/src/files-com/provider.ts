@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { filesComAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent, toProviderRequestId, toRedirect } from './errors.ts'
+import { classifyFailure, isAbsent, isOwnAnswer, toProviderRequestId, toRedirect } from './errors.ts'
 import { lookUps } from './groups.ts'
 import { toNaturalKey } from './identity.ts'
 import { toCreateRequest, toFindRequest } from './request.ts'
@@ -90,6 +90,7 @@ export const filesCom: Provider = {
   toFindRequest,
   parseFound,
   isAbsent,
+  isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: '/api/rest/v1/users', query: { per_page: 1 } }),
   classifyFailure,
   toRedirect,

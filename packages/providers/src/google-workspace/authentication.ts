@@ -22,6 +22,7 @@ function parseToken(body: unknown, now: number): AccessToken {
     throw new RemoteFailureError({
       code: 'permission_denied',
       disposition: 'forbidden',
+      certainty: 'final',
       message: `The consent does not cover ${DIRECTORY_SCOPE}; it covers: ${token.scope}.`,
     })
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus } from '../classify.ts'
+import { classifyByStatus, IN_DOUBT, THROTTLED, type Verdict } from '../classify.ts'
 import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
@@ -11,23 +11,65 @@ const errorSchema = z.looseObject({
   error: z.looseObject({ message: looseText, status: looseText, errors: reasonsSchema, details: reasonsSchema }),
 })
 
-/** Refused for its rate, whether as 403 or 429; Google sends no Retry-After. */
-const quotaReasons = ['userRateLimitExceeded', 'rateLimitExceeded', 'quotaExceeded', 'RATE_LIMIT_EXCEEDED']
+const NO_ACCESS: Verdict = { code: 'permission_denied', disposition: 'forbidden', certainty: 'final' }
+
+/** A quota of the day: refused until it returns, or is raised. */
+const dailyReasons = ['dailyLimitExceeded', 'dailyLimitExceededUnreg', 'variableTermExpiredDailyExceeded']
+
 /**
- * Google's own trouble, whatever the status: what GAM tries again (gamlib/glgapi.py, DEFAULT_RETRY_REASONS) less the
- * quota reasons.
+ * What a reason means whatever the status it comes with: `errors[].reason`, `details[].reason` or `error.status`. The
+ * first row that fits an answer wins.
  */
-const troubleReasons = ['backendError', 'internalError', 'badGateway', 'gatewayTimeout', 'transientError']
-/**
- * Of a 403, those that hold for every user. `forbidden` does not: it is said of one address in a foreign domain, too.
- */
-const accountReasons = [
-  'insufficientPermissions',
-  'ACCESS_TOKEN_SCOPE_INSUFFICIENT',
-  'accessNotConfigured',
-  'SERVICE_DISABLED',
-  'domainCannotUseApis',
-]
+const reasonVerdicts: Readonly<Record<string, Verdict>> = {
+  // Google, "Directory API: Limits and quotas" and "Global domain errors", usageLimits. Google sends no Retry-After.
+  dailyLimitExceeded: THROTTLED,
+  dailyLimitExceededUnreg: THROTTLED,
+  variableTermExpiredDailyExceeded: THROTTLED,
+  variableTermLimitExceeded: THROTTLED,
+  userRateLimitExceeded: THROTTLED,
+  userRateLimitExceededUnreg: THROTTLED,
+  rateLimitExceeded: THROTTLED,
+  rateLimitExceededUnreg: THROTTLED,
+  quotaExceeded: THROTTLED,
+  concurrentLimitExceeded: THROTTLED,
+  servingLimitExceeded: THROTTLED,
+  RATE_LIMIT_EXCEEDED: THROTTLED,
+  RESOURCE_EXHAUSTED: THROTTLED,
+  // Google's own trouble: what GAM tries again (gamlib/glgapi.py, DEFAULT_RETRY_REASONS and the reasons beside it).
+  backendError: IN_DOUBT,
+  internalError: IN_DOUBT,
+  badGateway: IN_DOUBT,
+  gatewayTimeout: IN_DOUBT,
+  transientError: IN_DOUBT,
+  systemError: IN_DOUBT,
+  serviceNotAvailable: IN_DOUBT,
+  // google.rpc.Code.
+  UNAVAILABLE: IN_DOUBT,
+  INTERNAL: IN_DOUBT,
+  ABORTED: IN_DOUBT,
+  DEADLINE_EXCEEDED: IN_DOUBT,
+  // Of a 403, those that hold for every user. `forbidden` does not: it is said of one address in a foreign domain, too.
+  insufficientPermissions: NO_ACCESS,
+  ACCESS_TOKEN_SCOPE_INSUFFICIENT: NO_ACCESS,
+  accessNotConfigured: NO_ACCESS,
+  SERVICE_DISABLED: NO_ACCESS,
+  domainCannotUseApis: NO_ACCESS,
+}
+
+/** A quota can be raised before it returns, so it is asked for once an hour. */
+const DAILY_LIMIT_WAIT_MS = 3_600_000
+const pacificTime = new Intl.DateTimeFormat('en-GB', {
+  timeZone: 'America/Los_Angeles',
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+})
+
+/** Daily quotas return at midnight Pacific time (Google Cloud, "Quotas"). */
+function untilQuotaReturns(now: number): number {
+  const [hours = 0, minutes = 0] = pacificTime.format(now).split(':').map(Number)
+  return Math.min((24 * 60 - hours * 60 - minutes) * 60_000, DAILY_LIMIT_WAIT_MS)
+}
 
 type Pointer = string | 'address'
 
@@ -66,6 +108,11 @@ type GoogleError = z.infer<typeof errorSchema>['error']
 const reasonsOf = (error: GoogleError) =>
   [...(error.errors ?? []), ...(error.details ?? [])].map((entry) => entry.reason)
 
+/** 202 with an empty body tells that an invitation was sent. */
+export function isOwnAnswer({ status, body }: RemoteResponse): boolean {
+  return errorSchema.safeParse(body).success || (status === 202 && body === '')
+}
+
 /**
  * A page of HTML with status 404 is not the directory's word, and 403 `forbidden` also comes for users who are seconds
  * old (terraform-provider-googleworkspace#213).
@@ -93,25 +140,23 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   const message = toPlainText(error.message || error.errors?.[0]?.message || '') || `Google answered ${status}.`
   const has = (wanted: readonly string[]) => reasons.some((reason) => reason && wanted.includes(reason))
 
-  if (has(quotaReasons) || error.status === 'RESOURCE_EXHAUSTED') {
-    const retryAfterMs = parseRetryAfter(response.headers, Date.now())
-    return {
-      code: 'rate_limited',
-      disposition: 'throttled',
-      message,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    }
+  const verdict = [...reasons, error.status].flatMap((reason) =>
+    reason && Object.hasOwn(reasonVerdicts, reason) ? [reasonVerdicts[reason]] : [],
+  )[0]
+  if (verdict?.disposition === 'throttled') {
+    const daily = has(dailyReasons) ? untilQuotaReturns(Date.now()) : undefined
+    const retryAfterMs = parseRetryAfter(response.headers, Date.now()) ?? daily
+    return { ...verdict, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
   }
+  if (verdict) return { ...verdict, message }
   // A user was seen to exist after a 400 (terraform-provider-googleworkspace#55); GAM takes reason `invalid` with these
   // words for a server's error.
-  if (has(troubleReasons) || /system error has occurred/i.test(message))
-    return { code: 'provider_unavailable', disposition: 'unknown', message }
+  if (/system error has occurred/i.test(message)) return { ...IN_DOUBT, message }
 
   switch (status) {
     case 400:
       return classifyInvalid(message, reasons, input)
     case 403:
-      if (has(accountReasons)) return { code: 'permission_denied', disposition: 'forbidden', message }
       if (!has(['forbidden'])) return classifyByStatus(response, message)
       // Said for some seconds of a user who was just created: it neither shows the user nor disproves one.
       if (context?.purpose === 'find') return { code: 'provider_unavailable', disposition: 'unavailable', message }
@@ -126,6 +171,9 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
         ...(has(['domainNotFound']) || /\bdomain\b/i.test(message) ? toPointer('address', input) : {}),
       }
     case 409:
+      // Two writers at once get a 409 too; whether there is such a user, the look-up tells.
+      if (!has(['duplicate']) && error.status !== 'ALREADY_EXISTS' && !/already exists/i.test(message))
+        return { ...IN_DOUBT, message }
       return { code: 'user_exists', disposition: 'rejected', message, ...toPointer('address', input) }
     case 412:
       if (has(['conditionNotMet'])) return { code: 'provider_unavailable', disposition: 'unavailable', message }

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { describeProvider, json, text } from '../../test/conformance.ts'
 import { checkInput } from '../field-support.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
@@ -631,7 +631,49 @@ describe('Google Workspace failures', () => {
       undefined,
     ],
     ['a gateway page', text(502, '<html><h1>502</h1></html>'), 'provider_unavailable', 'unknown', undefined],
-    ['a page with status 403', text(403, '<html>'), 'permission_denied', 'rejected', undefined],
+    [
+      'two writers at once',
+      error(409, 'conflict', 'The operation was aborted.'),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
+    [
+      'two writers at once, in the newer form',
+      json(409, { error: { code: 409, message: 'Conflict', status: 'ABORTED' } }),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
+    [
+      'a duplicate in the newer form',
+      json(409, { error: { code: 409, message: 'Entity', status: 'ALREADY_EXISTS' } }),
+      'user_exists',
+      'rejected',
+      '/emails/0/email',
+    ],
+    ['a rate by user', error(403, 'userRateLimitExceededUnreg', 'Daily'), 'rate_limited', 'throttled', undefined],
+    [
+      'a rate, nested alone',
+      json(403, { error: { code: 403, message: 'Quota', details: [{ reason: 'RATE_LIMIT_EXCEEDED' }] } }),
+      'rate_limited',
+      'throttled',
+      undefined,
+    ],
+    [
+      'a rate, by status alone',
+      json(403, { error: { code: 403, message: 'Quota', status: 'RESOURCE_EXHAUSTED' } }),
+      'rate_limited',
+      'throttled',
+      undefined,
+    ],
+    [
+      'an overloaded service that says 403',
+      json(403, { error: { code: 403, message: 'Busy', status: 'UNAVAILABLE' } }),
+      'provider_unavailable',
+      'unknown',
+      undefined,
+    ],
   ])('%s', (_, response, code, disposition, pointer) => {
     const failure = googleWorkspace.classifyFailure(response, minimal)
     expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
@@ -640,6 +682,19 @@ describe('Google Workspace failures', () => {
       pointer,
     })
     expect(failure).not.toHaveProperty('retryAfterMs')
+  })
+
+  test('a quota of the day rests until midnight in California, and is asked for once an hour', () => {
+    const daily = () => googleWorkspace.classifyFailure(error(403, 'dailyLimitExceeded', 'Daily Limit Exceeded'))
+    vi.useFakeTimers()
+    try {
+      vi.setSystemTime(Date.parse('2026-03-01T10:00:00-08:00'))
+      expect(daily()).toMatchObject({ code: 'rate_limited', disposition: 'throttled', retryAfterMs: 3_600_000 })
+      vi.setSystemTime(Date.parse('2026-03-01T23:45:00-08:00'))
+      expect(daily()).toMatchObject({ code: 'rate_limited', disposition: 'throttled', retryAfterMs: 900_000 })
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   test('403 `forbidden` is no answer to a look-up: it is said of users who are seconds old', () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { googleWorkspaceAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent } from './errors.ts'
+import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
 import { toNaturalKey } from './identity.ts'
 import { toCreateRequest, toFindRequest, USERS } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
@@ -81,6 +81,7 @@ export const googleWorkspace: Provider = {
   toFindRequest,
   parseFound,
   isAbsent,
+  isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: USERS, query: { customer: 'my_customer', maxResults: 1 } }),
   classifyFailure,
 }

@@ -27,6 +27,7 @@ export const merakiAuthentications: Authentications = {
         throw new RemoteFailureError({
           code: 'permission_denied',
           disposition: 'forbidden',
+          certainty: 'final',
           message: `The consent covers neither ${writeScopes.join(' nor ')}; it has: ${token.scope}.`,
         })
       }

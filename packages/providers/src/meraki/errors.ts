@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus } from '../classify.ts'
+import { classifyByStatus, PASSING } from '../classify.ts'
 import { primaryEmailPointer } from '../emails.ts'
 import { toPlainText } from '../plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
@@ -10,6 +10,14 @@ const errorSchema = z.looseObject({ errors: z.array(z.string()).min(1) })
 
 /** What the vendor's SDK waits when action batches are in the way. */
 const BATCH_WAIT_MS = 60_000
+
+/** What passes by itself, by its words: Meraki has no codes. With the wait of the vendor's SDK, where it has one. */
+const passingWords: readonly (readonly [words: RegExp, waitMs?: number])[] = [
+  [/executing batches/i, BATCH_WAIT_MS],
+  [/concurrent requests/i, BATCH_WAIT_MS],
+  // "cannot be processed by Meraki": the vendor's Errors page.
+  [/cannot be processed|\btry (?:again )?(?:later|in an?|shortly)\b|\btemporarily\b|\btimed? ?out\b/i],
+]
 
 /** The exact sentence is not documented; these are the ways in which Meraki says it elsewhere. */
 const duplicate = /already been taken|already exists|already in use/i
@@ -34,8 +42,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   if (status === 404) return notFound(failure, message, input)
   if (message === undefined || failure.code !== 'provider_validation_failed') return failure
 
-  if (/executing batches/i.test(message))
-    return { code: 'provider_unavailable', disposition: 'unavailable', message, retryAfterMs: BATCH_WAIT_MS }
+  const passing = passingWords.find(([words]) => words.test(message))
+  if (passing) return { ...PASSING, message, ...(passing[1] === undefined ? {} : { retryAfterMs: passing[1] }) }
   if (duplicate.test(message))
     return { code: 'user_exists', disposition: 'rejected', message, pointer: primaryEmailPointer(input) }
   const pointer = attributes.find(([pattern]) => pattern.test(message))?.[1]
@@ -48,6 +56,8 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
  * a real one is empty at worst.
  */
 export const isAbsent = (): boolean => false
+
+export const isOwnAnswer = ({ body }: RemoteResponse): boolean => errorSchema.safeParse(body).success
 
 /** The body is empty or a page, mostly; the same answer means "not there" and "not for you". */
 function notFound(failure: RemoteFailure, message: string | undefined, input: CreateInput | undefined): RemoteFailure {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { merakiAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent } from './errors.ts'
+import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
 import { merakiHosts, toRedirect } from './hosts.ts'
 import { toNaturalKey } from './identity.ts'
 import { toCreateRequest, toFindRequest } from './request.ts'
@@ -73,6 +73,8 @@ export const meraki: Provider = {
   parseFound,
   isAbsent,
   // Listing admins needs the right that the look-up needs.
+  isOwnAnswer,
+  sendsBareNotFound: true,
   toCheckRequest: ({ config }) => ({
     method: 'GET',
     path:

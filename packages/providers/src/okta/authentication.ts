@@ -36,6 +36,7 @@ export const oktaAuthentications: Authentications = {
         throw new RemoteFailureError({
           code: 'permission_denied',
           disposition: 'forbidden',
+          certainty: 'final',
           message: `The app was not granted okta.users.manage; it has: ${token.scope}.`,
         })
       }

@@ -1,6 +1,6 @@
 import { isJsonObject } from '@muster/contracts/json'
 import { z } from 'zod'
-import { classifyByStatus } from '../classify.ts'
+import { classifyByStatus, PASSING, THROTTLED, type Verdict } from '../classify.ts'
 import { primaryEmailPointer } from '../emails.ts'
 import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
@@ -24,6 +24,28 @@ export function isAbsent({ status, body }: RemoteResponse): boolean {
 /** Every answer has the header; a failure names itself, too. */
 export function toProviderRequestId({ headers, body }: RemoteResponse): string | undefined {
   return headers['x-okta-request-id'] ?? errorSchema.safeParse(body).data?.errorId ?? undefined
+}
+
+/** A missing scope and an ended token are told by a header, over an empty body. */
+export function isOwnAnswer({ headers, body }: RemoteResponse): boolean {
+  return errorSchema.safeParse(body).success || /\berror=/.test(headers['www-authenticate'] ?? '')
+}
+
+/** What a code means whatever the request was (okta-developer-docs, error-codes.json); others by status. */
+const codes: Readonly<Record<string, Verdict>> = {
+  E0000047: THROTTLED,
+  E0000004: { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm' },
+  E0000011: { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm' },
+  E0000005: { code: 'credentials_rejected', disposition: 'unauthorized' },
+  // Seen for some seconds of tokens that may: it is not believed at once.
+  E0000006: { code: 'permission_denied', disposition: 'forbidden' },
+  E0000015: { code: 'permission_denied', disposition: 'forbidden' },
+  // Read-only mode, and users or user types that are still being set up: nothing was done.
+  E0000010: PASSING,
+  E0000112: PASSING,
+  E0000253: PASSING,
+  // A search service that is away.
+  E0000100: PASSING,
 }
 
 /** The bucket is a minute wide, so nothing longer is believed. */
@@ -58,6 +80,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     return {
       code: 'permission_denied',
       disposition: 'forbidden',
+      certainty: 'final',
       message: 'The access token lacks the scope okta.users.manage.',
     }
   }
@@ -73,23 +96,14 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const named = attributes.find((attribute) => pointerOf(attribute, input).pointer !== undefined)
   const pointer = pointerOf(named, input)
 
-  switch (error.data.errorCode) {
-    case 'E0000047':
-      return { code: 'rate_limited', disposition: 'throttled', message, ...throttled(response) }
-    case 'E0000011':
-    case 'E0000005':
-      return { code: 'credentials_rejected', disposition: 'unauthorized', message }
-    case 'E0000006':
-    case 'E0000015':
-      return { code: 'permission_denied', disposition: 'forbidden', message }
+  const { errorCode } = error.data
+  const verdict = Object.hasOwn(codes, errorCode) ? codes[errorCode] : undefined
+  if (verdict) return { ...verdict, message, ...(verdict.disposition === 'throttled' ? throttled(response) : {}) }
+
+  switch (errorCode) {
     case 'E0000014':
     case 'E0000080':
       return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
-    // Read-only mode, and users or user types that are still being set up: nothing was done.
-    case 'E0000010':
-    case 'E0000112':
-    case 'E0000253':
-      return { code: 'provider_unavailable', disposition: 'unavailable', message }
     case 'E0000093':
       return { code: 'provider_validation_failed', disposition: 'rejected', message, pointer: '/groups' }
     case 'E0000001':

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { describeProvider, json, text } from '../../test/conformance.ts'
-import type { AccountContext, CreateInput } from '../provider.ts'
+import type { AccountContext, CreateInput, RemoteResponse } from '../provider.ts'
 import { okta } from './provider.ts'
 
 const account: AccountContext = { config: { base_url: 'https://acme.okta.com' }, credentialType: 'api_token' }
@@ -260,7 +260,13 @@ describe('Okta failures', () => {
       'unknown',
       undefined,
     ],
-    ['an HTML error page', text(403, '<html>'), 'permission_denied', 'rejected', undefined],
+    [
+      'a user type that is being set up',
+      error(409, 'E0000253', 'The User type is still being initialized'),
+      'provider_unavailable',
+      'unavailable',
+      undefined,
+    ],
   ])('%s', (_, response, code, disposition, pointer) => {
     const failure = okta.classifyFailure(response)
     expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
@@ -268,6 +274,13 @@ describe('Okta failures', () => {
       disposition,
       pointer,
     })
+  })
+
+  test('a denied action is in doubt, a refused token is to be confirmed, a missing scope is final', () => {
+    const certaintyOf = (response: RemoteResponse) => okta.classifyFailure(response).certainty
+    expect(certaintyOf(error(403, 'E0000006', 'You do not have permission'))).toBeUndefined()
+    expect(certaintyOf(error(401, 'E0000011', 'Invalid token provided'))).toBe('confirm')
+    expect(certaintyOf(text(403, '', { 'www-authenticate': 'Bearer error="insufficient_scope"' }))).toBe('final')
   })
 
   test('a rate limit waits until the reset, by the clock of the answer, and a second more', () => {

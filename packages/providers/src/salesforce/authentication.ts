@@ -63,6 +63,7 @@ export const salesforceAuthentications: Authentications = {
         throw new RemoteFailureError({
           code: 'credentials_rejected',
           disposition: 'unauthorized',
+          certainty: 'final',
           message:
             "Salesforce takes client credentials at the org's My Domain alone: set the account's base_url to https://<your domain>.my.salesforce.com.",
         })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus } from '../classify.ts'
+import { classifyByStatus, IN_DOUBT, PASSING, THROTTLED, type Verdict } from '../classify.ts'
 import { primaryEmailPointer } from '../emails.ts'
 import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
@@ -47,8 +47,51 @@ const codePointers = new Map(
   }),
 )
 
+/**
+ * What passes by itself, whatever the status it comes with: exception codes of the Partner WSDL, and DML status codes.
+ * With a 400 Salesforce rolls the whole request back.
+ */
+const passingCodes: Readonly<Record<string, Verdict>> = {
+  REQUEST_LIMIT_EXCEEDED: THROTTLED,
+  TOO_MANY_APEX_REQUESTS: THROTTLED,
+  UNABLE_TO_LOCK_ROW: PASSING,
+  QUERY_TIMEOUT: PASSING,
+  FUNCTIONALITY_TEMPORARILY_UNAVAILABLE: PASSING,
+  ORG_IN_MAINTENANCE: PASSING,
+  ORG_LOCKED: PASSING,
+  SSO_SERVICE_DOWN: PASSING,
+  REQUEST_RUNNING_TOO_LONG: IN_DOUBT,
+  SERVER_UNAVAILABLE: IN_DOUBT,
+  UNKNOWN_EXCEPTION: IN_DOUBT,
+}
+
+/** Codes of the org's own automation, whose message quotes what stopped it: "first error: UNABLE_TO_LOCK_ROW, …". */
+const wrappingCodes = [
+  'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
+  'CANNOT_EXECUTE_FLOW_TRIGGER',
+  'FIELD_CUSTOM_VALIDATION_EXCEPTION',
+  'PROCESSING_HALTED',
+  'APEX_ERROR',
+  'UNKNOWN_EXCEPTION',
+]
+
+/** The words of a lock where the code beside them is another one. */
+const LOCKED = /unable to obtain exclusive access|record currently unavailable/i
+
+/** The inner code counts: it is what stopped the trigger. */
+function findPassing(errors: z.infer<typeof errorsSchema>): Verdict | undefined {
+  for (const { errorCode, message } of errors) {
+    const inner = wrappingCodes.includes(errorCode) ? (message?.match(/\b[A-Z]+(?:_[A-Z]+)+\b/g) ?? []) : []
+    for (const code of [...inner, errorCode]) if (Object.hasOwn(passingCodes, code)) return passingCodes[code]
+    if (LOCKED.test(message ?? '')) return PASSING
+  }
+  return undefined
+}
+
 /** No status stands for nobody: the look-up is a query, and answers without rows. */
 export const isAbsent = (): boolean => false
+
+export const isOwnAnswer = ({ body }: RemoteResponse): boolean => errorsSchema.safeParse(body).success
 
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
   const errors = errorsSchema.safeParse(response.body)
@@ -64,16 +107,16 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const pointer = found ? { pointer: found } : {}
   const invalid: RemoteFailure = { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
 
+  const passing = findPassing(errors.data)
+  if (passing?.disposition === 'throttled') {
+    const isDaily = error.errorCode === 'REQUEST_LIMIT_EXCEEDED' && !/concurrent/i.test(message)
+    return { ...passing, message, retryAfterMs: isDaily ? DAILY_LIMIT_WAIT_MS : CONCURRENCY_WAIT_MS }
+  }
+  if (passing) return { ...passing, message }
+
   switch (error.errorCode) {
     case 'INVALID_SESSION_ID':
-      return { code: 'credentials_rejected', disposition: 'unauthorized', message }
-    case 'REQUEST_LIMIT_EXCEEDED':
-      return {
-        code: 'rate_limited',
-        disposition: 'throttled',
-        message,
-        retryAfterMs: /concurrent/i.test(message) ? CONCURRENCY_WAIT_MS : DAILY_LIMIT_WAIT_MS,
-      }
+      return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm', message }
     case 'DUPLICATE_USERNAME':
       return { code: 'user_exists', disposition: 'rejected', message, pointer: '/username' }
     case 'DUPLICATE_COMM_NICKNAME':
@@ -84,8 +127,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 'LICENSE_LIMIT_EXCEEDED':
       return { code: 'license_limit_reached', disposition: 'rejected', message, ...licensePointer(input) }
     case 'API_DISABLED_FOR_ORG':
-    case 'API_CURRENTLY_DISABLED':
     case 'FUNCTIONALITY_NOT_ENABLED':
+      return { code: 'permission_denied', disposition: 'forbidden', certainty: 'final', message }
+    // "Currently": of a user without the right, and of an org whose API is away.
+    case 'API_CURRENTLY_DISABLED':
       return { code: 'permission_denied', disposition: 'forbidden', message }
     case 'INSUFFICIENT_ACCESS':
     case 'INSUFFICIENT_ACCESS_OR_READONLY':
@@ -97,10 +142,6 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
       return { code: 'permission_denied', disposition: 'rejected', message, ...pointer }
     case 'INVALID_CROSS_REFERENCE_KEY':
       return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
-    // Salesforce rolls the whole request back.
-    case 'UNABLE_TO_LOCK_ROW':
-    case 'QUERY_TIMEOUT':
-      return { code: 'provider_unavailable', disposition: 'unavailable', message }
     case 'INVALID_NEW_PASSWORD':
       return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
     default:

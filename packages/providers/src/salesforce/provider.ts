@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { salesforceAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent } from './errors.ts'
+import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
 import { toNaturalKey } from './identity.ts'
 import { lookUps, toCreateRequest, toFindRequest, toReadRequest } from './request.ts'
 import { parseCreated, parseFound, parseRead, toUser } from './response.ts'
@@ -126,6 +126,7 @@ export const salesforce: Provider = {
   toFindRequest,
   parseFound,
   isAbsent,
+  isOwnAnswer,
   toCheckRequest: (account) => toQuery(account, 'SELECT Id FROM User LIMIT 1'),
   classifyFailure,
 }
