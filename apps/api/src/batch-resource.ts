@@ -1,4 +1,5 @@
 import type { BatchResource } from '@muster/contracts/batch'
+import { accountCountOf } from '@muster/store/batch-accounts'
 import {
   endedOf,
   isBatchFinished,
@@ -21,16 +22,18 @@ export async function toBatchResource(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   record: BatchRecord,
 ): Promise<BatchResource> {
-  const [parts, progress, isUploading] = await Promise.all([
-    store.batches.readParts(record),
+  const [{ parts, totals }, progress, isUploading] = await Promise.all([
+    store.batches.readCounts(record),
     store.batches.readProgress(record.id),
     store.batches.isUploading(record.id),
   ])
-  const counts = sumParts(parts, progress)
+  const counts = sumParts([totals], progress)
   const now = Date.now()
   const accounts = await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part)))
   const isFinished = isBatchFinished(record)
   const self = `/batches/${record.id}`
+  const rate = rateOf(record, endedOf(counts), now)
+  const accountCount = accountCountOf(record)
   return {
     id: record.id,
     status: record.status,
@@ -42,9 +45,14 @@ export async function toBatchResource(
     max_failure_rate: record.maxFailureRate,
     counts,
     is_uploading: isUploading,
-    rate_per_second: isFinished ? null : rateOf(record, endedOf(counts), now),
-    eta_seconds: isFinished ? 0 : isMoving(record) ? latest(accounts) : null,
+    rate_per_second: isFinished ? null : rate,
+    eta_seconds: isFinished
+      ? 0
+      : isMoving(record)
+        ? latest([...accounts, ...(accountCount > accounts.length ? [{ eta_seconds: etaByRate(counts, rate) }] : [])])
+        : null,
     retry_skipped: record.retrySkipped,
+    account_count: accountCount,
     accounts,
     created_at: time(record.createdAt),
     updated_at: time(record.updatedAt),
@@ -52,6 +60,7 @@ export async function toBatchResource(
     finished_at: timeOrNull(record.finishedAt),
     links: {
       self,
+      accounts: `${self}/accounts`,
       results: `${self}/results`,
       events: `${self}/events`,
       ...(isFinished || record.status === 'canceling' ? {} : { cancel: `${self}/cancel` }),
@@ -62,7 +71,7 @@ export async function toBatchResource(
   }
 }
 
-async function toAccountProgress(
+export async function toAccountProgress(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   record: BatchRecord,
   part: BatchPart,
@@ -91,11 +100,16 @@ async function toAccountProgress(
 }
 
 /** The slowest account decides; nobody knows when one on hold goes on. */
-function latest(accounts: readonly AccountProgress[]): number | null {
+function latest(accounts: readonly Pick<AccountProgress, 'eta_seconds'>[]): number | null {
   return accounts.reduce<number | null>(
     (eta, account) => (eta === null || account.eta_seconds === null ? null : Math.max(eta, account.eta_seconds)),
     0,
   )
+}
+
+/** For accounts that are too many to be asked one by one. */
+function etaByRate(counts: BatchResource['counts'], rate: number | null): number | null {
+  return rate === null || rate <= 0 ? null : Math.ceil(openOf(counts) / rate)
 }
 
 function rateOf({ samples, createdAt }: BatchRecord, ended: number, now: number): number | null {

@@ -16,7 +16,7 @@ export async function* readBatchResults(
 ): AsyncGenerator<ResultRow, void, undefined> {
   const { chunks } = await store.batches.readProgress(record.id)
   // Rows of accounts that were named after this began are not in its chunks either.
-  const { accounts } = (await store.batches.read(record.id)) ?? record
+  const accounts = await store.batches.readAccounts((await store.batches.read(record.id)) ?? record)
   const accountRecords = new Map(
     (await Promise.all(accounts.map(({ id }) => store.accounts.read(id)))).flatMap((account) =>
       account ? [[account.id, account] as const] : [],

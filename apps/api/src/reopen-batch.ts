@@ -8,7 +8,7 @@ import type { Store } from '@muster/store/store'
 export async function reopenBatch(store: Store, batchId: string, now: number): Promise<void> {
   const present = await store.batches.read(batchId)
   if (!present || !isBatchFinished(present)) return
-  const brakeFrom = brakeCountsOf(await store.batches.readParts(present))
+  const brakeFrom = brakeCountsOf(await store.batches.countParts(present))
   const record = await store.batches.update(batchId, (latest) =>
     isBatchFinished(latest)
       ? {

@@ -25,10 +25,13 @@ export async function* watchBatch(
     const present = await store.batches.readVersioned(batchId)
     if (!present) return
     const { record, version } = present
-    const [parts, { rows }] = await Promise.all([store.batches.readParts(record), store.batches.readProgress(batchId)])
+    const [{ totals }, { rows }] = await Promise.all([
+      store.batches.readCounts(record),
+      store.batches.readProgress(batchId),
+    ])
     const isFinished = isBatchFinished(record)
     // Every one of these only grows; the version tells of a pause, which changes no count.
-    const id = parts.reduce((sum, part) => sum + part.changes, 0) + rows + Number(version)
+    const id = totals.changes + rows + Number(version)
     if (id > told || isFinished) {
       yield `id: ${id}\nevent: ${isFinished ? 'completed' : 'progress'}\ndata: ${JSON.stringify(await toBatchResource({ store, schedule }, record))}\n\n`
       told = id

@@ -80,13 +80,13 @@ async function fail(records: readonly OperationRecord[]): Promise<void> {
 /** A store in which this happens once, right after the counts have been read for the first time. */
 function withMeanwhile(happens: () => Promise<unknown>): Store {
   let isOver = false
-  const readParts: Store['batches']['readParts'] = async (record) => {
-    const parts = await store.batches.readParts(record)
+  const countParts: Store['batches']['countParts'] = async (record) => {
+    const parts = await store.batches.countParts(record)
     if (!isOver) await happens()
     isOver = true
     return parts
   }
-  return { ...store, batches: { ...store.batches, readParts } }
+  return { ...store, batches: { ...store.batches, countParts } }
 }
 
 test('a batch whose last rows fail between the look at its brake and the look at its end says so, though there is nothing left to stop', async () => {

@@ -1,6 +1,8 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import { accountCountOf } from '@muster/store/batch-accounts'
 import {
   brakeCountsOf,
+  brakeOf,
   endedOf,
   isBatchFinished,
   isMoving,
@@ -17,6 +19,10 @@ import { workOnBatch } from './handlers/batch-work.ts'
 
 /** How soon after a row the whole is looked at: a batch of a hundred thousand must not be looked at as often. */
 const LOOK_AFTER_MS = 250
+/** Looking reads a part of each account: over very many it must not be most of the work. */
+const LOOK_MS_PER_ACCOUNT = 2
+/** The janitor looks as often. */
+const LOOK_AFTER_AT_MOST_MS = 5_000
 const PROGRESS_EVERY_MS = 5_000
 /** A minute of them. */
 const KEPT_SAMPLES = 12
@@ -54,41 +60,44 @@ export function createBatchTender({
   onError,
 }: BatchTenderDependencies) {
   const timers = new Map<string, NodeJS.Timeout>()
+  /** Of batches over very many accounts, how soon after a row they are looked at. */
+  const delays = new Map<string, number>()
   let isStopped = false
 
-  function nudge(batchId: string): void {
+  function nudge(batchId: string, delayMs = delays.get(batchId) ?? LOOK_AFTER_MS): void {
     if (isStopped || timers.has(batchId)) return
     timers.set(
       batchId,
       setTimeout(() => {
         timers.delete(batchId)
         tend(batchId).catch((error: unknown) => onError(error as Error))
-      }, LOOK_AFTER_MS),
+      }, delayMs),
     )
   }
 
   async function tend(batchId: string): Promise<void> {
     let record = await store.batches.read(batchId)
+    if (!record || isBatchFinished(record)) delays.delete(batchId)
     if (!record) return
     if (isBatchFinished(record)) return close(record)
-    // Whoever changed its status may have died before its accounts were told.
-    await store.batches.syncBrake(batchId)
+    const delayMs = Math.min(accountCountOf(record) * LOOK_MS_PER_ACCOUNT, LOOK_AFTER_AT_MOST_MS)
+    if (delayMs > LOOK_AFTER_MS) delays.set(batchId, delayMs)
     record = await applyBrake(record)
     if (record.work) {
       record = (await workOnBatch({ store, clock }, record)) ?? record
-      for (const { id } of record.accounts) {
+      for (const { id } of await store.batches.readAccounts(record)) {
         await schedule.wake(id)
         onEvent(id)
       }
-      if (record.work) return nudge(batchId)
+      if (record.work) return nudge(batchId, LOOK_AFTER_MS)
     }
     await conclude(record)
   }
 
   /** Too many failures: nothing more of it is started, and it says why. */
   async function applyBrake(record: BatchRecord): Promise<BatchRecord> {
-    if (!isMoving(record)) return record
-    const parts = await store.batches.readParts(record)
+    if (!isMoving(record) || (record.maxFailures === null && record.maxFailureRate === null)) return record
+    const parts = await store.batches.countParts(record)
     if (tooManyFailures(record, parts) === null) return record
     const now = clock.now()
     const stopped =
@@ -103,9 +112,11 @@ export function createBatchTender({
 
   async function conclude(record: BatchRecord): Promise<void> {
     const [parts, progress] = await Promise.all([
-      store.batches.readParts(record),
+      store.batches.countParts(record),
       store.batches.readProgress(record.id),
     ])
+    // The process that changed its status may have died before its accounts knew.
+    if (parts.some(({ brake }) => brake !== brakeOf(record))) await store.batches.syncBrake(record.id)
     const counts = sumParts(parts, progress)
     const now = clock.now()
     const isUploading = record.uploadedAt === null && (await store.batches.isUploading(record.id))
@@ -144,8 +155,10 @@ export function createBatchTender({
           progressAt: now,
         }
       })
-      if (ended && isBatchFinished(ended)) await close(ended)
-      else if (ended) nudge(record.id)
+      if (ended && isBatchFinished(ended)) {
+        delays.delete(record.id)
+        await close(ended)
+      } else if (ended) nudge(record.id)
       return
     }
     if (

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  batchAccountPageSchema,
   batchPageSchema,
   batchResultStatuses,
   batchSchema,
@@ -76,6 +77,24 @@ export const batchRoutes = {
     params: idParams,
     headers: preferHeader,
     responses: { 200: { description: 'As it is now.', schema: batchSchema }, ...refusals, ...notFound },
+  }),
+  listBatchAccounts: route({
+    id: 'listBatchAccounts',
+    method: 'get',
+    path: `${one}/accounts`,
+    tag,
+    summary: 'The accounts of a batch, in the order of their first rows',
+    scope: 'read',
+    params: idParams,
+    query: z.strictObject({
+      limit: pageSize,
+      cursor: z
+        .string()
+        .regex(/^\d{1,7}$/, 'must be the next_cursor of another page')
+        .optional()
+        .meta({ description: 'next_cursor of the page before.' }),
+    }),
+    responses: { 200: { description: 'A page.', schema: batchAccountPageSchema }, ...refusals, ...notFound },
   }),
   readBatchResults: route({
     id: 'readBatchResults',

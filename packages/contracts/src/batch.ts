@@ -105,6 +105,31 @@ export type BatchItem = z.infer<typeof batchItemSchema>
 
 const time = z.iso.datetime()
 
+/** Accounts that are shown with a batch. */
+export const ACCOUNTS_SHOWN = 20
+
+const batchAccountSchema = z
+  .object({
+    integrated_account_id: z.uuid(),
+    provider: providerIdSchema,
+    status: accountStatusSchema.nullable().meta({ description: 'null: it was removed.' }),
+    counts: batchCountsSchema.omit({ total: true, rejected: true }),
+    waiting_ahead: z.int().meta({ description: 'Operations of the account that come before those of this batch.' }),
+    limit_per_second: z
+      .number()
+      .nullable()
+      .meta({ description: 'Creates a second that the limit of the account allows.' }),
+    resting_until: time
+      .nullable()
+      .meta({ description: 'No call leaves before: the provider asked for that, or is taken to be down.' }),
+    eta_seconds: z.number().nullable(),
+  })
+  .meta({ id: 'BatchAccount' })
+
+export const batchAccountPageSchema = z
+  .object({ result: z.array(batchAccountSchema), next_cursor: z.string().nullable() })
+  .meta({ id: 'BatchAccountPage' })
+
 export const batchSchema = z
   .object({
     id: z.uuid(),
@@ -126,34 +151,22 @@ export const batchSchema = z
       .meta({ description: 'Rows that have ended, over the last minute; null while nothing is known.' }),
     eta_seconds: z.number().nullable().meta({
       description:
-        'Until the last row has ended, by the limits of the accounts and what is ahead; null while it stands still.',
+        'Until the last row has ended, by the limits of the accounts and what is ahead; of a batch over more accounts than are shown, by rate_per_second as well. null while it stands still, or nothing is known.',
     }),
     retry_skipped: z.int().meta({
       description: 'Rows that a retry left out, since their secrets were erased with their end: upload them again.',
     }),
-    accounts: z.array(
-      z.object({
-        integrated_account_id: z.uuid(),
-        provider: providerIdSchema,
-        status: accountStatusSchema.nullable().meta({ description: 'null: it was removed.' }),
-        counts: batchCountsSchema.omit({ total: true, rejected: true }),
-        waiting_ahead: z.int().meta({ description: 'Operations of the account that come before those of this batch.' }),
-        limit_per_second: z
-          .number()
-          .nullable()
-          .meta({ description: 'Creates a second that the limit of the account allows.' }),
-        resting_until: time
-          .nullable()
-          .meta({ description: 'No call leaves before: the provider asked for that, or is taken to be down.' }),
-        eta_seconds: z.number().nullable(),
-      }),
-    ),
+    account_count: z.int().meta({ description: 'How many accounts its rows name.' }),
+    accounts: z.array(batchAccountSchema).meta({
+      description: `The first ${ACCOUNTS_SHOWN} of them; links.accounts pages through all.`,
+    }),
     created_at: time,
     updated_at: time,
     uploaded_at: time.nullable(),
     finished_at: time.nullable(),
     links: z.object({
       self: z.string(),
+      accounts: z.string(),
       results: z.string(),
       events: z.string(),
       cancel: z.string().optional(),

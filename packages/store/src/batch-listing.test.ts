@@ -57,7 +57,12 @@ async function newBatchOf(
   await batches.commitChunk(
     batch.id,
     0,
-    items.map(({ head }, index) => ({ row: index + 1, line: null, account: 0, reference: head.reference })),
+    items.map(({ head }, index) => ({
+      row: index + 1,
+      line: null,
+      account: index % accountIds.length,
+      reference: head.reference,
+    })),
     { rows, rejected: 0, digest: 'd' },
   )
   return items.map(({ head }) => head.id)

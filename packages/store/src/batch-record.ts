@@ -18,8 +18,10 @@ export interface BatchRecord {
   format: BatchFormat
   /** The client's own columns, of CSV. */
   columns: string[] | null
-  /** Every account that a row names, in the order of their first rows. */
+  /** The accounts that rows name, in the order of their first rows; of very many only the first (batch-accounts.ts). */
   accounts: { id: string; provider: ProviderId }[]
+  /** How many there are; absent where `accounts` are all. */
+  accountCount?: number
   onInvalid: 'continue' | 'reject_all'
   maxFailures: number | null
   /** From 0 to 1, of the rows that have ended. */
@@ -62,20 +64,10 @@ export interface BatchRow {
   columns?: Record<string, string>
 }
 
-export interface BatchPart {
+export interface BatchPart extends PartCounts {
   accountId: string
   provider: ProviderId
-  queued: number
-  running: number
-  retrying: number
-  succeeded: number
-  failed: number
-  canceled: number
-  expired: number
-  changes: number
-  /** Ends that rows have come to, each as often as it was run. */
-  everEnded: number
-  everFailed: number
+  brake: BatchBrake | null
 }
 
 /** What a brake judges by. */
@@ -99,20 +91,26 @@ export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolea
 
 export const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const
 
-export const partCounts = [...statuses, 'changes', 'everEnded', 'everFailed'] as const
+/** The last three only ever grow; rows that are run again end, and may fail, again. */
+const partCounts = [...statuses, 'changes', 'everEnded', 'everFailed'] as const
+export type PartCounts = Record<(typeof partCounts)[number], number>
 
-export const brakeCountsOf = (parts: readonly BatchPart[]): BrakeCounts => ({
-  failed: parts.reduce((sum, part) => sum + part.everFailed, 0),
-  ended: parts.reduce((sum, part) => sum + part.everEnded, 0),
-})
+export const toPartCounts = (countOf: (name: keyof PartCounts) => number): PartCounts =>
+  Object.fromEntries(partCounts.map((name) => [name, countOf(name)])) as PartCounts
+
+export const addUp = (parts: readonly PartCounts[]): PartCounts =>
+  toPartCounts((name) => parts.reduce((sum, part) => sum + part[name], 0))
+
+export function brakeCountsOf(parts: readonly PartCounts[]): BrakeCounts {
+  const { everFailed, everEnded } = addUp(parts)
+  return { failed: everFailed, ended: everEnded }
+}
 
 export function sumParts(
-  parts: readonly BatchPart[],
+  parts: readonly PartCounts[],
   { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>,
 ): BatchCounts {
-  const counts = Object.fromEntries(
-    statuses.map((status) => [status, parts.reduce((sum, part) => sum + part[status], 0)]),
-  ) as Record<(typeof statuses)[number], number>
+  const { changes: _changes, everEnded: _ended, everFailed: _failed, ...counts } = addUp(parts)
   // Rows are accepted a little before the chunk that says so.
   return { total: Math.max(rows, rejected + openOf(counts) + endedOf(counts)), rejected, ...counts }
 }

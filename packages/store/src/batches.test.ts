@@ -34,7 +34,7 @@ async function withAccounts(count: number, more: Partial<BatchRecord> = {}): Pro
   for (let index = 0; index < count; index += 1) {
     const account = newAccount({ tenantId: record.tenantId })
     await createAccounts({ redis, keyring }).create(account, { type: 'api_token', api_token: 't' })
-    record = (await batches.addAccount(record.id, { id: account.id, provider: 'okta' }, Date.now())) ?? record
+    record = (await batches.addAccounts(record.id, index, [{ id: account.id, provider: 'okta' }], Date.now())) ?? record
   }
   return record
 }
@@ -110,7 +110,51 @@ describe('an upload', () => {
     const items = [1, 2, 3].map((row) => newItem(record, row, accountOf(record)))
     expect((await operations.acceptMany(items)).map(({ kind }) => kind)).toEqual(['accepted', 'accepted', 'accepted'])
     expect((await operations.acceptMany(items)).map(({ kind }) => kind)).toEqual(['replayed', 'replayed', 'replayed'])
-    expect((await batches.readParts(record))[0]).toMatchObject({ queued: 3, changes: 0 })
+    expect((await batches.countParts(record))[0]).toMatchObject({ queued: 3, changes: 0 })
+  })
+})
+
+describe('accounts', () => {
+  test('beyond the first twenty have a key of their own, in the order in which they came, and rows are found at each', async () => {
+    const record = await withAccounts(23)
+    expect(record).toMatchObject({ accountCount: 23 })
+    expect(record.accounts).toHaveLength(20)
+    const accounts = await batches.readAccounts(record)
+    expect(new Set(accounts.map(({ id }) => id)).size).toBe(23)
+    expect(await batches.readAccounts(record, 19, 22)).toEqual(accounts.slice(19, 22))
+    const items = accounts.map(({ id }, index) => newItem(record, index + 1, id))
+    await operations.acceptMany(items)
+    const ids = items.map(({ head }) => head.id)
+    const own = accounts.map(({ id }) => id)
+    // Before the chunk says where its rows are, and after.
+    expect(await operations.locate(ids)).toEqual(own)
+    const rows = accounts.map((_, index) => ({ row: index + 1, line: null, account: index }))
+    await batches.commitChunk(record.id, 0, rows, { rows: 23, rejected: 0, digest: 'd' })
+    expect(await operations.locate(ids)).toEqual(own)
+    expect((await batches.readCounts(record)).totals).toMatchObject({ queued: 23, running: 0 })
+    expect(await batches.addAccounts(record.id, 22, [{ id: randomUUID(), provider: 'okta' }], 0)).toBeUndefined()
+  })
+
+  test('of a batch that an earlier version began are all in its record, and later ones follow them', async () => {
+    const before = Array.from({ length: 25 }, () => ({ id: randomUUID(), provider: 'okta' as const }))
+    const record = await opened({ accounts: before })
+    const later = { id: randomUUID(), provider: 'okta' as const }
+    const next = await batches.addAccounts(record.id, 25, [later], Date.now())
+    expect(await batches.readAccounts(next ?? record)).toEqual([...before, later])
+  })
+
+  test('counts over very many are those that were counted last, and never older ones', async () => {
+    const record = await withAccounts(21)
+    const item = newItem(record, 1, accountOf(record))
+    await operations.acceptMany([item])
+    await batches.commitChunk(record.id, 0, rowsFrom(1, 1), { rows: 1, rejected: 0, digest: 'd' })
+    const before = await batches.countParts(record)
+    const operation = await operations.read(accountOf(record), item.head.id)
+    if (operation) await operations.save(operation, cancel(operation.state, Date.now()))
+    expect((await batches.readCounts(record)).totals).toMatchObject({ queued: 1, canceled: 0 })
+    await batches.countParts(record)
+    expect((await batches.readCounts(record)).totals).toMatchObject({ queued: 0, canceled: 1, changes: 1 })
+    expect(before[0]).toMatchObject({ queued: 1, brake: null })
   })
 })
 
@@ -129,7 +173,8 @@ describe('brakes', () => {
       await batches.syncBrake(record.id)
       expect([status, await brakesOf(record)]).toEqual([status, [brake, brake]])
     }
-    const later = (await batches.addAccount(record.id, { id: randomUUID(), provider: 'okta' }, Date.now())) ?? record
+    const later =
+      (await batches.addAccounts(record.id, 2, [{ id: randomUUID(), provider: 'okta' }], Date.now())) ?? record
     expect(await brakesOf(later)).toEqual(['canceled', 'canceled', 'canceled'])
   })
 
@@ -152,7 +197,7 @@ describe('brakes', () => {
     const first = await withAccounts(1)
     const account = accountOf(first)
     const second = await opened({ tenantId: first.tenantId })
-    await batches.addAccount(second.id, { id: account, provider: 'okta' }, Date.now() + 1)
+    await batches.addAccounts(second.id, 0, [{ id: account, provider: 'okta' }], Date.now() + 1)
     const soon = Date.now() + 60_000
     await operations.acceptMany([
       newItem(first, 2, account),

@@ -1,13 +1,18 @@
-import type { ProviderId } from '@muster/contracts/provider-ids'
+import {
+  accountCountOf,
+  createBatchCounts,
+  readBatchAccounts,
+  toRowAccounts,
+  writeBatchAccounts,
+  type BatchAccount,
+} from './batch-accounts.ts'
 import { createBatchBacklog } from './batch-backlog.ts'
 import {
   brakeOf,
   CHUNK_ROWS,
   isBatchFinished,
-  partCounts,
   sumParts,
   type BatchBrake,
-  type BatchPart,
   type BatchRecord,
   type BatchRow,
   type UploadProgress,
@@ -16,7 +21,7 @@ import { forgetReference, referenceMember } from './batch-references.ts'
 import type { Keyring } from './keyring.ts'
 import { batchSourceOf, keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
-import { toBatchEvent } from './stored-event.ts'
+import { batchEventTypeOf, toBatchEvent, type StoredEvent } from './stored-event.ts'
 import { putRecordScript, swapValueScript } from './versioned-record.ts'
 
 const DAY_MS = 86_400_000
@@ -24,15 +29,17 @@ const DAY_MS = 86_400_000
 const UPLOAD_LEASE_MS = 15_000
 
 /**
- * KEYS batch, chunk, rows by reference
- * ARGV chunk number, rows so far, rejected so far, digest, blob, then 0 and the member of each row with a reference
+ * KEYS batch, chunk, rows by reference, accounts of the rows
+ * ARGV chunk number, rows so far, rejected so far, digest, blob, where the accounts of its rows go, what they are, then
+ * 0 and the member of each row with a reference
  * Only the next chunk is taken, so that two requests that upload the same batch cannot both count a row.
  */
 const commitScript = defineScript(`
 if tonumber(redis.call('HGET', KEYS[1], 'chunks') or '-1') ~= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], ARGV[5])
 redis.call('HSET', KEYS[1], 'chunks', ARGV[1] + 1, 'rows', ARGV[2], 'rejected', ARGV[3], 'digest', ARGV[4])
-if #ARGV > 5 then redis.call('ZADD', KEYS[3], unpack(ARGV, 6)) end
+redis.call('SETRANGE', KEYS[4], ARGV[6], ARGV[7])
+if #ARGV > 7 then redis.call('ZADD', KEYS[3], unpack(ARGV, 8)) end
 return 1
 `)
 
@@ -50,23 +57,11 @@ export function createBatches({
   keyring: Keyring
   retentionMs: number
 }) {
+  const counts = createBatchCounts({ redis })
+
   async function readVersioned(batchId: string): Promise<{ record: BatchRecord; version: string } | undefined> {
     const [record, version] = await redis.hmget(keys.batch(batchId), 'record', 'version')
     return record && version ? { record: JSON.parse(record) as BatchRecord, version } : undefined
-  }
-
-  async function readParts(record: Pick<BatchRecord, 'id' | 'accounts'>): Promise<BatchPart[]> {
-    const pipeline = redis.pipeline()
-    for (const { id } of record.accounts) pipeline.hgetall(keys.batchPart(id, record.id))
-    const rows = (await pipeline.exec()) ?? []
-    return record.accounts.map(({ id, provider }, index) => {
-      const fields = (rows[index]?.[1] ?? {}) as Record<string, string>
-      const counts = Object.fromEntries(partCounts.map((name) => [name, Number(fields[name] ?? 0)])) as Record<
-        (typeof partCounts)[number],
-        number
-      >
-      return { accountId: id, provider, ...counts }
-    })
   }
 
   async function readProgress(batchId: string): Promise<UploadProgress> {
@@ -85,6 +80,13 @@ export function createBatches({
     }
   }
 
+  async function eventOf(before: BatchRecord, record: BatchRecord, version: number): Promise<StoredEvent | undefined> {
+    const type = batchEventTypeOf(before, record)
+    if (!type) return undefined
+    const [{ totals }, progress] = await Promise.all([counts.readCounts(record), readProgress(record.id)])
+    return toBatchEvent(type, record, sumParts([totals], progress), version)
+  }
+
   /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
   async function update(
     batchId: string,
@@ -95,8 +97,7 @@ export function createBatches({
       if (!present) return undefined
       const next = change(present.record)
       if (!next) return present.record
-      const [parts, progress] = await Promise.all([readParts(next), readProgress(batchId)])
-      const event = toBatchEvent(present.record, next, sumParts(parts, progress), Number(present.version) + 1)
+      const event = await eventOf(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
         [keys.batch(batchId), keys.eventOutbox(batchSourceOf(batchId))],
@@ -115,15 +116,15 @@ export function createBatches({
    * The brakes of its accounts, as its status says. They lie in other slots than the status, so whoever writes them
    * looks again afterwards: of two who write at the same moment, the later one has seen the latest status.
    */
-  async function syncBrake(batchId: string): Promise<void> {
+  async function syncBrake(batchId: string, only?: readonly BatchAccount[]): Promise<void> {
     for (let done = ''; ;) {
       const record = (await readVersioned(batchId))?.record
       if (!record || isBatchFinished(record)) return
       const brake = brakeOf(record)
-      const wanted = JSON.stringify([brake, record.accounts.length])
+      const wanted = JSON.stringify([brake, only ? 0 : accountCountOf(record)])
       if (wanted === done) return
       const pipeline = redis.pipeline()
-      for (const { id } of record.accounts) {
+      for (const { id } of only ?? (await readBatchAccounts(redis, record))) {
         if (brake === null) pipeline.hdel(keys.batchPart(id, record.id), 'brake')
         else pipeline.hset(keys.batchPart(id, record.id), 'brake', brake)
       }
@@ -133,16 +134,18 @@ export function createBatches({
   }
 
   async function reopen(record: BatchRecord, now: number): Promise<void> {
-    const { chunks } = await readProgress(record.id)
+    const [{ chunks }, accounts] = await Promise.all([readProgress(record.id), readBatchAccounts(redis, record)])
     const pipeline = redis.pipeline()
-    for (const key of keysOf(record, chunks)) pipeline.persist(key)
-    for (const { id } of record.accounts) pipeline.zadd(keys.accountBatches(id), 'NX', now, record.id)
+    for (const key of keysOf(record.id, accounts, chunks)) pipeline.persist(key)
+    for (const { id } of accounts) pipeline.zadd(keys.accountBatches(id), 'NX', now, record.id)
     pipeline.sadd(keys.tenantOpenBatches(record.tenantId), record.id).sadd(keys.openBatches, record.id)
     await pipeline.exec()
   }
 
   return {
-    readParts,
+    ...counts,
+    readAccounts: (record: BatchRecord, from?: number, to?: number): Promise<BatchAccount[]> =>
+      readBatchAccounts(redis, record, from, to),
     readProgress,
     readChunk,
     update,
@@ -212,21 +215,28 @@ export function createBatches({
     listOpenIds: (): Promise<string[]> => redis.smembers(keys.openBatches),
     listOpenIdsOf: (tenantId: string): Promise<string[]> => redis.smembers(keys.tenantOpenBatches(tenantId)),
 
-    /** Before the first row of it is accepted, so that its operations can be found, and its lane fed. */
-    async addAccount(
+    /**
+     * Before the first row of them is accepted, so that its operations can be found, and their lanes fed. Resolves with
+     * undefined where the batch has other accounts than those `from` before them: another request is adding to it.
+     */
+    async addAccounts(
       batchId: string,
-      account: { id: string; provider: ProviderId },
+      from: number,
+      added: readonly BatchAccount[],
       now: number,
     ): Promise<BatchRecord | undefined> {
-      await redis.zadd(keys.accountBatches(account.id), 'NX', now, batchId)
-      const record = await update(batchId, (present) =>
-        present.accounts.some(({ id }) => id === account.id)
-          ? undefined
-          : { ...present, accounts: [...present.accounts, account], updatedAt: now },
-      )
-      // What was paused or canceled before it had this account.
-      await syncBrake(batchId)
-      return record
+      const pipeline = redis.pipeline()
+      for (const { id } of added) pipeline.zadd(keys.accountBatches(id), 'NX', now, batchId)
+      await pipeline.exec()
+      for (;;) {
+        const present = await readVersioned(batchId)
+        if (!present || accountCountOf(present.record) !== from) return undefined
+        const record = await writeBatchAccounts(redis, present, added, now)
+        if (!record) continue
+        // What was paused or canceled before it had these accounts.
+        await syncBrake(batchId, added)
+        return record
+      }
     },
 
     /** Resolves with false when another request has committed it. */
@@ -239,15 +249,23 @@ export function createBatches({
       const references = rows.flatMap(({ row, account, reference }) =>
         account !== null && reference ? [0, referenceMember(reference, row)] : [],
       )
+      const rowAccounts = toRowAccounts(rows)
       const written = await commitScript(
         redis,
-        [keys.batch(batchId), keys.batchChunk(batchId, chunk), keys.batchReferenceRows(batchId)],
+        [
+          keys.batch(batchId),
+          keys.batchChunk(batchId, chunk),
+          keys.batchReferenceRows(batchId),
+          keys.batchRowAccounts(batchId),
+        ],
         [
           chunk,
           progress.rows,
           progress.rejected,
           progress.digest,
           keyring.seal(rows, chunkBoundTo(batchId, chunk)),
+          rowAccounts.offset,
+          rowAccounts.bytes,
           ...references,
         ],
       )
@@ -299,11 +317,11 @@ export function createBatches({
 
     /** It has come to an end: what is kept of it leaves with its last operations. */
     async close(record: BatchRecord): Promise<void> {
-      const { chunks } = await readProgress(record.id)
+      const [{ chunks }, accounts] = await Promise.all([readProgress(record.id), readBatchAccounts(redis, record)])
       const lifetimeMs = retentionMs + DAY_MS
       const pipeline = redis.pipeline()
-      for (const key of keysOf(record, chunks)) pipeline.pexpire(key, lifetimeMs)
-      for (const { id } of record.accounts) pipeline.zrem(keys.accountBatches(id), record.id)
+      for (const key of keysOf(record.id, accounts, chunks)) pipeline.pexpire(key, lifetimeMs)
+      for (const { id } of accounts) pipeline.zrem(keys.accountBatches(id), record.id)
       pipeline.srem(keys.tenantOpenBatches(record.tenantId), record.id).srem(keys.openBatches, record.id)
       await pipeline.exec()
       // Its failed rows were asked to run again meanwhile.
@@ -328,12 +346,14 @@ export function createBatches({
   }
 }
 
-function keysOf(record: BatchRecord, chunks: number): string[] {
+function keysOf(batchId: string, accounts: readonly BatchAccount[], chunks: number): string[] {
   return [
-    keys.batch(record.id),
-    keys.batchReferenceRows(record.id),
-    keys.batchReferences(record.id),
-    ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(record.id, chunk)),
-    ...record.accounts.flatMap(({ id }) => [keys.batchPart(id, record.id), keys.batchOutbox(id, record.id)]),
+    keys.batch(batchId),
+    keys.batchAccounts(batchId),
+    keys.batchRowAccounts(batchId),
+    keys.batchReferenceRows(batchId),
+    keys.batchReferences(batchId),
+    ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(batchId, chunk)),
+    ...accounts.flatMap(({ id }) => [keys.batchPart(id, batchId), keys.batchOutbox(id, batchId)]),
   ]
 }

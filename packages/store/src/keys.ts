@@ -33,6 +33,10 @@ export const keys = {
   batchReferenceRows: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:reference-rows`,
   /** Hash: the same as an earlier version wrote it, all rows of one id in one field. */
   batchReferences: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:references`,
+  /** Hash: the accounts of the batch that its record has no room for, by their position. */
+  batchAccounts: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:accounts`,
+  /** Three bytes for each row: the position of its account. */
+  batchRowAccounts: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:row-accounts`,
   /** Which request is uploading rows at the moment. */
   batchUpload: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:upload`,
   /**

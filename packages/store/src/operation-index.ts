@@ -1,3 +1,4 @@
+import { accountsOfRows } from './batch-accounts.ts'
 import { batchIdOf, itemIdOf, rowOf, timeOf } from './batch-item-id.ts'
 import { findRowsOfReference } from './batch-references.ts'
 import { keys } from './keys.ts'
@@ -23,25 +24,36 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     if (operationIds.length === 0) return []
     const located = (await redis.mget(...operationIds.map(keys.locator))).slice()
     const unknown = operationIds.flatMap((id, position) => (located[position] === null ? [{ id, position }] : []))
-    // Those of a batch have no entry of their own: they are at one of its accounts.
-    const accounts = new Map<string, string[]>()
-    for (const batchId of new Set(unknown.map(({ id }) => batchIdOf(id))))
-      accounts.set(batchId, await accountsOfBatch(batchId))
+    // Those of a batch have no entry of their own: the batch knows where its rows are.
+    const byBatch = new Map<string, { id: string; position: number }[]>()
+    for (const one of unknown) {
+      const batchId = batchIdOf(one.id)
+      // The id of a batch stands for its rows in the tenant's index; it is no operation.
+      if (one.id === batchId) continue
+      const items = byBatch.get(batchId) ?? []
+      items.push(one)
+      byBatch.set(batchId, items)
+    }
     const pipeline = redis.pipeline()
-    const asked = unknown.flatMap(({ id, position }) =>
-      (accounts.get(batchIdOf(id)) ?? []).map((accountId) => ({ id, position, accountId })),
-    )
-    for (const { id, accountId } of asked) pipeline.exists(keys.operation(accountId, id))
+    const asked: { position: number; accountId: string }[] = []
+    for (const [batchId, items] of byBatch) {
+      const accounts = await accountsOfRows(
+        redis,
+        batchId,
+        items.map(({ id }) => rowOf(id)),
+      )
+      items.forEach(({ id, position }, index) => {
+        for (const accountId of accounts[index] ?? []) {
+          asked.push({ position, accountId })
+          pipeline.exists(keys.operation(accountId, id))
+        }
+      })
+    }
     const answers = (await pipeline.exec()) ?? []
     asked.forEach(({ position, accountId }, index) => {
       if (answers[index]?.[1] === 1) located[position] = accountId
     })
     return located
-  }
-
-  async function accountsOfBatch(batchId: string): Promise<string[]> {
-    const record = await redis.hget(keys.batch(batchId), 'record')
-    return record ? (JSON.parse(record) as { accounts: { id: string }[] }).accounts.map(({ id }) => id) : []
   }
 
   const rowsOfBatch = async (batchId: string): Promise<number> =>

@@ -96,15 +96,21 @@ export function toAccountEvent(before: AccountRecord, record: AccountRecord, ver
   }
 }
 
-/** The end of a batch, and, for those who asked for it, its progress. */
-export function toBatchEvent(
+/** The end of a batch, and, for those who asked for it, its progress; undefined for most changes. */
+export function batchEventTypeOf(
   before: BatchRecord,
+  record: BatchRecord,
+): 'batch.completed' | 'batch.progress' | undefined {
+  if (before.finishedAt === null && record.finishedAt !== null) return 'batch.completed'
+  return record.progressAt === before.progressAt ? undefined : 'batch.progress'
+}
+
+export function toBatchEvent(
+  type: 'batch.completed' | 'batch.progress',
   record: BatchRecord,
   counts: BatchCounts,
   version: number,
-): StoredEvent | undefined {
-  const isEnd = before.finishedAt === null && record.finishedAt !== null
-  if (!isEnd && record.progressAt === before.progressAt) return undefined
+): StoredEvent {
   const self = `/batches/${record.id}`
   const data: BatchEventData = {
     batch_id: record.id,
@@ -116,7 +122,7 @@ export function toBatchEvent(
   }
   return {
     id: uuidv7({ msecs: record.updatedAt }),
-    type: isEnd ? 'batch.completed' : 'batch.progress',
+    type,
     at: record.updatedAt,
     tenantId: record.tenantId,
     accountId: null,
@@ -125,6 +131,6 @@ export function toBatchEvent(
     batchId: record.id,
     sequence: version,
     data: data as unknown as JsonObject,
-    hasCallback: isEnd && record.hasCallback,
+    hasCallback: type === 'batch.completed' && record.hasCallback,
   }
 }

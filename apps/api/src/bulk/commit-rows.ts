@@ -55,17 +55,25 @@ export async function createCommitter({
   const extend = (judged: readonly JudgedRow[]): string =>
     hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
 
-  async function knowAccounts(judged: readonly JudgedRow[]): Promise<void> {
-    for (const { create } of judged) {
-      if (!create || record.accounts.some(({ id }) => id === create.account.id)) continue
-      record =
-        (await store.batches.addAccount(
-          record.id,
-          { id: create.account.id, provider: create.account.provider },
-          now,
-        )) ?? record
-      await schedule.wake(create.account.id)
+  const positions = new Map((await store.batches.readAccounts(record)).map(({ id }, position) => [id, position]))
+
+  /** The accounts of these rows, and where those stand in the batch that are new to it. */
+  async function knowAccounts(judged: readonly JudgedRow[]): Promise<string[]> {
+    const accounts = new Map(judged.flatMap(({ create }) => (create ? [[create.account.id, create.account]] : [])))
+    const added = [...accounts.values()].filter(({ id }) => !positions.has(id))
+    if (added.length > 0) {
+      const written = await store.batches.addAccounts(
+        record.id,
+        positions.size,
+        added.map(({ id, provider }) => ({ id, provider })),
+        now,
+      )
+      if (!written) throw uploadedElsewhere()
+      record = written
+      for (const { id } of added) positions.set(id, positions.size)
+      await Promise.all(added.map(({ id }) => schedule.wake(id)))
     }
+    return [...accounts.keys()]
   }
 
   /** One at a time, so that none is held for longer than it takes to seal it. */
@@ -105,27 +113,29 @@ export async function createCommitter({
     }
     if (created.uploadedAt !== null) throw otherRows()
     hasWritten = true
-    await knowAccounts(judged)
+    const accountIds = await knowAccounts(judged)
     const answers = (await store.operations.acceptMany(toOperations(judged))).values()
     const batchRows: BatchRow[] = []
     for (const { row, problems, create } of judged) {
       const acceptance = create ? answers.next().value : undefined
       if (create && acceptance?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
-      batchRows.push(toBatchRow(record, row, problems, create, acceptance))
+      batchRows.push(toBatchRow(positions, row, problems, create, acceptance))
     }
     rejected += batchRows.filter(({ account }) => account === null).length
     if (!(await store.batches.commitChunk(record.id, chunk, batchRows, { rows, rejected, digest })))
-      throw new RequestError('upload_in_progress', 'Another request is uploading this batch.', {
-        headers: { 'retry-after': '5' },
-      })
+      throw uploadedElsewhere()
     chunk += 1
-    for (const { id } of record.accounts) await schedule.wake(id)
+    await Promise.all(accountIds.map((id) => schedule.wake(id)))
     record = (await store.batches.read(record.id)) ?? record
   }
 
   function checkSame(): void {
     if (rows !== done.rows || digest !== done.digest) throw otherRows()
   }
+  const uploadedElsewhere = (): RequestError =>
+    new RequestError('upload_in_progress', 'Another request is uploading this batch.', {
+      headers: { 'retry-after': '5' },
+    })
   const otherRows = (): RequestError =>
     new RequestError(
       'idempotency_key_reused',
@@ -152,7 +162,7 @@ export async function createCommitter({
 }
 
 function toBatchRow(
-  record: BatchRecord,
+  positions: ReadonlyMap<string, number>,
   row: JudgedRow['row'],
   problems: JudgedRow['problems'],
   create: JudgedRow['create'],
@@ -162,7 +172,7 @@ function toBatchRow(
   const reference = create?.query.reference ?? (typeof row.value?.reference === 'string' ? row.value.reference : null)
   if (reference !== null) kept.reference = reference
   if (create && (acceptance?.kind === 'accepted' || acceptance?.kind === 'replayed'))
-    return { ...kept, account: record.accounts.findIndex(({ id }) => id === create.account.id) }
+    return { ...kept, account: positions.get(create.account.id) ?? null }
   return { ...kept, problems: acceptance ? [toRefusal(acceptance)] : problems }
 }
 

@@ -2,9 +2,10 @@ import { Readable } from 'node:stream'
 import { createResultWriter } from '@muster/bulk/write-results'
 import { batchResultFields, type BatchResource } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
+import { accountCountOf } from '@muster/store/batch-accounts'
 import { brakeCountsOf, isBatchFinished, isMoving, type BatchRecord } from '@muster/store/batch-record'
 import { batchSourceOf } from '@muster/store/keys'
-import { toBatchResource } from '../batch-resource.ts'
+import { toAccountProgress, toBatchResource } from '../batch-resource.ts'
 import { readBatchResults } from '../batch-results.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
@@ -33,7 +34,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
   }
 
   async function goOn(record: BatchRecord): Promise<void> {
-    for (const { id } of record.accounts) await schedule.wake(id)
+    await Promise.all((await store.batches.readAccounts(record)).map(({ id }) => schedule.wake(id)))
     events.nudge(batchSourceOf(record.id))
   }
 
@@ -67,6 +68,23 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     )
     const headers: Record<string, string> = isBatchFinished(record) ? {} : { 'retry-after': '2' }
     return { status: 200, headers, body: await toResource(record) }
+  })
+
+  const accounts = defineEndpoint(routes.listBatchAccounts, async ({ tenantId, params, query }) => {
+    const record = await readOwnBatch(store, tenantId, params.id)
+    const from = Number(query.cursor ?? 0)
+    const parts = await store.batches.readPartsOf(
+      record.id,
+      await store.batches.readAccounts(record, from, Math.min(from + query.limit, accountCountOf(record))),
+    )
+    const next = from + parts.length
+    return {
+      status: 200,
+      body: {
+        result: await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part))),
+        next_cursor: next < accountCountOf(record) ? String(next) : null,
+      },
+    }
   })
 
   const results = defineEndpoint(routes.readBatchResults, async ({ tenantId, params, query, signal }) => {
@@ -107,7 +125,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
 
   const resume = defineEndpoint(routes.resumeBatch, async ({ tenantId, params }) => {
     const present = await readOwnBatch(store, tenantId, params.id)
-    const brakeFrom = brakeCountsOf(await store.batches.readParts(present))
+    const brakeFrom = brakeCountsOf(await store.batches.countParts(present))
     const record = await change(tenantId, params.id, (latest) => {
       if (latest.status !== 'paused' && latest.status !== 'stopped')
         throw conflict(latest, 'only one that is paused or stopped can be resumed.')
@@ -146,7 +164,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     const now = Date.now()
     const expiresAt = now + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
     const present = await readOwnBatch(store, tenantId, params.id)
-    const parts = await store.batches.readParts(present)
+    const parts = await store.batches.countParts(present)
     if (present.status === 'completed' && parts.every(({ failed, expired }) => failed + expired === 0))
       throw conflict(present, 'no row of it has failed.')
     // Kept first: between the two, what is kept of it could leave.
@@ -173,5 +191,5 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toResource(record) }
   })
 
-  return [list, read, results, watch, pause, resume, cancel, retry]
+  return [list, read, accounts, results, watch, pause, resume, cancel, retry]
 }

@@ -77,6 +77,7 @@ export function createUsers(dependencies: ApiDependencies) {
       /** Nothing is written; what every row would come to. */
       async function judgeAll(judged: AsyncIterable<JudgedRow>): Promise<BulkDryRun> {
         const report: BulkDryRun = { dry_run: true, rows: 0, valid: 0, rejected: 0, rejected_rows: [], accounts: [] }
+        const byAccount = new Map<string, BulkDryRun['accounts'][number]>()
         let page: JudgedRow[] = []
         const count = async (): Promise<void> => {
           const busy = await findBusy(page)
@@ -100,20 +101,20 @@ export function createUsers(dependencies: ApiDependencies) {
             report.valid += 1
             const account = one.create?.account
             if (!account) return
-            const entry = report.accounts.find(({ integrated_account_id }) => integrated_account_id === account.id)
-            if (entry) entry.rows += 1
-            else
-              report.accounts.push({
-                integrated_account_id: account.id,
-                provider: account.provider,
-                rows: 1,
-                estimated_wait_seconds: null,
-              })
+            const entry = byAccount.get(account.id) ?? {
+              integrated_account_id: account.id,
+              provider: account.provider,
+              rows: 0,
+              estimated_wait_seconds: null,
+            }
+            entry.rows += 1
+            byAccount.set(account.id, entry)
           })
           page = []
         }
         for await (const one of judged) if (page.push(one) >= 500) await count()
         await count()
+        report.accounts = [...byAccount.values()]
         for (const entry of report.accounts) {
           const account = await store.accounts.read(entry.integrated_account_id)
           if (account)

@@ -1,5 +1,5 @@
 import { itemIdOf } from '@muster/store/batch-item-id'
-import { CHUNK_ROWS, type BatchRecord } from '@muster/store/batch-record'
+import { CHUNK_ROWS, openOf, type BatchRecord } from '@muster/store/batch-record'
 import type { OperationRecord } from '@muster/store/operation-record'
 import { cancel, isFinished, requeue } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
@@ -23,8 +23,9 @@ export async function workOnBatch(
   const { work } = record
   if (!work) return record
   const { chunks, rows: committed } = await store.batches.readProgress(record.id)
+  const accounts = await store.batches.readAccounts(record)
   const gone = new Set(
-    (await Promise.all(record.accounts.map(async ({ id }) => ((await store.accounts.read(id)) ? [] : [id])))).flat(),
+    (await Promise.all(accounts.map(async ({ id }) => ((await store.accounts.read(id)) ? [] : [id])))).flat(),
   )
   const until = performance.now() + BUDGET_MS
   let chunk = work.nextChunk
@@ -33,13 +34,11 @@ export async function workOnBatch(
     const rows = await store.batches.readChunk(record.id, chunk)
     await doAll(
       rows.flatMap(({ row, account }) =>
-        account === null
-          ? []
-          : [{ accountId: record.accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }],
+        account === null ? [] : [{ accountId: accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }],
       ),
     )
   }
-  if (chunk >= chunks && work.kind === 'cancel') await doAll(uncommitted())
+  if (chunk >= chunks && work.kind === 'cancel') await doAll(await uncommitted())
   const now = clock.now()
   return store.batches.update(record.id, (latest) => {
     // Another process has done the same meanwhile, or something else is to be done now: a cancel must not be written
@@ -66,11 +65,13 @@ export async function workOnBatch(
   }
 
   /** What the API had accepted of the next chunk when it died. */
-  function uncommitted(): { accountId: string; operationId: string }[] {
+  async function uncommitted(): Promise<{ accountId: string; operationId: string }[]> {
     if (record.uploadedAt !== null) return []
-    return record.accounts.flatMap(({ id }) =>
+    // At most accounts there is nothing open any more.
+    const open = (await store.batches.countParts(record)).filter((part) => openOf(part) > 0)
+    return open.flatMap(({ accountId }) =>
       Array.from({ length: CHUNK_ROWS }, (_, index) => ({
-        accountId: id,
+        accountId,
         operationId: itemIdOf(record.id, committed + index + 1),
       })),
     )
