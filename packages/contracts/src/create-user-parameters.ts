@@ -28,7 +28,11 @@ const list = z
   .meta({ type: 'array', items: { type: 'string' } })
 
 const dateTime = z.iso.datetime({ offset: true })
-const identifier = z.string().min(1).max(255)
+/** Part of an address at the provider, so nothing that could lead elsewhere. */
+export const placeIdSchema = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9_-]+$/, 'must be an id: letters, digits, - and _')
 
 /** How a stored result is shown; on the create call it is also the default of later reads. */
 export const responseViewParameters = {
@@ -48,10 +52,10 @@ export const createUserQuerySchema = z.strictObject({
   remote_query: jsonObjectSchema
     .optional()
     .meta({ description: "Passed on as the query of the provider's create call: remote_query[activate]=false." }),
-  organization_id: identifier
+  organization_id: placeIdSchema
     .optional()
     .meta({ description: 'Cisco Meraki: the organization. Needed there, unless the account is configured with one.' }),
-  workspace_id: identifier.optional().meta({ description: 'Cisco Meraki: the network.' }),
+  workspace_id: placeIdSchema.optional().meta({ description: 'Cisco Meraki: the network.' }),
   on_conflict: z
     .enum(['fail', 'adopt'])
     .optional()

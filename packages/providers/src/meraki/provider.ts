@@ -1,9 +1,11 @@
+import { placeIdSchema } from '@muster/contracts/create-user-parameters'
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { merakiAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
 import { merakiHosts, toRedirect } from './hosts.ts'
 import { toNaturalKey } from './identity.ts'
+import { pathOf } from '../remote-request.ts'
 import { toCreateRequest, toFindRequest } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
 import { validate } from './validate.ts'
@@ -14,12 +16,10 @@ export const meraki: Provider = {
   documentationUrl: 'https://developer.cisco.com/meraki/api-v1/create-organization-admin/',
   authentications: merakiAuthentications,
   configSchema: z.strictObject({
-    organization_id: z
-      .string()
-      .min(1)
+    organization_id: placeIdSchema
       .optional()
       .meta({ description: 'Stands in for the query parameter organization_id.' }),
-    workspace_id: z.string().min(1).optional().meta({
+    workspace_id: placeIdSchema.optional().meta({
       description: 'Stands in for the query parameter workspace_id: the id of a network, such as N_24329156.',
     }),
   }),
@@ -79,7 +79,7 @@ export const meraki: Provider = {
     method: 'GET',
     path:
       typeof config.organization_id === 'string'
-        ? `/api/v1/organizations/${encodeURIComponent(config.organization_id)}/admins`
+        ? pathOf`/api/v1/organizations/${config.organization_id}/admins`
         : '/api/v1/organizations',
   }),
   classifyFailure,

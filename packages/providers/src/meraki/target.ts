@@ -1,4 +1,5 @@
 import { firstText } from '../first-text.ts'
+import { pathOf } from '../remote-request.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
 
 /** Chooses the kind of user where `remote_data` leaves it open; read by Muster and never passed on. */
@@ -30,8 +31,8 @@ export function networkIdOf(input: CreateInput, account: AccountContext): string
 /** Created by POST and listed by GET. */
 export function collectionPath(input: CreateInput, account: AccountContext): string {
   return userTypeOf(input) === 'network'
-    ? `/api/v1/networks/${encodeURIComponent(networkIdOf(input, account) ?? '')}/merakiAuthUsers`
-    : `/api/v1/organizations/${encodeURIComponent(organizationIdOf(input, account) ?? '')}/admins`
+    ? pathOf`/api/v1/networks/${networkIdOf(input, account) ?? ''}/merakiAuthUsers`
+    : pathOf`/api/v1/organizations/${organizationIdOf(input, account) ?? ''}/admins`
 }
 
 /**

@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { firstText } from '../first-text.ts'
 import type { AccountContext, RemoteRequest } from '../provider.ts'
+import { pathOf } from '../remote-request.ts'
 
 /** Seen in recorded traffic of May 2026; versions stay callable for years. */
 export const DEFAULT_API_VERSION = 'v66.0'
 
 export function dataPath(account: AccountContext): string {
   const version = firstText(account.config.api_version) ?? DEFAULT_API_VERSION
-  return `/services/data/${version.startsWith('v') ? version : `v${version}`}`
+  return pathOf`/services/data/${version.startsWith('v') ? version : `v${version}`}`
 }
 
 /** SOQL string literals: the backslash and the quote are escaped by a backslash. */
