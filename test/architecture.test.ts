@@ -173,6 +173,12 @@ describe('where side effects are', () => {
     expect(sources.filter(({ text }) => /\bconsole\s*\./.test(text)).map(({ path }) => path)).toEqual([])
   })
 
+  test('an adapter puts values into a path by pathOf alone, which refuses what would lead elsewhere', () => {
+    const adapters = sources.filter(({ path }) => /^packages\/providers\/src\/[^/]+\//.test(path))
+    expect(adapters.filter(({ text }) => /encodeURI/.test(text)).map(({ path }) => path)).toEqual([])
+    expect(adapters.filter(({ text }) => /\bpath: `\/[^`]*\$\{/.test(text)).map(({ path }) => path)).toEqual([])
+  })
+
   test('an adapter talks to nobody: no sockets, files, clocks of its own', () => {
     const adapters = sources.filter(({ path }) => /^packages\/providers\/src\/[^/]+\//.test(path))
     expect(breaches(adapters, (specifier) => !specifier.startsWith('node:'))).toEqual([])

@@ -24,7 +24,11 @@ describe('what can be said of an input without a call', () => {
   test('what is missing', () => {
     expect(check({})).toEqual({ problems: ['/username required'], warnings: [] })
     expect(check({ user: { emails: [] } }, { fields: { emails: 'required' } }).problems).toEqual(['/emails required'])
-    expect(check({}, { isGivenElsewhere: (field) => field === 'username' }).problems).toEqual([])
+    const given: Partial<Provider> = {
+      isGivenElsewhere: (field) => field === 'username',
+      toNaturalKey: () => ({ field: 'login', sent: 'ada', value: 'ada', pointer: '/remote_data/login' }),
+    }
+    expect(check({}, given).problems).toEqual([])
   })
 
   test('what the provider has no place for, and nothing about what was not given', () => {

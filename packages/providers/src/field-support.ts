@@ -2,6 +2,7 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { UnifiedUserInputField } from '@muster/contracts/unified-user'
+import { checkNaturalKey } from './natural-key.ts'
 import type { AccountContext, CreateInput, FieldSupport, Provider } from './provider.ts'
 
 const parameterNames = { organization_id: 'organizationId', workspace_id: 'workspaceId' } as const
@@ -56,6 +57,8 @@ export function checkInput(
   for (const problem of provider.validate(input, account)) {
     if (!seen.has(problem.pointer)) problems.push(problem)
   }
+  // The adapter's own words come first: they know where else it could come from.
+  if (problems.length === 0) problems.push(...checkNaturalKey(provider.toNaturalKey(input, account), provider.name))
   return { problems, warnings }
 }
 

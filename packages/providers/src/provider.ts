@@ -74,12 +74,21 @@ export interface RemoteFailure {
   certainty?: 'final' | 'confirm'
 }
 
-/** The field in which the provider itself refuses two users to be alike. */
+/**
+ * The field in which the provider itself refuses two users to be alike. What is validated, locked, looked up and adopted
+ * is this and nothing else.
+ */
 export interface NaturalKey {
   /** In the provider's words: login, primaryEmail, Username. */
   field: string
+  /** As it is sent and looked up; '' where the body has no text there. */
+  sent: string
   /** Folded so that two keys that the provider takes for equal are equal. */
   value: string
+  /** JSON pointer of where the request gives it. */
+  pointer: string
+  /** Another field of the body that the provider might read as this one. */
+  otherSpelling?: string
 }
 
 export interface FoundUser {
@@ -253,6 +262,7 @@ export interface Provider {
   isGivenElsewhere?(field: UnifiedUserInputField, input: CreateInput, account: AccountContext): boolean
   /** Everything wrong with the input that needs no call to know. */
   validate(input: CreateInput, account: AccountContext): InputProblem[]
+  /** By `readNaturalKey`, of the body that `toCreateRequest` will send. Total, and needs no look-up. */
   toNaturalKey(input: CreateInput, account: AccountContext): NaturalKey
   lookUps?(input: CreateInput, account: AccountContext): LookUp[]
   toCreateRequest(input: CreateInput, account: AccountContext, found: Readonly<Record<string, unknown>>): CreatePlan

@@ -186,10 +186,9 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       const upper = JSON.parse(JSON.stringify(minimal.user), (key, value: unknown) =>
         key === 'email' || key === 'username' ? String(value).toUpperCase() : value,
       ) as UnifiedUserInput
-      expect(provider.toNaturalKey({ ...minimal, user: upper }, account)).toEqual(
-        provider.toNaturalKey(minimal, account),
-      )
-      expect(provider.toNaturalKey(minimal, account).value).not.toBe('')
+      const { value } = provider.toNaturalKey(minimal, account)
+      expect(provider.toNaturalKey({ ...minimal, user: upper }, account).value).toBe(value)
+      expect(value).not.toBe('')
     })
 
     test('reads the answer of a create into the unified user, and keeps it as the provider wrote it', () => {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { classifyByStatus } from '../src/classify.ts'
 import type { Connection } from '../src/connection.ts'
 import { isSuccess } from '../src/connection.ts'
+import { readNaturalKey } from '../src/natural-key.ts'
 import {
   RemoteFailureError,
   type CreateInput,
@@ -52,7 +53,11 @@ export const tinyProvider: Provider = {
   responseFields: ['id', 'name', 'username', 'created_at'],
   quirks: [],
   validate: () => [],
-  toNaturalKey: ({ user }) => ({ field: 'login', value: (user.username ?? '').toLowerCase() }),
+  toNaturalKey: ({ user }) =>
+    readNaturalKey({ login: user.username ?? '' }, ['login'], {
+      pointer: '/username',
+      fold: (login) => login.toLowerCase(),
+    }),
   toCreateRequest: ({ user, remoteQuery }) => ({
     request: {
       method: 'POST',

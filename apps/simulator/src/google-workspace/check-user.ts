@@ -15,7 +15,7 @@ const READ_ONLY = (
 ).split(' ')
 
 const HASH_FUNCTIONS = ['MD5', 'SHA-1', 'crypt']
-const ADDRESS = /^(?!.*\.\.)[a-z0-9_'.-]+@([a-z0-9-]+(\.[a-z0-9-]+)+)$/i
+const ADDRESS = /^(?!\.|.*\.\.|.*\.@)[a-z0-9_'.-]+@([a-z0-9-]+(\.[a-z0-9-]+)+)$/i
 
 const list = z.array(z.looseObject({ primary: z.boolean().optional() })).optional()
 const bodySchema = z.looseObject({

@@ -6,6 +6,8 @@ import type { SalesforceSettings } from './settings.ts'
 import { labelOf, picklistOf, REQUIRED, userFields, type Field } from './user-fields.ts'
 
 const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/
+/** The form of an e-mail address, in which several @ are allowed. */
+const USERNAME = /^[^\s@]\S*@[^\s@]+\.[^\s@]+$/
 const PREFIXES: Readonly<Record<string, string>> = {
   ProfileId: '00e',
   UserRoleId: '00E',
@@ -61,7 +63,7 @@ function checkValue(field: Field, value: unknown, settings: SalesforceSettings):
   }
   if (type === 'email' && !EMAIL.test(value))
     return recordError('INVALID_EMAIL_ADDRESS', `${labelOf(name)}: invalid email address: ${value}`, [name])
-  if (name === 'Username' && !EMAIL.test(value)) {
+  if (name === 'Username' && !USERNAME.test(value)) {
     return recordError(
       'FIELD_INTEGRITY_EXCEPTION',
       'Username must be in the form of an email address (for example, john@acme.com): Username',

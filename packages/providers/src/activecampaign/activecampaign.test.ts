@@ -183,7 +183,12 @@ describe('ActiveCampaign requests', () => {
 
   test('a username in remote_data is the one that is looked up', () => {
     const input = withUser({ remote_data: { username: 'Other/Name' } })
-    expect(activecampaign.toNaturalKey(input, account)).toEqual({ field: 'username', value: 'other/name' })
+    expect(activecampaign.toNaturalKey(input, account)).toEqual({
+      field: 'username',
+      sent: 'Other/Name',
+      value: 'other/name',
+      pointer: '/remote_data/username',
+    })
     expect(activecampaign.toFindRequest(input, account)).toEqual({
       method: 'GET',
       path: '/api/3/users/username/Other%2FName',

@@ -1,6 +1,6 @@
 import { isJsonObject, mergeJson, type JsonObject } from '@muster/contracts/json'
 import { primaryEmail, type UnifiedUserInput } from '@muster/contracts/unified-user'
-import { firstText } from '../first-text.ts'
+import { readNaturalKey, remotePointer } from '../natural-key.ts'
 import type { CreateInput, NaturalKey } from '../provider.ts'
 
 /**
@@ -34,7 +34,10 @@ export function toBody({ user }: CreateInput): JsonObject {
     // A number here, though answers hold strings.
     ...(user.group !== undefined && { group: user.group }),
   }
-  return mergeRemoteData(mapped, user.remote_data)
+  const body = mergeRemoteData(mapped, user.remote_data)
+  const sent = isJsonObject(body.user) ? body.user : {}
+  // Without the spaces around it, wherever it comes from: what is sent must be what a look-up can ask for.
+  return typeof sent.username === 'string' ? mergeJson(body, { user: { username: sent.username.trim() } }) : body
 }
 
 /** The user object as it will be sent, remote_data included. */
@@ -43,14 +46,16 @@ export function sentUser(input: CreateInput): JsonObject {
   return isJsonObject(user) ? user : {}
 }
 
-export const usernameOf = (input: CreateInput): string => firstText(sentUser(input).username)?.trim() ?? ''
-
 /**
  * Unique in the account. Whether case counts is not documented: it is folded, so that two that may be equal are never
  * under way at once.
  */
 export function toNaturalKey(input: CreateInput): NaturalKey {
-  return { field: 'username', value: foldUsername(usernameOf(input)) }
+  const remoteData = input.user.remote_data
+  return readNaturalKey(toBody(input), ['user', 'username'], {
+    pointer: remotePointer(remoteData, ['user', 'username']) ?? remotePointer(remoteData, ['username']) ?? '/username',
+    fold: foldUsername,
+  })
 }
 
 export function foldUsername(username: string): string {

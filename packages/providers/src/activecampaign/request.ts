@@ -1,7 +1,8 @@
 import type { Warning } from '@muster/contracts/operation'
 import { warnOfFurtherEmails } from '../emails.ts'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
-import { namesOf, tidy, toBody, usernameOf } from './identity.ts'
+import { pathOf } from '../remote-request.ts'
+import { namesOf, tidy, toBody, toNaturalKey } from './identity.ts'
 
 export function toCreateRequest(input: CreateInput, _account: AccountContext): CreatePlan {
   const { user } = input
@@ -21,11 +22,13 @@ export function toCreateRequest(input: CreateInput, _account: AccountContext): C
     const detail = `name was sent as first name "${firstName}" and last name "${lastName}"; give first_name and last_name to cut it elsewhere.`
     warnings.push({ code: 'derived', pointer: '/name', detail })
   }
+  if (user.username !== undefined && user.username !== user.username.trim())
+    warnings.push({ code: 'derived', pointer: '/username', detail: 'The spaces around the username were left out.' })
   warnings.push(...warnOfFurtherEmails(user, 'ActiveCampaign'))
 
   return { request: { method: 'POST', path: '/api/3/users', query: input.remoteQuery, body }, warnings }
 }
 
 export function toFindRequest(input: CreateInput): RemoteRequest {
-  return { method: 'GET', path: `/api/3/users/username/${encodeURIComponent(usernameOf(input))}` }
+  return { method: 'GET', path: pathOf`/api/3/users/username/${toNaturalKey(input).sent}` }
 }

@@ -2,7 +2,7 @@ import type { InputProblem } from '@muster/contracts/problem'
 import type { UnifiedUserInputField } from '@muster/contracts/unified-user'
 import { firstText } from '../first-text.ts'
 import type { CreateInput } from '../provider.ts'
-import { sentUser, usernameOf } from './identity.ts'
+import { sentUser, toNaturalKey } from './identity.ts'
 
 /** ActiveCampaign's fields of each required one. */
 const sentAs: Readonly<Partial<Record<UnifiedUserInputField, readonly string[]>>> = {
@@ -23,7 +23,7 @@ export function validate(input: CreateInput): InputProblem[] {
   const problems: InputProblem[] = []
   const sent = sentUser(input)
   // Without a username that can be looked up, a lost answer could never be told from a user that was not created.
-  if (usernameOf(input) === '')
+  if (toNaturalKey(input).sent === '')
     problems.push({
       pointer: '/username',
       code: 'required',

@@ -194,7 +194,9 @@ describe('Files.com requests', () => {
     ).toMatchObject({ username: 'lovelace', name: 'Countess', ssl_required: 'always_require' })
     expect(filesCom.toNaturalKey(inputOf({ ...ada, remote_data: { username: 'Lovelace' } }), account)).toEqual({
       field: 'username',
+      sent: 'Lovelace',
       value: 'lovelace',
+      pointer: '/remote_data/username',
     })
   })
 

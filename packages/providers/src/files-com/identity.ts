@@ -1,11 +1,17 @@
-import type { JsonObject } from '@muster/contracts/json'
+import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import { primaryEmail } from '@muster/contracts/unified-user'
+import { primaryEmailPointer } from '../emails.ts'
 import { firstText } from '../first-text.ts'
+import { readNaturalKey, remotePointer } from '../natural-key.ts'
 import type { AccountContext, CreateInput, NaturalKey } from '../provider.ts'
 
 export const remoteDataOf = (input: CreateInput): JsonObject => input.user.remote_data ?? {}
 
-/** What is sent, wherever it comes from; `remote_data` wins, as it does in the merged body. */
+/** The body as it will be sent. */
+export const withRemoteData = (mapped: JsonObject, input: CreateInput): JsonObject =>
+  mergeJson(mapped, remoteDataOf(input))
+
+/** What is mapped, wherever it comes from. */
 export const usernameOf = (input: CreateInput): string | undefined =>
   firstText(remoteDataOf(input).username, input.user.username, primaryEmail(input.user))
 export const emailOf = (input: CreateInput): string | undefined =>
@@ -18,7 +24,13 @@ export const passwordOf = (input: CreateInput): string | undefined =>
  * more.
  */
 export function toNaturalKey(input: CreateInput): NaturalKey {
-  return { field: 'username', value: foldUsername(usernameOf(input) ?? '') }
+  const username = usernameOf(input)
+  const path = ['username']
+  const unified = input.user.username === undefined ? primaryEmailPointer(input) : '/username'
+  return readNaturalKey(withRemoteData(username === undefined ? {} : { username }, input), path, {
+    pointer: remotePointer(input.user.remote_data, path) ?? unified,
+    fold: foldUsername,
+  })
 }
 
 export function foldUsername(username: string): string {

@@ -1,11 +1,20 @@
-import { mergeJson, type JsonObject } from '@muster/contracts/json'
+import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import { primaryEmail } from '@muster/contracts/unified-user'
 import { warnOfFurtherEmails } from '../emails.ts'
 import { firstText } from '../first-text.ts'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
 import { toGroupIds } from './groups.ts'
-import { authenticationMethodOf, emailOf, passwordOf, remoteDataOf, ssoStrategyOf, usernameOf } from './identity.ts'
+import {
+  authenticationMethodOf,
+  emailOf,
+  passwordOf,
+  remoteDataOf,
+  ssoStrategyOf,
+  toNaturalKey,
+  usernameOf,
+  withRemoteData,
+} from './identity.ts'
 import { toRoleFlag } from './roles.ts'
 import { toRailsTimeZone } from './time-zones.ts'
 
@@ -13,7 +22,7 @@ const USERS = '/api/rest/v1/users'
 
 /** The vendor's filter compares the whole value. */
 export function toFindRequest(input: CreateInput): RemoteRequest {
-  return { method: 'GET', path: USERS, query: { filter: { username: usernameOf(input) ?? '' } } }
+  return { method: 'GET', path: USERS, query: { filter: { username: toNaturalKey(input).sent } } }
 }
 
 export function toCreateRequest(
@@ -47,7 +56,7 @@ export function toCreateRequest(
       method: 'POST',
       path: USERS,
       query: { ...input.remoteQuery },
-      body: mergeJson(body, remoteDataOf(input)),
+      body: withRemoteData(body, input),
     },
     warnings: warningsOf(input, method),
   }

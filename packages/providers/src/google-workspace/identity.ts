@@ -1,6 +1,8 @@
+import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import { primaryEmail } from '@muster/contracts/unified-user'
 import { primaryEmailPointer } from '../emails.ts'
 import { firstText } from '../first-text.ts'
+import { readNaturalKey, remotePointer } from '../natural-key.ts'
 import type { CreateInput, NaturalKey } from '../provider.ts'
 
 export interface Address {
@@ -20,9 +22,24 @@ export function findAddress(input: CreateInput): Address | undefined {
   return undefined
 }
 
+/** The body as it will be sent. */
+export const withRemoteData = (mapped: JsonObject, { user }: CreateInput): JsonObject =>
+  mergeJson(mapped, user.remote_data ?? {})
+
+/** What is mapped is sent in lower case, as Google keeps it. */
+export const mapAddress = (address: Address | undefined): JsonObject =>
+  address ? { primaryEmail: foldAddress(address.value) } : {}
+
 export function toNaturalKey(input: CreateInput): NaturalKey {
-  return { field: 'primaryEmail', value: findAddress(input)?.value.toLowerCase() ?? '' }
+  const address = findAddress(input)
+  const path = ['primaryEmail']
+  return readNaturalKey(withRemoteData(mapAddress(address), input), path, {
+    pointer: remotePointer(input.user.remote_data, path) ?? address?.pointer ?? '/emails',
+    fold: foldAddress,
+  })
 }
+
+export const foldAddress = (address: string): string => address.toLowerCase()
 
 export function isConflictResolution({ remoteQuery }: CreateInput): boolean {
   return String(remoteQuery.resolveConflictAccount) === 'true'

@@ -1,8 +1,9 @@
-import { mergeJson, type JsonObject } from '@muster/contracts/json'
+import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
-import { findAddress, toNaturalKey } from './identity.ts'
+import { pathOf } from '../remote-request.ts'
+import { findAddress, mapAddress, toNaturalKey, withRemoteData } from './identity.ts'
 import { toGoogleLanguage } from './languages.ts'
 
 export const USERS = '/admin/directory/v1/users'
@@ -40,7 +41,7 @@ function toLanguages(languages: readonly string[]): JsonObject[] {
   })
 }
 
-function toSecondaryEmails(user: UnifiedUserInput, address: string | undefined): JsonObject[] {
+function toSecondaryEmails(user: UnifiedUserInput, address: string): JsonObject[] {
   return (user.emails ?? [])
     .filter((entry) => entry.email.toLowerCase() !== address)
     .map((entry) => ({ address: entry.email, ...toType(entry.type, emailTypes) }))
@@ -73,10 +74,9 @@ function toWarnings(input: CreateInput): Warning[] {
 export function toCreateRequest(input: CreateInput, account: AccountContext): CreatePlan {
   const { user } = input
   const { config } = account
-  const primaryEmail = findAddress(input)?.value.toLowerCase()
-  const emails = toSecondaryEmails(user, primaryEmail)
+  const emails = toSecondaryEmails(user, toNaturalKey(input).value)
   const body: JsonObject = {
-    ...(primaryEmail && { primaryEmail }),
+    ...mapAddress(findAddress(input)),
     ...(user.password && { password: user.password }),
     name: {
       ...(user.first_name && { givenName: user.first_name }),
@@ -102,13 +102,13 @@ export function toCreateRequest(input: CreateInput, account: AccountContext): Cr
       method: 'POST',
       path: USERS,
       query: { ...input.remoteQuery },
-      body: mergeJson(body, user.remote_data ?? {}),
+      body: withRemoteData(body, input),
     },
     warnings: toWarnings(input),
   }
 }
 
-/** By address. Aliases match too, so the answer is compared. */
+/** By address. Aliases match too. */
 export function toFindRequest(input: CreateInput): RemoteRequest {
-  return { method: 'GET', path: `${USERS}/${encodeURIComponent(toNaturalKey(input).value)}` }
+  return { method: 'GET', path: pathOf`/admin/directory/v1/users/${toNaturalKey(input).sent}` }
 }

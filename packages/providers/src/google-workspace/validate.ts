@@ -10,9 +10,10 @@ const MAX_NAME_LENGTH = 60
 /** Directory API, limits page: 8 to 100 ASCII characters. */
 const PASSWORD = /^[\x20-\x7e]{8,100}$/
 /**
- * "Manage user accounts" guide: letters, digits, dash, underscore, apostrophe and period, and no two periods in a row.
+ * "Manage user accounts" guide: letters, digits, dash, underscore, apostrophe and period, and no two periods in a row;
+ * "Name guidelines for users": none at the begin or the end.
  */
-const LOCAL_PART = /^(?!.*\.\.)[a-z0-9_'.-]+$/i
+const LOCAL_PART = /^(?!\.|.*\.\.|.*\.$)[a-z0-9_'.-]+$/i
 
 /** What a digest looks like, by `hashFunction` (discovery document, User.hashFunction). */
 const digests: Readonly<Record<string, RegExp>> = {
@@ -70,7 +71,7 @@ function checkAddress(input: CreateInput): InputProblem | undefined {
   return {
     pointer: address.pointer,
     code: 'invalid_value',
-    detail: "Before the @, Google Workspace takes letters, digits, - _ ' and single periods.",
+    detail: "Before the @, Google Workspace takes letters, digits, - _ ' and single periods between them.",
   }
 }
 

@@ -1,8 +1,8 @@
-import { mergeJson, type JsonObject } from '@muster/contracts/json'
+import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import { warnOfFurtherEmails } from '../emails.ts'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
-import { emailOf, nameOf } from './identity.ts'
+import { emailOf, nameOf, withRemoteData } from './identity.ts'
 import { readAdminRoles, readNetworkRoles } from './roles.ts'
 import { collectionPath, networkIdOf, USER_TYPE_PARAMETER, userTypeOf } from './target.ts'
 
@@ -14,7 +14,7 @@ export function toCreateRequest(input: CreateInput, account: AccountContext): Cr
       method: 'POST',
       path: collectionPath(input, account),
       ...(Object.keys(query).length > 0 && { query }),
-      body: mergeJson(body, input.user.remote_data ?? {}),
+      body: withRemoteData(body, input),
     },
     warnings: [...warnings, ...warnOfFurtherEmails(input.user, 'Meraki')],
   }

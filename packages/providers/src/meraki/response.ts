@@ -51,10 +51,14 @@ export function parseCreated(response: RemoteResponse): CreatedUser | undefined 
 /** Admins without an address exist; one whose address cannot be read may be the one asked for. */
 const entrySchema = identifiedSchema.extend({ email: z.string().nullish(), createdAt: looseText })
 
-export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
+export function parseFound(
+  response: RemoteResponse,
+  input: CreateInput,
+  account: AccountContext,
+): FoundUser | Unreadable | undefined {
   if (!Array.isArray(response.body)) return 'unreadable'
   const entries = (response.body as unknown[]).map((body) => ({ body, user: entrySchema.safeParse(body).data }))
-  const found = entries.find(({ user }) => user?.email && isAddressOf(input, user.email))
+  const found = entries.find(({ user }) => user?.email && isAddressOf(input, account, user.email))
   if (found?.user) return { remoteId: found.user.id, createdAt: found.user.createdAt ?? null, body: found.body }
   // Neither list has pages as documented; a part of one would prove nothing.
   const isWhole = !/\brel="?next\b/.test(response.headers.link ?? '')

@@ -1,6 +1,8 @@
-import { isJsonObject, type JsonObject } from '@muster/contracts/json'
+import { isJsonObject, mergeJson, type JsonObject } from '@muster/contracts/json'
 import { primaryEmail } from '@muster/contracts/unified-user'
+import { primaryEmailPointer } from '../emails.ts'
 import { firstText } from '../first-text.ts'
+import { readNaturalKey, remotePointer } from '../natural-key.ts'
 import type { CreateInput, NaturalKey } from '../provider.ts'
 
 const profileOf = (input: CreateInput): JsonObject => {
@@ -24,14 +26,21 @@ export function identityOf(input: CreateInput) {
   }
 }
 
+/** The body as it will be sent. */
+export const withRemoteData = (mapped: JsonObject, { user }: CreateInput): JsonObject =>
+  mergeJson(mapped, user.remote_data ?? {})
+
 /** Uniqueness ignores case and diacritics, and covers deactivated users. */
 export function toNaturalKey(input: CreateInput): NaturalKey {
-  return { field: 'login', value: foldLogin(identityOf(input).login ?? '') }
+  const { login } = identityOf(input)
+  const path = ['profile', 'login']
+  const unified = input.user.username === undefined ? primaryEmailPointer(input) : '/username'
+  return readNaturalKey(withRemoteData({ profile: login === undefined ? {} : { login } }, input), path, {
+    pointer: remotePointer(input.user.remote_data, path) ?? unified,
+    fold: foldLogin,
+  })
 }
 
 export function foldLogin(login: string): string {
-  return login
-    .normalize('NFD')
-    .replace(/\p{Diacritic}/gu, '')
-    .toLowerCase()
+  return login.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
 }

@@ -1,8 +1,9 @@
-import { mergeJson, type JsonObject } from '@muster/contracts/json'
+import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import { primaryEmail } from '@muster/contracts/unified-user'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
-import { identityOf } from './identity.ts'
+import { pathOf } from '../remote-request.ts'
+import { identityOf, toNaturalKey, withRemoteData } from './identity.ts'
 
 export function toCreateRequest(input: CreateInput, account: AccountContext): CreatePlan {
   const { user } = input
@@ -53,7 +54,7 @@ export function toCreateRequest(input: CreateInput, account: AccountContext): Cr
       method: 'POST',
       path: '/api/v1/users',
       query: { activate, ...input.remoteQuery },
-      body: mergeJson(body, user.remote_data ?? {}),
+      body: withRemoteData(body, input),
     },
     warnings,
   }
@@ -64,5 +65,5 @@ export function toCreateRequest(input: CreateInput, account: AccountContext): Cr
  * compared.
  */
 export function toFindRequest(input: CreateInput): RemoteRequest {
-  return { method: 'GET', path: `/api/v1/users/${encodeURIComponent(identityOf(input).login ?? '')}` }
+  return { method: 'GET', path: pathOf`/api/v1/users/${toNaturalKey(input).sent}` }
 }

@@ -4,6 +4,7 @@ import { primaryEmailPointer } from '../emails.ts'
 import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
+import { remoteFieldPointer } from './identity.ts'
 
 /** The REST API answers failures as a list; `fields` comes with those of a record only. */
 const errorsSchema = z
@@ -105,6 +106,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const message = toPlainText(said || error.errorCode) || `Salesforce answered ${response.status}.`
   const found = toPointer(error.errorCode, error.fields ?? [], message, input)
   const pointer = found ? { pointer: found } : {}
+  const nickname = input && remoteFieldPointer(input, 'CommunityNickname')
   const invalid: RemoteFailure = { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
 
   const passing = findPassing(errors.data)
@@ -118,12 +120,12 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 'INVALID_SESSION_ID':
       return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm', message }
     case 'DUPLICATE_USERNAME':
-      return { code: 'user_exists', disposition: 'rejected', message, pointer: '/username' }
+      return { code: 'user_exists', disposition: 'rejected', message, pointer: found ?? '/username' }
     case 'DUPLICATE_COMM_NICKNAME':
       // Salesforce makes up a nickname where none is given, and another one the next time.
-      return input?.user.remote_data?.CommunityNickname === undefined
+      return nickname === undefined
         ? { code: 'provider_unavailable', disposition: 'unavailable', message }
-        : { ...invalid, pointer: '/remote_data/CommunityNickname' }
+        : { ...invalid, pointer: nickname }
     case 'LICENSE_LIMIT_EXCEEDED':
       return { code: 'license_limit_reached', disposition: 'rejected', message, ...licensePointer(input) }
     case 'API_DISABLED_FOR_ORG':
@@ -158,8 +160,8 @@ function toPointer(
   // "No such column 'foo' on sobject of type User" names it in the text alone.
   const column = errorCode === 'INVALID_FIELD' ? /'(\w+)'/.exec(message)?.[1] : undefined
   for (const field of [...fields, ...(column ? [column] : [])]) {
-    if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field)) return `/remote_data/${field}`
-    const pointer = field === 'Email' ? primaryEmailPointer(input) : pointers.get(field)
+    const unified = field === 'Email' ? primaryEmailPointer(input) : pointers.get(field)
+    const pointer = (input && remoteFieldPointer(input, field)) ?? unified
     if (pointer) return pointer
   }
   return errorCode === 'INVALID_EMAIL_ADDRESS' ? primaryEmailPointer(input) : codePointers.get(errorCode)
@@ -170,6 +172,6 @@ function toPointer(
  * error.
  */
 function licensePointer(input: CreateInput | undefined): { pointer?: string } {
-  const asksForFeature = Object.keys(input?.user.remote_data ?? {}).some((key) => key.startsWith('UserPermissions'))
+  const asksForFeature = Object.keys(input?.user.remote_data ?? {}).some((key) => /^userpermissions/i.test(key))
   return asksForFeature ? {} : { pointer: '/roles' }
 }

@@ -1,10 +1,10 @@
-import { mergeJson, type JsonObject } from '@muster/contracts/json'
+import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import { primaryEmail } from '@muster/contracts/unified-user'
 import { warnOfFurtherEmails } from '../emails.ts'
 import { firstText } from '../first-text.ts'
 import type { AccountContext, CreateInput, CreatePlan, LookUp, RemoteRequest } from '../provider.ts'
-import { remoteText, usernameOf } from './identity.ts'
+import { remoteText, toNaturalKey, usernameOf, withRemoteData } from './identity.ts'
 import { isSameLanguage, toLanguageLocaleKey, toLocaleSidKey } from './languages.ts'
 import { phonesOf } from './phones.ts'
 import { resolveRoles, roleLookUps } from './roles.ts'
@@ -92,7 +92,7 @@ export function toCreateRequest(
       method: 'POST',
       path: `${dataPath(account)}/sobjects/User`,
       query: input.remoteQuery,
-      body: mergeJson(body, user.remote_data ?? {}),
+      body: withRemoteData(body, input),
     },
     warnings,
   }
@@ -137,6 +137,6 @@ export function toReadRequest(remoteId: string, account: AccountContext): Remote
 export function toFindRequest(input: CreateInput, account: AccountContext): RemoteRequest {
   return toQuery(
     account,
-    `SELECT ${coreFields.join(',')} FROM User WHERE Username=${quote(usernameOf(input, account) ?? '')}`,
+    `SELECT ${coreFields.join(',')} FROM User WHERE Username=${quote(toNaturalKey(input, account).sent)}`,
   )
 }

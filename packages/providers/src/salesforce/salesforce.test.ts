@@ -126,6 +126,20 @@ describe('Salesforce requests', () => {
     ])
   })
 
+  test('a field of remote_data takes the place of the mapped one in whatever case, and no field stands twice', () => {
+    const remote_data = { username: 'Tom@corp.example', EMAIL: 'tom@example.com', firstname: 'Tom', Custom__c: 'x' }
+    const input: CreateInput = { ...minimal, user: { ...minimal.user, remote_data } }
+    expect(checkInput(salesforce, input, account).problems).toEqual([])
+    expect(salesforce.toNaturalKey(input, account)).toMatchObject({
+      sent: 'Tom@corp.example',
+      pointer: '/remote_data/username',
+    })
+    const { body } = salesforce.toCreateRequest(input, account, {}).request
+    expect(body).toMatchObject({ Username: 'Tom@corp.example', Email: 'tom@example.com', FirstName: 'Tom' })
+    const names = Object.keys(body ?? {}).map((name) => name.toLowerCase())
+    expect(new Set(names).size).toBe(names.length)
+  })
+
   test.each([
     ['the primary e-mail', {}, 'ada@example.com'],
     ["the primary e-mail and the account's suffix", { username_suffix: '.acme' }, 'ada@example.com.acme'],

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { unreadableAnswer } from '../classify.ts'
-import { firstText } from '../first-text.ts'
 import { looseFlag, looseList } from '../loose-schema.ts'
 import { UnresolvedInputError, type AccountContext, type CreateInput, type LookUp } from '../provider.ts'
+import { remoteText } from './identity.ts'
 import { dataPath } from './soql.ts'
 import { chooseTimeZoneSidKey, toNearbyTimeZones, toTimeZoneSidKey } from './time-zones.ts'
 
@@ -18,10 +18,10 @@ const describeSchema = z.looseObject({
 })
 
 /** A zone outside the known list, such as UTC: only the org's own picklist tells whether and how it can be had. */
-const isTimeZoneUnknown = ({ user }: CreateInput): boolean =>
-  user.timezone !== undefined &&
-  firstText(user.remote_data?.TimeZoneSidKey) === undefined &&
-  toTimeZoneSidKey(user.timezone) === undefined
+const isTimeZoneUnknown = (input: CreateInput): boolean =>
+  input.user.timezone !== undefined &&
+  remoteText(input, 'TimeZoneSidKey') === undefined &&
+  toTimeZoneSidKey(input.user.timezone) === undefined
 
 export function timeZoneLookUps(input: CreateInput, account: AccountContext): LookUp[] {
   if (!isTimeZoneUnknown(input)) return []

@@ -3,7 +3,7 @@ import { primaryEmail, type UnifiedUserInputField } from '@muster/contracts/unif
 import { primaryEmailPointer } from '../emails.ts'
 import { firstText } from '../first-text.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
-import { remoteText, usernameOf } from './identity.ts'
+import { remoteText, repeatedFields, toNaturalKey } from './identity.ts'
 import { toLanguageLocaleKey } from './languages.ts'
 import { phonesOf } from './phones.ts'
 import { validateRoles } from './roles.ts'
@@ -48,9 +48,15 @@ export function validate(input: CreateInput, account: AccountContext): InputProb
         detail: `Salesforce takes at most ${MAX_LENGTHS[field]} characters for ${field}.`,
       })
   }
-  const username = usernameOf(input, account)
-  const usernamePointer = remoteText(input, 'Username') ? '/remote_data/Username' : '/username'
-  if (username !== undefined && !/^[^\s@]+@[^\s@]+$/.test(username)) {
+  for (const name of repeatedFields(input))
+    problems.push({
+      pointer: `/remote_data/${name}`,
+      code: 'ambiguous',
+      detail: 'Salesforce takes names of fields in any case, so this one is given twice.',
+    })
+  const { sent: username, pointer: usernamePointer } = toNaturalKey(input, account)
+  // Several @ are allowed, as in ada@acme.com@portal.example.
+  if (username !== '' && !/^[^\s@]\S*@[^\s@]+$/.test(username)) {
     problems.push({
       pointer: usernamePointer,
       code: 'invalid_value',
