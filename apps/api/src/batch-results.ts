@@ -3,10 +3,12 @@ import { batchResultStatuses, type BatchResult } from '@muster/contracts/batch'
 import type { ResultRow } from '@muster/bulk/write-results'
 import type { AccountRecord } from '@muster/store/accounts'
 import { itemIdOf } from '@muster/store/batch-item-id'
-import type { BatchRecord, BatchRow } from '@muster/store/batch-record'
+import { CHUNK_ROWS, type BatchRecord, type BatchRow } from '@muster/store/batch-record'
 import type { OperationRecord } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'
+import { UnreadableError } from '@muster/store/unreadable'
 import { shownStatus } from './operation-resource.ts'
+import { idOf } from './unreadable-records.ts'
 
 /** Chunk by chunk, in the order of the upload; as much is read as is taken. */
 export async function* readBatchResults(
@@ -14,7 +16,7 @@ export async function* readBatchResults(
   record: BatchRecord,
   status: (typeof batchResultStatuses)[number] | undefined,
 ): AsyncGenerator<ResultRow, void, undefined> {
-  const { chunks } = await store.batches.readProgress(record.id)
+  const { chunks, rows: committed } = await store.batches.readProgress(record.id)
   // Rows of accounts that were named after this began are not in its chunks either.
   const accounts = await store.batches.readAccounts((await store.batches.read(record.id)) ?? record)
   const accountRecords = new Map(
@@ -23,12 +25,20 @@ export async function* readBatchResults(
     ),
   )
   for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const rows = await store.batches.readChunk(record.id, chunk)
+    const unreadable = new Map<string, string>()
+    const rows = await store.batches.readChunk(record.id, chunk).catch((error: unknown) => {
+      if (!(error instanceof UnreadableError)) throw error
+      const numbers = rowsOfChunk(chunk, committed)
+      for (const row of numbers) unreadable.set(itemIdOf(record.id, row), error.message)
+      return numbers.map((row): BatchRow => ({ row, line: null, account: null }))
+    })
     const wanted = rows.flatMap(({ row, account }) =>
       account === null ? [] : [{ accountId: accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }],
     )
     const operations = new Map(
-      (await store.operations.readMany(wanted)).map((operation) => [operation.head.id, operation]),
+      (await store.operations.readMany(wanted, (error) => unreadable.set(idOf(error), error.message))).map(
+        (operation) => [operation.head.id, operation],
+      ),
     )
     for (const row of rows) {
       const account = row.account === null ? undefined : accounts[row.account]
@@ -38,11 +48,16 @@ export async function* readBatchResults(
         account?.id,
         operations.get(itemIdOf(record.id, row.row)),
         account && accountRecords.get(account.id),
+        unreadable.get(itemIdOf(record.id, row.row)),
       )
       if (status === undefined || result.status === status) yield { columns: row.columns, result }
     }
   }
 }
+
+/** What is known of a chunk without opening it. */
+const rowsOfChunk = (chunk: number, committed: number): number[] =>
+  Array.from({ length: Math.min(CHUNK_ROWS, committed - chunk * CHUNK_ROWS) }, (_, row) => chunk * CHUNK_ROWS + row + 1)
 
 function toResult(
   record: BatchRecord,
@@ -50,20 +65,27 @@ function toResult(
   accountId: string | undefined,
   operation: OperationRecord | undefined,
   account: AccountRecord | undefined,
+  unreadable: string | undefined,
 ): BatchResult {
-  const isRejected = row.account === null
+  const isRejected = row.account === null && unreadable === undefined
   const error = operation?.state.error ?? null
   return {
     row: row.row,
     line: row.line,
-    status: isRejected ? 'rejected' : operation ? shownStatus(operation, account).status : 'gone',
+    status: isRejected
+      ? 'rejected'
+      : operation
+        ? shownStatus(operation, account).status
+        : unreadable === undefined
+          ? 'gone'
+          : 'unreadable',
     reference: operation ? operation.head.reference : (row.reference ?? null),
     integrated_account_id: accountId ?? null,
     operation_id: isRejected ? null : itemIdOf(record.id, row.row),
     outcome: operation?.state.outcome ?? null,
     remote_id: operation?.state.remoteId ?? null,
     error_code: isRejected ? (row.problems?.[0]?.code ?? null) : (error?.code ?? null),
-    error_message: isRejected ? (row.problems?.[0]?.detail ?? null) : (error?.message ?? null),
+    error_message: isRejected ? (row.problems?.[0]?.detail ?? null) : (error?.message ?? unreadable ?? null),
     error_pointer: isRejected ? (row.problems?.[0]?.pointer ?? null) : (error?.pointer ?? null),
     error_hint: isRejected ? 'Correct the row and upload it anew.' : error ? operationErrorHints[error.code] : null,
     errors: row.problems ?? null,

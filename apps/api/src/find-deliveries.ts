@@ -1,9 +1,11 @@
 import type { routes } from '@muster/contracts/routes'
+import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
 import type { DeliveryResource } from '@muster/contracts/webhook-endpoint'
 import type { DeliveryRecord } from '@muster/store/deliveries'
 import type { Store } from '@muster/store/store'
 import type { WebhookEndpointRecord } from '@muster/store/webhook-endpoints'
 import type { z } from 'zod'
+import { idOf, toUnreadable, withUnreadable } from './unreadable-records.ts'
 import { toDeliveryResource } from './webhook-endpoint-resource.ts'
 
 type Filter = z.output<typeof routes.listDeliveries.query>
@@ -17,21 +19,29 @@ export async function findDeliveries(
   store: Store,
   endpoint: WebhookEndpointRecord,
   filter: Filter,
-): Promise<{ result: DeliveryResource[]; next_cursor: string | null }> {
+): Promise<{ result: DeliveryResource[]; next_cursor: string | null; unreadable?: UnreadableRecord[] }> {
   const found: DeliveryRecord[] = []
+  const unreadable: UnreadableRecord[] = []
+  const toPage = (cursor: string | null) =>
+    withUnreadable(
+      { result: found.map(toDeliveryResource), next_cursor: cursor },
+      unreadable.filter(({ id }) => cursor === null || id >= cursor),
+    )
   let before = filter.cursor ?? null
   for (let looked = 0; looked < LOOK_AT_MOST; looked += LOOK_AT) {
     const ids = await store.deliveries.listIds(endpoint.id, before, LOOK_AT)
-    for (const record of await store.deliveries.readMany(endpoint.id, ids)) {
+    const records = await store.deliveries.readMany(endpoint.id, ids, (error) =>
+      unreadable.push(toUnreadable(idOf(error), error)),
+    )
+    for (const record of records) {
       if (!isMatch(record, filter)) continue
-      if (found.length === filter.limit)
-        return { result: found.map(toDeliveryResource), next_cursor: found.at(-1)?.id ?? null }
+      if (found.length === filter.limit) return toPage(found.at(-1)?.id ?? null)
       found.push(record)
     }
     before = ids.at(-1) ?? null
-    if (ids.length < LOOK_AT) return { result: found.map(toDeliveryResource), next_cursor: null }
+    if (ids.length < LOOK_AT) return toPage(null)
   }
-  return { result: found.map(toDeliveryResource), next_cursor: before }
+  return toPage(before)
 }
 
 function isMatch({ event, state }: DeliveryRecord, filter: Filter): boolean {

@@ -2,10 +2,13 @@ import { routes } from '@muster/contracts/routes'
 import type { AccountRecord } from '@muster/store/accounts'
 import type { OperationRecord } from '@muster/store/operation-record'
 import type { Store } from '@muster/store/store'
+import type { OnUnreadable, UnreadableError } from '@muster/store/unreadable'
+import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
 import type { z } from 'zod'
 import { notFound } from './http/request-error.ts'
 import { readOwnBatch } from './own-records.ts'
 import { shownStatus, toSummary, type OperationSummary } from './operation-resource.ts'
+import { idOf, toUnreadable, withUnreadable } from './unreadable-records.ts'
 
 type Filter = z.output<typeof routes.listOperations.query>
 
@@ -16,6 +19,7 @@ const LOOK_AT_MOST = 2_000
 export interface OperationPage {
   result: OperationSummary[]
   next_cursor: string | null
+  unreadable?: UnreadableRecord[]
 }
 
 /**
@@ -44,35 +48,41 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
   const count = isIndexed ? filter.limit + 1 : LOOK_AT
 
   const found: { record: OperationRecord; account: AccountRecord | undefined }[] = []
+  /** They say nothing of what a filter asks for, so that every page has its own. */
+  const unreadable: UnreadableRecord[] = []
+  const toPage = (cursor: string | null): OperationPage =>
+    withUnreadable(
+      { result: found.map(({ record, account }) => toSummary(record, account)), next_cursor: cursor },
+      unreadable.filter(({ id }) => cursor === null || id >= cursor),
+    )
+  const onUnreadable = (error: UnreadableError): void => void unreadable.push(toUnreadable(idOf(error), error))
   let before = filter.cursor ?? null
   for (let looked = 0; looked < LOOK_AT_MOST; looked += count) {
     const ids = await store.operations.listIds(index, { before, from, to, count })
-    for (const record of await readAll(store, ids, index.reference || batch ? undefined : accountId)) {
+    for (const record of await readAll(store, ids, index.reference || batch ? undefined : accountId, onUnreadable)) {
       const account = accounts.get(record.head.accountId)
       if (!isMatch(record, account, tenantId, filter)) continue
-      if (found.length === filter.limit) return toPage(found, found.at(-1)?.record.head.id ?? null)
+      if (found.length === filter.limit) return toPage(found.at(-1)?.record.head.id ?? null)
       found.push({ record, account })
     }
     before = ids.at(-1) ?? null
-    if (ids.length < count) return toPage(found, null)
+    if (ids.length < count) return toPage(null)
   }
-  return toPage(found, before)
+  return toPage(before)
 }
 
-const toPage = (
-  found: { record: OperationRecord; account: AccountRecord | undefined }[],
-  nextCursor: string | null,
-): OperationPage => ({
-  result: found.map(({ record, account }) => toSummary(record, account)),
-  next_cursor: nextCursor,
-})
-
-async function readAll(store: Store, ids: string[], accountId: string | undefined): Promise<OperationRecord[]> {
+async function readAll(
+  store: Store,
+  ids: string[],
+  accountId: string | undefined,
+  onUnreadable: OnUnreadable,
+): Promise<OperationRecord[]> {
   const locations = accountId === undefined ? await store.operations.locate(ids) : ids.map(() => accountId)
   return store.operations.readMany(
     ids.flatMap((operationId, position) =>
       locations[position] ? [{ accountId: locations[position], operationId }] : [],
     ),
+    onUnreadable,
   )
 }
 

@@ -5,6 +5,7 @@ import { accountStatusSchema } from './integrated-account.ts'
 import { inputProblemSchema } from './problem.ts'
 import { providerIdSchema } from './provider-ids.ts'
 import { unifiedUserInputSchema } from './unified-user.ts'
+import { unreadableRecordsSchema } from './unreadable-record.ts'
 import { batchCountsSchema } from './webhook-event.ts'
 
 export const batchFormats = ['json', 'ndjson', 'csv'] as const
@@ -179,7 +180,11 @@ export const batchSchema = z
 export type BatchResource = z.infer<typeof batchSchema>
 
 export const batchPageSchema = z
-  .object({ result: z.array(batchSchema), next_cursor: z.string().nullable() })
+  .object({
+    result: z.array(batchSchema),
+    next_cursor: z.string().nullable(),
+    unreadable: unreadableRecordsSchema,
+  })
   .meta({ id: 'BatchPage' })
 
 const rejectedRowSchema = z
@@ -217,6 +222,7 @@ export const batchResultStatuses = [
   'canceled',
   'expired',
   'gone',
+  'unreadable',
 ] as const
 export const batchResultFields = [
   'row',
@@ -238,7 +244,10 @@ export const batchResultSchema = z
   .object({
     row: z.int(),
     line: z.int().nullable(),
-    status: z.enum(batchResultStatuses).meta({ description: 'gone: its retention is over.' }),
+    status: z.enum(batchResultStatuses).meta({
+      description:
+        'gone: its retention is over. unreadable: it cannot be read; error_message says what its operator must do.',
+    }),
     reference: z.string().nullable(),
     integrated_account_id: z.uuid().nullable(),
     operation_id: z.uuid().nullable(),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { operationErrorCodeSchema } from './error-codes.ts'
 import { jsonObjectSchema } from './json.ts'
 import { providerIdSchema } from './provider-ids.ts'
+import { unreadableRecordsSchema } from './unreadable-record.ts'
 
 /**
  * queued: accepted, waits for its turn. running: an attempt is under way. retrying: waits for `next_attempt_at`.
@@ -149,5 +150,9 @@ export const operationSummarySchema = operationSchema
   .meta({ id: 'OperationSummary', description: 'An operation without its attempts and result.' })
 
 export const operationPageSchema = z
-  .object({ result: z.array(operationSummarySchema), next_cursor: z.string().nullable() })
+  .object({
+    result: z.array(operationSummarySchema),
+    next_cursor: z.string().nullable(),
+    unreadable: unreadableRecordsSchema,
+  })
   .meta({ id: 'OperationPage' })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { unreadableRecordsSchema } from './unreadable-record.ts'
 import { idSchema } from './id.ts'
 import { providerIdSchema, providerIds } from './provider-ids.ts'
 import { webhookEventTypes, webhookEventTypeSchema } from './webhook-event.ts'
@@ -159,7 +160,11 @@ export const deliverySchema = z
 export type DeliveryResource = z.infer<typeof deliverySchema>
 
 export const deliveryPageSchema = z
-  .object({ result: z.array(deliverySchema), next_cursor: z.string().nullable() })
+  .object({
+    result: z.array(deliverySchema),
+    next_cursor: z.string().nullable(),
+    unreadable: unreadableRecordsSchema,
+  })
   .meta({ id: 'DeliveryPage' })
 
 export const replayInputSchema = z

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { idSchema } from './id.ts'
+import { unreadableRecordsSchema } from './unreadable-record.ts'
 import { bodyRefusals, idParams, notFound, pageSize, refusals, route, type Route } from './route.ts'
 import {
   createdWebhookEndpointSchema,
@@ -47,7 +48,7 @@ export const webhookRoutes = {
     responses: {
       200: {
         description: 'All of them, those of callback addresses among them.',
-        schema: z.object({ result: z.array(webhookEndpointSchema) }),
+        schema: z.object({ result: z.array(webhookEndpointSchema), unreadable: unreadableRecordsSchema }),
       },
       ...refusals,
     },

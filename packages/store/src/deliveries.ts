@@ -4,6 +4,7 @@ import { deliveryLaneOf, keys } from './keys.ts'
 import { jobIdOf } from './operation-record.ts'
 import { defineScript, type Redis } from './redis.ts'
 import type { StoredEvent } from './stored-event.ts'
+import { readOrSkip, type OnUnreadable } from './unreadable.ts'
 
 export interface DeliveryAttempt {
   number: number
@@ -275,18 +276,27 @@ export function createDeliveries({
     listIds: (endpointId: string, before: string | null, count: number): Promise<string[]> =>
       redis.zrevrangebylex(keys.deliveries(endpointId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
 
-    async readMany(endpointId: string, ids: readonly string[]): Promise<DeliveryRecord[]> {
+    /** Those that are still there and can be read, in the order asked for. */
+    async readMany(
+      endpointId: string,
+      ids: readonly string[],
+      onUnreadable: OnUnreadable = () => undefined,
+    ): Promise<DeliveryRecord[]> {
       const pipeline = redis.pipeline()
       for (const id of ids) pipeline.hmgetBuffer(keys.delivery(endpointId, id), ...FIELDS)
-      return ((await pipeline.exec()) ?? []).flatMap(([, row], index) => toRecord(ids[index] ?? '', row as Row) ?? [])
+      return ((await pipeline.exec()) ?? []).flatMap(
+        ([, row], index) => readOrSkip(() => toRecord(ids[index] ?? '', row as Row), onUnreadable) ?? [],
+      )
     },
 
     /** Takes what has left out of the index. */
     async trimIndex(endpointId: string): Promise<void> {
       for (let before: string | null = null; ;) {
         const ids = await this.listIds(endpointId, before, 1_000)
-        const present = new Set((await this.readMany(endpointId, ids)).map(({ id }) => id))
-        const gone = ids.filter((id) => !present.has(id))
+        const pipeline = redis.pipeline()
+        for (const id of ids) pipeline.exists(keys.delivery(endpointId, id))
+        const present = (await pipeline.exec()) ?? []
+        const gone = ids.filter((_, index) => present[index]?.[1] === 0)
         if (gone.length > 0)
           await redis
             .multi()

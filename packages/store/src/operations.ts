@@ -26,6 +26,7 @@ import {
   type OperationState,
 } from './operation-record.ts'
 import type { Redis } from './redis.ts'
+import { readOrSkip, type OnUnreadable } from './unreadable.ts'
 
 const DAY_MS = 86_400_000
 const STRETCH_MS = 8
@@ -253,8 +254,11 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       return toRecord(accountId, operationId, record, version)
     },
 
-    /** Those that are still there, in the order asked for. */
-    async readMany(ids: readonly { accountId: string; operationId: string }[]): Promise<OperationRecord[]> {
+    /** Those that are still there and can be read, in the order asked for. */
+    async readMany(
+      ids: readonly { accountId: string; operationId: string }[],
+      onUnreadable: OnUnreadable = () => undefined,
+    ): Promise<OperationRecord[]> {
       if (ids.length === 0) return []
       const pipeline = redis.pipeline()
       for (const { accountId, operationId } of ids)
@@ -264,7 +268,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         if (error) throw error
         const [record, version] = row as (Buffer | null)[]
         const { accountId = '', operationId = '' } = ids[index] ?? {}
-        return toRecord(accountId, operationId, record, version) ?? []
+        return readOrSkip(() => toRecord(accountId, operationId, record, version), onUnreadable) ?? []
       })
     },
 

@@ -14,6 +14,16 @@ export class UnreadableError extends Error {
   }
 }
 
+export type OnUnreadable = (error: UnreadableError) => void
+
+/** Of a list read at once: nothing instead of the one that cannot be read, which is told apart. */
+export function readOrSkip<T>(read: () => T, onUnreadable: OnUnreadable): T | undefined {
+  const value = readOrUnreadable(read)
+  if (!(value instanceof UnreadableError)) return value
+  onUnreadable(value)
+  return undefined
+}
+
 /** The value, or the error that says why there is none. For lists and sweeps, which one such record must not stop. */
 export function readOrUnreadable<T>(read: () => T): T | UnreadableError {
   try {

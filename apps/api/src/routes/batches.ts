@@ -2,15 +2,18 @@ import { Readable } from 'node:stream'
 import { createResultWriter } from '@muster/bulk/write-results'
 import { batchResultFields, type BatchResource } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
+import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
 import { accountCountOf } from '@muster/store/batch-accounts'
 import { brakeCountsOf, isBatchFinished, isMoving, type BatchRecord } from '@muster/store/batch-record'
 import { batchSourceOf } from '@muster/store/keys'
+import { UnreadableError } from '@muster/store/unreadable'
 import { toAccountProgress, toBatchResource } from '../batch-resource.ts'
 import { readBatchResults } from '../batch-results.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { notFound, RequestError } from '../http/request-error.ts'
 import { readOwnBatch } from '../own-records.ts'
+import { toUnreadable, withUnreadable } from '../unreadable-records.ts'
 import { waitForBatch } from '../wait-for-end.ts'
 import { watchBatch } from '../watch-batch.ts'
 
@@ -40,24 +43,34 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
 
   const list = defineEndpoint(routes.listBatches, async ({ tenantId, query }) => {
     const found: BatchRecord[] = []
+    const unreadable: UnreadableRecord[] = []
     let before = query.cursor ?? null
     for (;;) {
       const ids = await store.batches.listIds(tenantId, before, LIST_PAGE)
       for (const id of ids) {
-        const record = await store.batches.read(id)
+        const record = await readOr(id, unreadable)
         if (!record || (query.status !== undefined && record.status !== query.status)) continue
         if (found.length === query.limit)
-          return {
-            status: 200,
-            body: { result: await Promise.all(found.map(toResource)), next_cursor: found.at(-1)?.id ?? null },
-          }
+          return { status: 200, body: await toPage(found, unreadable, found.at(-1)?.id ?? null) }
         found.push(record)
       }
       before = ids.at(-1) ?? null
-      if (ids.length < LIST_PAGE)
-        return { status: 200, body: { result: await Promise.all(found.map(toResource)), next_cursor: null } }
+      if (ids.length < LIST_PAGE) return { status: 200, body: await toPage(found, unreadable, null) }
     }
   })
+
+  async function readOr(id: string, unreadable: UnreadableRecord[]): Promise<BatchRecord | undefined> {
+    try {
+      return await store.batches.read(id)
+    } catch (error) {
+      if (!(error instanceof UnreadableError)) throw error
+      unreadable.push(toUnreadable(id, error))
+      return undefined
+    }
+  }
+
+  const toPage = async (found: BatchRecord[], unreadable: UnreadableRecord[], nextCursor: string | null) =>
+    withUnreadable({ result: await Promise.all(found.map(toResource)), next_cursor: nextCursor }, unreadable)
 
   const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
     const record = await waitForBatch(

@@ -16,6 +16,7 @@ import { findDeliveries } from '../find-deliveries.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
 import { readOwnDelivery, readOwnEndpoint } from '../own-records.ts'
+import { showEach, withUnreadable } from '../unreadable-records.ts'
 import { toDeliveryResource, toEndpointResource } from '../webhook-endpoint-resource.ts'
 
 const HOUR_MS = 3_600_000
@@ -236,11 +237,16 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
     return { status: 202, body: { replayed } }
   })
 
+  async function showAll(records: WebhookEndpointRecord[]) {
+    const { shown, unreadable } = await showEach(records, show)
+    return withUnreadable({ result: shown }, unreadable)
+  }
+
   return [
     create,
     defineEndpoint(routes.listWebhookEndpoints, async ({ tenantId }) => ({
       status: 200,
-      body: { result: await Promise.all((await store.webhookEndpoints.list(tenantId)).map(show)) },
+      body: await showAll(await store.webhookEndpoints.list(tenantId)),
     })),
     defineEndpoint(routes.readWebhookEndpoint, async ({ tenantId, params }) => ({
       status: 200,
