@@ -3,8 +3,8 @@ import type { HttpClient } from '@muster/contracts/http-client'
 import type { AccountTest } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
-import { connect, isSuccess } from '@muster/providers/connection'
-import { RemoteFailureError, type RemoteFailure } from '@muster/providers/provider'
+import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
+import { connect } from '@muster/providers/connection'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import type { Store } from '@muster/store/store'
@@ -37,26 +37,12 @@ export async function testAccount(
     signal,
   })
   const secrets = secretStrings({ ...credentials, type: '' })
-  const failed = (failure: RemoteFailure): AccountTest => ({
+  const failure = await checkCredentials(provider, toAccountContext(account), connection)
+  if (!failure) return { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls }
+  return {
     ok: false,
-    status: statusAfter(failure),
+    status: holdFor(failure) ?? 'unreachable',
     message: String(blotOut(failure.message, secrets)),
     calls,
-  })
-  try {
-    const response = await connection.read('check', provider.toCheckRequest(toAccountContext(account)))
-    return isSuccess(response)
-      ? { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls }
-      : failed(provider.classifyFailure(response, undefined, { purpose: 'check', account: toAccountContext(account) }))
-  } catch (error) {
-    if (error instanceof RemoteFailureError) return failed(error.failure)
-    throw error
   }
-}
-
-function statusAfter(failure: RemoteFailure): AccountTest['status'] {
-  if (failure.disposition === 'unauthorized') return 'needs_reauth'
-  return failure.disposition === 'forbidden' || failure.code === 'permission_denied'
-    ? 'permission_denied'
-    : 'unreachable'
 }

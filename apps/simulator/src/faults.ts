@@ -59,6 +59,19 @@ export const faultSchema = z.discriminatedUnion('fault', [
     /** Left out: the vendor's own body. */
     body: z.json().optional(),
   }),
+  /** Any refusal at all: a token endpoint's, a firewall's page, a lock. */
+  z.strictObject({
+    fault: z.literal('answer'),
+    ...common,
+    status: z.int().min(200).max(599),
+    after_commit: afterCommit,
+    content_type: z
+      .string()
+      .regex(/^[\x20-\x7e]+$/, 'must be printable ASCII')
+      .optional(),
+    /** JSON, or a string sent as it is; left out: an empty body. */
+    body: z.json().optional(),
+  }),
   z.strictObject({
     fault: z.literal('rate_limit_storm'),
     ...common,

@@ -85,6 +85,12 @@ export function createVendorServer(vendor: Vendor, givenSettings: Readonly<Recor
         return fault.body === undefined
           ? answers.serverError(request, fault.status)
           : { status: fault.status, body: fault.body }
+      case 'answer':
+        return {
+          status: fault.status,
+          ...(fault.content_type === undefined ? {} : { headers: { 'content-type': fault.content_type } }),
+          ...(fault.body === undefined ? {} : { body: fault.body }),
+        }
       default:
         return undefined
     }

@@ -14,6 +14,8 @@ export const workerSettingsSchema = z.object({
   MUSTER_WORKER_ID: z.string().min(1).optional(),
   MUSTER_MAX_LANES: z.coerce.number().int().min(1).max(10_000).default(1_000),
   MUSTER_MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(20),
+  /** From an account's hold to the first check of its credentials; each further wait is twice as long. */
+  MUSTER_RECHECK_SECONDS: z.coerce.number().int().min(1).max(86_400).default(60),
   /** Caps every provider's own time-out, which is 30 to 60 seconds. */
   MUSTER_PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).max(300_000).optional(),
   MUSTER_RETENTION_DAYS: z.coerce.number().positive().max(365).default(7),

@@ -17,6 +17,7 @@ import { createDeliverWebhook } from './handlers/deliver-webhook.ts'
 import { createRunOperation } from './handlers/run-operation.ts'
 import { serveHealth } from './health.ts'
 import { startJanitor } from './janitors/janitor.ts'
+import { createAccountRechecks } from './janitors/recheck-accounts.ts'
 import { createLaneSource } from './lane-source.ts'
 import { createWorkerMetrics } from './metrics.ts'
 
@@ -55,9 +56,10 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const schedule = createLaneSchedule(redis)
   const dispatcher = createEventDispatcher({ store, schedule, subscriber, clock, onError })
   const tender = createBatchTender({ store, schedule, redis, subscriber, clock, onEvent: dispatcher.nudge, onError })
+  const providerHttp = capTimeouts(egress.http, config.MUSTER_PROVIDER_TIMEOUT_MS)
   const runOperation = createRunOperation({
     store,
-    http: capTimeouts(egress.http, config.MUSTER_PROVIDER_TIMEOUT_MS),
+    http: providerHttp,
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
     policy: { ...defaultRetryPolicy, maxAttempts: config.MUSTER_MAX_ATTEMPTS },
     clock,
@@ -86,6 +88,17 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     onError,
     now: clock.now,
   })
+  const rechecks = createAccountRechecks({
+    store,
+    http: providerHttp,
+    allowedHosts: config.MUSTER_ALLOWED_HOSTS,
+    schedule,
+    clock,
+    log,
+    firstRecheckMs: config.MUSTER_RECHECK_SECONDS * 1000,
+    onEvent: dispatcher.nudge,
+    onError,
+  })
   const health = await serveHealth({
     host: config.MUSTER_WORKER_HOST,
     port: config.MUSTER_WORKER_PORT,
@@ -108,6 +121,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
       clock,
       onEvent: dispatcher.nudge,
       tendBatch: tender.tend,
+      recheckAccount: rechecks.consider,
       workerId,
       onError,
     })
@@ -123,6 +137,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
       isStopping = true
       health.drain()
       janitor?.stop()
+      rechecks.stop()
       dispatcher.stop()
       tender.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)

@@ -37,7 +37,7 @@ export type Warning = z.infer<typeof warningSchema>
 /** One HTTP call to the provider. The URL never holds a secret; bodies are not kept. */
 export const remoteCallSchema = z
   .object({
-    purpose: z.string().meta({ description: 'token, look_up, find, create or read.' }),
+    purpose: z.string().meta({ description: 'token, look_up, find, create, read or check.' }),
     method: z.string(),
     url: z.string(),
     status: z.int().nullable().meta({ description: 'null when no answer came.' }),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import { describe, expect, test } from 'vitest'
 import { newAccount, newKeyring, useRedis } from '../test/redis.ts'
-import { createAccounts } from './accounts.ts'
+import { createAccounts, recheckAt } from './accounts.ts'
 import { keys } from './keys.ts'
 
 const connect = useRedis(11)
@@ -111,6 +111,75 @@ describe('an account on hold', () => {
       status: 'paused',
       credentialsVersion: 2,
     })
+  })
+})
+
+describe('the checks of an account on hold', () => {
+  const MINUTE = 60_000
+
+  test('come ever more rarely, at least every six hours, and are kept in the record', async () => {
+    const accounts = open()
+    const account = newAccount()
+    await accounts.create(account, token('t'))
+    let held = await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 1_000)
+    let now = 1_000
+    const waits: number[] = []
+    for (let count = 0; count < 12 && held; count += 1) {
+      waits.push((recheckAt(held, MINUTE) - now) / MINUTE)
+      now = recheckAt(held, MINUTE)
+      await accounts.noteRecheck(account.id, 'still revoked', 1, now)
+      held = await open().read(account.id)
+    }
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360])
+    expect(held).toMatchObject({ status: 'needs_reauth', statusSince: 1_000 })
+    expect(held?.statusReason).toBe(`still revoked Checked again at ${new Date(now).toISOString()}.`)
+  })
+
+  test('that got no answer about the credentials leave the reason as it is', async () => {
+    const accounts = open()
+    const account = newAccount()
+    await accounts.create(account, token('t'))
+    await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 1_000)
+    expect(await accounts.noteRecheck(account.id, null, 1, 2_000)).toMatchObject({
+      statusReason: 'revoked',
+      recheck: { count: 1, lastAt: 2_000 },
+    })
+  })
+
+  test('take it off hold; refused again within a day, it is checked no sooner than before', async () => {
+    const accounts = open()
+    const account = newAccount()
+    await accounts.create(account, token('t'))
+    await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 0)
+    expect(await accounts.release(account.id, 1, MINUTE)).toMatchObject({ status: 'active', statusSince: MINUTE })
+    const relapsed = await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 2 * MINUTE)
+    expect(relapsed && recheckAt(relapsed, MINUTE)).toBe(4 * MINUTE)
+    await accounts.release(account.id, 1, 4 * MINUTE)
+    const later = 2 * 86_400_000
+    const fresh = await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, later)
+    expect(fresh && recheckAt(fresh, MINUTE)).toBe(later + MINUTE)
+  })
+
+  test('touch nothing of an account with other credentials, that was paused, or that is active', async () => {
+    const accounts = open()
+    const account = newAccount()
+    await accounts.create(account, token('old'))
+    expect(await accounts.release(account.id, 1, 5)).toMatchObject({
+      status: 'active',
+      statusSince: account.statusSince,
+    })
+    await accounts.hold(account.id, 'needs_reauth', 'revoked', 1, 10)
+    await accounts.replaceCredentials(account.id, token('new'), (record) => record, 20)
+    await accounts.hold(account.id, 'needs_reauth', 'revoked', 2, 30)
+    expect(await accounts.release(account.id, 1, 40)).toMatchObject({ status: 'needs_reauth' })
+    expect(await accounts.noteRecheck(account.id, 'x', 1, 40)).toMatchObject({ statusReason: 'revoked' })
+    await accounts.update(account.id, (record) => ({ ...record, status: 'paused' }))
+    expect(await accounts.release(account.id, 2, 50)).toMatchObject({ status: 'paused' })
+  })
+
+  test('begin for an account that was put on hold before there were any', () => {
+    const held = newAccount({ status: 'needs_reauth', statusSince: 5_000 })
+    expect(recheckAt(held, MINUTE)).toBe(65_000)
   })
 })
 

@@ -22,7 +22,29 @@ export interface AccountRecord {
   limits: AccountLimits
   createdAt: number
   updatedAt: number
+  /** Checks of the credentials since the account was put on hold; absent before the first hold. */
+  recheck?: { count: number; lastAt: number }
 }
+
+const MAX_RECHECK_MS = 6 * 3_600_000
+/** An account that a check took off hold, and that is refused again within this time, is checked no sooner than before. */
+const RELAPSE_MS = 24 * 3_600_000
+
+export const isHeld = ({ status }: Pick<AccountRecord, 'status'>): boolean =>
+  status === 'needs_reauth' || status === 'permission_denied'
+
+/** When the credentials of an account on hold are to be checked: each wait is twice as long as the one before. */
+export function recheckAt(record: AccountRecord, firstRecheckMs: number): number {
+  const { count, lastAt } = record.recheck ?? { count: 0, lastAt: record.statusSince }
+  return lastAt + Math.min(MAX_RECHECK_MS, firstRecheckMs * 2 ** Math.min(count, 30))
+}
+
+function firstRecheckOf({ recheck, statusSince }: AccountRecord, now: number): AccountRecord['recheck'] {
+  const isRelapse = recheck !== undefined && now - statusSince < RELAPSE_MS
+  return { count: isRelapse ? recheck.count + 1 : 0, lastAt: now }
+}
+
+const toTime = (at: number): string => new Date(at).toISOString()
 
 const boundTo = (accountId: string): string => `account:${accountId}:credentials`
 
@@ -119,15 +141,15 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
       const written = await update(
         accountId,
         (record) => {
-          const next = {
+          const next: AccountRecord = {
             ...change(record),
             credentialType: credentials.type,
             credentialsVersion: record.credentialsVersion + 1,
             updatedAt: now,
           }
-          return record.status === 'needs_reauth' || record.status === 'permission_denied'
-            ? { ...next, status: 'active', statusReason: null, statusSince: now }
-            : next
+          // Nothing that the old ones met counts against the new ones.
+          delete next.recheck
+          return isHeld(record) ? { ...next, status: 'active', statusReason: null, statusSince: now } : next
         },
         credentials,
       )
@@ -158,7 +180,48 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
     ): Promise<AccountRecord | undefined> {
       return update(accountId, (record) =>
         record.status === 'active' && record.credentialsVersion === credentialsVersion
-          ? { ...record, status, statusReason: reason, statusSince: now, updatedAt: now }
+          ? {
+              ...record,
+              status,
+              statusReason: reason,
+              statusSince: now,
+              updatedAt: now,
+              recheck: firstRecheckOf(record, now),
+            }
+          : undefined,
+      )
+    },
+
+    /** A check did not succeed. @param reason what it was told; null where it got no answer about the credentials. */
+    async noteRecheck(
+      accountId: string,
+      reason: string | null,
+      credentialsVersion: number,
+      now: number,
+    ): Promise<AccountRecord | undefined> {
+      return update(accountId, (record) =>
+        isHeld(record) && record.credentialsVersion === credentialsVersion
+          ? {
+              ...record,
+              statusReason: reason === null ? record.statusReason : `${reason} Checked again at ${toTime(now)}.`,
+              recheck: { count: (record.recheck?.count ?? 0) + 1, lastAt: now },
+              updatedAt: now,
+            }
+          : undefined,
+      )
+    },
+
+    /** A check succeeded: what waits is tried again. */
+    async release(accountId: string, credentialsVersion: number, now: number): Promise<AccountRecord | undefined> {
+      return update(accountId, (record) =>
+        isHeld(record) && record.credentialsVersion === credentialsVersion
+          ? {
+              ...record,
+              status: 'active',
+              statusReason: `A check call was answered at ${toTime(now)}.`,
+              statusSince: now,
+              updatedAt: now,
+            }
           : undefined,
       )
     },

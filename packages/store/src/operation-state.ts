@@ -38,7 +38,8 @@ export interface Failure {
 export type AttemptEnd =
   | { outcome: 'succeeded'; how: 'created' | 'adopted'; remoteId: string; warnings: Warning[] }
   | { outcome: 'failed'; failure: Failure; warnings: Warning[] }
-  | { outcome: 'retrying'; failure: Failure }
+  /** `until`: it was the account that was refused, so no attempt is used up, and the lane rests. */
+  | { outcome: 'retrying'; failure: Failure; until?: number }
   | { outcome: 'unknown'; failure: Failure; lookUpAt: number }
   | { outcome: 'reconciling'; at: number }
   | { outcome: 'rate_limited'; failure: Failure; until: number }
@@ -236,6 +237,7 @@ export function finishAttempt(
       }
     case 'retrying':
     case 'unknown': {
+      if (end.outcome === 'retrying' && end.until !== undefined) return wait(end.until, end.failure.message, 0)
       const isUnknown = end.outcome === 'unknown'
       const unknown =
         isUnknown && latest.createSentAt !== null ? addUnknown(state, latest.createSentAt, now) : state.unknown

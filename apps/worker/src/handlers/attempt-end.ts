@@ -28,10 +28,10 @@ export function toFailure(
 }
 
 /**
- * What an attempt came to, in the words of the state machine. `succeeded` is the caller's, who has the result to store.
+ * What an attempt came to, in the words of the state machine. `succeeded` and `hold` are the caller's.
  */
 export function toAttemptEnd(
-  result: Exclude<AttemptResult, { kind: 'succeeded' }>,
+  result: Exclude<AttemptResult, { kind: 'succeeded' | 'hold' }>,
   options: { secrets: readonly string[]; now: number; firstLookUpMs: number; throttleMs: number },
 ): AttemptEnd {
   const { secrets, now } = options
@@ -50,8 +50,6 @@ export function toAttemptEnd(
         failure: toFailure(result.failure, undefined, secrets),
         until: now + options.throttleMs,
       }
-    case 'hold':
-      return { outcome: 'held', failure: toFailure(result.failure, undefined, secrets) }
     case 'retry':
       return { outcome: 'retrying', failure: toFailure(result.failure, undefined, secrets) }
     case 'unknown':

@@ -15,6 +15,7 @@ import {
   type CreateInput,
   type LookUp,
   type Provider,
+  type RemoteFailure,
 } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
@@ -40,7 +41,8 @@ import { createTokenStore } from '@muster/store/token-store'
 import { UnreadableError } from '@muster/store/unreadable'
 import type { Logger } from '@muster/telemetry/logger'
 import type { WorkerMetrics } from '../metrics.ts'
-import { toAttemptEnd } from './attempt-end.ts'
+import { AccountRefusals, confirmRefusal } from './account-refusals.ts'
+import { toAttemptEnd, toFailure } from './attempt-end.ts'
 import { LaneMoods } from './lane-mood.ts'
 import { LookUpCache } from './look-up-cache.ts'
 
@@ -75,6 +77,7 @@ const CONTESTED_MS = 1_000
 export function createRunOperation(dependencies: RunOperationDependencies): RunJob {
   const { store, policy, metrics, clock } = dependencies
   const moods = new LaneMoods()
+  const refusals = new AccountRefusals()
   const lookUps = new LookUpCache()
 
   return async (accountId, jobId, context) => {
@@ -229,6 +232,30 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       return state
     }
 
+    /** One refusal is not believed for good: until it is confirmed, the lane rests and no attempt is used up. */
+    const settleRefusal = async (failure: RemoteFailure): Promise<Verdict> => {
+      const { rounds, restMs } = refusals.refused(account.id, clock.now())
+      const confirmed = await refusals.confirm(account.id, () =>
+        confirmRefusal({ provider, account: accountContext, connection, failure, rounds }),
+      )
+      const now = clock.now()
+      const told = toFailure(failure, undefined, secrets)
+      if (!confirmed) {
+        const state = await finish({ outcome: 'retrying', failure: told, until: now + restMs })
+        const verdict = toVerdict(state)
+        return verdict.kind === 'again' ? { ...verdict, pauseMs: restMs } : verdict
+      }
+      const { status } = confirmed
+      const reason = String(blotOut(confirmed.reason, secrets))
+      const held = await store.accounts.hold(account.id, status, reason, account.credentialsVersion, now)
+      refusals.answered(account.id)
+      await finish({ outcome: 'held', failure: told })
+      if (held?.status === 'active') return { kind: 'again', at: Date.now() + CONTESTED_MS }
+      metrics.held.inc({ provider: provider.id, status })
+      log.warn({ provider: provider.id, status }, 'the account went on hold')
+      return { kind: 'hold' }
+    }
+
     let result: AttemptResult
     try {
       result = await attemptCreate({
@@ -283,6 +310,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
     if (result.kind === 'succeeded') {
       moods.answered(account.id)
+      refusals.answered(account.id)
       const { stored, warning } = toStoredResult(provider, result, input, accountContext, secrets)
       await finish(
         {
@@ -302,19 +330,13 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         ? Math.max(moods.failed(account.id), result.failure.retryAfterMs ?? 0)
         : 0
     if (result.kind === 'failed' || result.kind === 'hold') moods.answered(account.id)
+    if (result.kind === 'failed') refusals.answered(account.id)
     if (result.kind === 'failed' && result.failure.code === 'provider_not_found') lookUps.forget(account.id)
+
+    if (result.kind === 'hold') return settleRefusal(result.failure)
 
     const now = clock.now()
     const end = toAttemptEnd(result, { secrets, now, firstLookUpMs: provider.lookUpAfterMs[0] ?? 0, throttleMs })
-    if (result.kind === 'hold') {
-      const reason = String(blotOut(result.failure.message, secrets))
-      const held = await store.accounts.hold(account.id, result.status, reason, account.credentialsVersion, now)
-      await finish(end)
-      if (held?.status === 'active') return { kind: 'again', at: Date.now() + CONTESTED_MS }
-      metrics.held.inc({ provider: provider.id, status: result.status })
-      log.warn({ provider: provider.id, status: result.status }, 'the account went on hold')
-      return { kind: 'hold' }
-    }
     const state = await finish(end)
     if (result.kind === 'throttled') return { kind: 'pause', forMs: throttleMs }
     const verdict = toVerdict(state)

@@ -1,4 +1,5 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import type { AccountRecord } from '@muster/store/accounts'
 import { deliveryLaneOf, keys } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
 import type { Clock } from '@muster/store/redis-clock'
@@ -21,6 +22,8 @@ export interface JanitorOptions {
   /** Events wait at a source. */
   onEvent(source: string): void
   tendBatch(batchId: string): Promise<void>
+  /** Of every account, at every sweep; returns at once. */
+  recheckAccount(account: AccountRecord): void
   workerId: string
   onError(error: Error): void
 }
@@ -37,6 +40,7 @@ export function startJanitor({
   workerId,
   onEvent,
   tendBatch,
+  recheckAccount,
   onError,
 }: JanitorOptions): { stop(): void } {
   let trimmedAt = clock.now()
@@ -73,6 +77,8 @@ export function startJanitor({
 
   async function tendAccount(accountId: string, now: number, isTrimming: boolean): Promise<void> {
     await expireOperations(store, accountId, now, onError)
+    const account = await store.accounts.read(accountId)
+    if (account) recheckAccount(account)
     if ((await redis.exists(keys.eventOutbox(accountId))) === 1) onEvent(accountId)
     // The process that accepted it died before it woke the lane, or the lane's owner between two steps of closing it.
     const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(accountId))

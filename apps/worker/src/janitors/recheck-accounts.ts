@@ -1,0 +1,84 @@
+import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
+import type { HttpClient } from '@muster/contracts/http-client'
+import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
+import { connect } from '@muster/providers/connection'
+import { providerOf } from '@muster/providers/registry'
+import { isHeld, recheckAt, type AccountRecord } from '@muster/store/accounts'
+import type { Clock } from '@muster/store/redis-clock'
+import type { Store } from '@muster/store/store'
+import { createTokenStore } from '@muster/store/token-store'
+import type { Logger } from '@muster/telemetry/logger'
+
+/** Checks side by side; the rest wait for the next sweep. */
+const MAX_UNDER_WAY = 8
+const TIMEOUT_MS = 30_000
+
+export interface AccountRechecksOptions {
+  store: Store
+  http: HttpClient
+  allowedHosts: AllowedHosts
+  schedule: LaneSchedule
+  clock: Clock
+  log: Logger
+  /** From the hold to the first check; each further wait is twice as long. */
+  firstRecheckMs: number
+  onEvent(source: string): void
+  onError(error: Error, accountId?: string): void
+}
+
+/**
+ * Tries the credentials of accounts on hold with one harmless call, ever more rarely: a provider that refused in passing
+ * must not need a person. When is kept in the record, so a restart changes nothing.
+ */
+export function createAccountRechecks(options: AccountRechecksOptions) {
+  const { store, schedule, clock, log, firstRecheckMs, onEvent, onError } = options
+  const underWay = new Set<string>()
+  const stopping = new AbortController()
+
+  async function recheck(account: AccountRecord): Promise<void> {
+    const credentials = await store.accounts.readCredentials(account.id)
+    if (!credentials) return
+    const context = { config: account.config, credentialType: credentials.type }
+    const provider = providerOf(account.provider)
+    const connection = connect({
+      provider,
+      account: context,
+      credentials,
+      http: options.http,
+      allowedHosts: options.allowedHosts,
+      tokens: createTokenStore(store, account),
+      // Its lane is closed, so there is no pace to keep.
+      waitForSlot: async () => undefined,
+      signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      now: clock.now,
+    })
+    const failure = await checkCredentials(provider, context, connection)
+    if (failure) {
+      const message = String(blotOut(failure.message, secretStrings({ ...credentials, type: '' })))
+      const reason = holdFor(failure) === null ? null : message
+      await store.accounts.noteRecheck(account.id, reason, account.credentialsVersion, clock.now())
+      return
+    }
+    const released = await store.accounts.release(account.id, account.credentialsVersion, clock.now())
+    if (released?.status !== 'active') return
+    log.info({ account_id: account.id, provider: provider.id }, 'a check took the account off hold')
+    onEvent(account.id)
+    await schedule.reload(account.id)
+  }
+
+  return {
+    consider(account: AccountRecord): void {
+      if (!isHeld(account) || recheckAt(account, firstRecheckMs) > clock.now()) return
+      if (underWay.has(account.id) || underWay.size >= MAX_UNDER_WAY) return
+      underWay.add(account.id)
+      void recheck(account)
+        .catch((error: unknown) => {
+          if (!stopping.signal.aborted) onError(error as Error, account.id)
+        })
+        .finally(() => underWay.delete(account.id))
+    },
+    stop: (): void => stopping.abort(),
+  }
+}
