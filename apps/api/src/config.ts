@@ -26,6 +26,8 @@ export const apiSettingsSchema = z.object({
   MUSTER_MAX_OPEN_BATCHES: z.coerce.number().int().min(1).max(1_000).default(20),
   MUSTER_MAX_OPEN_ROWS: z.coerce.number().int().min(1).max(10_000_000).default(500_000),
   MUSTER_MAX_WEBHOOK_ENDPOINTS: z.coerce.number().int().min(1).max(1_000).default(20),
+  /** Longer than a balancer keeps an idle connection, or it sends a request into one that is just being closed. */
+  MUSTER_KEEP_ALIVE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(75),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   LOG_LEVEL: logLevelSchema.default('info'),
 })

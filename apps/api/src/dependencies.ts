@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createHttpClient } from '@muster/egress/http-client'
@@ -11,11 +10,9 @@ import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { createApp } from './app.ts'
 import type { ApiConfig } from './config.ts'
 import { watchFinishedOperations, type FinishedOperations } from './finished-operations.ts'
-import { answerClientError } from './http/client-error.ts'
+import { createHttpServer } from './http/http-server.ts'
 import { createApiMetrics, type ApiMetrics } from './metrics.ts'
 
-/** A whole upload of many rows; bodies of other requests are given less, where they are read. */
-const UPLOAD_TIMEOUT_MS = 15 * 60_000
 /** How long the start waits for Redis to say whether the keys fit. */
 const KEYS_WITHIN_MS = 1_000
 
@@ -70,11 +67,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     schedule: createLaneSchedule(redis),
     store,
   })
-  const server = createServer(
-    { headersTimeout: 10_000, requestTimeout: UPLOAD_TIMEOUT_MS, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 },
-    app,
-  )
-  server.on('clientError', answerClientError)
+  const server = createHttpServer(app, { keepAliveMs: config.MUSTER_KEEP_ALIVE_SECONDS * 1000 })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(config.MUSTER_PORT, config.MUSTER_HOST, resolve)
