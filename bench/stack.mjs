@@ -53,6 +53,7 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
     REDIS_URL: redisServer.url,
     MUSTER_ENCRYPTION_KEYS: `bench:${randomBytes(32).toString('base64')}`,
     MUSTER_ALLOWED_HOSTS: [...Object.values(simulators).map((url) => new URL(url).host), ...allowedHosts].join(','),
+    MUSTER_DRAIN_SECONDS: '0',
     ...environment,
   }
   const api = await startProgram('api', { ...shared, MUSTER_PORT: '0' })

@@ -86,6 +86,8 @@ async function startEverything(stack) {
     REDIS_URL: redisUrl,
     MUSTER_ENCRYPTION_KEYS: encryptionKeys,
     MUSTER_ALLOWED_HOSTS: allowedHosts.filter(Boolean).join(','),
+    // No balancer is in front that would have to hear of a stop.
+    MUSTER_DRAIN_SECONDS: process.env.MUSTER_DRAIN_SECONDS || '0',
   }
   const [url] = await Promise.all([
     startApi({ startService: inStage(3), settings, env }),

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { startMuster, type Muster } from './harness.ts'
+import { eventually, startMuster, type Muster, type Program } from './harness.ts'
 
 /** A client that speaks bytes: what it got so far, and when the other side closed. */
 function dial(url: string) {
@@ -33,7 +33,7 @@ function dial(url: string) {
   }
 }
 
-describe('connections to the API', () => {
+describe('connections', () => {
   let muster: Muster
   beforeAll(async () => {
     muster = await startMuster({ workers: 0 })
@@ -56,5 +56,52 @@ describe('connections to the API', () => {
     expect(performance.now() - openedAt).toBeGreaterThan(900)
     expect(client.received().toLowerCase()).toContain('keep-alive: timeout=1')
     await muster.restartApi()
+  })
+
+  describe('when a process is asked to stop', () => {
+    /** On a connection of its own, as a balancer's probe comes. */
+    async function ask(program: Program, path: string): Promise<{ status: number; body: Record<string, unknown> }> {
+      const answer = await fetch(`http://127.0.0.1:${String(program.listening.port)}${path}`, {
+        headers: { connection: 'close', authorization: `Bearer ${muster.owner.adminKey}` },
+      })
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
+    }
+    const untilDraining = (program: Program) =>
+      eventually(
+        () => ask(program, '/readyz'),
+        ({ status, body }) => status === 503 && body.draining === true,
+      )
+    const isListening = (program: Program): Promise<boolean> =>
+      ask(program, '/healthz').then(
+        () => true,
+        () => false,
+      )
+
+    test('the API says so first, and still serves new requests until MUSTER_DRAIN_SECONDS are over', async () => {
+      await muster.restartApi('SIGKILL', { MUSTER_DRAIN_SECONDS: '1' })
+      const askedAt = performance.now()
+      const stopped = muster.api.kill('SIGTERM')
+      await untilDraining(muster.api)
+      expect((await ask(muster.api, '/operations')).status).toBe(200)
+      expect(await stopped).toBe(0)
+      expect(performance.now() - askedAt).toBeGreaterThan(990)
+      expect(await isListening(muster.api)).toBe(false)
+    })
+
+    test('a worker serves its health for as long', async () => {
+      const worker = await muster.startWorker({ MUSTER_DRAIN_SECONDS: '1' })
+      const askedAt = performance.now()
+      const stopped = worker.kill('SIGTERM')
+      await untilDraining(worker)
+      expect(await stopped).toBe(0)
+      expect(performance.now() - askedAt).toBeGreaterThan(990)
+    })
+
+    test('Ctrl-C waits for no balancer', async () => {
+      await muster.restartApi('SIGKILL', { MUSTER_DRAIN_SECONDS: '300' })
+      expect(await muster.api.kill('SIGINT')).toBe(0)
+      const worker = await muster.startWorker({ MUSTER_DRAIN_SECONDS: '300' })
+      expect(await worker.kill('SIGINT')).toBe(0)
+    })
   })
 })

@@ -218,6 +218,8 @@ export async function startMuster({
     REDIS_URL: redisProxy ? `redis://127.0.0.1:${redisProxy.port}` : redis.url,
     MUSTER_ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,
     MUSTER_ALLOWED_HOSTS: [...Object.values(urls).map((url) => new URL(url).host), ...allowedHosts].join(','),
+    // No balancer is in front: nothing is to be waited for when a process stops.
+    MUSTER_DRAIN_SECONDS: '0',
     ...environment,
   }
   const startApi = (more: Record<string, string> = {}, moreNodeOptions: string[] = []): Promise<Program> =>

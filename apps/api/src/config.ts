@@ -28,6 +28,8 @@ export const apiSettingsSchema = z.object({
   MUSTER_MAX_WEBHOOK_ENDPOINTS: z.coerce.number().int().min(1).max(1_000).default(20),
   /** Longer than a balancer keeps an idle connection, or it sends a request into one that is just being closed. */
   MUSTER_KEEP_ALIVE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(75),
+  /** How long requests are still served after SIGTERM: a balancer needs a few probes to hear that it is to send none. */
+  MUSTER_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   LOG_LEVEL: logLevelSchema.default('info'),
 })

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createHttpClient } from '@muster/egress/http-client'
 import { createLaneSchedule, type LaneSchedule } from '@muster/lanes/lane-schedule'
@@ -22,7 +23,10 @@ export interface ApiDependencies {
   events: { nudge(source: string): void }
   finished: FinishedOperations
   http: HttpClient
+  /** Another process is to be asked: said by /readyz, and each answer closes its connection. */
   isDraining(): boolean
+  /** What would go on by itself ends. */
+  isStopping(): boolean
   log: Logger
   metrics: ApiMetrics
   redis: Redis
@@ -35,7 +39,8 @@ export interface RunningApi {
   port: number
   /** Rejects when Redis was away at the start, is there now, and was used with other keys. */
   keysFit: Promise<void>
-  stop(): Promise<void>
+  /** @param drains false: at once, as for Ctrl-C; else new requests are served for a while, by those who know no better. */
+  stop(drains: boolean): Promise<void>
 }
 
 /** Everything the API is made of, built in order and closed in reverse. */
@@ -54,6 +59,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const keysFit = waitForKeys(store.checkKeys)
   await Promise.race([keysFit, new Promise((resolve) => setTimeout(resolve, KEYS_WITHIN_MS).unref())])
   let draining = false
+  let stopping = false
   const finished = watchFinishedOperations(subscriber, onError)
   const app = createApp({
     config,
@@ -61,6 +67,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     finished,
     http: egress.http,
     isDraining: () => draining,
+    isStopping: () => stopping,
     log,
     metrics: createApiMetrics(),
     redis,
@@ -78,8 +85,10 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     log,
     port,
     keysFit,
-    async stop() {
+    async stop(drains) {
       draining = true
+      if (drains) await pause(config.MUSTER_DRAIN_SECONDS * 1000)
+      stopping = true
       finished.release()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const deadline = setTimeout(() => server.closeAllConnections(), config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)

@@ -24,23 +24,26 @@ function refuse(error: unknown): never {
 }
 
 try {
-  const api = await startApi(readConfig())
-  api.keysFit.catch(refuse)
+  const starting = startApi(readConfig())
   let isStopping = false
-  const stop = (signal: string): void => {
+  const stop = async (signal: string): Promise<void> => {
     if (isStopping) return
     isStopping = true
+    const api = await starting
     api.log.info({ signal }, 'stopping')
-    api.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        api.log.error({ err: error }, 'stopped with an error')
-        process.exit(1)
-      },
-    )
+    try {
+      await api.stop(signal === 'SIGTERM')
+      process.exit(0)
+    } catch (error) {
+      api.log.error({ err: error }, 'stopped with an error')
+      process.exit(1)
+    }
   }
-  process.on('SIGTERM', () => stop('SIGTERM'))
-  process.on('SIGINT', () => stop('SIGINT'))
+  // Before it says that it is listening: a supervisor that reads that line may stop it at once.
+  process.on('SIGTERM', () => void stop('SIGTERM'))
+  process.on('SIGINT', () => void stop('SIGINT'))
+  const api = await starting
+  api.keysFit.catch(refuse)
   const crash = (error: unknown): void => {
     api.log.fatal({ err: error }, 'uncaught error')
     process.exit(1)

@@ -13,7 +13,7 @@ const COMMENT_EVERY_MS = 15_000
  * and when the process stops.
  */
 export async function* watchBatch(
-  { store, schedule, isDraining }: Pick<ApiDependencies, 'store' | 'schedule' | 'isDraining'>,
+  { store, schedule, isStopping }: Pick<ApiDependencies, 'store' | 'schedule' | 'isStopping'>,
   batchId: string,
   lastEventId: string | undefined,
   signal: AbortSignal,
@@ -21,7 +21,7 @@ export async function* watchBatch(
   let told = /^\d{1,15}$/.test(lastEventId ?? '') ? Number(lastEventId) : -1
   let spokenAt = performance.now()
   yield 'retry: 2000\n\n'
-  while (!signal.aborted && !isDraining()) {
+  while (!signal.aborted && !isStopping()) {
     const present = await store.batches.readVersioned(batchId)
     if (!present) return
     const { record, version } = present

@@ -19,6 +19,8 @@ export const workerSettingsSchema = z.object({
   /** Caps every provider's own time-out, which is 30 to 60 seconds. */
   MUSTER_PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).max(300_000).optional(),
   MUSTER_RETENTION_DAYS: z.coerce.number().positive().max(365).default(7),
+  /** How long health and metrics are still served at least after SIGTERM. */
+  MUSTER_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   /** Seconds after each failed attempt; one attempt more than there are numbers. */
   MUSTER_WEBHOOK_SCHEDULE: z.string().default(DEFAULT_SCHEDULE).pipe(parsedBy(parseSchedule)),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createHttpClient } from '@muster/egress/http-client'
 import { createLaneOwner } from '@muster/lanes/lane-owner'
@@ -28,8 +29,11 @@ export interface RunningWorker {
   log: Logger
   /** Rejects when Redis was away at the start, is there now, and was used with other keys. */
   keysFit: Promise<void>
-  /** Finishes or hands back what is under way within the grace time. */
-  stop(): Promise<void>
+  /**
+   * Finishes or hands back what is under way within the grace time.
+   * @param drains false: as soon as that is done, as for Ctrl-C; else health is served long enough to be seen.
+   */
+  stop(drains: boolean): Promise<void>
 }
 
 /** Everything the worker is made of, built in order and closed in reverse. */
@@ -133,14 +137,16 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   return {
     log,
     keysFit,
-    async stop() {
+    async stop(drains) {
       isStopping = true
       health.drain()
+      const seen = pause(drains ? config.MUSTER_DRAIN_SECONDS * 1000 : 0)
       janitor?.stop()
       rechecks.stop()
       dispatcher.stop()
       tender.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
+      await seen
       await health.close()
       await egress.close()
       clock.stop()

@@ -15,23 +15,26 @@ function refuse(error: unknown): never {
 }
 
 try {
-  const worker = await startWorker(readConfig())
-  worker.keysFit.catch(refuse)
+  const starting = startWorker(readConfig())
   let isStopping = false
-  const stop = (signal: string): void => {
+  const stop = async (signal: string): Promise<void> => {
     if (isStopping) return
     isStopping = true
+    const worker = await starting
     worker.log.info({ signal }, 'stopping')
-    worker.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        worker.log.error({ err: error }, 'stopped with an error')
-        process.exit(1)
-      },
-    )
+    try {
+      await worker.stop(signal === 'SIGTERM')
+      process.exit(0)
+    } catch (error) {
+      worker.log.error({ err: error }, 'stopped with an error')
+      process.exit(1)
+    }
   }
-  process.on('SIGTERM', () => stop('SIGTERM'))
-  process.on('SIGINT', () => stop('SIGINT'))
+  // Before it says that it is listening: a supervisor that reads that line may stop it at once.
+  process.on('SIGTERM', () => void stop('SIGTERM'))
+  process.on('SIGINT', () => void stop('SIGINT'))
+  const worker = await starting
+  worker.keysFit.catch(refuse)
   // A bug that nobody caught leaves unknown state behind: better a new process, which takes over by the records.
   const crash = (error: unknown): void => {
     worker.log.fatal({ err: error }, 'uncaught error')

@@ -19,7 +19,7 @@ import { watchBatch } from '../watch-batch.ts'
 
 const LIST_PAGE = 100
 
-export function batchRoutes({ store, schedule, events, finished, config, isDraining }: ApiDependencies) {
+export function batchRoutes({ store, schedule, events, finished, config, isStopping }: ApiDependencies) {
   const toResource = (record: BatchRecord): Promise<BatchResource> => toBatchResource({ store, schedule }, record)
   const conflict = (record: BatchRecord, what: string): RequestError =>
     new RequestError('conflict', `The batch is ${record.status}: ${what}`)
@@ -122,7 +122,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isDrain
     return {
       status: 200,
       headers: { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' },
-      body: Readable.from(watchBatch({ store, schedule, isDraining }, record.id, headers['last-event-id'], signal)),
+      body: Readable.from(watchBatch({ store, schedule, isStopping }, record.id, headers['last-event-id'], signal)),
     }
   })
 
