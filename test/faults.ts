@@ -1,4 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { providerOf } from '../packages/providers/src/registry.ts'
+import { hashNaturalKey } from '../packages/store/src/hash-key.ts'
 import { Keyring } from '../packages/store/src/keyring.ts'
 import {
   priorities,
@@ -67,6 +69,12 @@ export async function acceptWithoutWake(
 ): Promise<string> {
   const now = Date.now()
   const id = toUuidv7(now)
+  const user = newUser(account.provider)
+  const { config, credentialType } = (await store.accounts.read(account.id)) ?? {
+    config: {},
+    credentialType: 'api_key',
+  }
+  const naturalKey = providerOf(account.provider).toNaturalKey({ user, remoteQuery: {} }, { config, credentialType })
   const head: OperationHead = {
     id,
     tenantId: account.tenantId,
@@ -77,7 +85,7 @@ export async function acceptWithoutWake(
     requestId: randomUUID(),
     createdAt: now,
     priority,
-    naturalKeyHash: randomUUID(),
+    naturalKeyHash: hashNaturalKey(await store.hasher(), account.id, naturalKey),
     idempotencyHash: null,
     onConflict: 'fail',
     view: { format: 'unified', ignoreRemoteData: false, excludeFields: [] },
@@ -104,7 +112,7 @@ export async function acceptWithoutWake(
   const accepted = await store.operations.accept({
     head,
     state,
-    request: { user: newUser(account.provider), remoteQuery: {} },
+    request: { user, remoteQuery: {} },
     fingerprint: randomUUID(),
   })
   if (accepted.kind !== 'accepted') throw new Error(`not accepted: ${accepted.kind}`)

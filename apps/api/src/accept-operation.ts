@@ -1,10 +1,9 @@
 import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
 import type { Warning } from '@muster/contracts/operation'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import type { CreateInput } from '@muster/providers/provider'
-import { providerOf } from '@muster/providers/registry'
+import type { CreateInput, NaturalKey } from '@muster/providers/provider'
 import type { AccountRecord } from '@muster/store/accounts'
-import type { Hasher } from '@muster/store/hash-key'
+import { hashNaturalKey, type Hasher } from '@muster/store/hash-key'
 import {
   priorities,
   type OperationHead,
@@ -14,7 +13,7 @@ import {
 import type { Acceptance, NewOperation } from '@muster/store/operations'
 import type { Store } from '@muster/store/store'
 import { v7 as uuidv7 } from 'uuid'
-import { canonicalJson, toAccountContext } from './create-input.ts'
+import { canonicalJson } from './create-input.ts'
 
 export interface AcceptOptions {
   account: AccountRecord
@@ -25,25 +24,18 @@ export interface AcceptOptions {
   requestId: string
   now: number
   expiresAt: number
-  /** A row of a batch, whose id is made of both; what its login comes to is known already. */
-  item?: { id: string; batchId: string; naturalKeyHash: string }
+  /** What `checkCreate` said of this request. */
+  naturalKey: NaturalKey
+  /** A row of a batch, whose id is made of both. */
+  item?: { id: string; batchId: string }
 }
 
 export const idempotencyHashOf = (hash: Hasher, account: AccountRecord, key: string): string =>
   hash('idempotency-key', account.tenantId, account.id, key)
 
-/**
- * Where the provider itself refuses two users to be alike: of two operations with the same hash, one waits for the
- * other.
- */
-export function naturalKeyHashOf(hash: Hasher, account: AccountRecord, input: CreateInput): string {
-  const naturalKey = providerOf(account.provider).toNaturalKey(input, toAccountContext(account))
-  return hash('natural-key', account.id, naturalKey.field, naturalKey.value)
-}
-
 export function toNewOperation(
   hash: Hasher,
-  { account, input, query, warnings, idempotencyKey, requestId, now, expiresAt, item }: AcceptOptions,
+  { account, input, query, warnings, naturalKey, idempotencyKey, requestId, now, expiresAt, item }: AcceptOptions,
 ): NewOperation {
   const head: OperationHead = {
     id: item?.id ?? uuidv7({ msecs: now }),
@@ -55,7 +47,7 @@ export function toNewOperation(
     requestId,
     createdAt: now,
     priority: item ? priorities.bulk : priorities.single,
-    naturalKeyHash: item?.naturalKeyHash ?? naturalKeyHashOf(hash, account, input),
+    naturalKeyHash: hashNaturalKey(hash, account.id, naturalKey),
     idempotencyHash: idempotencyKey === null ? null : idempotencyHashOf(hash, account, idempotencyKey),
     onConflict: query.on_conflict ?? 'fail',
     view: {

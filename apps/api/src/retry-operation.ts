@@ -1,10 +1,13 @@
 import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { RetryInput } from '@muster/contracts/operation'
+import type { InputProblem } from '@muster/contracts/problem'
 import { maskSecrets } from '@muster/contracts/secrets'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
-import { checkInput } from '@muster/providers/field-support'
+import { checkCreate } from '@muster/providers/check-create'
+import type { NaturalKey } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
+import { hashNaturalKey } from '@muster/store/hash-key'
 import type { OperationRecord, OperationRequest } from '@muster/store/operation-record'
 import { batchSourceOf } from '@muster/store/keys'
 import { requeue } from '@muster/store/operation-state'
@@ -26,19 +29,25 @@ export async function retryOperation(
     const record = await readOwnOperation(store, tenantId, operationId)
     const now = Date.now()
     const next = requeue(record.state, expiresAt, now)
-    if (expiresAt <= now)
-      throw invalid([{ pointer: '/expires_at', code: 'too_early', detail: 'must lie in the future' }])
     const opened = await store.operations.readRequest(record.head.accountId, operationId)
     const account = await readOwnAccount(store, tenantId, record.head.accountId).catch(() => undefined)
     if (!account || !opened)
       throw new RequestError('operation_not_retryable', 'The integrated account of the operation is gone.')
     const request = completeRequest(opened, body)
-    const { problems } = checkInput(providerOf(account.provider), request, toAccountContext(account))
-    if (problems.length > 0) throw invalid(problems)
+    const { problems, naturalKey } = checkCreate(
+      providerOf(account.provider),
+      toAccountContext(account),
+      request,
+      body.expires_at === undefined ? {} : { expires_at: body.expires_at },
+      { isStrict: false, now },
+    )
+    if (problems.length > 0)
+      throw invalid(problems.map((problem) => ({ ...problem, pointer: problem.pointer.replace(/^\?/, '/') })))
+    const naturalKeyHash = hashNaturalKey(await store.hasher(), account.id, naturalKey)
 
     // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
     await schedule.wake(account.id)
-    const outcome = await store.operations.requeue(record, next, request)
+    const outcome = await store.operations.requeue(record, next, request, naturalKeyHash)
     if (outcome.kind === 'in_progress') {
       const operation = `/operations/${outcome.operationId}`
       throw new RequestError(
@@ -47,6 +56,7 @@ export async function retryOperation(
         { extensions: { operation, operation_id: outcome.operationId }, headers: { location: operation } },
       )
     }
+    if (outcome.kind === 'other_login') throw invalid([otherLogin(naturalKey, body)])
     // Somebody else wrote it meanwhile: what may be done is decided anew.
     if (outcome.kind === 'stale') continue
     if (record.head.batchId !== null) {
@@ -55,6 +65,15 @@ export async function retryOperation(
     }
     schedule.wake(account.id).catch(() => undefined)
     return { record: { ...record, state: next, version: record.version + 1 }, account }
+  }
+}
+
+/** What a lost answer may have created was created under the first login, and would never be found under another. */
+function otherLogin({ field, pointer }: NaturalKey, { remote_data }: RetryInput): InputProblem {
+  return {
+    pointer: remote_data !== undefined && !pointer.startsWith('/remote_data') ? '/remote_data' : pointer,
+    code: 'other_login',
+    detail: `A retry creates the user that was asked for at first. By remote_data, or by the account's config as it is now, ${field} would be another: send a new request for another user.`,
   }
 }
 

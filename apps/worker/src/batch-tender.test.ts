@@ -1,5 +1,7 @@
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
+import { providerOf } from '@muster/providers/registry'
 import type { BatchRecord } from '@muster/store/batch-record'
+import { hashNaturalKey } from '@muster/store/hash-key'
 import { defaultRetryPolicy, finishAttempt, requeue, startAttempt } from '@muster/store/operation-state'
 import type { OperationRecord } from '@muster/store/operation-record'
 import type { Redis } from '@muster/store/redis'
@@ -13,7 +15,10 @@ import { createBatchTender, type BatchTender } from './batch-tender.ts'
 const ROWS = 40
 const connect = useRedis(4)
 /** Without secrets, which would be erased with the end of the row: it could not be run again. */
-const request = { user: { username: 'ada' }, remoteQuery: {} }
+const requestOf = (row: number) => ({
+  user: { username: `ada.${row}@example.com`, first_name: 'Ada', last_name: 'L', emails: [{ email: 'a@example.com' }] },
+  remoteQuery: {},
+})
 const failure = { code: 'provider_unavailable' as const, message: 'x', origin: 'provider' as const }
 let store: Store
 let clock: RedisClock
@@ -48,7 +53,12 @@ async function startBatch(more: Partial<BatchRecord>) {
     ...more,
   })
   await store.batches.create(batch, { fingerprint: 'f' })
-  const items = Array.from({ length: ROWS }, (_, index) => ({ ...newItem(batch, index + 1, account.id), request }))
+  const hash = await store.hasher()
+  const items = Array.from({ length: ROWS }, (_, index) => {
+    const request = requestOf(index + 1)
+    const naturalKeyHash = hashNaturalKey(hash, account.id, providerOf('okta').toNaturalKey(request, account))
+    return { ...newItem(batch, index + 1, account.id, { naturalKeyHash }), request }
+  })
   await store.operations.acceptMany(items)
   await store.batches.commitChunk(
     batch.id,
@@ -121,8 +131,11 @@ test('rows that a process had queued again when it died count for the brake like
   const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
   const batch = await startBatch({ maxFailures: 25, brakeFrom: { failed: ROWS, ended: ROWS }, work: retry })
   await fail(await batch.rows())
-  for (const row of (await batch.rows()).slice(0, 20))
-    await store.operations.requeue(row, requeue(row.state, retry.expiresAt, clock.now()), request)
+  for (const row of (await batch.rows()).slice(0, 20)) {
+    const opened = await store.operations.readRequest(row.head.accountId, row.head.id)
+    const next = requeue(row.state, retry.expiresAt, clock.now())
+    await store.operations.requeue(row, next, opened?.request ?? requestOf(0), row.head.naturalKeyHash)
+  }
   const { tend } = tenderOf(store)
   await tend(batch.id)
   const again = await batch.rows()

@@ -77,7 +77,12 @@ test('whatever happens to the rows of a batch in whatever order, its parts say w
         const end = ends[deed]
         if (deed === 'requeue') {
           if (isFinished(state) && state.status !== 'succeeded')
-            await operations.requeue(record, requeue(state, now + 60_000, now), newRequest())
+            await operations.requeue(
+              record,
+              requeue(state, now + 60_000, now),
+              newRequest(),
+              record.head.naturalKeyHash,
+            )
           return
         }
         if (isFinished(state)) return

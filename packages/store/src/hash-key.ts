@@ -9,6 +9,13 @@ import type { Redis } from './redis.ts'
  */
 export type Hasher = (...parts: string[]) => string
 
+/** Where the provider itself refuses two users to be alike: of two operations with one hash, one waits for the other. */
+export const hashNaturalKey = (
+  hash: Hasher,
+  accountId: string,
+  { field, value }: { field: string; value: string },
+): string => hash('natural-key', accountId, field, value)
+
 const BOUND = 'hash-key'
 
 /**

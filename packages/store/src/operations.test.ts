@@ -371,7 +371,9 @@ describe('a second run by hand', () => {
     const record = await failed(await accepted({ idempotencyHash: 'i' }))
     const { accountId, id } = record.head
     await operations.clearOutbox(accountId, [`+${id}`])
-    expect(await operations.requeue(record, requeued(record), newRequest())).toEqual({ kind: 'accepted' })
+    expect(await operations.requeue(record, requeued(record), newRequest(), record.head.naturalKeyHash)).toEqual({
+      kind: 'accepted',
+    })
     expect(await operations.readOutbox(accountId, 10)).toEqual([`+${id}-1`])
     expect(await operations.readRequest(accountId, id)).toMatchObject({
       request: newRequest(),
@@ -402,23 +404,37 @@ describe('a second run by hand', () => {
       naturalKeyHash: record.head.naturalKeyHash,
     })
     await operations.accept({ head: other, state: newState(), request: newRequest(), fingerprint: 'f' })
-    expect(await operations.requeue(record, requeued(record), newRequest())).toEqual({
+    expect(await operations.requeue(record, requeued(record), newRequest(), record.head.naturalKeyHash)).toEqual({
       kind: 'in_progress',
       operationId: other.id,
     })
     expect((await present(record.head)).state.status).toBe('failed')
   })
 
+  test('creates under no other login than the first: that takes a new operation', async () => {
+    const record = await failed(await accepted())
+    expect(await operations.requeue(record, requeued(record), newRequest(), 'another')).toEqual({ kind: 'other_login' })
+    expect(await present(record.head)).toEqual(record)
+    expect(await operations.findLiveLogins(record.head.accountId, [record.head.naturalKeyHash, 'another'])).toEqual([
+      null,
+      null,
+    ])
+  })
+
   test('asked for twice at once happens once', async () => {
     const record = await failed(await accepted())
-    const answers = await Promise.all([1, 2, 3].map(() => openOther().requeue(record, requeued(record), newRequest())))
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => openOther().requeue(record, requeued(record), newRequest(), record.head.naturalKeyHash)),
+    )
     expect(answers.map(({ kind }) => kind).sort()).toEqual(['accepted', 'stale', 'stale'])
   })
 
   test('of what has left Redis does not happen', async () => {
     const record = await failed(await accepted())
     await redis.del(keys.operation(record.head.accountId, record.head.id))
-    expect(await operations.requeue(record, requeued(record), newRequest())).toEqual({ kind: 'stale' })
+    expect(await operations.requeue(record, requeued(record), newRequest(), record.head.naturalKeyHash)).toEqual({
+      kind: 'stale',
+    })
     expect(await redis.exists(keys.operation(record.head.accountId, record.head.id))).toBe(0)
   })
 })

@@ -379,15 +379,20 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
     },
 
     /**
-     * Back into the lane, with the secrets given anew. `in_progress` names the operation that is creating this login
+     * Back into the lane, with the secrets given again. `in_progress` names the operation that is creating this login
      * meanwhile.
+     *
+     * @param naturalKeyHash of the request as it is now. `other_login`: it is not that of the operation, which may have
+     *   created its user already; only a new operation creates under a new key.
      */
     async requeue(
       record: OperationRecord,
       state: OperationState,
       request: OperationRequest,
-    ): Promise<{ kind: 'accepted' | 'stale' } | { kind: 'in_progress'; operationId: string }> {
+      naturalKeyHash: string,
+    ): Promise<{ kind: 'accepted' | 'stale' | 'other_login' } | { kind: 'in_progress'; operationId: string }> {
       const { head } = record
+      if (head.naturalKeyHash !== naturalKeyHash) return { kind: 'other_login' }
       const sealed = sealRequest(head.id, request)
       const lifetimeMs = state.expiresAt - Date.now() + retentionMs + DAY_MS
       await redis.pexpire(keys.locator(head.id), lifetimeMs)

@@ -80,7 +80,7 @@ export async function createCommitter({
   function* toOperations(judged: readonly JudgedRow[]): Generator<NewOperation> {
     for (const { row, create } of judged) {
       if (!create) continue
-      const { query, naturalKeyHash } = create
+      const { query } = create
       const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
       const expiresAt =
         query.expires_at === undefined ? earliest + defaultExpiryHours * HOUR_MS : Date.parse(query.expires_at)
@@ -90,7 +90,7 @@ export async function createCommitter({
         requestId,
         now,
         expiresAt,
-        item: { id: itemIdOf(record.id, row.number), batchId: record.id, naturalKeyHash },
+        item: { id: itemIdOf(record.id, row.number), batchId: record.id },
       })
     }
   }

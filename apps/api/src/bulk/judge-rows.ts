@@ -4,15 +4,15 @@ import { batchItemSchema, type BulkQuery } from '@muster/contracts/batch'
 import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
-import type { CreateInput } from '@muster/providers/provider'
+import { checkCreate } from '@muster/providers/check-create'
+import type { CreateInput, NaturalKey } from '@muster/providers/provider'
+import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
-import type { Hasher } from '@muster/store/hash-key'
+import { hashNaturalKey, type Hasher } from '@muster/store/hash-key'
 import type { Store } from '@muster/store/store'
-import { naturalKeyHashOf } from '../accept-operation.ts'
-import { checkCreate } from '../check-create.ts'
 import { checkCallback } from '../check-webhook-url.ts'
 import type { ApiConfig } from '../config.ts'
-import { toCreateInput } from '../create-input.ts'
+import { toAccountContext, toCreateInput } from '../create-input.ts'
 import { validate } from '../http/validate.ts'
 
 /** A row and what came of looking at it: what is to be created, or why it is not. */
@@ -24,6 +24,7 @@ export interface JudgedRow {
     input: CreateInput
     query: CreateUserQuery
     warnings: Warning[]
+    naturalKey: NaturalKey
     naturalKeyHash: string
   }
 }
@@ -110,16 +111,22 @@ export function createJudge({
         ])
       const own: CreateUserQuery = { ...defaults, ...options, integrated_account_id: accountId }
       const input = toCreateInput(own, user)
-      const { problems, warnings } = checkCreate(account, input, own, isStrict, now)
+      const { problems, warnings, naturalKey } = checkCreate(
+        providerOf(account.provider),
+        toAccountContext(account),
+        input,
+        own,
+        { isStrict, now },
+      )
       if (options.callback_url !== undefined) problems.push(...(await callbackProblems(options.callback_url)))
       if (problems.length > 0)
         return refused(problems.map((problem) => ({ ...problem, pointer: toItemPointer(problem.pointer) })))
-      const naturalKeyHash = naturalKeyHashOf(hash, account, input)
+      const naturalKeyHash = hashNaturalKey(hash, account.id, naturalKey)
       const before = rowByLogin.get(naturalKeyHash)
       if (before !== undefined)
         return refused([{ pointer: '', code: 'duplicate_row', detail: `Row ${before} creates the same login.` }])
       rowByLogin.set(naturalKeyHash, row.number)
-      return { row, problems: [], create: { account, input, query: own, warnings, naturalKeyHash } }
+      return { row, problems: [], create: { account, input, query: own, warnings, naturalKey, naturalKeyHash } }
     },
   }
 }

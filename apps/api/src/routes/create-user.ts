@@ -1,4 +1,5 @@
 import { routes } from '@muster/contracts/routes'
+import { checkCreate } from '@muster/providers/check-create'
 import { previewCreate } from '@muster/providers/preview'
 import { providerOf } from '@muster/providers/registry'
 import { isFinished } from '@muster/store/operation-state'
@@ -6,10 +7,10 @@ import type { Acceptance } from '@muster/store/operations'
 import { acceptOperation, idempotencyHashOf } from '../accept-operation.ts'
 import { answerAccepted, answerSynchronously } from '../answer-create.ts'
 import { checkCallback } from '../check-webhook-url.ts'
-import { checkCreate, findProviderProblems } from '../check-create.ts'
 import { toAccountContext, toCreateInput } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { estimateWaitSeconds } from '../estimated-wait.ts'
+import { findProviderProblems } from '../find-provider-problems.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
 import { readOwnAccount, readOwnOperation } from '../own-records.ts'
@@ -25,7 +26,13 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
       const input = toCreateInput(query, body)
       const now = Date.now()
 
-      const { problems, warnings } = checkCreate(account, input, query, prefer.isStrict, now)
+      const { problems, warnings, naturalKey } = checkCreate(
+        providerOf(account.provider),
+        toAccountContext(account),
+        input,
+        query,
+        { isStrict: prefer.isStrict, now },
+      )
       const key = headers['idempotency-key']
       // A repeat gets its operation, wherever the name of its callback address leads by now.
       const isRepeated =
@@ -68,6 +75,7 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
         input,
         query,
         warnings,
+        naturalKey,
         idempotencyKey: headers['idempotency-key'] ?? null,
         requestId,
         now,

@@ -1,5 +1,8 @@
+import { checkCreate } from '@muster/providers/check-create'
+import { providerOf } from '@muster/providers/registry'
 import { itemIdOf } from '@muster/store/batch-item-id'
 import { CHUNK_ROWS, openOf, type BatchRecord } from '@muster/store/batch-record'
+import { hashNaturalKey } from '@muster/store/hash-key'
 import type { OperationRecord } from '@muster/store/operation-record'
 import { cancel, isFinished, requeue } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
@@ -24,9 +27,10 @@ export async function workOnBatch(
   if (!work) return record
   const { chunks, rows: committed } = await store.batches.readProgress(record.id)
   const accounts = await store.batches.readAccounts(record)
-  const gone = new Set(
-    (await Promise.all(accounts.map(async ({ id }) => ((await store.accounts.read(id)) ? [] : [id])))).flat(),
+  const present = new Map(
+    await Promise.all(accounts.map(async ({ id }) => [id, await store.accounts.read(id)] as const)),
   )
+  const hash = await store.hasher()
   const until = performance.now() + BUDGET_MS
   let chunk = work.nextChunk
   let skipped = 0
@@ -86,23 +90,34 @@ export async function workOnBatch(
   }
 
   /**
-   * False when it cannot be run again: its secrets or its account are gone, its request does not open, or another
-   * operation is creating the login meanwhile.
+   * False when it cannot be run again: its secrets or its account are gone, its request does not open, the account as it
+   * is now refuses it or would create another login, or another operation is creating the login meanwhile.
    */
   async function retryOne(operation: OperationRecord): Promise<boolean> {
     const { status, erasedAt } = operation.state
     if ((status !== 'failed' && status !== 'expired') || erasedAt !== undefined) return true
-    if (gone.has(operation.head.accountId)) return false
+    const account = present.get(operation.head.accountId)
+    if (!account) return false
     const opened = await store.operations
       .readRequest(operation.head.accountId, operation.head.id)
       .catch(ignoreUnreadable)
     if (!opened || opened.areSecretsErased) return false
+    const now = clock.now()
+    const { problems, naturalKey } = checkCreate(
+      providerOf(account.provider),
+      account,
+      opened.request,
+      {},
+      { isStrict: false, now },
+    )
+    if (problems.length > 0) return false
     const { kind } = await store.operations.requeue(
       operation,
-      requeue(operation.state, work?.expiresAt ?? 0, clock.now()),
+      requeue(operation.state, work?.expiresAt ?? 0, now),
       opened.request,
+      hashNaturalKey(hash, account.id, naturalKey),
     )
-    return kind !== 'in_progress'
+    return kind === 'accepted' || kind === 'stale'
   }
 }
 

@@ -14,11 +14,13 @@ import {
   type AccountContext,
   type CreateInput,
   type LookUp,
+  type NaturalKey,
   type Provider,
   type RemoteFailure,
 } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
+import { hashNaturalKey } from '@muster/store/hash-key'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
 import {
   cancel,
@@ -32,6 +34,7 @@ import {
   recoverFromCrash,
   startAttempt,
   type AttemptEnd,
+  type Failure,
   type RetryPolicy,
 } from '@muster/store/operation-state'
 import { StaleVersionError } from '@muster/store/operations'
@@ -256,6 +259,13 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       return { kind: 'hold' }
     }
 
+    // By the account as it is now: a changed config must not look for, or create, another user than the accepted one.
+    const naturalKey = provider.toNaturalKey(input, accountContext)
+    if (hashNaturalKey(await store.hasher(), account.id, naturalKey) !== record.head.naturalKeyHash) {
+      await finish({ outcome: 'failed', failure: otherLogin(naturalKey, record.state), warnings: [] })
+      return { kind: 'done' }
+    }
+
     let result: AttemptResult
     try {
       result = await attemptCreate({
@@ -342,6 +352,14 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     const verdict = toVerdict(state)
     return verdict.kind === 'again' && restMs > 0 ? { ...verdict, pauseMs: restMs } : verdict
   }
+}
+
+function otherLogin({ field, pointer }: NaturalKey, { unknown }: OperationState): Failure {
+  const origin = 'muster' as const
+  const cause = `The account's config was changed after the operation was accepted, so that ${field} would be another`
+  return unknown === null
+    ? { code: 'validation_failed', message: `${cause}: nothing was sent.`, origin, pointer }
+    : { code: 'outcome_unknown', message: `${cause}: an earlier create cannot be looked up.`, origin, pointer }
 }
 
 async function runLookUp(
