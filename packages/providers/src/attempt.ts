@@ -11,6 +11,7 @@ import {
   type CreateInput,
   type CreatePlan,
   type FoundUser,
+  type HolderLookUp,
   type LookUp,
   type Provider,
   type RemoteFailure,
@@ -161,13 +162,34 @@ type Finding =
   | { kind: 'failed'; failure: RemoteFailure; response?: RemoteResponse }
 
 async function find(options: AttemptOptions): Promise<Finding> {
-  const { provider, account, input, connection } = options
+  const { provider, account, input } = options
+  return lookFor(options, {
+    toRequest: () => provider.toFindRequest(input, account),
+    parse: (response) => provider.parseFound(response, input, account),
+  })
+}
+
+/** By natural key, then by every other key in which the provider refuses. */
+async function findHolder(options: AttemptOptions): Promise<Finding> {
+  const finding = await find(options)
+  if (finding.kind !== 'absent') return finding
+  for (const lookUp of options.provider.holderLookUps?.(options.input, options.account) ?? []) {
+    const holder = await lookFor(options, lookUp)
+    // One that the account may not ask for tells nothing, and is no reason to put it on hold.
+    const isPassing = holder.kind === 'failed' && ['unavailable', 'throttled'].includes(holder.failure.disposition)
+    if (holder.kind === 'found' || isPassing) return holder
+  }
+  return finding
+}
+
+async function lookFor(options: AttemptOptions, lookUp: HolderLookUp): Promise<Finding> {
+  const { provider, connection } = options
   try {
-    const response = await connection.read('find', provider.toFindRequest(input, account))
+    const response = await connection.read('find', lookUp.toRequest())
     if (provider.isAbsent(response) && (await isOfProvider(options, response))) return { kind: 'absent' }
     if (!isSuccess(response))
       return { kind: 'failed', failure: withoutDoubt(await classify(options, response, 'find')), response }
-    const user = provider.parseFound(response, input, account)
+    const user = lookUp.parse(response)
     if (user === 'unreadable') throw unreadableAnswer(response)
     return user ? { kind: 'found', user } : { kind: 'absent' }
   } catch (error) {
@@ -233,8 +255,15 @@ async function reconcile(options: AttemptOptions, unknown: UnknownOutcome): Prom
 
 function judge(options: AttemptOptions, found: FoundUser, unknown: UnknownOutcome): AttemptResult {
   const { provider, account, input, connection } = options
-  const user = provider.toUser(found.body, input, account)
-  const owner = judgeOwnership(input, user, found.createdAt, unknown.firstSentAt, connection.clockOffsetMs())
+  const owner = found.isOther
+    ? 'theirs'
+    : judgeOwnership(
+        input,
+        provider.toUser(found.body, input, account),
+        found.createdAt,
+        unknown.firstSentAt,
+        connection.clockOffsetMs(),
+      )
   if (owner === 'ours')
     return { kind: 'succeeded', outcome: 'created', remoteId: found.remoteId, body: found.body, warnings: [] }
   if (owner === 'unclear') {
@@ -250,7 +279,9 @@ function judge(options: AttemptOptions, found: FoundUser, unknown: UnknownOutcom
   return conflict(options, found, {
     code: 'user_exists',
     disposition: 'rejected',
-    message: 'A user with this login was there before.',
+    message: found.isOther
+      ? 'This login, or another key that must be unique, belongs to another user.'
+      : 'A user with this login was there before.',
   })
 }
 
@@ -261,7 +292,7 @@ async function existing(
   response: RemoteResponse,
   warnings: Warning[],
 ): Promise<AttemptResult> {
-  const finding = await find(options)
+  const finding = await findHolder(options)
   if (finding.kind === 'found') {
     const result = options.unknown
       ? judge(options, finding.user, options.unknown)
@@ -288,9 +319,17 @@ function conflict(
   failure: RemoteFailure,
   response?: RemoteResponse,
 ): AttemptResult {
-  if (options.onConflict === 'adopt')
+  if (options.onConflict === 'adopt' && !found.isOther)
     return { kind: 'succeeded', outcome: 'adopted', remoteId: found.remoteId, body: found.body, warnings: [] }
-  return { kind: 'failed', failure, remoteId: found.remoteId, ...(response ? { response } : {}), warnings: [] }
+  // Adoption was asked for, of the user with this login and no one else.
+  const notAdopted = options.onConflict === 'adopt' ? ' That is another user, so it was not adopted.' : ''
+  return {
+    kind: 'failed',
+    failure: { ...failure, message: failure.message + notAdopted },
+    remoteId: found.remoteId,
+    ...(response ? { response } : {}),
+    warnings: [],
+  }
 }
 
 /** A call without effect cannot have an unknown outcome. */

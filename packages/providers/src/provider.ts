@@ -97,6 +97,17 @@ export interface FoundUser {
   createdAt: string | null
   /** The record, in the shape that `toUser` reads. */
   body: unknown
+  /**
+   * Another user, who has the natural key by an alias, or stands in the way by another key: neither what this operation
+   * created nor what it may adopt.
+   */
+  isOther?: true
+}
+
+/** A look-up by another key than the natural one. Found or not, no create follows. */
+export interface HolderLookUp {
+  toRequest(): RemoteRequest
+  parse(response: RemoteResponse): FoundUser | Unreadable | undefined
 }
 
 /**
@@ -287,6 +298,11 @@ export interface Provider {
    * follow it.
    */
   parseFound(response: RemoteResponse, input: CreateInput, account: AccountContext): FoundUser | Unreadable | undefined
+  /**
+   * Asked, in order, where a create is refused since the user exists and the look-up by natural key shows no one: every
+   * other key in which the provider refuses it.
+   */
+  holderLookUps?(input: CreateInput, account: AccountContext): HolderLookUp[]
   /**
    * True when the answer of a find call says "no such user" by a status that would otherwise be a failure (404,
    * mostly), in the provider's own form: a gateway says 404 too.

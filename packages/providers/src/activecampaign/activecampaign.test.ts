@@ -243,6 +243,16 @@ describe('ActiveCampaign answers', () => {
     expect(find({ cdate: '2022-02-02 16:01:44' })).toMatchObject({ createdAt: null })
   })
 
+  test('whoever has the e-mail under another username stands in the way, and is not the user', () => {
+    const [lookUp] = activecampaign.holderLookUps?.(minimal, account) ?? []
+    expect(lookUp?.toRequest().path).toBe('/api/3/users/email/johndoe%40example.com')
+    const holder = { user: { ...found.user, email: 'JohnDoe@example.com' } }
+    expect(lookUp?.parse(json(200, holder))).toMatchObject({ remoteId: found.user.id, isOther: true })
+    expect(lookUp?.parse(json(200, { user: { ...found.user, email: 'x@example.com' } }))).toBeUndefined()
+    expect(lookUp?.parse(json(200, { user: null }))).toBeUndefined()
+    expect(lookUp?.parse(json(200, {}))).toBe('unreadable')
+  })
+
   test('a phone number comes with a read, and an empty one is none', () => {
     expect(activecampaign.toUser(found, minimal, account).phones).toEqual([])
     expect(activecampaign.toUser({ user: { ...found.user, phone: '+1 555 0100' } }, minimal, account).phones).toEqual([

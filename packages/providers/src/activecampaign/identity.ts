@@ -1,5 +1,6 @@
 import { isJsonObject, mergeJson, type JsonObject } from '@muster/contracts/json'
 import { primaryEmail, type UnifiedUserInput } from '@muster/contracts/unified-user'
+import { firstText } from '../first-text.ts'
 import { readNaturalKey, remotePointer } from '../natural-key.ts'
 import type { CreateInput, NaturalKey } from '../provider.ts'
 
@@ -45,6 +46,8 @@ export function sentUser(input: CreateInput): JsonObject {
   const { user } = toBody(input)
   return isJsonObject(user) ? user : {}
 }
+
+export const emailOf = (input: CreateInput): string | undefined => firstText(sentUser(input).email)
 
 /**
  * Unique in the account. Whether case counts is not documented: it is folded, so that two that may be equal are never

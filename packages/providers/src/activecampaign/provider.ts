@@ -2,9 +2,9 @@ import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { activecampaignAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
-import { toNaturalKey } from './identity.ts'
-import { toCreateRequest, toFindRequest } from './request.ts'
-import { parseCreated, parseFound, toUser } from './response.ts'
+import { emailOf, toNaturalKey } from './identity.ts'
+import { toCreateRequest, toFindByEmailRequest, toFindRequest } from './request.ts'
+import { parseCreated, parseFound, parseFoundByEmail, toUser } from './response.ts'
 import { isGivenElsewhere, validate } from './validate.ts'
 
 export const activecampaign: Provider = {
@@ -72,6 +72,11 @@ export const activecampaign: Provider = {
   toUser,
   toFindRequest,
   parseFound,
+  holderLookUps(input) {
+    const email = emailOf(input)
+    if (email === undefined) return []
+    return [{ toRequest: () => toFindByEmailRequest(email), parse: (response) => parseFoundByEmail(response, input) }]
+  },
   isAbsent,
   isOwnAnswer,
   sendsBareNotFound: true,

@@ -32,3 +32,7 @@ export function toCreateRequest(input: CreateInput, _account: AccountContext): C
 export function toFindRequest(input: CreateInput): RemoteRequest {
   return { method: 'GET', path: pathOf`/api/3/users/username/${toNaturalKey(input).sent}` }
 }
+
+export function toFindByEmailRequest(email: string): RemoteRequest {
+  return { method: 'GET', path: pathOf`/api/3/users/email/${email}` }
+}

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { toEmailList } from '../emails.ts'
 import { looseText } from '../loose-schema.ts'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
-import { foldUsername, toNaturalKey } from './identity.ts'
+import { emailOf, foldUsername, toNaturalKey } from './identity.ts'
 
 /**
  * The answers of create and look-up share the wrapper, not the fields: times, time zone and language come with the
@@ -44,6 +44,17 @@ export function parseFound(response: RemoteResponse, input: CreateInput): FoundU
   const { id, cdate } = body.data.user
   return foldUsername(username) === toNaturalKey(input).value
     ? { remoteId: id, createdAt: toInstant(cdate), body: response.body }
+    : undefined
+}
+
+/** Whether an e-mail address must be unique, too, is not documented: asked only where a create was refused. */
+export function parseFoundByEmail(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
+  if (emptyBodySchema.safeParse(response.body).success) return undefined
+  const body = bodySchema.safeParse(response.body)
+  if (!body.success || !body.data.user.email) return 'unreadable'
+  const { id, email, cdate } = body.data.user
+  return email.toLowerCase() === emailOf(input)?.toLowerCase()
+    ? { remoteId: id, createdAt: toInstant(cdate), body: response.body, isOther: true }
     : undefined
 }
 

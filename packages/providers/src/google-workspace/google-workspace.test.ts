@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { describe, expect, test, vi } from 'vitest'
 import { describeProvider, json, text } from '../../test/conformance.ts'
+import { attemptCreate } from '../attempt.ts'
 import { checkInput } from '../field-support.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
 import { RemoteFailureError } from '../provider.ts'
+import { toUrl } from '../remote-request.ts'
 import { toBcp47, toGoogleLanguage } from './languages.ts'
 import { googleWorkspace } from './provider.ts'
 
@@ -418,7 +420,59 @@ describe('Google Workspace answers', () => {
     expect(googleWorkspace.classifyFailure(text(202, ''), minimal).disposition).toBe('unknown')
   })
 
-  test('a user found through an alias is somebody else', () => {
+  test.each(['aliases', 'nonEditableAliases'])('%s: whoever has the address as an alias is another user', (field) => {
+    const holder = {
+      ...found,
+      primaryEmail: 'other@example.com',
+      [field]: ['x@example.com', 'Ada.Lovelace@Example.com'],
+    }
+    expect(googleWorkspace.parseFound(json(200, holder), minimal, account)).toMatchObject({
+      remoteId: found.id,
+      isOther: true,
+    })
+  })
+
+  test('after a lost answer, a deleted user who still keeps the address is found once the create is refused', async () => {
+    const deleted = { ...found, id: '7', deletionTime: '2026-11-01T00:00:00.000Z' }
+    const taken = json(409, {
+      error: { code: 409, message: 'Entity already exists.', errors: [{ reason: 'duplicate' }] },
+    })
+    const gone = json(404, { error: { code: 404, message: 'm', errors: [{ domain: 'global', reason: 'notFound' }] } })
+    const asked: string[] = []
+    const result = await attemptCreate({
+      provider: googleWorkspace,
+      account,
+      input: having({ emails: [{ email: "o'brien@example.com" }] }),
+      connection: {
+        read: (_, request) => {
+          asked.push(toUrl('', request))
+          const users = [{ ...deleted, primaryEmail: "o'brien@example.com" }]
+          return Promise.resolve(request.query ? json(200, { kind: 'admin#directory#users', users }) : gone)
+        },
+        write: () => Promise.resolve(taken),
+        clockOffsetMs: () => 0,
+      },
+      onConflict: 'adopt',
+      unknown: { firstSentAt: 0, lastSentAt: 0 },
+      expiresAt: Infinity,
+      lookUp: () => Promise.resolve(undefined),
+      recordIntent: () => Promise.resolve(),
+    })
+    expect(result).toMatchObject({ kind: 'failed', remoteId: '7', failure: { code: 'user_exists' } })
+    expect(asked.at(-1)).toBe(
+      "/admin/directory/v1/users?customer=my_customer&query=email%3D'o%5C'brien%40example.com'&showDeleted=true",
+    )
+  })
+
+  test('a list of deleted users without the address proves nothing about anyone else, nor does another body', () => {
+    const [lookUp] = googleWorkspace.holderLookUps?.(minimal, account) ?? []
+    const list = (body: Record<string, unknown>) => lookUp?.parse(json(200, { kind: 'admin#directory#users', ...body }))
+    expect(list({})).toBeUndefined()
+    expect(list({ users: [{ ...found, primaryEmail: 'other@example.com' }] })).toBeUndefined()
+    expect(lookUp?.parse(json(200, {}))).toBe('unreadable')
+  })
+
+  test('an answer that names another user, and no alias, is of nobody', () => {
     expect(
       googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'other@example.com' }), minimal, account),
     ).toBeUndefined()

@@ -3,8 +3,8 @@ import type { Provider } from '../provider.ts'
 import { googleWorkspaceAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
 import { toNaturalKey } from './identity.ts'
-import { toCreateRequest, toFindRequest, USERS } from './request.ts'
-import { parseCreated, parseFound, toUser } from './response.ts'
+import { toCreateRequest, toDeletedRequest, toFindRequest, USERS } from './request.ts'
+import { parseCreated, parseDeleted, parseFound, toUser } from './response.ts'
 import { isGivenElsewhere, validate } from './validate.ts'
 
 export const googleWorkspace: Provider = {
@@ -80,6 +80,9 @@ export const googleWorkspace: Provider = {
   toUser,
   toFindRequest,
   parseFound,
+  holderLookUps: (input) => [
+    { toRequest: () => toDeletedRequest(input), parse: (response) => parseDeleted(response, input) },
+  ],
   isAbsent,
   isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: USERS, query: { customer: 'my_customer', maxResults: 1 } }),

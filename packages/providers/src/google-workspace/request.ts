@@ -112,3 +112,13 @@ export function toCreateRequest(input: CreateInput, account: AccountContext): Cr
 export function toFindRequest(input: CreateInput): RemoteRequest {
   return { method: 'GET', path: pathOf`/admin/directory/v1/users/${toNaturalKey(input).sent}` }
 }
+
+/** In quotes, as Google's search wants text with other signs than letters. */
+export function toDeletedRequest(input: CreateInput): RemoteRequest {
+  const address = toNaturalKey(input).value.replaceAll("'", "\\'")
+  return {
+    method: 'GET',
+    path: USERS,
+    query: { customer: 'my_customer', query: `email='${address}'`, showDeleted: true },
+  }
+}

@@ -3,7 +3,7 @@ import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
 import { looseFlag, looseList, looseText } from '../loose-schema.ts'
 import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
-import { isConflictResolution, toNaturalKey } from './identity.ts'
+import { foldAddress, isConflictResolution, toNaturalKey } from './identity.ts'
 import { toBcp47 } from './languages.ts'
 import { toCreateRequest } from './request.ts'
 
@@ -21,6 +21,7 @@ const userSchema = z.looseObject({
   emails: looseList(z.looseObject({ ...typed, address: looseText, primary: looseFlag })),
   phones: looseList(z.looseObject({ ...typed, value: looseText })),
   languages: looseList(z.looseObject({ languageCode: looseText, customLanguage: looseText, preference: looseText })),
+  aliases: looseList(z.string()),
   nonEditableAliases: looseList(z.string()),
   suspended: looseFlag,
   archived: looseFlag,
@@ -53,9 +54,26 @@ export function parseCreated(response: RemoteResponse, input: CreateInput): Crea
 export function parseFound(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
   const user = userSchema.safeParse(response.body)
   if (!user.success || !user.data.id || !user.data.primaryEmail) return 'unreadable'
-  // Found through an alias: another person's.
-  if (user.data.primaryEmail.toLowerCase() !== toNaturalKey(input).value) return undefined
-  return { remoteId: user.data.id, createdAt: user.data.creationTime ?? null, body: response.body }
+  return toFound(user.data, response.body, input)
+}
+
+/** An alias is unique together with the primary addresses: whoever has it keeps the user from being created. */
+function toFound(user: GoogleUser, body: unknown, input: CreateInput): FoundUser | undefined {
+  const wanted = toNaturalKey(input).value
+  const found = { remoteId: user.id ?? '', createdAt: user.creationTime ?? null, body }
+  if (foldAddress(user.primaryEmail ?? '') === wanted) return found
+  const aliases = [...(user.aliases ?? []), ...(user.nonEditableAliases ?? [])]
+  return aliases.some((alias) => foldAddress(alias) === wanted) ? { ...found, isOther: true } : undefined
+}
+
+const listSchema = z.looseObject({ kind: z.literal('admin#directory#users'), users: z.array(userSchema).nullish() })
+
+/** Users who were deleted in the last 20 days keep their addresses. */
+export function parseDeleted(response: RemoteResponse, input: CreateInput): FoundUser | Unreadable | undefined {
+  const list = listSchema.safeParse(response.body).data
+  if (!list) return 'unreadable'
+  const [found] = (list.users ?? []).flatMap((user) => toFound(user, user, input) ?? [])
+  return found && { ...found, isOther: true }
 }
 
 const typeOf = ({ type, customType }: { type?: string | null | undefined; customType?: string | null | undefined }) =>
