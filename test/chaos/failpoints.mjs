@@ -1,6 +1,7 @@
 // Loaded before a program (node --import): ends it by SIGKILL at a named moment, so that no failpoint lives in the
 // product. MUSTER_POISON: whoever sends these words to a provider dies of it, every time. MUSTER_FAILPOINT names the
 // moment; MUSTER_FAILPOINT_FILE is made when it strikes, and it never strikes again while that file is there.
+// MUSTER_FAILPOINT_SIGNAL=SIGSTOP freezes the program instead.
 import { existsSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
@@ -12,9 +13,10 @@ const mark = process.env.MUSTER_FAILPOINT_FILE
 function strike(name) {
   if (name !== point || existsSync(mark)) return
   writeFileSync(mark, `${process.pid} ${new Date().toISOString()}`)
-  process.kill(process.pid, 'SIGKILL')
-  // Nothing more may run in the moment until the signal arrives.
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
+  const signal = process.env.MUSTER_FAILPOINT_SIGNAL ?? 'SIGKILL'
+  process.kill(process.pid, signal)
+  // Nothing more may run in the moment until the signal arrives; a frozen program goes on when it is woken.
+  if (signal === 'SIGKILL') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
 }
 
 /** The state in a packed operation record; what is sealed looks alike and does not unpack. */

@@ -34,6 +34,8 @@ export interface CallSlot {
   sent(): void
   /** An answer came, or none will. */
   ended(): void
+  /** The call was never made: it takes nothing from the limit. */
+  unused(): void
 }
 
 /** Throws `TransportError` when no complete answer came. */

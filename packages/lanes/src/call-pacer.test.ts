@@ -8,7 +8,70 @@ describe('the pace of calls', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  test('calls leave one interval apart, the first included, and never more than the limit in a window', async () => {
+  test('the first call waits for nothing but what the owner before this one left to wait', async () => {
+    const startedAt = performance.now()
+    await new CallPacer({ requests: 1, perSeconds: 86_400 }).wait()
+    expect(performance.now()).toBe(startedAt)
+    const heir = new CallPacer({ requests: 1, perSeconds: 86_400 }, 7_000)
+    const left = heir.wait().then(() => performance.now())
+    await vi.advanceTimersByTimeAsync(7_001)
+    expect((await left) - startedAt).toBeGreaterThanOrEqual(7_000)
+  })
+
+  test('a permit that is not used goes to the next that waits, and one that was used does not come back', async () => {
+    const pacer = new CallPacer({ requests: 1, perSeconds: 3_600 })
+    const first = await pacer.wait()
+    const second = pacer.wait()
+    first.unused()
+    const slot = await second
+    slot.sent()
+    slot.ended()
+    slot.unused()
+    let third: number | undefined
+    void pacer.wait().then(() => (third = performance.now()))
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    expect(third).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(200_000)
+    expect(third).toBeDefined()
+  })
+
+  test('when the lane is to close, those who have begun keep their place, and the others need not wait for long', async () => {
+    const pacer = new CallPacer({ requests: 1, perSeconds: 60 })
+    await pacer.wait()
+    const begun = pacer.wait(undefined, { mayGoBack: false })
+    const waiting = expect(pacer.wait(undefined, { mayGoBack: true })).rejects.toBeInstanceOf(LaneRestsError)
+    pacer.sendBack()
+    await waiting
+    await expect(pacer.wait(undefined, { mayGoBack: true })).rejects.toBeInstanceOf(LaneRestsError)
+    await vi.advanceTimersByTimeAsync(60_000)
+    const near = pacer.wait(undefined, { priority: -1, mayGoBack: true })
+    pacer.sendBack()
+    await vi.runAllTimersAsync()
+    await Promise.all([near, begun])
+  })
+
+  test('a permit that was given before a rest, however short, is not good while it lasts', async () => {
+    const pacer = new CallPacer(pace)
+    await pacer.wait()
+    pacer.throwIfResting()
+    pacer.rest(100)
+    expect(() => pacer.throwIfResting()).toThrow(LaneRestsError)
+    await vi.advanceTimersByTimeAsync(101)
+    pacer.throwIfResting()
+  })
+
+  test('a permit given back does not shorten a rest', async () => {
+    const pacer = new CallPacer({ requests: 1, perSeconds: 1 })
+    const slot = await pacer.wait()
+    pacer.rest(1_900)
+    slot.unused()
+    const startedAt = performance.now()
+    const next = pacer.wait().then(() => performance.now())
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect((await next) - startedAt).toBeGreaterThanOrEqual(1_899)
+  })
+
+  test('calls leave one interval apart, and never more than the limit in a window', async () => {
     const pacer = new CallPacer(pace)
     const left: number[] = []
     const all = Promise.all(Array.from({ length: 50 }, () => pacer.wait().then(() => left.push(performance.now()))))
@@ -124,11 +187,11 @@ describe('the pace of calls', () => {
   })
 
   test('the more urgent job goes first among those that wait', async () => {
-    const pacer = new CallPacer(pace)
+    const pacer = new CallPacer(pace, callIntervalMs(pace))
     const order: string[] = []
     const all = Promise.all([
-      ...['bulk 1', 'bulk 2'].map((name) => pacer.wait(undefined, 10).then(() => order.push(name))),
-      pacer.wait(undefined, 0).then(() => order.push('single')),
+      ...['bulk 1', 'bulk 2'].map((name) => pacer.wait(undefined, { priority: 10 }).then(() => order.push(name))),
+      pacer.wait(undefined, { priority: 0 }).then(() => order.push('single')),
     ])
     await vi.runAllTimersAsync()
     await all
@@ -136,7 +199,7 @@ describe('the pace of calls', () => {
   })
 
   test('a short rest is sat out, a long one hands back whoever waits and whoever comes', async () => {
-    const pacer = new CallPacer(pace)
+    const pacer = new CallPacer(pace, callIntervalMs(pace))
     const patient = pacer.wait()
     pacer.rest(1_000)
     await vi.advanceTimersByTimeAsync(1_001)

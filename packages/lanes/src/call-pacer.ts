@@ -39,6 +39,7 @@ interface Place {
 
 interface Waiter {
   priority: number
+  mayGoBack: boolean
   pass(slot: CallSlot): void
   refuse(reason: unknown): void
 }
@@ -59,18 +60,20 @@ export class CallPacer {
   readonly #places: Place[]
   readonly #waiters = new Set<Waiter>()
   #nextAt: number
+  #latest: CallSlot | undefined
   #restsUntil = 0
+  #isClosing = false
   /** In how many milliseconds nine of ten answers come. */
   #usualMs = Infinity
   #timer: NodeJS.Timeout | undefined
 
-  /** The first call waits one interval: the owner before this one may have made a call just now. */
-  constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>) {
+  /** @param firstInMs what is left to wait after the call that an owner before this one made. */
+  constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>, firstInMs = 0) {
     this.#intervalMs = callIntervalMs(pace)
     const places = Math.min(pace.requests, MOST_PLACES)
     this.#windowMs = (pace.perSeconds * 1000 * places) / pace.requests
     this.#places = Array.from({ length: places }, () => ({ freeAt: -Infinity }))
-    this.#nextAt = performance.now() + this.#intervalMs
+    this.#nextAt = performance.now() + firstInMs
   }
 
   /**
@@ -86,8 +89,37 @@ export class CallPacer {
     for (const waiter of this.#waiters) waiter.refuse(refusal)
   }
 
-  #refusal(): LaneRestsError | undefined {
+  /** Milliseconds until the next call may leave. */
+  nextInMs(): number {
+    const freeAt = this.#places.reduce((soonest, place) => Math.min(soonest, place.freeAt), Infinity)
+    return Math.max(
+      0,
+      this.#nextAt - performance.now(),
+      freeAt - performance.now(),
+      this.#restsUntil - performance.now(),
+    )
+  }
+
+  /** For how long one more call would wait, about. */
+  expectedWaitMs(): number {
+    return this.nextInMs() + this.#waiters.size * this.#intervalMs
+  }
+
+  /** A permit that was given before the lane began to rest must not be used while it does. */
+  throwIfResting(): void {
     const restMs = this.#restsUntil - performance.now()
+    if (restMs > 0) throw new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now())
+  }
+
+  /** The lane is to close: jobs that have done nothing yet need not wait here, now or later, where that takes long. */
+  sendBack(): void {
+    this.#isClosing = true
+    const refusal = this.#refusal(true)
+    if (refusal) for (const waiter of this.#waiters) if (waiter.mayGoBack) waiter.refuse(refusal)
+  }
+
+  #refusal(mayGoBack = false): LaneRestsError | undefined {
+    const restMs = this.#isClosing && mayGoBack ? this.nextInMs() : this.#restsUntil - performance.now()
     return restMs > WORTH_WAITING_MS
       ? new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now())
       : undefined
@@ -99,9 +131,9 @@ export class CallPacer {
    * it ends: while a connection is opened, or the machine is busy, it is late and the calls after it are not, which
    *   would put one too many into a window.
    */
-  wait(signal?: AbortSignal, priority = 0): Promise<CallSlot> {
+  wait(signal?: AbortSignal, { priority = 0, mayGoBack = false } = {}): Promise<CallSlot> {
     return new Promise((resolve, reject) => {
-      const refusal = this.#refusal()
+      const refusal = this.#refusal(mayGoBack)
       if (signal?.aborted || refusal) return reject((refusal ?? signal?.reason) as Error)
       const leave = (): void => {
         this.#waiters.delete(waiter)
@@ -109,6 +141,7 @@ export class CallPacer {
       }
       const waiter: Waiter = {
         priority,
+        mayGoBack,
         pass: (slot) => {
           leave()
           resolve(slot)
@@ -144,6 +177,7 @@ export class CallPacer {
       return
     }
     const slot = this.#take(place, now)
+    this.#latest = slot
     // Timers come late: the schedule is kept, so that this costs no throughput; no window gets more than its limit
     //   for it, since the places see to that.
     this.#nextAt = Math.max(this.#nextAt, now - MADE_UP_FOR_MS) + this.#intervalMs
@@ -153,17 +187,38 @@ export class CallPacer {
 
   #take(place: Place, now: number): CallSlot {
     let sentAt = now
+    let isUsed = false
+    const before = { freeAt: place.freeAt, nextAt: this.#nextAt }
     const keepFrom = (arrivedAt: number): void => {
       // Unless a later call has it by now.
       if (place.takenBy === slot) place.freeAt = arrivedAt + this.#windowMs * PLACE_MARGIN
     }
     const slot: CallSlot = {
-      sent: () => keepFrom((sentAt = performance.now())),
-      ended: () => keepFrom(sentAt + Math.min(this.#lateness(performance.now() - sentAt), this.#windowMs)),
+      sent: () => {
+        isUsed = true
+        keepFrom((sentAt = performance.now()))
+      },
+      ended: () => {
+        isUsed = true
+        keepFrom(sentAt + Math.min(this.#lateness(performance.now() - sentAt), this.#windowMs))
+      },
+      unused: () => {
+        if (isUsed || place.takenBy !== slot) return
+        isUsed = true
+        place.freeAt = before.freeAt
+        if (this.#latest === slot) this.#giveBack(before.nextAt)
+      },
     }
     place.takenBy = slot
     keepFrom(now)
     return slot
+  }
+
+  #giveBack(nextAt: number): void {
+    this.#nextAt = Number.isFinite(this.#restsUntil) ? Math.max(nextAt, this.#restsUntil) : nextAt
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#release()
   }
 
   /**

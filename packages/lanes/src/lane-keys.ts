@@ -6,6 +6,8 @@ export const LANE_QUEUE = 'lane'
  * until the window or the rest is over.
  */
 export const limiterKey = (accountId: string): string => `${lanePrefix(accountId)}:${LANE_QUEUE}:limiter`
+/** When the lane's latest call left, by the clock that all workers share; for the next owner. */
+export const lastCallKey = (accountId: string): string => `muster:{${accountId}}:lane-last-call`
 export const leaseKey = (accountId: string): string => `muster:{${accountId}}:lane-lease`
 
 /** Zset of every lane that has something to do, by the time at which it needs an owner. */

@@ -130,6 +130,7 @@ export function createLaneOwner({
       isOurs: () => !lease.isLost && performance.now() - lease.renewedAt < LEASE_MS,
       onHold: () => beginClose(accountId),
       onError: (error) => onError(error, accountId),
+      now,
     }).catch(async (error: unknown) => {
       await leases.release(accountId)
       throw error

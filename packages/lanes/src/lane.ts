@@ -2,8 +2,9 @@ import type { CallSlot } from '@muster/contracts/http-client'
 import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
-import { LANE_QUEUE, lanePrefix } from './lane-keys.ts'
+import { LANE_QUEUE, lanePrefix, lastCallKey } from './lane-keys.ts'
 import { readRestMs } from './lane-rest.ts'
+import { createCallNotes, readLastCallAt, waitAfterCallMs } from './last-call.ts'
 import { jobsAhead, jobWindow, type Pace } from './pace.ts'
 import { StartGate } from './start-gate.ts'
 
@@ -17,6 +18,8 @@ export type Verdict =
   | { kind: 'again'; at: number; pauseMs?: number }
   /** The provider is throttling: the whole lane waits, and the job goes back to its front. */
   | { kind: 'pause'; forMs: number }
+  /** Nothing was done: the job goes back, and runs when the lane has a permit for it. */
+  | { kind: 'back' }
   /** The account went on hold: the job goes back, and the lane closes. */
   | { kind: 'hold' }
 
@@ -28,6 +31,19 @@ export interface RunContext {
    * the signal's reason.
    */
   waitForSlot(signal?: AbortSignal): Promise<CallSlot>
+  /** For how long `waitForSlot` would wait, about. */
+  expectedWaitMs(): number
+  /**
+   * Throws when a permit must not be used any more, since the lane is no longer ours, or rests: to be asked after
+   * anything else was waited for.
+   */
+  throwIfStale(): void
+}
+
+/** How a job waits for its permits: until it has the first, it can still go back to the queue. */
+interface Turn {
+  priority: number
+  mayGoBack: boolean
 }
 
 export type RunJob = (accountId: string, jobId: string, context: RunContext) => Promise<Verdict>
@@ -43,6 +59,8 @@ export interface LaneOptions {
   isOurs(): boolean
   onHold(): void
   onError(error: Error): void
+  /** Unix milliseconds by the clock that all workers share. */
+  now(): number
 }
 
 /**
@@ -105,8 +123,13 @@ async function freeOrphans(redis: Redis, queue: Queue): Promise<void> {
     .exec()
 }
 
-export async function openLane({ redis, accountId, pace, run, isOurs, onHold, onError }: LaneOptions): Promise<Lane> {
-  const pacer = new CallPacer(pace)
+export async function openLane(options: LaneOptions): Promise<Lane> {
+  const { redis, accountId, pace, run, isOurs, onHold, onError, now } = options
+  // What the owner before this one left behind holds for calls as well, not only for jobs.
+  const [restMs, lastCallAt] = await Promise.all([readRestMs(redis, accountId), readLastCallAt(redis, accountId)])
+  const pacer = new CallPacer(pace, waitAfterCallMs(lastCallAt, pace, now()))
+  if (restMs > 0) pacer.rest(restMs)
+  const noteCall = createCallNotes(options, now)
   const gate = new StartGate(jobsAhead(pace))
   /** One for each job under way. */
   const running = new Map<string, AbortController>()
@@ -128,16 +151,28 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     await queue.rateLimit(Math.max(1, Math.ceil(restsUntil - Date.now())))
   }
 
-  async function waitForSlot(jobSignal: AbortSignal, priority: number, own?: AbortSignal): Promise<CallSlot> {
-    const slot = await pacer.wait(own ?? jobSignal, priority)
+  async function waitForSlot(jobSignal: AbortSignal, turn: Turn, own?: AbortSignal): Promise<CallSlot> {
+    const slot = await pacer.wait(own ?? jobSignal, turn)
+    turn.mayGoBack = false
+    throwIfLost(jobSignal)
+    noteCall()
+    return slot
+  }
+
+  function throwIfStale(jobSignal: AbortSignal): void {
+    throwIfLost(jobSignal)
+    pacer.throwIfResting()
+  }
+
+  function throwIfLost(jobSignal: AbortSignal): void {
     if (!isOurs()) abandon()
     jobSignal.throwIfAborted()
-    return slot
   }
 
   async function runJob(jobId: string, priority: number): Promise<Verdict> {
     const controller = new AbortController()
     running.set(jobId, controller)
+    const turn: Turn = { priority, mayGoBack: true }
     let isAhead = true
     const leaveGate = (): void => {
       if (isAhead) gate.leave()
@@ -146,7 +181,9 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     try {
       return await run(accountId, jobId, {
         signal: controller.signal,
-        waitForSlot: (own) => waitForSlot(controller.signal, priority, own).finally(leaveGate),
+        waitForSlot: (own) => waitForSlot(controller.signal, turn, own).finally(leaveGate),
+        expectedWaitMs: () => pacer.expectedWaitMs(),
+        throwIfStale: () => throwIfStale(controller.signal),
       })
     } finally {
       leaveGate()
@@ -155,10 +192,11 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
   }
 
   async function process(job: Job, token: string | undefined): Promise<void> {
-    if (!(await gate.enter(job.priority))) {
+    const goBack = async (): Promise<never> => {
       await job.moveToWait(token)
       throw new WaitingError()
     }
+    if (!(await gate.enter(job.priority))) return goBack()
     const verdict = await runJob(job.id ?? '', job.priority)
     switch (verdict.kind) {
       case 'done':
@@ -176,8 +214,9 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
         sendBack()
         worker.pause(true).catch(onError)
         onHold()
-        await job.moveToWait(token)
-        throw new WaitingError()
+        return goBack()
+      case 'back':
+        return goBack()
     }
   }
 
@@ -213,9 +252,6 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     const window = jobWindow(pace)
     await queue.setGlobalRateLimit(window.max, window.duration)
     await queue.setGlobalConcurrency(pace.concurrency)
-    // A rest that the owner before this one began holds for calls as well, not only for jobs.
-    const restMs = await readRestMs(redis, accountId)
-    if (restMs > 0) pacer.rest(restMs)
     await freeOrphans(redis, queue)
     await worker.waitUntilReady()
   } catch (error) {
@@ -253,6 +289,7 @@ export async function openLane({ redis, accountId, pace, run, isOurs, onHold, on
     stopTaking() {
       worker.pause(true).catch(onError)
       sendBack()
+      pacer.sendBack()
     },
     backlog,
     async waitingAt(priority) {
@@ -275,6 +312,7 @@ export async function obliterateLane(redis: Redis, laneId: string): Promise<void
   const queue = new Queue(LANE_QUEUE, { connection: redis, prefix: lanePrefix(laneId), skipMetasUpdate: true })
   try {
     await queue.obliterate({ force: true })
+    await redis.del(lastCallKey(laneId))
   } finally {
     await queue.close()
   }

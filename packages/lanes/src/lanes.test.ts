@@ -174,6 +174,7 @@ describe('lanes and their owners', () => {
         () => 'sent',
         () => 'refused',
       )
+      expect(context.throwIfStale).toThrow()
       return { kind: 'again', at: Date.now() }
     }
     source.put(accountId, '+job')
@@ -224,6 +225,38 @@ describe('lanes and their owners', () => {
     await eventually(rest, (restMs) => restMs > 0)
     expect(await rest()).toBeGreaterThan(25_000)
     expect(await rest()).toBeLessThanOrEqual(30_000)
+  })
+
+  test('a lane that never called does not wait, and a new owner waits only what the last call left', async () => {
+    source.paces.set(accountId, { requests: 1, perSeconds: 4, concurrency: 1, callsPerJob: 1 })
+    const permits: { owner: string; at: number }[] = []
+    source.verdict = async ({ owner, context }) => {
+      const slot = await context.waitForSlot()
+      permits.push({ owner, at: Date.now() })
+      slot.ended()
+      return { kind: 'done' }
+    }
+    const { owner } = await startOwner('a')
+    const wokenAt = Date.now()
+    source.put(accountId, '+one')
+    await wake()
+    await eventually(
+      () => permits.length,
+      (count) => count === 1,
+    )
+    expect((permits[0]?.at ?? 0) - wokenAt).toBeLessThan(2_000)
+    await owner.stop(1_000)
+    owners.length = 0
+    source.put(accountId, '+two')
+    await startOwner('b')
+    await wake()
+    await eventually(
+      () => permits.length,
+      (count) => count === 2,
+    )
+    const gapMs = (permits[1]?.at ?? 0) - (permits[0]?.at ?? 0)
+    expect(gapMs).toBeGreaterThanOrEqual(4_100)
+    expect(gapMs).toBeLessThan(6_000)
   })
 
   test('a long rest is not cut off by a short one', async () => {

@@ -36,6 +36,9 @@ export function jobsAhead(pace: Pace): number {
   return 1 + Math.ceil(WINDOW_MS / (callIntervalMs(pace) * pace.callsPerJob))
 }
 
+/** However slow its calls, a lane looks this often for a job that has to make none. */
+const LONGEST_JOB_WINDOW_MS = 1_000
+
 /**
  * The job limit as BullMQ takes it: whole jobs in a window of about 100 ms. It only keeps a lane from running through
  *   jobs that make no calls;
@@ -45,5 +48,6 @@ export function jobsAhead(pace: Pace): number {
 export function jobWindow(pace: Pace): { max: number; duration: number } {
   const interval = callIntervalMs(pace) * pace.callsPerJob
   const max = Math.max(1, Math.round(WINDOW_MS / interval))
-  return { max, duration: Math.max(1, Math.ceil((interval * max) / TAKEN_FASTER) - LATENESS_MS) }
+  const duration = Math.max(1, Math.ceil((interval * max) / TAKEN_FASTER) - LATENESS_MS)
+  return { max, duration: Math.min(LONGEST_JOB_WINDOW_MS, duration) }
 }

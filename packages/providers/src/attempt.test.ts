@@ -28,6 +28,7 @@ function attempt(directory: Directory, more: Partial<AttemptOptions> = {}): Prom
     expiresAt: T0 + 3_600_000,
     lookUp: async () => undefined,
     recordIntent: async () => void directory.log.push('intent'),
+    withdrawIntent: async () => void directory.log.push('withdrawn'),
     ...more,
   })
 }
@@ -83,6 +84,16 @@ describe('a first attempt', () => {
     await expect(attempt(directory, { recordIntent: () => Promise.reject(new Error('stale')) })).rejects.toThrow(
       'stale',
     )
+    expect(directory.log).toEqual([])
+  })
+
+  test('sends nothing when its time is over by the time its permit comes', async () => {
+    const directory = createTinyDirectory()
+    const { write } = directory.connection
+    const late: typeof write = (...values) => (vi.setSystemTime(T0 + 3_600_000), write(...values))
+    expect(await attempt(directory, { connection: { ...directory.connection, write: late } })).toEqual({
+      kind: 'expired',
+    })
     expect(directory.log).toEqual([])
   })
 

@@ -67,12 +67,19 @@ export interface AttemptOptions {
   /** Answers of look-ups, kept per account. */
   lookUp(lookUp: LookUp): Promise<unknown>
   /**
-   * Writes down that a create is about to be sent. Must have been saved when it resolves; a rejection stops the attempt
-   * unsent.
+   * Writes down that a create is about to be sent; its permit is there already, so that waiting for one never counts as
+   * sent. Must have been saved when it resolves; a rejection stops the attempt unsent.
    */
   recordIntent(warnings: Warning[]): Promise<void>
+  /** The create was refused without being executed, and waits for a permit to be sent once more. */
+  withdrawIntent(): Promise<void>
   /** Unix milliseconds by the clock that all workers share, and by which `unknown` and `expiresAt` were written. */
   now?(): number
+}
+
+/** Its time was over when its permit came. */
+class ExpiredError extends Error {
+  override readonly name = 'ExpiredError'
 }
 
 /**
@@ -109,11 +116,17 @@ export async function attemptCreate(options: AttemptOptions): Promise<AttemptRes
     throw error
   }
 
-  await options.recordIntent(plan.warnings)
   let response: RemoteResponse
   try {
-    response = await connection.write('create', plan.request)
+    response = await connection.write('create', plan.request, {
+      async begin() {
+        if (now() >= options.expiresAt) throw new ExpiredError()
+        await options.recordIntent(plan.warnings)
+      },
+      takeBack: () => options.withdrawIntent(),
+    })
   } catch (error) {
+    if (error instanceof ExpiredError) return { kind: 'expired' }
     if (error instanceof RemoteFailureError) return toResult(error.failure, error.response)
     throw error
   }

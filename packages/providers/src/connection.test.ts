@@ -45,6 +45,45 @@ describe('a create', () => {
     expect(received).toHaveLength(1)
   })
 
+  test('is written down once its permit is there; a permit that comes to nothing is given back', async () => {
+    const { url, received } = await startServer(answer(201, { id: 'u1' }))
+    const order: string[] = []
+    const permit = {
+      sent: () => undefined,
+      ended: () => void order.push('ended'),
+      unused: () => void order.push('back'),
+    }
+    const waitForSlot = async () => (order.push('permit'), permit)
+    const sending = { begin: async () => void order.push('intent'), takeBack: async () => undefined }
+    await open(url, { waitForSlot }).write('create', create, sending)
+    expect(order).toEqual(['permit', 'intent', 'ended'])
+    order.length = 0
+    const refused = { ...sending, begin: () => Promise.reject(new Error('not saved')) }
+    await expect(open(url, { waitForSlot }).write('create', create, refused)).rejects.toThrow('not saved')
+    expect(order).toEqual(['permit', 'back'])
+    expect(received).toHaveLength(1)
+  })
+
+  test('that was refused for its token is not written down as sent while it waits to be sent again', async () => {
+    let isFirst = true
+    const { url } = await startServer((response, { url: path }) => {
+      const status = path.startsWith('/token') ? 200 : isFirst ? 401 : 201
+      if (!path.startsWith('/token')) isFirst = false
+      response.writeHead(status).end(JSON.stringify({ access_token: `t${Math.random()}`, id: 'u1' }))
+    })
+    const order: string[] = []
+    const connection = open(url, {
+      credentials: clientCredentials,
+      waitForSlot: async () => void order.push('permit'),
+    })
+    const sending = {
+      begin: async () => void order.push('intent'),
+      takeBack: async () => void order.push('taken back'),
+    }
+    expect(await connection.write('create', create, sending)).toMatchObject({ status: 201 })
+    expect(order).toEqual(['permit', 'permit', 'intent', 'taken back', 'permit', 'permit', 'intent'])
+  })
+
   test.each<[string, Answer, object]>([
     ['a reset', reset, { disposition: 'unknown', code: 'provider_unavailable' }],
     ['a silence', silence, { disposition: 'unknown', code: 'timeout' }],

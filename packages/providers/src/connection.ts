@@ -51,6 +51,14 @@ export interface ConnectionOptions {
   now?(): number
 }
 
+/** What has to be written down around the sending of a create. */
+export interface Sending {
+  /** The permit is there and the request is about to leave. A rejection keeps it back. */
+  begin(): Promise<void>
+  /** The answer proves that nothing was executed, and the next sending has to wait for another permit. */
+  takeBack(): Promise<void>
+}
+
 export interface Connection {
   /**
    * A call without effect: transport errors and 5xx are tried again shortly, up to three times. Answers of any status.
@@ -60,7 +68,7 @@ export interface Connection {
    * The create call: sent once, whatever happens. Only an answer that proves that it was not executed (401, a redirect)
    * leads to a second sending.
    */
-  write(purpose: string, request: RemoteRequest): Promise<RemoteResponse>
+  write(purpose: string, request: RemoteRequest, sending?: Sending): Promise<RemoteResponse>
   /** The provider's clock less that of `now`, by its latest answer, in milliseconds. */
   clockOffsetMs(): number
 }
@@ -191,21 +199,35 @@ export function connect(options: ConnectionOptions): Connection {
       (token.expiresAt === null || token.expiresAt - TOKEN_MARGIN_MS > now())
     let token = await tokens.read()
     if (!isUsable(token)) {
-      // Before the lock of the renewal, which a slow pace would outlast; whoever then finds a new token has wasted a
-      // slot, once in its lifetime.
+      // Before the lock of the renewal, which a slow pace would outlast.
       const slot = await options.waitForSlot(options.signal)
-      token = await tokens.renew(async (other, latest) => (isUsable(other) ? other : requestToken(latest, slot)))
+      token = await tokens.renew(async (other, latest) => {
+        if (!isUsable(other)) return requestToken(latest, slot)
+        slot?.unused()
+        return other
+      })
     }
     return { headers: authentication.toHeaders(token), token }
   }
 
-  async function send(purpose: string, request: RemoteRequest): Promise<RemoteResponse> {
+  async function waitForPermit(sending: Sending | undefined): Promise<CallSlot | undefined> {
+    const slot = await options.waitForSlot(options.signal)
+    try {
+      await sending?.begin()
+      return slot
+    } catch (error) {
+      slot?.unused()
+      throw error
+    }
+  }
+
+  async function send(purpose: string, request: RemoteRequest, sending?: Sending): Promise<RemoteResponse> {
     const body = request.body === undefined ? undefined : JSON.stringify(request.body)
     let rejected: AccessToken | undefined
     for (let redirects = 0; ;) {
       const { headers, token } = await authorize(rejected)
       const url = toUrl(redirectedBaseUrl ?? token?.baseUrl ?? baseUrlOf(provider, account.config), request)
-      const slot = await options.waitForSlot(options.signal)
+      const slot = await waitForPermit(sending)
       const requestHeaders = {
         accept: 'application/json',
         'user-agent': USER_AGENT,
@@ -224,6 +246,7 @@ export function connect(options: ConnectionOptions): Connection {
         ) {
           redirectedBaseUrl = origin
           redirects += 1
+          await sending?.takeBack()
           continue
         }
       }
@@ -235,6 +258,7 @@ export function connect(options: ConnectionOptions): Connection {
         classifyAnswer(provider, response).disposition === 'unauthorized'
       ) {
         rejected = token
+        await sending?.takeBack()
         continue
       }
       return response

@@ -276,6 +276,7 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
           ...options,
           lookUp: (lookUp) => Promise.resolve(found[lookUp.key]),
           recordIntent: () => Promise.resolve(),
+          withdrawIntent: () => Promise.resolve(),
         })
         return [result.kind, ...sent]
       }
@@ -371,6 +372,7 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
           expiresAt: Infinity,
           lookUp: (lookUp) => Promise.resolve(found[lookUp.key]),
           recordIntent: () => Promise.resolve(),
+          withdrawIntent: () => Promise.resolve(),
         })
       expect(await attempt(null)).toMatchObject({ kind: 'retry' })
       expect(sent).toEqual(['create'])

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { CallSlot } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
 import { afterEach, expect } from 'vitest'
@@ -93,7 +94,7 @@ interface Options {
   tokens?: TokenStore
   hosts?: string[]
   signal?: AbortSignal
-  waitForSlot?: (signal?: AbortSignal) => Promise<void>
+  waitForSlot?: (signal?: AbortSignal) => Promise<CallSlot | void>
   config?: Record<string, string>
 }
 export function open(url: string, options: Options = {}): Connection & { calls: RemoteCall[]; slots: () => number } {
@@ -112,8 +113,7 @@ export function open(url: string, options: Options = {}): Connection & { calls: 
     allowedHosts,
     waitForSlot: async (signal) => {
       slots += 1
-      await options.waitForSlot?.(signal)
-      return undefined
+      return (await options.waitForSlot?.(signal)) ?? undefined
     },
     onCall: (call) => calls.push(call),
     ...(options.signal ? { signal: options.signal } : {}),

@@ -233,7 +233,8 @@ export function createTinyDirectory(
   }
 
   const connection: Connection = {
-    async write(_, request) {
+    async write(_, request, sending) {
+      await sending?.begin()
       return create(request)
     },
     async read(purpose, request) {

@@ -16,6 +16,8 @@ import {
   RefusedTransitionError,
   requeue,
   startAttempt,
+  suspendAttempt,
+  withdrawIntent,
   type AttemptEnd,
   type Failure,
 } from './operation-state.ts'
@@ -356,6 +358,17 @@ describe('a worker that dies', () => {
     const sent = (state: OperationState) => recoverFromCrash(recordIntent(startAttempt(state, T0), [], T0), T0)
     expect(sent(queued).unknown).not.toBeNull()
     expect(sent(sent(sent(queued))).error?.code).toBe('outcome_unknown')
+  })
+
+  test('while an attempt waits for a permit does not count, and a create that was refused unexecuted is not unknown', () => {
+    const waiting = suspendAttempt(startAttempt(queued, T0), T0)
+    expect(waiting).toMatchObject({ status: 'queued', attemptCount: 0, attempts: [], unknown: null })
+    expect(dueAt(waiting)).toBe(0)
+    expect(cancel(waiting, T0).status).toBe('canceled')
+    const refused = withdrawIntent(recordIntent(startAttempt(crash(queued), T0), [], T0), T0)
+    expect(suspendAttempt(refused, T0)).toMatchObject({ status: 'retrying', attemptCount: 1, crashes: 1 })
+    expect(() => suspendAttempt(recordIntent(startAttempt(queued, T0), [], T0), T0)).toThrow('sent')
+    expect(recoverFromCrash(refused, T0).unknown).toBeNull()
   })
 
   test('is forgotten when an attempt comes to an end of its own, but not for a look-up between', () => {

@@ -154,7 +154,7 @@ export function recoverFromCrash(state: OperationState, now: number, random = Ma
 
 /**
  * Whose the user is counts from the intent; when it must have turned up counts from `lostAt`, when the answer was given
- * up: between the two the create waited for its slot and for the provider, and may have been executed at any moment.
+ * up: between the two the create was on its way, and may have been executed at any moment.
  */
 function addUnknown(state: OperationState, intendedAt: number, lostAt: number): NonNullable<OperationState['unknown']> {
   return {
@@ -172,6 +172,32 @@ export function recordIntent(state: OperationState, warnings: Warning[], now: nu
     updatedAt: now,
     warnings: addWarnings(state.warnings, warnings),
     attempts: [...state.attempts.slice(0, -1), { ...latest, createSentAt: now }],
+  }
+}
+
+/** The create was refused without being executed, and waits for a permit to be sent once more. */
+export function withdrawIntent(state: OperationState, now: number): OperationState {
+  const latest = state.attempts.at(-1)
+  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
+  return { ...state, updatedAt: now, attempts: [...state.attempts.slice(0, -1), { ...latest, createSentAt: null }] }
+}
+
+/**
+ * running → queued or retrying: in the middle of its attempt it waits for a permit, perhaps for long, and nothing is
+ * sent. A worker that dies meanwhile does not die because of it. `startAttempt` follows.
+ */
+export function suspendAttempt(state: OperationState, now: number): OperationState {
+  const latest = state.attempts.at(-1)
+  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
+  if (latest.createSentAt !== null) throw new RefusedTransitionError('sent')
+  const attempts = state.attempts.slice(0, -1)
+  return {
+    ...state,
+    status: attempts.length === 0 ? 'queued' : 'retrying',
+    statusReason: 'Waits until the limit of its account leaves room for a call.',
+    updatedAt: now,
+    attemptCount: state.attemptCount - 1,
+    attempts,
   }
 }
 

@@ -85,7 +85,7 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     try {
       await context.waitForSlot(context.signal)
     } catch (error) {
-      if (context.signal.aborted || error instanceof LaneRestsError) return { kind: 'again', at: Date.now() }
+      if (context.signal.aborted || error instanceof LaneRestsError) return { kind: 'back' }
       throw error
     }
     const startedAt = clock.now()

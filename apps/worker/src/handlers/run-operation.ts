@@ -1,5 +1,5 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import type { HttpClient } from '@muster/contracts/http-client'
+import type { CallSlot, HttpClient } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { RemoteCall, Warning } from '@muster/contracts/operation'
 import type { StoredResult } from '@muster/contracts/response-format'
@@ -33,6 +33,8 @@ import {
   recordIntent,
   recoverFromCrash,
   startAttempt,
+  suspendAttempt,
+  withdrawIntent,
   type AttemptEnd,
   type Failure,
   type RetryPolicy,
@@ -71,10 +73,17 @@ interface Needs {
 
 /** Timers fire a little early and clocks differ a little; not worth a round through the queue. */
 const EARLY_MS = 10
+/** A permit that comes sooner is not worth a write, nor another look at what was read before. */
+const SOON_MS = 1_000
 /**
  * After which an operation that somebody else has just written, or whose account has just changed, is looked at again.
  */
 const CONTESTED_MS = 1_000
+
+interface Ready extends Needs {
+  record: OperationRecord
+  account: AccountRecord
+}
 
 /** One job of a lane: one attempt of its operation, and the record of what came of it. */
 export function createRunOperation(dependencies: RunOperationDependencies): RunJob {
@@ -85,54 +94,74 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
   return async (accountId, jobId, context) => {
     const log = dependencies.log.child({ account_id: accountId, operation_id: operationIdOf(jobId) })
-    let record = await store.operations.read(accountId, operationIdOf(jobId))
-    if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId)
-      return { kind: 'done' }
+    let permit: CallSlot | undefined
     try {
-      if (record.state.status === 'running') {
-        record = await store.operations.save(record, recoverFromCrash(record.state, clock.now()))
-        log.warn(
-          { crashes: record.state.crashes, status: record.state.status },
-          'a worker died while it ran the operation',
-        )
-        if (isFinished(record.state)) {
-          dependencies.onEvent(accountId)
-          metrics.finished.inc({
-            provider: record.head.provider,
-            status: record.state.status,
-            error_code: record.state.error?.code ?? '',
-          })
-          return { kind: 'done' }
-        }
+      let ready = await prepare(accountId, jobId, log)
+      if ('kind' in ready) return ready
+      if (context.expectedWaitMs() > SOON_MS) {
+        // Before it counts as running: this may take a day, in which everything can change, and nothing is sent.
+        permit = await context.waitForSlot(context.signal).catch((error: unknown) => {
+          if (isHandedBack(context, error)) return undefined
+          throw error
+        })
+        if (!permit) return { kind: 'back' }
+        ready = await prepare(accountId, jobId, log)
+        if ('kind' in ready) return ready
       }
-      const stopped = await heedBrake(record)
-      if (stopped) return stopped
-      const due = dueAt(record.state)
-      if (due > clock.now() + EARLY_MS) return { kind: 'again', at: clock.toLocal(due) }
-      if (isExpired(record.state, clock.now())) {
-        await store.operations.save(record, expire(record.state, clock.now()))
-        dependencies.onEvent(accountId)
-        metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
-        return { kind: 'done' }
-      }
-      const account = await store.accounts.read(accountId)
-      if (!account || account.status !== 'active') return { kind: 'hold' }
-      // Before the attempt begins: what does not open must not look like a crash.
-      const opened = await openNeeds(record)
-      const started = await store.operations.save(record, startAttempt(record.state, clock.now()))
-      if (record.state.startedAt === null)
+      const { account } = ready
+      const record = await store.operations.save(ready.record, startAttempt(ready.record.state, clock.now()))
+      if (ready.record.state.startedAt === null)
         metrics.wait.observe(
           { provider: account.provider },
           (clock.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000,
         )
-      return await runAttempt(started, account, opened, context, log)
+      return await runAttempt({ ...ready, record }, { ...context, waitForSlot: firstOf(permit, context) }, log)
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
       // Canceled just now, or taken over by another worker: the record's latest version decides.
       metrics.fenced.inc()
       log.warn('the operation was written by another process meanwhile')
       return { kind: 'again', at: Date.now() + CONTESTED_MS }
+    } finally {
+      permit?.unused()
     }
+  }
+
+  /** Whether the operation may run now: with what it needs, or what becomes of its job instead. */
+  async function prepare(accountId: string, jobId: string, log: Logger): Promise<Verdict | Ready> {
+    let record = await store.operations.read(accountId, operationIdOf(jobId))
+    if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId)
+      return { kind: 'done' }
+    if (record.state.status === 'running') {
+      record = await store.operations.save(record, recoverFromCrash(record.state, clock.now()))
+      log.warn(
+        { crashes: record.state.crashes, status: record.state.status },
+        'a worker died while it ran the operation',
+      )
+      if (isFinished(record.state)) {
+        dependencies.onEvent(accountId)
+        metrics.finished.inc({
+          provider: record.head.provider,
+          status: record.state.status,
+          error_code: record.state.error?.code ?? '',
+        })
+        return { kind: 'done' }
+      }
+    }
+    const stopped = await heedBrake(record)
+    if (stopped) return stopped
+    const due = dueAt(record.state)
+    if (due > clock.now() + EARLY_MS) return { kind: 'again', at: clock.toLocal(due) }
+    if (isExpired(record.state, clock.now())) {
+      await store.operations.save(record, expire(record.state, clock.now()))
+      dependencies.onEvent(accountId)
+      metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
+      return { kind: 'done' }
+    }
+    const account = await store.accounts.read(accountId)
+    if (!account || account.status !== 'active') return { kind: 'hold' }
+    // Before the attempt begins: what does not open must not look like a crash.
+    return { record, account, ...(await openNeeds(record)) }
   }
 
   /** The request and the credentials. @throws UnreadableError after the record says so */
@@ -176,16 +205,25 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   }
 
   async function runAttempt(
-    started: OperationRecord,
-    account: AccountRecord,
-    { opened, credentials }: Needs,
+    { account, opened, credentials, ...started }: Ready,
     context: RunContext,
     log: Logger,
   ): Promise<Verdict> {
     const provider = providerOf(account.provider)
     const calls: RemoteCall[] = []
-    let record = started
+    let { record } = started
     let isSent = false
+
+    const mayBeExecuted = (): boolean => isSent && calls.some((call) => call.purpose === 'create')
+    /** Before the create is sent, a wait that is long counts as waiting. */
+    const waitForPermit = async (signal?: AbortSignal): Promise<CallSlot> => {
+      const next = context.waitForSlot(signal)
+      if (isSent || (await isSettledWithin(next, SOON_MS))) return next
+      record = await store.operations.save(record, suspendAttempt(record.state, clock.now()))
+      await next.catch(() => undefined)
+      record = await store.operations.save(record, startAttempt(record.state, clock.now()))
+      return next
+    }
 
     const input: CreateInput = opened.request
     const secrets = [...secretStrings(opened.secrets), ...secretStrings({ ...credentials, type: '' })]
@@ -197,7 +235,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       http: dependencies.http,
       allowedHosts: dependencies.allowedHosts,
       tokens: createTokenStore(store, account),
-      waitForSlot: context.waitForSlot,
+      waitForSlot: waitForPermit,
       signal: context.signal,
       now: clock.now,
       onCall(call) {
@@ -280,24 +318,28 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         lookUp: (lookUp) =>
           lookUps.get(account.id, lookUp, () => runLookUp(provider, accountContext, connection, lookUp)),
         recordIntent: async (warnings: Warning[]) => {
-          context.signal.throwIfAborted()
+          context.throwIfStale()
           record = await store.operations.save(record, recordIntent(record.state, warnings, clock.now()))
           isSent = true
+          // The write may have taken long, and the permit was given before it.
+          context.throwIfStale()
+        },
+        withdrawIntent: async () => {
+          record = await store.operations.save(record, withdrawIntent(record.state, clock.now()))
+          isSent = false
         },
       })
     } catch (error) {
       if (error instanceof StaleVersionError) throw error
       // Of credentials that were replaced meanwhile; a create that was sent is looked up first, as ever.
-      if (error instanceof UnreadableError && !calls.some((call) => call.purpose === 'create')) {
+      if (error instanceof UnreadableError && !mayBeExecuted()) {
         await finish({ outcome: 'interrupted', at: clock.now() })
         throw error
       }
-      if (context.signal.aborted || error instanceof LaneRestsError) {
+      if (isHandedBack(context, error)) {
         const at = error instanceof LaneRestsError ? Math.max(clock.now(), clock.fromLocal(error.until)) : clock.now()
-        // Cut off while it waited for a slot, so nothing was on its way; but the slot may have been that of a call
-        // after the create.
-        if (!calls.some((call) => call.purpose === 'create'))
-          return toVerdict(await finish({ outcome: 'interrupted', at }))
+        // Cut off before the create was on its way; or while a call after the create waited for its permit.
+        if (!mayBeExecuted()) return toVerdict(await finish({ outcome: 'interrupted', at }))
         const failure = {
           code: 'outcome_unknown' as const,
           message: 'The attempt was cut off after its create was sent.',
@@ -360,6 +402,36 @@ function otherLogin({ field, pointer }: NaturalKey, { unknown }: OperationState)
   return unknown === null
     ? { code: 'validation_failed', message: `${cause}: nothing was sent.`, origin, pointer }
     : { code: 'outcome_unknown', message: `${cause}: an earlier create cannot be looked up.`, origin, pointer }
+}
+
+/** Gives the permit that is there already before it waits for others. */
+function firstOf(permit: CallSlot | undefined, context: RunContext): RunContext['waitForSlot'] {
+  let first = permit
+  return async (signal) => {
+    const present = first
+    first = undefined
+    if (!present) return context.waitForSlot(signal)
+    context.throwIfStale()
+    return present
+  }
+}
+
+/** The worker stops, the lane is another's, or it rests: nothing came of it, and the next owner or time decides. */
+const isHandedBack = (context: RunContext, error: unknown): boolean =>
+  context.signal.aborted || error instanceof LaneRestsError
+
+async function isSettledWithin(work: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds)
+  })
+  const settled = work.then(
+    () => true,
+    () => true,
+  )
+  const isSettled = await Promise.race([settled, late])
+  clearTimeout(timer)
+  return isSettled
 }
 
 async function runLookUp(

@@ -457,6 +457,7 @@ describe('Google Workspace answers', () => {
       expiresAt: Infinity,
       lookUp: () => Promise.resolve(undefined),
       recordIntent: () => Promise.resolve(),
+      withdrawIntent: () => Promise.resolve(),
     })
     expect(result).toMatchObject({ kind: 'failed', remoteId: '7', failure: { code: 'user_exists' } })
     expect(asked.at(-1)).toBe(
