@@ -130,6 +130,8 @@ describe('what is refused, and how', () => {
     ['GET', `/batches/${UNKNOWN}`, undefined, 404],
     ['GET', '/batches/x', undefined, 404],
     ['GET', `/batches/${UNKNOWN}/results`, undefined, 404],
+    ['GET', `/batches/${UNKNOWN}/accounts`, undefined, 404],
+    ['GET', `/batches/${UNKNOWN}/accounts?cursor=x`, undefined, 422],
     ['GET', `/batches/${UNKNOWN}/events`, undefined, 404],
     ['POST', `/batches/${UNKNOWN}/cancel`, undefined, 404],
     ['GET', '/batches?status=done', undefined, 422],
@@ -188,6 +190,7 @@ describe('what is refused, and how', () => {
     for (const [method, path] of [
       ['GET', ''],
       ['GET', '/results'],
+      ['GET', '/accounts'],
       ['GET', '/events'],
       ['POST', '/cancel'],
       ['POST', '/pause'],

@@ -1,5 +1,6 @@
 import { operationErrorHints } from '@muster/contracts/error-codes'
 import { batchResultStatuses, type BatchResult } from '@muster/contracts/batch'
+import { toCellsByName } from '@muster/bulk/row'
 import type { ResultRow } from '@muster/bulk/write-results'
 import type { AccountRecord } from '@muster/store/accounts'
 import { itemIdOf } from '@muster/store/batch-item-id'
@@ -18,7 +19,9 @@ export async function* readBatchResults(
 ): AsyncGenerator<ResultRow, void, undefined> {
   const { chunks, rows: committed } = await store.batches.readProgress(record.id)
   // Rows of accounts that were named after this began are not in its chunks either.
-  const accounts = await store.batches.readAccounts((await store.batches.read(record.id)) ?? record)
+  const latest = (await store.batches.read(record.id)) ?? record
+  const accounts = await store.batches.readAccounts(latest)
+  const { columns } = latest
   const accountRecords = new Map(
     (await Promise.all(accounts.map(({ id }) => store.accounts.read(id)))).flatMap((account) =>
       account ? [[account.id, account] as const] : [],
@@ -50,7 +53,8 @@ export async function* readBatchResults(
         account && accountRecords.get(account.id),
         unreadable.get(itemIdOf(record.id, row.row)),
       )
-      if (status === undefined || result.status === status) yield { columns: row.columns, result }
+      if (status === undefined || result.status === status)
+        yield { columns: row.cells ? toCellsByName({ names: columns ?? [], cells: row.cells }) : row.columns, result }
     }
   }
 }

@@ -12,6 +12,10 @@ export interface CsvOptions extends RowLimits {
 }
 
 const NEWLINE = Buffer.from('\n')
+/** A row's cost grows with its columns, and others wait while it is read: the widest honest files have some hundred. */
+export const MAX_COLUMNS = 500
+/** The names come again with each row of the results. */
+const MAX_HEADER_BYTES = 16 * 1024
 
 export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): RowReader {
   const splitter = createRecordSplitter(maxRowBytes)
@@ -19,22 +23,27 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): 
   let number = 0
 
   function readHeader(record: CsvRecord): ColumnMapping {
-    if (record.fault === 'too_large')
-      throw new UploadError('header_too_large', `The header row is longer than ${maxRowBytes} bytes.`, record.line)
+    if (record.fault === 'too_large' || record.bytes.length > MAX_HEADER_BYTES)
+      throw new UploadError('header_too_large', `The header row is longer than ${MAX_HEADER_BYTES} bytes.`, record.line)
     if (record.fault !== undefined)
       throw new UploadError(
         'malformed_header',
         'The header row has a quote in a wrong place, or one that is not closed.',
         record.line,
       )
-    return mapColumns(readCells([record])[0] ?? [], mapping, record.line)
+    const cells = readCells([record])[0] ?? []
+    if (cells.length > MAX_COLUMNS)
+      throw new UploadError(
+        'too_many_columns',
+        `The header names ${cells.length} columns, and no more than ${MAX_COLUMNS} may be sent.`,
+        record.line,
+      )
+    return mapColumns(cells, mapping, record.line)
   }
 
   function toRow({ fault, line }: CsvRecord, cells: string[] | undefined, { headers, targets }: ColumnMapping): Row {
     number = nextNumber(number, maxRows, line)
-    const echoed = Object.fromEntries(
-      (cells ?? []).slice(0, headers.length).map((cell, index) => [headers[index] ?? '', cell]),
-    )
+    const echoed = { names: headers, cells: (cells ?? []).slice(0, headers.length) }
     const bad = (...problem: Parameters<typeof rowProblem>): Row => ({
       number,
       line,

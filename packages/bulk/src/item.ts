@@ -10,6 +10,9 @@ export const itemOptions: ReadonlySet<string> = new Set(
   Object.keys(createUserQuerySchema.shape).filter((name) => name !== 'dry_run'),
 )
 
+/** As for the columns of CSV: others wait while a row is read. Twice as many, since names of lists count too. */
+const MAX_ROW_VALUES = 1_000
+
 export interface ParsedItem {
   /** `{ …options, user: {…} }` */
   value: Record<string, unknown> | undefined
@@ -26,7 +29,7 @@ export function toItem(value: unknown): ParsedItem {
       value: undefined,
       problems: [{ pointer: '', code: 'not_an_object', detail: 'An item must be an object.' }],
     }
-  const unsafe = checkValue(value, 'row')
+  const unsafe = checkValue(value, 'row', MAX_ROW_VALUES)
   if (unsafe.length > 0) return { value: undefined, problems: unsafe }
   const isNested = Object.hasOwn(value, 'user')
   const item: Record<string, unknown> = {}

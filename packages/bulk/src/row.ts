@@ -20,6 +20,15 @@ export const rowProblemCodes = [
 ] as const
 export type RowProblemCode = (typeof rowProblemCodes)[number]
 
+export interface Columns {
+  names: readonly string[]
+  /** Fewer than names where the row has fewer. */
+  cells: readonly string[]
+}
+
+export const toCellsByName = ({ names, cells }: Columns): Record<string, string> =>
+  Object.fromEntries(cells.map((cell, index) => [names[index] ?? '', cell]))
+
 export interface Row {
   /** 1-based, among the data rows or items. */
   number: number
@@ -27,8 +36,8 @@ export interface Row {
   line: number | null
   /** What could be read of it; undefined where nothing could. Not to be used while there are problems. */
   value: Record<string, unknown> | undefined
-  /** CSV: the client's own cells by header, to be echoed. */
-  columns: Record<string, string> | undefined
+  /** CSV: the client's own cells, to be echoed. The names are one and the same array for all rows of an upload. */
+  columns: Columns | undefined
   problems: InputProblem[]
 }
 

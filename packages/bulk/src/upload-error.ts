@@ -9,6 +9,7 @@ export const uploadErrorCodes = [
   'no_header',
   'malformed_header',
   'header_too_large',
+  'too_many_columns',
   'duplicate_headers',
   'unknown_headers',
   'invalid_headers',

@@ -1,10 +1,12 @@
 import type { ReadOptions } from '../src/read-rows.ts'
 import { readRows } from '../src/read-rows.ts'
-import type { Row } from '../src/row.ts'
+import { toCellsByName, type Row } from '../src/row.ts'
 import { UploadError } from '../src/upload-error.ts'
 
+type ShownRow = Omit<Row, 'columns'> & { columns: Record<string, string> | undefined }
+
 export interface Reading {
-  rows: Row[]
+  rows: ShownRow[]
   error: { code: string; line: number | null; detail: string } | undefined
 }
 
@@ -20,9 +22,10 @@ export async function* pieces(bytes: Buffer, cuts: number[] = [], isWiped = true
 }
 
 export async function read(input: string | Buffer, options: ReadOptions, cuts?: number[]): Promise<Reading> {
-  const rows: Row[] = []
+  const rows: ShownRow[] = []
   try {
-    for await (const row of readRows(pieces(Buffer.from(input), cuts, options.isGzip !== true), options)) rows.push(row)
+    for await (const row of readRows(pieces(Buffer.from(input), cuts, options.isGzip !== true), options))
+      rows.push({ ...row, columns: row.columns && toCellsByName(row.columns) })
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
     return { rows, error: { code: error.code, line: error.line, detail: error.detail } }

@@ -24,7 +24,7 @@ export const escapePointer = (segment: string): string => segment.replaceAll('~'
  *
  * @param what it is called in what is said of it: body, row.
  */
-export function checkValue(value: unknown, what: string): InputProblem[] {
+export function checkValue(value: unknown, what: string, maxValues = MAX_VALUES): InputProblem[] {
   const problems: InputProblem[] = []
   const path: string[] = []
   const pointer = (): string => path.map((segment) => `/${escapePointer(segment)}`).join('')
@@ -38,8 +38,8 @@ export function checkValue(value: unknown, what: string): InputProblem[] {
       return { pointer: pointer(), code: 'too_deep', detail: `The ${what} nests deeper than ${MAX_DEPTH} levels.` }
     for (const key of Object.keys(inner)) {
       seen++
-      if (seen > MAX_VALUES)
-        return { pointer: pointer(), code: 'too_many', detail: `The ${what} holds more than ${MAX_VALUES} values.` }
+      if (seen > maxValues)
+        return { pointer: pointer(), code: 'too_many', detail: `The ${what} holds more than ${maxValues} values.` }
       path.push(key)
       if (isForbiddenName(key))
         problems.push({ pointer: pointer(), code: 'forbidden_name', detail: 'This name is not allowed.' })

@@ -3,11 +3,12 @@ import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { BatchCounts } from '@muster/contracts/webhook-event'
 
 /**
- * Rows of one chunk; part of what is stored, since a row's number tells its chunk. What is held of more of them grows
- * old enough to be cleared away late, and has Redis keep others waiting; with fewer the system calls cost more than the
- * work.
+ * Rows of one chunk, at most. What is held of more of them grows old enough to be cleared away late, and has Redis keep
+ * others waiting; with fewer the system calls cost more than the work.
  */
 export const CHUNK_ROWS = 125
+/** After so much of them a chunk is closed earlier: sealing it must not hold up others. Typical rows have a third. */
+export const CHUNK_BYTES = 128 * 1024
 export interface BatchRecord {
   id: string
   tenantId: string
@@ -16,8 +17,10 @@ export interface BatchRecord {
   status: BatchStatus
   statusReason: string | null
   format: BatchFormat
-  /** The client's own columns, of CSV. */
+  /** The client's own columns, of CSV; known from the first row on. */
   columns: string[] | null
+  /** Where its chunks are closed, since an upload that is sent again must have the same ones; absent: by rows only. */
+  chunkBytes?: number
   /** The accounts that rows name, in the order of their first rows; of very many only the first (batch-accounts.ts). */
   accounts: { id: string; provider: ProviderId }[]
   /** How many there are; absent where `accounts` are all. */
@@ -61,6 +64,9 @@ export interface BatchRow {
   account: number | null
   problems?: { pointer: string; code: string; detail: string }[]
   reference?: string | null
+  /** In the order of the batch's columns. */
+  cells?: string[]
+  /** The same by name, as an earlier version kept them. */
   columns?: Record<string, string>
 }
 

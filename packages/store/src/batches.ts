@@ -112,6 +112,20 @@ export function createBatches({
     return sealed ? (keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]) : []
   }
 
+  /** Chunks have CHUNK_ROWS rows or, where those are large, fewer: never before the place that the number alone says. */
+  async function findChunk(batchId: string, row: number): Promise<number | undefined> {
+    let from = Math.floor((row - 1) / CHUNK_ROWS)
+    let to = (await readProgress(batchId)).chunks - 1
+    for (let chunk = from; from <= to; chunk = (from + to) >> 1) {
+      const rows = await readChunk(batchId, chunk)
+      const [first, last] = [rows[0]?.row ?? Infinity, rows.at(-1)?.row ?? Infinity]
+      if (row < first) to = chunk - 1
+      else if (row > last) from = chunk + 1
+      else return chunk
+    }
+    return undefined
+  }
+
   /**
    * The brakes of its accounts, as its status says. They lie in other slots than the status, so whoever writes them
    * looks again afterwards: of two who write at the same moment, the later one has seen the latest status.
@@ -274,8 +288,8 @@ export function createBatches({
 
     /** A person's cells leave the chunk that holds them. */
     async eraseRow(batchId: string, row: number): Promise<void> {
-      const chunk = Math.floor((row - 1) / CHUNK_ROWS)
-      for (;;) {
+      const chunk = await findChunk(batchId, row)
+      for (; chunk !== undefined;) {
         const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
         if (!sealed) return
         const rows = keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]

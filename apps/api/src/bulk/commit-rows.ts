@@ -1,4 +1,5 @@
 import type { JsonObject } from '@muster/contracts/json'
+import type { InputProblem } from '@muster/contracts/problem'
 import { isSecretName, MASK, secretStrings, splitSecrets } from '@muster/contracts/secrets'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { itemIdOf } from '@muster/store/batch-item-id'
@@ -12,6 +13,9 @@ import { RequestError } from '../http/request-error.ts'
 import type { JudgedRow } from './judge-rows.ts'
 
 const HOUR_MS = 3_600_000
+/** As many as are read: a row can have a thousand, and they are kept with the batch. */
+const MAX_PROBLEMS = 20
+const MAX_POINTER = 500
 
 export interface CommitOptions {
   store: Store
@@ -46,16 +50,19 @@ export async function createCommitter({
   let rejected = 0
   let rows = 0
   let waiting: JudgedRow[] = []
+  /** What was sent of each of them. */
+  let sent: string[] = []
+  let bytes = 0
   let hasWritten = false
 
-  /**
-   * Over what was sent, not over what came of it: an account that was removed meanwhile must not look like another
-   * upload.
-   */
-  const extend = (judged: readonly JudgedRow[]): string =>
-    hash('batch-rows', digest, JSON.stringify(judged.map(({ row }) => [row.value ?? null, row.problems])))
-
   const positions = new Map((await store.batches.readAccounts(record)).map(({ id }, position) => [id, position]))
+
+  /** Once for the whole batch: rows keep their cells only. */
+  async function knowColumns(judged: readonly JudgedRow[]): Promise<void> {
+    const names = judged.find(({ row }) => row.columns)?.row.columns?.names
+    if (!names || record.columns) return
+    record = (await store.batches.update(record.id, (latest) => ({ ...latest, columns: [...names] }))) ?? record
+  }
 
   /** The accounts of these rows, and where those stand in the batch that are new to it. */
   async function knowAccounts(judged: readonly JudgedRow[]): Promise<string[]> {
@@ -100,9 +107,11 @@ export async function createCommitter({
 
   async function flush(): Promise<void> {
     const judged = waiting
-    waiting = []
     if (judged.length === 0) return
-    digest = extend(judged)
+    digest = hash('batch-rows', digest, `[${sent.join(',')}]`)
+    waiting = []
+    sent = []
+    bytes = 0
     rows += judged.length
     if (chunk < done.chunks) {
       chunk += 1
@@ -113,6 +122,7 @@ export async function createCommitter({
     }
     if (created.uploadedAt !== null) throw otherRows()
     hasWritten = true
+    await knowColumns(judged)
     const accountIds = await knowAccounts(judged)
     const answers = (await store.operations.acceptMany(toOperations(judged))).values()
     const batchRows: BatchRow[] = []
@@ -149,8 +159,13 @@ export async function createCommitter({
     hasWritten: (): boolean => hasWritten || done.chunks > 0,
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
     async add(judged: JudgedRow): Promise<void> {
+      const { value, problems, columns } = judged.row
+      // What was sent, not what came of it: with an account that was removed meanwhile it is still the same upload.
+      const text = JSON.stringify([value ?? null, problems])
       waiting.push(judged)
-      if (waiting.length >= CHUNK_ROWS) await flush()
+      sent.push(text)
+      bytes += text.length + (columns?.cells.reduce((sum, cell) => sum + cell.length, 0) ?? 0)
+      if (waiting.length >= CHUNK_ROWS || bytes >= (created.chunkBytes ?? Infinity)) await flush()
     },
     /** The upload is whole. @throws RequestError when it has fewer rows than came before under the same key */
     async finish(): Promise<void> {
@@ -173,8 +188,14 @@ function toBatchRow(
   if (reference !== null) kept.reference = reference
   if (create && (acceptance?.kind === 'accepted' || acceptance?.kind === 'replayed'))
     return { ...kept, account: positions.get(create.account.id) ?? null }
-  return { ...kept, problems: acceptance ? [toRefusal(acceptance)] : problems }
+  return { ...kept, problems: acceptance ? [toRefusal(acceptance)] : problems.slice(0, MAX_PROBLEMS).map(shortened) }
 }
+
+/** A pointer can be as long as the row. */
+const shortened = (problem: InputProblem): InputProblem => ({
+  ...problem,
+  pointer: problem.pointer.slice(0, MAX_POINTER),
+})
 
 function toRefusal(acceptance: Acceptance): { pointer: string; code: string; detail: string } {
   if (acceptance.kind === 'account_gone')
@@ -191,15 +212,21 @@ function toRefusal(acceptance: Acceptance): { pointer: string; code: string; det
  * What is echoed lies there for as long as the batch: a secret must not, whatever its column is called. Of a row that
  * could not be read, nobody knows what is one.
  */
-function toEchoed({ columns, value }: JudgedRow['row']): { columns?: Record<string, string> } {
+function toEchoed({ columns, value }: JudgedRow['row']): { cells?: string[] } {
   if (!columns || !value) return {}
   const secrets = new Set(secretStrings(splitSecrets(value as JsonObject).secrets))
+  const isSecret = secretColumnsOf(columns.names)
   return {
-    columns: Object.fromEntries(
-      Object.entries(columns).map(([name, cell]) => [
-        name,
-        secrets.has(cell.trim()) || (isSecretName(name.replaceAll(/[\s-]/g, '_')) && cell !== '') ? MASK : cell,
-      ]),
+    cells: columns.cells.map((cell, index) =>
+      secrets.has(cell.trim()) || (isSecret[index] && cell !== '') ? MASK : cell,
     ),
   }
+}
+
+const secretColumns = new WeakMap<readonly string[], boolean[]>()
+/** The rows of an upload have one array of names. */
+function secretColumnsOf(names: readonly string[]): boolean[] {
+  const known = secretColumns.get(names) ?? names.map((name) => isSecretName(name.replaceAll(/[\s-]/g, '_')))
+  secretColumns.set(names, known)
+  return known
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { readRows, type UploadFormat } from '@muster/bulk/read-rows'
-import { UploadError } from '@muster/bulk/upload-error'
+import { UploadError, type UploadErrorCode } from '@muster/bulk/upload-error'
 import type { BulkQuery } from '@muster/contracts/batch'
 import type { Store } from '@muster/store/store'
 import type { ApiConfig } from '../config.ts'
@@ -20,6 +20,7 @@ const formats: Record<string, UploadFormat> = {
   'application/jsonl': 'ndjson',
   'text/csv': 'csv',
 }
+const tooLarge: ReadonlySet<UploadErrorCode> = new Set(['too_many_rows', 'too_many_bytes', 'too_many_columns'])
 /** A client that sends nothing for so long has gone, or is up to no good. */
 const SILENCE_MS = 30_000
 
@@ -81,7 +82,7 @@ export async function* judgeUpload(
       yield await judge.judge(row)
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
-    const isTooLarge = error.code === 'too_many_rows' || error.code === 'too_many_bytes'
+    const isTooLarge = tooLarge.has(error.code)
     throw new RequestError(isTooLarge ? 'payload_too_large' : 'malformed_upload', error.message, {
       extensions: { upload_error: error.code, line: error.line },
     })

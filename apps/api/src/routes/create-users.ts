@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { BulkDryRun, BulkQuery } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import { createBatchId } from '@muster/store/batch-item-id'
-import { isBatchFinished, type BatchRecord } from '@muster/store/batch-record'
+import { CHUNK_BYTES, isBatchFinished, type BatchRecord } from '@muster/store/batch-record'
 import { batchSourceOf } from '@muster/store/keys'
 import { toBatchResource } from '../batch-resource.ts'
 import { waitForBatch } from '../wait-for-end.ts'
@@ -208,6 +208,7 @@ export function createUsers(dependencies: ApiDependencies) {
       statusReason: null,
       format: file.format,
       columns: null,
+      chunkBytes: CHUNK_BYTES,
       accounts: [],
       onInvalid: query.on_invalid ?? 'continue',
       maxFailures: query.max_failures ?? null,
@@ -279,7 +280,6 @@ export function createUsers(dependencies: ApiDependencies) {
         ),
       RENEW_EVERY_MS,
     )
-    let columns: string[] | null = null
     const committer = await createCommitter({
       store,
       schedule,
@@ -292,7 +292,6 @@ export function createUsers(dependencies: ApiDependencies) {
     })
     try {
       for await (const judged of judgeUpload(stream, file, judge, config)) {
-        if (columns === null && judged.row.columns) columns = Object.keys(judged.row.columns)
         await committer.add(judged)
         if (committer.isCanceled()) break
         if (isLost) throw busy()
@@ -303,10 +302,9 @@ export function createUsers(dependencies: ApiDependencies) {
         if (latest.uploadedAt !== null || isBatchFinished(latest)) return undefined
         // Rows that came in after it was canceled were not there to be canceled.
         if (latest.status === 'canceling')
-          return { ...latest, columns, updatedAt: now, work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 } }
+          return { ...latest, updatedAt: now, work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 } }
         return {
           ...latest,
-          columns,
           uploadedAt: now,
           updatedAt: now,
           status: latest.status === 'uploading' ? 'running' : latest.status,
