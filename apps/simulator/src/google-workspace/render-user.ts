@@ -64,6 +64,18 @@ export function renderUser(user: GoogleUser, customerId: string, isFull: boolean
   }
 }
 
+/** The answer of a get for an administrator of the settings, who is a user like any other and keeps the address. */
+export const renderAdministrator = (email: string) => ({
+  kind: 'admin#directory#user',
+  id: '100000000000000000001',
+  primaryEmail: email,
+  name: { givenName: 'Simulator', familyName: 'Administrator', fullName: 'Simulator Administrator' },
+  isAdmin: true,
+  creationTime: '2020-01-01T00:00:00.000Z',
+  suspended: false,
+  emails: [{ address: email, primary: true }],
+})
+
 /** Partial responses: top-level names of `fields=id,name/fullName,emails(address)`; what lies below comes whole. */
 export function select<Body extends { readonly [key: string]: Json | undefined }>(
   body: Body,

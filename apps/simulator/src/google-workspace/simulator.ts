@@ -13,7 +13,7 @@ import { createAnswers, duplicate, forbidden, googleError, JSON_TYPE, notFound, 
 import { createGuard } from './authenticate.ts'
 import { createCreateUser } from './create-user.ts'
 import { choosePredicate, paginate } from './list-users.ts'
-import { renderUser, select } from './render-user.ts'
+import { renderAdministrator, renderUser, select } from './render-user.ts'
 import type { GoogleWorkspaceSettings } from './settings.ts'
 import { settingsSchema } from './settings.ts'
 import type { GoogleUser } from './users.ts'
@@ -37,17 +37,26 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
   const createUser = createCreateUser(context, users)
 
   const isSettled = (user: GoogleUser) => user.createdMs + settings().settling_ms <= now()
+  const fields = (request: VendorRequest) => request.query.get('fields')
   const render = (request: VendorRequest, user: GoogleUser) =>
     renderUser(user, settings().customer_id, ['full', 'custom'].includes(request.query.get('projection') ?? 'basic'))
 
   function get(request: VendorRequest): VendorResponse {
-    const user = users.find(request.parameters['userKey'] ?? '')
+    const userKey = request.parameters['userKey'] ?? ''
+    const user = users.find(userKey)
+    const administrator = settings().administrators.find(({ email }) => email === userKey.toLowerCase())
+    if (user === undefined && administrator !== undefined)
+      return {
+        status: 200,
+        headers: JSON_TYPE,
+        body: select(renderAdministrator(administrator.email), fields(request)),
+      }
     if (user !== undefined && !isSettled(user) && settings().settling_answer === 'forbidden') return forbidden()
     if (user === undefined || !isSettled(user)) return notFound('userKey')
     return {
       status: 200,
       headers: { ...JSON_TYPE, etag: user.etag },
-      body: select(render(request, user), request.query.get('fields')),
+      body: select(render(request, user), fields(request)),
     }
   }
 
@@ -65,7 +74,7 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
       ...(page.length > 0 ? { users: page.map((user) => render(request, user)) } : {}),
       ...(nextPageToken === undefined ? {} : { nextPageToken }),
     }
-    return { status: 200, headers: { ...JSON_TYPE, etag: body.etag }, body: select(body, request.query.get('fields')) }
+    return { status: 200, headers: { ...JSON_TYPE, etag: body.etag }, body: select(body, fields(request)) }
   }
 
   /** A change to a user: refused while the user is still being made. */
