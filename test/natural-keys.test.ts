@@ -207,6 +207,17 @@ describe('who is created, and under which login', () => {
       expect(await run(account, user)).toMatchObject(exists)
     }, 30_000)
 
+    test('google: an administrator of the customer is a user, too', async () => {
+      const account = await muster.connect('google_workspace')
+      const user = { ...newUser('google_workspace'), emails: [{ email: 'admin@example.com' }] }
+      await muster.simulators.google_workspace.arm(lostBeforeCommit)
+      expect(await run(account, user)).toMatchObject({
+        status: 'failed',
+        remote_id: expect.any(String) as string,
+        error: { code: 'user_exists' },
+      })
+    })
+
     test('google: a deleted user keeps the address for a while', async () => {
       await muster.simulators.google_workspace.set({ settling_ms: 0 })
       const account = await muster.connect('google_workspace')
@@ -256,6 +267,31 @@ describe('who is created, and under which login', () => {
       expect(await muster.finished(id)).toMatchObject({ status: 'succeeded', outcome: 'created' })
       expect(await createdAt('okta')).toHaveLength(before + 1)
     }, 30_000)
+
+    test.each<[ProviderName, Record<string, unknown>, string]>([
+      ['activecampaign', { user: { username: 'other' } }, '/remote_data/user/username'],
+      ['cisco_meraki', { email: 'other@example.com' }, '/remote_data/email'],
+      ['files_com', { username: 'other' }, '/remote_data/username'],
+      ['google_workspace', { primaryEmail: 'other@example.com' }, '/remote_data/primaryEmail'],
+      ['okta', { profile: { login: 'other@example.com' } }, '/remote_data/profile/login'],
+      ['salesforce', { USERNAME: 'other@example.com' }, '/remote_data/USERNAME'],
+    ])('%s: refuses %j, and takes the login of the first request in another case', async (provider, patch, pointer) => {
+      const account = await muster.connect(provider)
+      await client.request('POST', `/integrated-accounts/${account}/pause`)
+      const user = newUser(provider)
+      const { body } = await client.create<Operation>(account, user)
+      await client.request('POST', `/operations/${body.id}/cancel`)
+      const retry = (remote_data: Record<string, unknown>) =>
+        client.request<ProblemBody>('POST', `/operations/${body.id}/retry`, {
+          body: { remote_data, ...(user.password === undefined ? {} : { password: user.password }) },
+        })
+      const other = await retry(patch)
+      expect([other.status, other.body.errors]).toMatchObject([422, [{ pointer, code: 'other_login' }]])
+      const [{ email }] = user.emails as [{ email: string }]
+      const login = String(user.username ?? email).toUpperCase()
+      const same = JSON.parse(JSON.stringify(patch).replace(/other(@example.com)?/, login)) as Record<string, unknown>
+      expect((await retry(same)).status).toBe(202)
+    })
 
     test('does not turn an administrator into a network user', async () => {
       const account = await muster.connect('cisco_meraki')
