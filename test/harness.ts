@@ -287,6 +287,7 @@ export async function startMuster({
 
   return {
     directory,
+    encryptionKeys: shared.MUSTER_ENCRYPTION_KEYS ?? '',
     owner,
     simulators,
     workers,

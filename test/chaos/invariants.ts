@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { decodeRecord } from '../../packages/store/src/record-codec.ts'
+import { Keyring } from '../../packages/store/src/keyring.ts'
+import { createRecordCodec } from '../../packages/store/src/record-codec.ts'
 import { eventually, type Ledger, type Muster, type ProviderName } from '../harness.ts'
 import type { ClientEntry } from './client-ledger.ts'
 
@@ -92,6 +93,7 @@ export async function judge(
 /** Every key and value of Redis, its files, every log line and every metric. */
 export async function findSecrets(muster: Muster, canaries: readonly string[]): Promise<string[]> {
   const found: string[] = []
+  const { decodeRecord } = createRecordCodec(Keyring.parse(muster.encryptionKeys))
   const look = (place: string, content: string | Buffer): void => {
     for (const canary of canaries) if (content.includes(canary)) found.push(place)
   }
@@ -122,10 +124,11 @@ export async function findSecrets(muster: Muster, canaries: readonly string[]): 
         const value = values[index]?.[1]
         if (Buffer.isBuffer(value)) look(`value of ${name}`, value)
       })
-      // Packed: what is in them shows only when they are opened.
+      // Sealed: what an answer of the API would show of them shows only when they are opened.
       for (const name of names.filter((key) => /:operation:[^:]+$/.test(key))) {
         const record = await redis.hgetBuffer(name, 'record')
-        if (record) look(`record of ${name}`, JSON.stringify(decodeRecord('', '', record)))
+        const id = name.split(':').at(-1) ?? ''
+        if (record) look(`record of ${name}`, JSON.stringify(decodeRecord('', id, record)))
       }
     } while (cursor !== '0')
   } finally {

@@ -38,7 +38,7 @@ export async function toBatchResource(
     id: record.id,
     status: record.status,
     status_reason: record.statusReason,
-    reference: record.reference,
+    reference: store.batches.readReference(record),
     format: record.format,
     on_invalid: record.onInvalid,
     max_failures: record.maxFailures,

@@ -12,7 +12,10 @@ export const CHUNK_BYTES = 128 * 1024
 export interface BatchRecord {
   id: string
   tenantId: string
+  /** As the request had it: null in what is kept, where it is sealed. */
   reference: string | null
+  /** In base64. Read it by `readReference`. */
+  sealedReference?: string
   requestId: string
   status: BatchStatus
   statusReason: string | null

@@ -43,6 +43,7 @@ if #ARGV > 7 then redis.call('ZADD', KEYS[3], unpack(ARGV, 8)) end
 return 1
 `)
 
+export const referenceBoundTo = (batchId: string): string => `batch:${batchId}:reference`
 export const batchBoundTo = (batchId: string): string => `batch:${batchId}:credentials`
 export const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
 
@@ -147,6 +148,13 @@ export function createBatches({
     }
   }
 
+  /** The client's own id can be an e-mail address. */
+  function withoutReference(record: BatchRecord): BatchRecord {
+    if (record.reference === null) return record
+    const sealed = keyring.seal(record.reference, referenceBoundTo(record.id))
+    return { ...record, reference: null, sealedReference: sealed.toString('base64') }
+  }
+
   async function reopen(record: BatchRecord, now: number): Promise<void> {
     const [{ chunks }, accounts] = await Promise.all([readProgress(record.id), readBatchAccounts(redis, record)])
     const pipeline = redis.pipeline()
@@ -198,7 +206,7 @@ export function createBatches({
       await putRecordScript(
         redis,
         [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))],
-        ['', JSON.stringify(record), sealed, '', 0],
+        ['', JSON.stringify(withoutReference(record)), sealed, '', 0],
       )
       return true
     },
@@ -217,6 +225,12 @@ export function createBatches({
     readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
     findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> =>
       redis.get(keys.batchIdempotency(tenantId, keyHash)),
+
+    /** @throws UnreadableError */
+    readReference: ({ id, reference, sealedReference }: BatchRecord): string | null =>
+      sealedReference === undefined
+        ? reference
+        : String(keyring.open(Buffer.from(sealedReference, 'base64'), referenceBoundTo(id))),
 
     async readCallback(batchId: string): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')

@@ -1,6 +1,7 @@
+import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import type { OperationRecord, OperationState } from './operation-record.ts'
-import { encodeRecord } from './record-codec.ts'
+import { createRecordCodec } from './record-codec.ts'
 import { isFinished } from './operation-state.ts'
 import { defineScript, type Redis } from './redis.ts'
 
@@ -41,7 +42,7 @@ function toTombstone(
  * is the provider's. Resolves with undefined when somebody wrote the record meanwhile.
  */
 export async function eraseOperation(
-  redis: Redis,
+  { redis, keyring }: { redis: Redis; keyring: Keyring },
   record: OperationRecord,
   now: number,
 ): Promise<OperationRecord | undefined> {
@@ -51,7 +52,7 @@ export async function eraseOperation(
   const version = await eraseScript(
     redis,
     [keys.operation(head.accountId, head.id)],
-    [record.version, encodeRecord(head, state)],
+    [record.version, createRecordCodec(keyring).encodeRecord(head, state)],
   )
   if (version === null) return undefined
   // The index by the client's own id is outside the account's slot.

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { takeRandomBytes } from './random-pool.ts'
 import { SEALED_DICTIONARY_1 } from './sealed-dictionary.ts'
@@ -128,6 +128,26 @@ export class Keyring {
     })
   }
 
+  /**
+   * For what lies by the hundred thousand: under a key derived for this record alone, without a data key beside it, so
+   * 60 bytes shorter, and packed by the caller. Layout: length of key id, key id, iv, ciphertext, tag.
+   */
+  sealCompact(packed: Buffer, bound: string): Buffer {
+    const { id, key } = this.#sealing
+    return Buffer.concat([Buffer.from([id.length]), Buffer.from(id), encrypt(deriveKey(key, bound), packed, bound)])
+  }
+
+  /** @throws UnreadableError */
+  openCompact(blob: Buffer, bound: string): Buffer {
+    const { id, sealed } = splitCompact(blob, bound)
+    return this.#openWith(id, bound, (key) => decrypt(deriveKey(key, bound), sealed, bound))
+  }
+
+  /** As `isOutdated`, of a compact one. */
+  isCompactOutdated(blob: Buffer, bound: string): boolean {
+    return splitCompact(blob, bound).id !== this.#sealing.id
+  }
+
   #openWith<T>(id: string, bound: string, open: (key: Buffer) => T): T {
     const entry = this.#keys.get(id)
     if (!entry)
@@ -144,6 +164,15 @@ export class Keyring {
   isOutdated(blob: Buffer, bound: string): boolean {
     return split(blob, bound).id !== this.#sealing.id
   }
+}
+
+/** A key of the ring wraps data keys as it is; of those derived from it none is used for anything but one record. */
+const deriveKey = (key: Buffer, bound: string): Buffer => createHmac('sha256', key).update(`record|${bound}`).digest()
+
+function splitCompact(blob: Buffer, bound: string): { id: string; sealed: Buffer } {
+  const sealedAt = 1 + (blob[0] ?? 0)
+  if (blob.length < sealedAt + IV + TAG) throw new UnreadableError(bound, 'it is damaged')
+  return { id: blob.subarray(1, sealedAt).toString(), sealed: blob.subarray(sealedAt) }
 }
 
 /** Of a damaged blob, it may be anything. */

@@ -17,7 +17,7 @@ import {
 } from './operation-scripts.ts'
 import { dueAt, isFinished } from './operation-state.ts'
 import { toOperationEvent } from './stored-event.ts'
-import { decodeRecord, encodeRecord } from './record-codec.ts'
+import { createRecordCodec } from './record-codec.ts'
 import {
   jobIdOf,
   type OperationHead,
@@ -89,6 +89,19 @@ const scoreOf = (head: OperationHead, notBefore: number | null, at: number): num
 
 /** The operation records: the truth about every create that was ever acknowledged. */
 export function createOperations({ redis, keyring, retentionMs, waitReplicas }: OperationsOptions) {
+  const { encodeRecord, decodeRecord } = createRecordCodec(keyring)
+
+  function toRecord(
+    accountId: string,
+    operationId: string,
+    record: Buffer | null | undefined,
+    version: Buffer | null | undefined,
+  ): OperationRecord | undefined {
+    return record && version
+      ? { ...decodeRecord(accountId, operationId, record), version: Number(version.toString()) }
+      : undefined
+  }
+
   /** Takes the secrets out of what is kept for as long as the operation, so that they can be erased alone. */
   function sealRequest(operationId: string, request: OperationRequest): { request: Buffer; secrets: Buffer | '' } {
     const user = splitSecrets(request.user as JsonObject)
@@ -424,15 +437,4 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       return kind === 'in_progress' ? { kind, operationId } : { kind }
     },
   }
-}
-
-function toRecord(
-  accountId: string,
-  operationId: string,
-  record: Buffer | null | undefined,
-  version: Buffer | null | undefined,
-): OperationRecord | undefined {
-  return record && version
-    ? { ...decodeRecord(accountId, operationId, record), version: Number(version.toString()) }
-    : undefined
 }

@@ -1,5 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { batchIdOf } from './batch-item-id.ts'
+import type { Keyring } from './keyring.ts'
 import type { OperationHead, OperationState } from './operation-record.ts'
 import { UnreadableError } from './unreadable.ts'
 
@@ -9,11 +10,11 @@ import { UnreadableError } from './unreadable.ts'
  * The first byte says how: a change of it, or of the dictionary, is a new number beside the old ones, since records
  *   outlive a deploy.
  * 2 differs from 1 in what it leaves out: the id of a batch, which the operation's id holds, and of a success, whose
- *   login nobody waits for any more, its hash.
+ *   login nobody waits for any more, its hash. 3 is 2, sealed.
  */
-const CODEC = 2
-const READABLE = [1, 2]
-const DICTIONARY = Buffer.from(
+const CODEC = 3
+const UNSEALED = [1, 2]
+export const DICTIONARY = Buffer.from(
   [
     'The connection to the provider broke before an answer came (ECONNRESET).The provider did not answer in time.Looking the user up after a lost answer.Its worker died.',
     '{"code":"not_sent","pointer":"/","detail":" has no place in ',
@@ -44,30 +45,51 @@ type KeptHead = Omit<OperationHead, 'id' | 'accountId' | 'batchId' | 'naturalKey
   naturalKeyHash?: string
 }
 
-export function encodeRecord(head: OperationHead, state: OperationState): Buffer {
-  const { id, accountId: _accountId, naturalKeyHash, ...others } = head
-  const kept: KeptHead = {
-    ...others,
-    batchId: head.batchId === batchIdOf(id) ? true : head.batchId,
-    ...(state.status === 'succeeded' ? {} : { naturalKeyHash }),
+export const recordBoundTo = (operationId: string): string => `operation:${operationId}:record`
+
+/** Sealed as a whole: references, addresses of look-ups and a provider's words name persons. */
+export function createRecordCodec(keyring: Keyring) {
+  return {
+    encodeRecord(head: OperationHead, state: OperationState): Buffer {
+      const { id, accountId: _accountId, naturalKeyHash, ...others } = head
+      const kept: KeptHead = {
+        ...others,
+        batchId: head.batchId === batchIdOf(id) ? true : head.batchId,
+        ...(state.status === 'succeeded' ? {} : { naturalKeyHash }),
+      }
+      return seal(keyring, deflateRawSync(JSON.stringify([kept, state]), OPTIONS), recordBoundTo(id))
+    },
+
+    /** @throws UnreadableError */
+    decodeRecord(accountId: string, operationId: string, blob: Buffer): { head: OperationHead; state: OperationState } {
+      const bound = recordBoundTo(operationId)
+      const [kept, state] = unpack(open(keyring, blob, bound), bound)
+      const batchId = kept.batchId === true ? batchIdOf(operationId) : kept.batchId
+      return {
+        head: { ...kept, id: operationId, accountId, batchId, naturalKeyHash: kept.naturalKeyHash ?? '' },
+        state,
+      }
+    },
   }
-  return Buffer.concat([Buffer.from([CODEC]), deflateRawSync(JSON.stringify([kept, state]), OPTIONS)])
 }
 
-export function decodeRecord(
-  accountId: string,
-  operationId: string,
-  blob: Buffer,
-): { head: OperationHead; state: OperationState } {
-  const bound = `operation:${operationId}:record`
-  if (!READABLE.includes(blob[0] ?? 0))
-    throw new UnreadableError(
-      bound,
-      `a record of codec ${String(blob[0])}: this version of Muster reads codecs ${READABLE.join(', ')}`,
-    )
-  const [kept, state] = unpack(blob.subarray(1), bound)
-  const batchId = kept.batchId === true ? batchIdOf(operationId) : kept.batchId
-  return { head: { ...kept, id: operationId, accountId, batchId, naturalKeyHash: kept.naturalKeyHash ?? '' }, state }
+/** As the newest codec and the newest key have it; undefined where it is so already. @throws UnreadableError */
+export function resealRecord(keyring: Keyring, blob: Buffer, bound: string): Buffer | undefined {
+  const isCurrent = blob[0] === CODEC && !keyring.isCompactOutdated(blob.subarray(1), bound)
+  return isCurrent ? undefined : seal(keyring, open(keyring, blob, bound), bound)
+}
+
+const seal = (keyring: Keyring, packed: Buffer, bound: string): Buffer =>
+  Buffer.concat([Buffer.from([CODEC]), keyring.sealCompact(packed, bound)])
+
+function open(keyring: Keyring, blob: Buffer, bound: string): Buffer {
+  const codec = blob[0]
+  if (codec === CODEC) return keyring.openCompact(blob.subarray(1), bound)
+  if (codec !== undefined && UNSEALED.includes(codec)) return blob.subarray(1)
+  throw new UnreadableError(
+    bound,
+    `a record of codec ${String(codec)}: this version of Muster reads codecs ${[...UNSEALED, CODEC].join(', ')}`,
+  )
 }
 
 function unpack(packed: Buffer, bound: string): [KeptHead, OperationState] {

@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { newBatch } from '../test/batches.ts'
-import { useRedis } from '../test/redis.ts'
+import { newAccount, newHead, newRequest, newState, useRedis } from '../test/redis.ts'
 import { createBatches } from './batches.ts'
 import { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import { resealAll } from './reseal.ts'
+import { openStore } from './store.ts'
 
 const connect = useRedis(3)
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
@@ -68,4 +69,27 @@ test('what does not open is named and left as it is, and the rest is sealed by t
   expect(await redis.hgetBuffer(keys.account(accountIds[0] ?? ''), 'credentials')).toEqual(left)
   const sealed = await redis.hgetBuffer(keys.account(accountIds[1] ?? ''), 'credentials')
   expect(Keyring.parse(fresh).open(sealed ?? Buffer.alloc(0), `account:${accountIds[1]}:credentials`)).toEqual({})
+})
+
+test('the record of an operation and the reference of a batch are sealed by the newest key', async () => {
+  const redis = connect()
+  const [old, fresh] = [newKey('old'), newKey('fresh')]
+  const storeOf = (keyring: Keyring) => openStore({ redis, keyring, retentionMs: 60_000, waitReplicas: 0 })
+  const before = storeOf(Keyring.parse(old))
+  const account = newAccount()
+  await redis.hset(keys.tenantNames, 'records', account.tenantId)
+  await before.accounts.create(account, { type: 'api_token', api_token: 'x' })
+  const owner = { accountId: account.id, tenantId: account.tenantId, reference: 'ada@example.com' }
+  const heads = [newHead(owner), newHead(owner)]
+  for (const head of heads)
+    await before.operations.accept({ head, state: newState(), request: newRequest(), fingerprint: head.id })
+  const batch = newBatch({ tenantId: account.tenantId, reference: 'ada@example.com' })
+  await before.batches.create(batch, { fingerprint: 'f' })
+
+  await resealAll(redis, Keyring.parse(`${fresh},${old}`), () => undefined)
+  const after = storeOf(Keyring.parse(fresh))
+  for (const head of heads)
+    expect((await after.operations.read(account.id, head.id))?.head.reference).toBe('ada@example.com')
+  const kept = await after.batches.read(batch.id)
+  expect(kept && after.batches.readReference(kept)).toBe('ada@example.com')
 })

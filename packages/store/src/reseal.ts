@@ -1,6 +1,8 @@
-import { batchBoundTo, chunkBoundTo } from './batches.ts'
+import type { BatchRecord } from './batch-record.ts'
+import { batchBoundTo, chunkBoundTo, referenceBoundTo } from './batches.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
+import { recordBoundTo, resealRecord } from './record-codec.ts'
 import { defineScript, type Redis } from './redis.ts'
 import { readOrUnreadable, UnreadableError } from './unreadable.ts'
 import { swapValueScript } from './versioned-record.ts'
@@ -37,11 +39,14 @@ export async function resealAll(
   const progress: ResealProgress = { looked: 0, resealed: 0, unreadable: 0 }
 
   /** One that does not open must not keep the others from being sealed by the newest key. */
-  async function resealBlob(blob: Buffer, bound: string, swap: (fresh: Buffer) => Promise<unknown>): Promise<void> {
+  async function resealBlob(
+    toFresh: () => Buffer | undefined,
+    swap: (fresh: Buffer) => Promise<unknown>,
+  ): Promise<void> {
     progress.looked += 1
     try {
-      if (!keyring.isOutdated(blob, bound)) return
-      if ((await swap(keyring.seal(keyring.open(blob, bound), bound))) === 1) progress.resealed += 1
+      const fresh = toFresh()
+      if (fresh && (await swap(fresh)) === 1) progress.resealed += 1
     } catch (error) {
       if (!(error instanceof UnreadableError)) throw error
       progress.unreadable += 1
@@ -49,15 +54,32 @@ export async function resealAll(
     }
   }
 
-  async function resealField(key: string, field: string, bound: string): Promise<void> {
+  const freshOf = (blob: Buffer, bound: string): Buffer | undefined =>
+    keyring.isOutdated(blob, bound) ? keyring.seal(keyring.open(blob, bound), bound) : undefined
+
+  async function resealField(key: string, field: string, bound: string, toFresh = freshOf): Promise<void> {
     const blob = await redis.hgetBuffer(key, field)
-    if (blob && blob.length > 0)
-      await resealBlob(blob, bound, (fresh) => swapScript(redis, [key], [field, blob, fresh]))
+    if (!blob || blob.length === 0) return
+    await resealBlob(
+      () => toFresh(blob, bound),
+      (fresh) => swapScript(redis, [key], [field, blob, fresh]),
+    )
   }
 
   async function resealValue(key: string, bound: string): Promise<void> {
     const blob = await redis.getBuffer(key)
-    if (blob) await resealBlob(blob, bound, (fresh) => swapValueScript(redis, [key], [blob, fresh]))
+    if (!blob) return
+    await resealBlob(
+      () => freshOf(blob, bound),
+      (fresh) => swapValueScript(redis, [key], [blob, fresh]),
+    )
+  }
+
+  /** It stands in the batch's record, which is JSON. */
+  function resealReference(record: Buffer, bound: string): Buffer | undefined {
+    const { sealedReference, ...others } = JSON.parse(record.toString()) as BatchRecord
+    const fresh = sealedReference && freshOf(Buffer.from(sealedReference, 'base64'), bound)
+    return fresh ? Buffer.from(JSON.stringify({ ...others, sealedReference: fresh.toString('base64') })) : undefined
   }
 
   async function forEachId(index: string, visit: (id: string) => Promise<void>): Promise<void> {
@@ -79,14 +101,18 @@ export async function resealAll(
     if (token && readOrUnreadable(() => keyring.isOutdated(token, 'access-token')) !== false)
       await redis.del(keys.accessToken(accountId))
     await forEachId(keys.operations(accountId), async (operationId) => {
+      const key = keys.operation(accountId, operationId)
       for (const field of ['request', 'secrets', 'result', 'callback'])
-        await resealField(keys.operation(accountId, operationId), field, `operation:${operationId}:${field}`)
+        await resealField(key, field, `operation:${operationId}:${field}`)
+      await resealField(key, 'record', recordBoundTo(operationId), (blob, bound) => resealRecord(keyring, blob, bound))
     })
   }
   for (const tenantId of await redis.hvals(keys.tenantNames)) {
     await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
     await forEachId(keys.tenantBatches(tenantId), async (batchId) => {
       await resealField(keys.batch(batchId), 'credentials', batchBoundTo(batchId))
+      if ((await redis.hget(keys.batch(batchId), 'record'))?.includes('"sealedReference"'))
+        await resealField(keys.batch(batchId), 'record', referenceBoundTo(batchId), resealReference)
       // What comes in meanwhile is sealed by the newest key already.
       const chunks = Number((await redis.hget(keys.batch(batchId), 'chunks')) ?? 0)
       for (let chunk = 0; chunk < chunks; chunk += 1)

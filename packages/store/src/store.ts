@@ -72,7 +72,7 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOp
       ),
     tenants: createTenants({ redis }),
     async eraseOperation(record, now) {
-      const erased = await eraseOperation(redis, record, now)
+      const erased = await eraseOperation({ redis, keyring }, record, now)
       // The client's own cells of that row name the person too.
       if (erased && record.head.batchId !== null) await batches.eraseRow(record.head.batchId, rowOf(record.head.id))
       return erased

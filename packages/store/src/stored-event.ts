@@ -112,11 +112,10 @@ export function toBatchEvent(
   version: number,
 ): StoredEvent {
   const self = `/batches/${record.id}`
-  const data: BatchEventData = {
+  const data: Omit<BatchEventData, 'reference'> = {
     batch_id: record.id,
     status: record.status,
     status_reason: record.statusReason,
-    reference: record.reference,
     counts,
     links: { self, results: `${self}/results` },
   }

@@ -1,6 +1,7 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import type { CallSlot, HttpClient } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
+import type { JsonObject } from '@muster/contracts/json'
 import type { RemoteCall, Warning } from '@muster/contracts/operation'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
@@ -287,7 +288,10 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         return verdict.kind === 'again' ? { ...verdict, pauseMs: restMs } : verdict
       }
       const { status } = confirmed
-      const reason = String(blotOut(confirmed.reason, secrets))
+      // The account's record is not sealed, and is about no person.
+      const { username, emails } = input.user as JsonObject
+      const logins = secretStrings([username ?? null, emails ?? null])
+      const reason = String(blotOut(confirmed.reason, [...secrets, ...logins]))
       const held = await store.accounts.hold(account.id, status, reason, account.credentialsVersion, now)
       refusals.answered(account.id)
       await finish({ outcome: 'held', failure: told })

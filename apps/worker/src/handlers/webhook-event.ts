@@ -20,6 +20,11 @@ export async function toWebhookEvent(
     timestamp: new Date(event.at).toISOString(),
     sequence: event.sequence,
   }
+  if (event.batchId !== undefined) {
+    const batch = await store.batches.read(event.batchId)
+    const reference = batch ? store.batches.readReference(batch) : null
+    return { ...envelope, data: { ...event.data, reference } as never }
+  }
   if (event.operationId === null || event.accountId === null) return { ...envelope, data: event.data as never }
   return { ...envelope, data: await toOperationData(store, event, event.accountId, event.operationId, payload) }
 }
