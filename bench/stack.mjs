@@ -95,7 +95,7 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
         config: config(simulators[provider]),
         ...(limits ? { limits } : {}),
       }
-      return (await call('POST', '/integrated-accounts', body)).id
+      return (await call('POST', '/integrated-accounts?test=false', body)).id
     },
     /** `method` of the simulator's control API, such as PATCH settings. */
     async control(provider, method, path, body) {

@@ -48,7 +48,13 @@ describe('who may do what', () => {
     otherId: string,
   ): [string, string, { body?: unknown; rawBody?: string }] => {
     const path = route.path.replace(/\{\w+\}/, otherId)
-    const query = id === 'createUser' || id === 'createUsers' ? `?integrated_account_id=${accountId}` : ''
+    const queries: Partial<Record<keyof typeof routes, string>> = {
+      createUser: `?integrated_account_id=${accountId}`,
+      createUsers: `?integrated_account_id=${accountId}`,
+      // Its address is no simulator's.
+      createIntegratedAccount: '?test=false',
+    }
+    const query = queries[id] ?? ''
     return [
       route.method.toUpperCase(),
       path + query,

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { demoAccounts } from '../scripts/demo-accounts.mjs'
 import { clientOf, pointersOf, type ProblemBody } from './contract.ts'
 import { newUser, startMuster, type Muster, type ProviderName } from './harness.ts'
 
+/** Of an address that no test calls. */
+const UNTESTED = '/integrated-accounts?test=false'
 const providers: ProviderName[] = [
   'activecampaign',
   'cisco_meraki',
@@ -17,6 +20,10 @@ interface Account {
   status_reason: string | null
   status_since: string
   config: Record<string, unknown>
+}
+
+interface Connected extends Account {
+  test: { ok: boolean; status: string; message: string } | null
 }
 
 describe('integrated accounts', () => {
@@ -37,7 +44,7 @@ describe('integrated accounts', () => {
   })
 
   test('are made, read, listed, changed and deleted; the credentials are never told', async () => {
-    const made = await client.request<Account>('POST', '/integrated-accounts', { body: oktaAccount() })
+    const made = await client.request<Account>('POST', UNTESTED, { body: oktaAccount() })
     expect(made.status).toBe(201)
     expect(made.headers.get('location')).toBe(`/integrated-accounts/${made.body.id}`)
     expect(made.body).toMatchObject({
@@ -48,7 +55,7 @@ describe('integrated accounts', () => {
       config: { base_url: 'https://acme.okta.com' },
     })
     const path = `/integrated-accounts/${made.body.id}`
-    const changed = await client.request('PATCH', path, {
+    const changed = await client.request('PATCH', `${path}?test=false`, {
       body: {
         name: 'Acme Ltd',
         limits: { requests: 5, per_seconds: 1 },
@@ -61,7 +68,7 @@ describe('integrated accounts', () => {
       config: { base_url: 'https://acme.okta.com' },
     })
     const read = await client.request('GET', path)
-    expect(read.body).toEqual(changed.body)
+    expect({ ...read.body, test: null }).toEqual(changed.body)
     const list = await client.request('GET', '/integrated-accounts?provider=okta')
     expect(list.body.result).toEqual([read.body])
     expect((await client.request('GET', '/integrated-accounts?provider=salesforce')).body.result).toEqual([])
@@ -72,7 +79,7 @@ describe('integrated accounts', () => {
   })
 
   test('a PATCH merges the config, and null takes a setting out', async () => {
-    const { body } = await client.request<Account>('POST', '/integrated-accounts', {
+    const { body } = await client.request<Account>('POST', UNTESTED, {
       body: {
         provider: 'cisco_meraki',
         name: 'Acme',
@@ -87,7 +94,7 @@ describe('integrated accounts', () => {
   })
 
   test('a new address asks for the credentials again, so that nobody can have them sent to himself', async () => {
-    const path = `/integrated-accounts/${(await client.request<Account>('POST', '/integrated-accounts', { body: oktaAccount() })).body.id}`
+    const path = `/integrated-accounts/${(await client.request<Account>('POST', UNTESTED, { body: oktaAccount() })).body.id}`
     for (const config of [
       { base_url: 'https://mallory.okta.com' },
       { base_url: 'https://listener.example', custom_domain: true },
@@ -101,7 +108,7 @@ describe('integrated accounts', () => {
     ).toBe(200)
     expect(
       (
-        await client.request('PATCH', path, {
+        await client.request('PATCH', `${path}?test=false`, {
           body: { config: { base_url: 'https://other.okta.com' }, credentials: { type: 'api_token', api_token: 'x' } },
         })
       ).status,
@@ -109,7 +116,7 @@ describe('integrated accounts', () => {
   })
 
   test('a refused change tells everything that is wrong with it, and changes nothing', async () => {
-    const { body } = await client.request<Account>('POST', '/integrated-accounts', { body: oktaAccount() })
+    const { body } = await client.request<Account>('POST', UNTESTED, { body: oktaAccount() })
     const answer = await client.request('PATCH', `/integrated-accounts/${body.id}`, {
       body: { name: '', config: { colour: 'red', base_url: 'https://evil.example' }, provider: 'salesforce' },
     })
@@ -120,7 +127,8 @@ describe('integrated accounts', () => {
       '/name',
       '/provider',
     ])
-    expect((await client.request('GET', `/integrated-accounts/${body.id}`)).body).toEqual(body)
+    const { body: unchanged } = await client.request('GET', `/integrated-accounts/${body.id}`)
+    expect({ ...unchanged, test: null }).toEqual(body)
   })
 
   test.each([
@@ -143,7 +151,7 @@ describe('integrated accounts', () => {
     ['a number for an address', { base_url: 7 }, '/config/base_url', 'invalid_type'],
     ['an unknown setting', { base_url: 'https://acme.okta.com', colour: 'red' }, '/config/colour', 'unknown_field'],
   ])('config: %s is refused', async (_, config, pointer, code) => {
-    const answer = await client.request<ProblemBody>('POST', '/integrated-accounts', { body: oktaAccount({ config }) })
+    const answer = await client.request<ProblemBody>('POST', UNTESTED, { body: oktaAccount({ config }) })
     expect(answer.status).toBe(422)
     expect(answer.body.errors).toEqual([expect.objectContaining({ pointer, code })])
   })
@@ -151,14 +159,14 @@ describe('integrated accounts', () => {
   test("a customer's own domain is taken where the config says that it is one", async () => {
     expect(
       (
-        await client.request('POST', '/integrated-accounts', {
+        await client.request('POST', UNTESTED, {
           body: oktaAccount({ config: { base_url: 'https://login.acme.example', custom_domain: true } }),
         })
       ).status,
     ).toBe(201)
     expect(
       (
-        await client.request('POST', '/integrated-accounts', {
+        await client.request('POST', UNTESTED, {
           body: oktaAccount({ config: { base_url: 'https://login.acme.example' } }),
         })
       ).status,
@@ -166,7 +174,7 @@ describe('integrated accounts', () => {
   })
 
   test('tells everything that is wrong at once, that of the config beside that of the rest', async () => {
-    const answer = await client.request('POST', '/integrated-accounts', {
+    const answer = await client.request('POST', UNTESTED, {
       body: {
         provider: 'okta',
         name: '',
@@ -190,7 +198,7 @@ describe('integrated accounts', () => {
 
   test('credentials: a type that does not exist, that the provider does not take, or with a part missing', async () => {
     const answer = async (credentials: unknown) =>
-      client.request<ProblemBody>('POST', '/integrated-accounts', { body: oktaAccount({ credentials }) })
+      client.request<ProblemBody>('POST', UNTESTED, { body: oktaAccount({ credentials }) })
     expect(pointersOf(await answer({ type: 'password', password: 'x' }))).toEqual(['/credentials/type'])
     expect(pointersOf(await answer({ type: 'api_key', api_key: 'x' }))).toEqual(['/credentials/type'])
     expect(pointersOf(await answer({ type: 'private_key_jwt', client_id: 'x' })).sort()).toEqual([
@@ -215,7 +223,7 @@ describe('integrated accounts', () => {
       type === 'refresh_token'
         ? { type, client_id: 'nobody-known', client_secret: 'wrong-secret-1', refresh_token: 'wrong-secret-2' }
         : { type, [type]: 'wrong-secret-3' }
-    await client.request('PATCH', `/integrated-accounts/${account}`, { body: { credentials: bad } })
+    await client.request('PATCH', `/integrated-accounts/${account}?test=false`, { body: { credentials: bad } })
     const answer = await client.request<{ ok: boolean; status: string; calls: unknown[] }>(
       'POST',
       `/integrated-accounts/${account}/test`,
@@ -224,6 +232,63 @@ describe('integrated accounts', () => {
     expect(answer.body.calls.length).toBeGreaterThan(0)
     expect(JSON.stringify(answer.body)).not.toContain('wrong-secret')
     expect((await client.request<Account>('GET', `/integrated-accounts/${account}`)).body.status).toBe('active')
+  })
+
+  test.each(providers)('%s: new credentials are tested at once, and wrong ones hold the account', async (provider) => {
+    const demo = demoAccounts[provider]
+    const config = demo?.config(muster.simulators[provider].url)
+    const credentials = demo?.credentials ?? {}
+    const wrong = Object.fromEntries(
+      Object.entries(credentials).map(([name, value]) => [name, name === 'type' ? value : 'wrong-secret-4']),
+    )
+    const connect = (given: object) =>
+      client.request<Connected>('POST', '/integrated-accounts', {
+        body: { provider, name: 'Acme', credentials: given, config },
+      })
+    const bad = await connect(wrong)
+    expect(bad).toMatchObject({
+      status: 201,
+      body: { status: 'needs_reauth', status_reason: expect.any(String) as string, test: { ok: false } },
+    })
+    expect(bad.body.status_reason).toBe(bad.body.test?.message)
+    expect(JSON.stringify(bad.body)).not.toContain('wrong-secret')
+    const path = `/integrated-accounts/${bad.body.id}`
+    expect((await client.request<Connected>('PATCH', path, { body: { credentials } })).body).toMatchObject({
+      status: 'active',
+      status_reason: null,
+      test: { ok: true, status: 'active' },
+    })
+    expect((await client.request<Connected>('PATCH', path, { body: { credentials: wrong } })).body).toMatchObject({
+      status: 'needs_reauth',
+      test: { ok: false },
+    })
+    expect((await client.request<Connected>('PATCH', path, { body: { name: 'Acme Ltd' } })).body.test).toBeNull()
+    expect((await connect(credentials)).body).toMatchObject({ status: 'active', test: { ok: true } })
+  })
+
+  test.each([
+    ['breaks the connection', { fault: 'reset_before_commit' }],
+    ['never answers', { fault: 'timeout_before_commit' }],
+    ['is hidden by a firewall', { fault: 'answer', status: 401, content_type: 'text/html', body: '<html>No</html>' }],
+  ])('a provider that %s refuses no new account, and that is said in time', async (_, fault) => {
+    await muster.simulators.files_com.arm({ ...fault, times: 0, match: { kind: 'other' } })
+    await muster.simulators.files_com.arm({ ...fault, times: 0, match: { kind: 'lookup' } })
+    try {
+      const before = Date.now()
+      const { status, body } = await client.request<Connected>('POST', '/integrated-accounts', {
+        body: {
+          provider: 'files_com',
+          name: 'Acme',
+          credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' },
+          config: { base_url: muster.simulators.files_com.url },
+        },
+      })
+      expect(status).toBe(201)
+      expect(body).toMatchObject({ status: 'active', test: { ok: false, status: 'unreachable' } })
+      expect(Date.now() - before).toBeLessThan(15_000)
+    } finally {
+      await muster.simulators.files_com.disarm()
+    }
   })
 
   test('paused: what is accepted is held, with the reason; resumed: it goes on', async () => {

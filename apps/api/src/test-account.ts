@@ -5,6 +5,7 @@ import type { RemoteCall } from '@muster/contracts/operation'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
 import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
 import { connect } from '@muster/providers/connection'
+import type { RemoteFailure } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import type { Store } from '@muster/store/store'
@@ -12,9 +13,7 @@ import { createTokenStore } from '@muster/store/token-store'
 import { toAccountContext } from './create-input.ts'
 import { notFound } from './http/request-error.ts'
 
-/**
- * One harmless call with the account's credentials. What it says changes nothing: only work puts an account on hold.
- */
+/** One harmless call with the account's credentials. What it says changes nothing. */
 export async function testAccount(
   { store, http, allowedHosts }: { store: Store; http: HttpClient; allowedHosts: AllowedHosts },
   account: AccountRecord,
@@ -37,7 +36,13 @@ export async function testAccount(
     signal,
   })
   const secrets = secretStrings({ ...credentials, type: '' })
-  const failure = await checkCredentials(provider, toAccountContext(account), connection)
+  let failure: RemoteFailure | undefined
+  try {
+    failure = await checkCredentials(provider, toAccountContext(account), connection)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    return { ok: false, status: 'unreachable', message: `${provider.name} did not answer in time.`, calls }
+  }
   if (!failure) return { ok: true, status: 'active', message: `${provider.name} accepts the credentials.`, calls }
   return {
     ok: false,
@@ -45,4 +50,29 @@ export async function testAccount(
     message: String(blotOut(failure.message, secrets)),
     calls,
   }
+}
+
+/** Somebody waits for the answer. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * New credentials are tested at once: wrong ones put the account on hold before the first user is asked for. A provider
+ * that does not answer, or not about the credentials, refuses no account.
+ */
+export async function testNewCredentials(
+  dependencies: Parameters<typeof testAccount>[0],
+  account: AccountRecord,
+  signal: AbortSignal,
+): Promise<{ account: AccountRecord; test: AccountTest }> {
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)])
+  const test = await testAccount(dependencies, account, bounded)
+  if (test.status !== 'needs_reauth' && test.status !== 'permission_denied') return { account, test }
+  const held = await dependencies.store.accounts.hold(
+    account.id,
+    test.status,
+    test.message,
+    account.credentialsVersion,
+    Date.now(),
+  )
+  return { account: held ?? account, test }
 }

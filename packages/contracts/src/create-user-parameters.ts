@@ -1,10 +1,8 @@
 import { z } from 'zod'
+import { flag } from './flag.ts'
 import { idSchema } from './id.ts'
 import { jsonObjectSchema } from './json.ts'
 import { responseFormats } from './response-format.ts'
-
-/** Query strings know text only. */
-const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], case: 'sensitive' }).meta({ type: 'boolean' })
 
 /** `a[]=x&a[]=y`, `a[0]=x`, repeated and comma-separated alike. */
 const list = z

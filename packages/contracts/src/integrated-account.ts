@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { flag } from './flag.ts'
 import { jsonObjectSchema } from './json.ts'
 import { remoteCallSchema } from './operation.ts'
 import { providerIdSchema } from './provider-ids.ts'
@@ -107,3 +108,20 @@ export const accountTestSchema = z
   })
   .meta({ id: 'IntegratedAccountTest' })
 export type AccountTest = z.infer<typeof accountTestSchema>
+
+/** What connecting an account answers, and giving it new credentials. */
+export const connectedAccountSchema = integratedAccountSchema
+  .extend({
+    test: accountTestSchema.nullable().meta({
+      description:
+        'What the provider said of the new credentials; null without any, or with test=false. A status of `unreachable` leaves the account active.',
+    }),
+  })
+  .meta({ id: 'ConnectedIntegratedAccount' })
+
+export const accountTestQuerySchema = z.strictObject({
+  test: flag.optional().meta({
+    description:
+      'false: new credentials are not tested. By default one harmless call is made, for ten seconds at most, and refused ones put the account on hold.',
+  }),
+})

@@ -5,7 +5,9 @@ import { createMetadataSchema, dryRunSchema } from './create-metadata.ts'
 import { createUserQuerySchema, responseViewParameters } from './create-user-parameters.ts'
 import { idSchema } from './id.ts'
 import {
+  accountTestQuerySchema,
   accountTestSchema,
+  connectedAccountSchema,
   integratedAccountInputSchema,
   integratedAccountPatchSchema,
   integratedAccountSchema,
@@ -186,9 +188,10 @@ export const routes = {
     tag: 'Integrated accounts',
     summary: 'Connect a customer to a provider',
     scope: 'admin',
+    query: accountTestQuerySchema,
     body: integratedAccountInputSchema,
     responses: {
-      201: { description: 'Connected; the credentials are never returned.', schema: integratedAccountSchema },
+      201: { description: 'Connected; the credentials are never returned.', schema: connectedAccountSchema },
       ...refusals,
       ...bodyRefusals,
     },
@@ -224,9 +227,10 @@ export const routes = {
     summary: 'Change an account; new credentials take it off hold',
     scope: 'admin',
     params: idParams,
+    query: accountTestQuerySchema,
     body: integratedAccountPatchSchema,
     responses: {
-      200: { description: 'Changed.', schema: integratedAccountSchema },
+      200: { description: 'Changed.', schema: connectedAccountSchema },
       ...refusals,
       ...notFound,
       ...bodyRefusals,

@@ -9,7 +9,7 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
 import { readOwnAccount } from '../own-records.ts'
-import { testAccount } from '../test-account.ts'
+import { testAccount, testNewCredentials } from '../test-account.ts'
 
 const time = (at: number): string => new Date(at).toISOString()
 
@@ -44,9 +44,19 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
     return { status: 200, body: toResource(written) }
   }
 
+  async function toTested(record: AccountRecord, isTested: boolean, signal: AbortSignal) {
+    if (!isTested) return { ...toResource(record), test: null }
+    const { account, test } = await testNewCredentials({ store, http, allowedHosts }, record, signal)
+    if (account.status !== record.status) {
+      events.nudge(account.id)
+      await schedule.reload(account.id)
+    }
+    return { ...toResource(account), test }
+  }
+
   const create = defineEndpoint(
     routes.createIntegratedAccount,
-    async ({ tenantId, body }) => {
+    async ({ tenantId, query, body, signal }) => {
       const problems = checkAccount(providerOf(body.provider), body.config ?? {}, body.credentials, allowedHosts)
       if (problems.length > 0) throw invalid(problems)
       const now = Date.now()
@@ -66,14 +76,18 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
         updatedAt: now,
       }
       await store.accounts.create(record, body.credentials)
-      return { status: 201, headers: { location: `/integrated-accounts/${record.id}` }, body: toResource(record) }
+      return {
+        status: 201,
+        headers: { location: `/integrated-accounts/${record.id}` },
+        body: await toTested(record, query.test !== false, signal),
+      }
     },
     async (refused) => findNewAccountProblems(refused, allowedHosts),
   )
 
   const update = defineEndpoint(
     routes.updateIntegratedAccount,
-    async ({ tenantId, params, body }) => {
+    async ({ tenantId, params, query, body, signal }) => {
       const account = await readOwnAccount(store, tenantId, params.id)
       const problems = checkPatch(account, body.config, body.credentials, allowedHosts)
       if (problems.length > 0) throw invalid(problems)
@@ -91,7 +105,10 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
       if (!written) throw notFound('integrated account')
       events.nudge(params.id)
       await schedule.reload(params.id)
-      return { status: 200, body: toResource(written) }
+      return {
+        status: 200,
+        body: await toTested(written, body.credentials !== undefined && query.test !== false, signal),
+      }
     },
     async (refused) =>
       findPatchProblems(await readOwnAccount(store, refused.tenantId, refused.params.id ?? ''), refused, allowedHosts),
@@ -113,7 +130,7 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
     return { status: 204 }
   })
 
-  const test = defineEndpoint(routes.testIntegratedAccount, async ({ tenantId, params, signal }) => ({
+  const testOnDemand = defineEndpoint(routes.testIntegratedAccount, async ({ tenantId, params, signal }) => ({
     status: 200,
     body: await testAccount({ store, http, allowedHosts }, await readOwnAccount(store, tenantId, params.id), signal),
   }))
@@ -137,7 +154,7 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
     })),
     update,
     remove,
-    test,
+    testOnDemand,
     defineEndpoint(routes.pauseIntegratedAccount, ({ tenantId, params }) =>
       setStatus(tenantId, params.id, 'paused', 'Paused by hand.'),
     ),
