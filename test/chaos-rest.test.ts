@@ -6,6 +6,7 @@ describeShortRun('the promises under fire, in short: the API, the network, the c
   'failpoint api after_accept',
   'credentials-revoked',
   'provider-network',
+  'token-endpoint-stammers',
   'redis-out-of-memory',
   'redis-failover-kept-connections',
 ])

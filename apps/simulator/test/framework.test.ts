@@ -106,6 +106,16 @@ describe('faults on the wire', () => {
     expect(await createUser()).toMatchObject({ status: 502, body: '{"oops":true}' })
   })
 
+  it.each([
+    [false, []],
+    [true, ['ada@example.com']],
+  ])('answers whatever was asked for, with after_commit %s', async (after_commit, created) => {
+    const page = '<html>blocked</html>'
+    await simulator.control.arm({ fault: 'answer', status: 403, content_type: 'text/html', body: page, after_commit })
+    expect(await createUser()).toMatchObject({ status: 403, body: page })
+    expect(await createdKeys()).toEqual(created)
+  })
+
   it('hides the real answer behind as many bytes as asked, still valid JSON', async () => {
     await simulator.control.arm({ fault: 'huge_body', bytes: 1_000_000 })
     const view = await createUser()

@@ -3,6 +3,7 @@ import { apiScenarios } from './api-kills.ts'
 import { bulkScenarios } from './bulk-faults.ts'
 import { providerScenarios } from './provider-faults.ts'
 import { redisScenarios } from './redis-faults.ts'
+import { refusalScenarios } from './refusal-faults.ts'
 import { webhookScenarios } from './webhook-faults.ts'
 import { workerKillScenarios } from './worker-kills.ts'
 
@@ -12,5 +13,6 @@ export const scenarios: readonly Scenario[] = [
   ...bulkScenarios,
   ...redisScenarios,
   ...providerScenarios,
+  ...refusalScenarios,
   ...webhookScenarios,
 ]
