@@ -18,7 +18,7 @@ export function answerErrors({ log, isDraining }: { log: Logger; isDraining(): b
     // Whoever left broke off his own request: nothing went wrong, and nobody reads the answer.
     // An upload that was read to its end has let go of its socket; the answer still has it.
     if (response.socket?.destroyed ?? response.destroyed) return
-    // What is left of a refused upload is thrown away: many a client listens only when it has sent everything.
+    // What is left of a refused upload is thrown away, for as long as http-server.ts waits for it.
     request.resume()
     const { error, isOurs } = toRequestError(thrown)
     const requestId = requestIdOf(response)

@@ -1,6 +1,6 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
-import type { Request, Response } from 'express'
+import type { Request } from 'express'
 import { checkValue } from '@muster/contracts/untrusted-value'
 import { parseQuery } from './query.ts'
 import { hasBody, readBody } from './read-body.ts'
@@ -20,7 +20,6 @@ export interface RequestInput {
 export async function readInput(
   route: Route,
   request: Request,
-  response: Response,
 ): Promise<{ input: RequestInput; raw: { query: Record<string, unknown>; body: unknown }; problems: InputProblem[] }> {
   const problems: InputProblem[] = []
   const rawQuery = parseQuery(request.url.split('?').slice(1).join('?'))
@@ -36,7 +35,7 @@ export async function readInput(
   let body: unknown
   if (route.body && (hasBody(request) || !route.isBodyOptional)) {
     try {
-      rawBody = await readBody(request, response)
+      rawBody = await readBody(request)
     } catch (error) {
       // What else is wrong is worth telling, even when the body could not be read.
       throw error instanceof RequestError && problems.length > 0 ? error.with(problems) : error

@@ -36,7 +36,7 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
     // An id that is no id is as unknown as any other.
     if (params.problems.length > 0) throw notFound(nounOf(route))
 
-    const { input, raw, problems } = await readInput(route, request, response)
+    const { input, raw, problems } = await readInput(route, request)
     if (problems.length > 0)
       throw invalid([
         ...problems,
