@@ -294,6 +294,34 @@ describe('bad input', () => {
     })
   })
 
+  describe('what Node would refuse by itself, without a word', () => {
+    const bare = (request: string) => sendRaw(muster.url(), `${request}\r\nconnection: close\r\n\r\n`)
+
+    test.each([
+      ['no Host', 'GET /healthz HTTP/1.1\r\nx: y', 400, 'malformed_request'],
+      ['two Hosts', 'GET /healthz HTTP/1.1\r\nhost: a\r\nhost: b', 400, 'malformed_request'],
+      ['an odd Expect', 'GET /healthz HTTP/1.1\r\nhost: muster\r\nexpect: 200-ok', 417, 'expectation_failed'],
+      ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443', 405, 'method_not_allowed'],
+      ['a method that is none', 'BREW /healthz HTTP/1.1\r\nhost: muster', 400, 'malformed_request'],
+      ['HTTP/2 without asking', 'PRI * HTTP/2.0\r\n\r\nSM', 400, 'malformed_request'],
+      ['another version', 'GET /healthz HTTP/9.9\r\nhost: muster', 400, 'malformed_request'],
+      ['an odd coding', 'POST /api-keys HTTP/1.1\r\nhost: muster\r\ntransfer-encoding: gzip', 400, 'malformed_request'],
+    ])('%s is a problem', async (_, request, status, code) => {
+      const answer = await bare(request)
+      expect(answer.head.toLowerCase()).toContain('content-type: application/problem+json')
+      expect(answer.head.toLowerCase()).toContain('x-request-id: ')
+      const problem = JSON.parse(answer.body) as ProblemBody & { status: number; title: string }
+      expect([answer.status, problem.status, problem.code]).toEqual([status, status, code])
+      if (status === 405) expect(answer.head).toContain('allow: ')
+    })
+
+    test.each([
+      ['HTTP/1.0 needs no Host', 'GET /healthz HTTP/1.0'],
+      ['an Upgrade that is not taken is passed over', 'GET /healthz HTTP/1.1\r\nhost: a\r\nupgrade: websocket'],
+      ['an address with the host in it', 'GET http://muster/healthz HTTP/1.1\r\nhost: muster'],
+    ])('%s', async (_, request) => expect((await bare(request)).status).toBe(200))
+  })
+
   test('nothing of all that was accepted, sent, logged as an error, or left a trace of a password', async () => {
     await post(`{"password":"${PASSWORD}",`)
     await post(JSON.stringify({ ...newUser('okta'), password: PASSWORD, nickname: 'x' }))

@@ -3,6 +3,7 @@ import express, { type Express } from 'express'
 import helmet from 'helmet'
 import type { ApiDependencies } from './dependencies.ts'
 import { answerErrors, assignRequestId } from './http/answer-errors.ts'
+import { checkHead } from './http/check-head.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { refuseOtherMethods } from './http/refuse-other-methods.ts'
 import { RequestError } from './http/request-error.ts'
@@ -38,6 +39,7 @@ export function createApp(dependencies: ApiDependencies): Express {
       },
     }),
   )
+  app.use(checkHead)
 
   const endpoints: Endpoint[] = [
     createUser(dependencies),

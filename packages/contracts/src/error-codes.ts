@@ -72,6 +72,7 @@ export const problemCodes = [
   'unsupported_media_type',
   'payload_too_large',
   'headers_too_large',
+  'expectation_failed',
   'request_timeout',
   'unauthorized',
   'forbidden',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { PROBLEM_TYPE, toProblem } from './problem.ts'
 import { RequestError } from './request-error.ts'
@@ -11,18 +12,38 @@ function toRefusal(code: string | undefined): RequestError {
   return new RequestError('malformed_request', 'This is not HTTP.')
 }
 
-/** What Node's parser refuses never becomes a request: it is answered here, as a problem like everything else. */
-export function answerClientError(error: Error & { code?: string }, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const refusal = toRefusal(error.code)
-  const requestId = randomUUID()
-  const body = JSON.stringify(toProblem(refusal, requestId))
+/**
+ * What Node's parser refuses never becomes a request: it is answered here, as a problem like everything else.
+ * @param latest the answer to what came before on the connection, or to the request whose body cannot be read.
+ */
+export function answerClientError(error: Error & { code?: string }, socket: Duplex, latest?: ServerResponse): void {
+  const isAnswering = latest !== undefined && !latest.writableFinished
+  // Bytes of ours would be taken for a part of that answer, or for the end of a request that may yet succeed.
+  const isTakenAmiss = isAnswering && (latest.headersSent || latest.req.complete)
+  if (error.code === 'ECONNRESET' || !socket.writable || isTakenAmiss) return void socket.destroy()
+  endWithProblem(socket, toRefusal(error.code))
+}
+
+/** CONNECT asks for a tunnel, and its target is no path. */
+export function refuseTunnel(socket: Duplex): void {
+  const allow = 'GET, HEAD, POST, PATCH, DELETE'
+  endWithProblem(
+    socket,
+    new RequestError('method_not_allowed', 'This is no proxy: CONNECT is not taken.', { headers: { allow } }),
+  )
+}
+
+function endWithProblem(socket: Duplex, refusal: RequestError): void {
+  const problem = toProblem(refusal, randomUUID())
+  const body = JSON.stringify(problem)
   const head = [
-    `HTTP/1.1 ${refusal.status} ${toProblem(refusal, requestId).title}`,
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
     `content-type: ${PROBLEM_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
-    `x-request-id: ${requestId}`,
+    `x-request-id: ${problem.request_id}`,
+    ...Object.entries(refusal.headers).map(([name, value]) => `${name}: ${value}`),
     'connection: close',
   ]
+  socket.on('error', () => undefined)
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }

@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import { answerClientError } from './client-error.ts'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { answerClientError, refuseTunnel } from './client-error.ts'
 
 /** A whole upload of many rows; bodies of other requests are given less, where they are read. */
 const UPLOAD_TIMEOUT_MS = 15 * 60_000
@@ -10,7 +11,9 @@ const LINGER_MS = 1_000
 
 /** Node's HTTP server, with what it would refuse or leave open by itself answered as the API does. */
 export function createHttpServer(app: RequestListener, { keepAliveMs }: { keepAliveMs: number }): Server {
+  const latest = new WeakMap<Duplex, ServerResponse>()
   const serve: RequestListener = (request, response) => {
+    latest.set(request.socket, response)
     response.once('finish', () => endUnread(request))
     app(request, response)
   }
@@ -20,10 +23,14 @@ export function createHttpServer(app: RequestListener, { keepAliveMs }: { keepAl
       requestTimeout: UPLOAD_TIMEOUT_MS,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: 16_384,
+      // The app refuses these itself: Node does it without a body.
+      requireHostHeader: false,
     },
     serve,
   )
-  server.on('clientError', answerClientError)
+  server.on('checkExpectation', serve)
+  server.on('connect', (_, socket) => refuseTunnel(socket))
+  server.on('clientError', (error, socket) => answerClientError(error, socket, latest.get(socket)))
   return server
 }
 

@@ -10,6 +10,7 @@ const statuses: Record<ProblemCode, number> = {
   unsupported_media_type: 415,
   payload_too_large: 413,
   headers_too_large: 431,
+  expectation_failed: 417,
   request_timeout: 408,
   unauthorized: 401,
   forbidden: 403,
