@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Route } from '../packages/contracts/src/route.ts'
 import { routes } from '../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../packages/contracts/src/system-routes.ts'
+import { batchClientOf, itemsOf, toNdjson } from './batch-client.ts'
 import { clientOf } from './contract.ts'
 import { newUser, startMuster, type Muster } from './harness.ts'
 
@@ -146,5 +147,34 @@ describe('health, metrics and the document', () => {
     expect([given.headers.get('x-request-id'), given.body.request_id]).toEqual(['trace-1.2_3', 'trace-1.2_3'])
     const { headers } = await client.request('GET', '/operations/x', { headers: { 'x-request-id': '<script>' } })
     expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  test('HEAD is answered at once on every route that GET has, also where GET waits or never ends', async () => {
+    const notBefore = `&not_before=${new Date(Date.now() + 3_600_000).toISOString()}`
+    const okta = await muster.connect('okta')
+    const { bulk } = batchClientOf(muster)
+    const batch = await bulk(toNdjson(itemsOf('okta', 1)), { query: `integrated_account_id=${okta}${notBefore}` })
+    const operation = await client.create<{ id: string }>(okta, newUser('okta'), { query: notBefore.slice(1) })
+    const ids: Record<string, string> = {
+      batches: batch.body.id,
+      operations: operation.body.id,
+      'integrated-accounts': okta,
+    }
+    const gets = Object.values<Route>({ ...routes, ...systemRoutes }).filter(({ method }) => method === 'get')
+    for (const { path } of gets) {
+      const noun = path.split('/')[1] ?? ''
+      const target = path.replace('{id}', ids[noun] ?? '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b')
+      const response = await fetch(muster.url() + target, {
+        method: 'HEAD',
+        headers: { authorization: `Bearer ${muster.owner.adminKey}`, prefer: 'wait=60' },
+        signal: AbortSignal.timeout(5_000),
+      }).catch((error: unknown) => expect.fail(`HEAD ${target}: ${String(error)}`))
+      expect([path, response.status, await response.text()]).toEqual([
+        path,
+        path.includes('{id}') && !(noun in ids) ? 404 : 200,
+        '',
+      ])
+    }
+    expect(gets.length).toBeGreaterThan(10)
   })
 })

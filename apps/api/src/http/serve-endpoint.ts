@@ -50,7 +50,8 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
 
     const left = new AbortController()
     response.once('close', () => left.abort())
-    const prefer = parsePrefer(request.get('prefer'))
+    // HEAD is GET without the body (app.ts needs no route for it), and has nothing to wait for.
+    const prefer = parsePrefer(request.method === 'HEAD' ? undefined : request.get('prefer'))
     announcePreferences(route, prefer, response)
     const answer = await endpoint.handle({
       requestId: requestIdOf(response),
@@ -91,6 +92,11 @@ async function send(response: Response, answer: ApiResponse, isDraining: boolean
   // The last answer on its connection, or clients that keep theirs open would hold the process until it is cut off.
   if (isDraining) response.setHeader('connection', 'close')
   if (answer.body === undefined) return void response.end()
+  // Some never end, and the others would be read for nothing.
+  if (answer.body instanceof Readable && response.req.method === 'HEAD') {
+    answer.body.destroy()
+    return void response.end()
+  }
   if (answer.body instanceof Readable) return pipeline(answer.body, response).catch(ignoreLeaving)
   if (!response.hasHeader('content-type')) response.setHeader('content-type', 'application/json; charset=utf-8')
   response.end(JSON.stringify(answer.body))
