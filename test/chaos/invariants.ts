@@ -14,11 +14,15 @@ export interface Verdict {
   twice: number
   /** Our state says one thing and the provider's ledger another. */
   untrue: number
+  /** What was seen of those three, the first of each kind in words. */
+  seen: { lost: string[]; twice: string[]; untrue: string[] }
   /** Places in which the canary was found. */
   secrets: string[]
   succeeded: number
   failed: Record<string, number>
 }
+
+const MAX_SEEN = 3
 
 interface EndState {
   status: string
@@ -72,20 +76,33 @@ export async function judge(
     lost,
     twice: 0,
     untrue: 0,
+    seen: { lost: [], twice: [], untrue: [] },
     secrets: await findSecrets(muster, canaries),
     succeeded: 0,
     failed: {},
   }
+  const note = (kind: keyof Verdict['seen'], words: string): void => {
+    if (verdict.seen[kind].length < MAX_SEEN) verdict.seen[kind].push(words)
+  }
   for (const entry of entries) {
     const created = createdOf(entry)
-    if (created > 1) verdict.twice += 1
+    const who = `${entry.provider} ${entry.operationId ?? 'not acknowledged'} (${entry.login})`
+    if (created > 1) {
+      verdict.twice += 1
+      note('twice', `${who} has ${created} users`)
+    }
     const end = entry.operationId === null ? undefined : ends.get(entry.operationId)
-    if (!end) continue
+    if (!end) {
+      if (entry.operationId !== null) note('lost', who)
+      continue
+    }
     if (end.status === 'succeeded') verdict.succeeded += 1
     else verdict.failed[end.error?.code ?? end.status] = (verdict.failed[end.error?.code ?? end.status] ?? 0) + 1
     // An unknown outcome is reported as what it is; every other end must agree with what the provider did.
     const isTrue = end.status === 'succeeded' ? created === 1 : end.error?.code === 'outcome_unknown' || created === 0
-    if (!isTrue) verdict.untrue += 1
+    if (isTrue) continue
+    verdict.untrue += 1
+    note('untrue', `${who} is ${end.status} ${end.error?.code ?? ''} with ${created} users`)
   }
   return verdict
 }

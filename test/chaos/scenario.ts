@@ -95,9 +95,10 @@ export async function onStage(
           const most = busiestWindow(await muster.simulators[provider].ledger(), 950)
           if (most > rate) said.push(`${provider} saw ${most} calls in one second, of ${rate}`)
         }
-        if (verdict.lost > 0) said.push(`${verdict.lost} acknowledged operations have no end`)
-        if (verdict.twice > 0) said.push(`${verdict.twice} logins were created twice`)
-        if (verdict.untrue > 0) said.push(`${verdict.untrue} states differ from the provider's ledger`)
+        const { lost, twice, untrue, seen } = verdict
+        if (lost > 0) said.push(`${lost} acknowledged operations have no end: ${seen.lost.join(', ')}`)
+        if (twice > 0) said.push(`${twice} logins were created twice: ${seen.twice.join(', ')}`)
+        if (untrue > 0) said.push(`${untrue} states differ from the provider's ledger: ${seen.untrue.join(', ')}`)
         if (verdict.secrets.length > 0) said.push(`the canary was found: ${verdict.secrets.slice(0, 3).join('; ')}`)
         return { verdict, figures, broken: said }
       },

@@ -74,6 +74,25 @@ async function expectedEnds(muster: Muster, entries: readonly ClientEntry[]): Pr
 }
 
 /**
+ * Two findings, since one is a breach and the other a log that misleads: what came to a receiver whose certificate no
+ * one vouches for, and why its deliveries failed, by their log. On a busy machine a handshake can take longer than an
+ * attempt may (`timeout`), or than the worker keeps the lane (`aborted`): neither says anything of the certificate.
+ */
+export function judgeUntrusted(arrived: number, log: readonly Pick<DeliveryResource, 'attempts'>[]): string[] {
+  const counts = new Map<string, number>()
+  for (const { reason } of log.flatMap(({ attempts }) => attempts))
+    counts.set(reason ?? 'none', (counts.get(reason ?? 'none') ?? 0) + 1)
+  const seen = [...counts].map(([reason, count]) => `${count} ${reason}`).join(', ') || 'no attempt'
+  const others = [...counts.keys()].filter((reason) => !['tls', 'timeout', 'aborted'].includes(reason))
+  return [
+    ...(arrived > 0 ? [`${arrived} requests came to a receiver whose certificate no one vouches for (${seen})`] : []),
+    ...(others.length > 0 || !counts.has('tls')
+      ? [`the log of a receiver whose certificate no one vouches for does not say tls, but ${seen}`]
+      : []),
+  ]
+}
+
+/**
  * Lets the receivers' ledger speak: what of the promises did not hold, in words.
  * @param isCrashed workers died, so a message may have arrived whose attempt is in no log.
  */

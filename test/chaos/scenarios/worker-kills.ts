@@ -152,7 +152,11 @@ const failpointScenario = (point: (typeof workerPoints)[number]): Scenario => ({
           await heir.kill('SIGTERM')
           muster.workers.push(doomed, heir)
         }
-        return stage.conclude(entries, { 'times struck': struck }, struck === 0 ? ['the failpoint never struck'] : [])
+        return stage.conclude(
+          entries,
+          { 'times struck': struck },
+          struck === 0 ? [`the failpoint ${point} never struck`] : [],
+        )
       },
     ),
 })
@@ -253,7 +257,7 @@ const crossAccounts: Scenario = {
         ...(ids.size === 1 ? [] : [`one idempotency key made ${ids.size} operations`]),
         ...(answers.every((answer) => answer.status === 202 || answer.status === 409)
           ? []
-          : ['a parallel submit was answered with neither 202 nor 409']),
+          : [`parallel submits were answered with ${[...new Set(answers.map(({ status }) => status))].join(', ')}`]),
       ]
       const entries = accepted.map((answer) => ({
         accountId,

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import type { DeliveryResource } from '../../packages/contracts/src/webhook-endpoint.ts'
+import { judgeUntrusted } from './webhook-judge.ts'
+
+const logOf = (...reasons: (string | null)[]): Pick<DeliveryResource, 'attempts'>[] => [
+  {
+    attempts: reasons.map((reason, index) => ({
+      number: index + 1,
+      started_at: '2026-01-01T00:00:00Z',
+      duration_ms: 1,
+      status: null,
+      reason,
+      reply: null,
+    })),
+  },
+]
+
+test.each<[string, number, (string | null)[], string[]]>([
+  ['a refused certificate', 0, ['tls', 'tls'], []],
+  ['a handshake that took too long at first', 0, ['timeout', 'tls'], []],
+  ['a handshake that was broken off with its lane', 0, ['aborted', 'tls'], []],
+  [
+    'only handshakes that took too long',
+    0,
+    ['timeout', 'timeout'],
+    ['the log of a receiver whose certificate no one vouches for does not say tls, but 2 timeout'],
+  ],
+  [
+    'another reason besides',
+    0,
+    ['tls', 'connection_lost'],
+    ['the log of a receiver whose certificate no one vouches for does not say tls, but 1 tls, 1 connection_lost'],
+  ],
+  [
+    'bytes that arrived',
+    1,
+    ['tls', null],
+    [
+      '1 requests came to a receiver whose certificate no one vouches for (1 tls, 1 none)',
+      'the log of a receiver whose certificate no one vouches for does not say tls, but 1 tls, 1 none',
+    ],
+  ],
+])('%s is told apart from what arrived and from what the log says', (_title, arrived, reasons, broken) => {
+  expect(judgeUntrusted(arrived, logOf(...reasons))).toEqual(broken)
+})
