@@ -7,12 +7,13 @@ import { describeExit } from './processes.mjs'
 import { Refusal } from './refusal.mjs'
 import { createStack } from './stack.mjs'
 import { onStopSignal } from './stop-signals.mjs'
+import { countTests } from './test-report.mjs'
 
 const usage = `Usage: npm test [-- vitest arguments]
 
 Installs and builds what is missing, checks the types of the tests, lints, checks the format, and runs every test
-against a real Redis of its own. The last line is "N passed, N failed"; a check that fails counts as one failed, and so
-does a run without tests. Arguments go to vitest: npm test -- packages/store -t lease`
+against a real Redis of its own. The last line is "N passed, N failed", the lines before it name what failed; a check
+that fails counts as one failed, and so does a run without tests. Arguments go to vitest: npm test -- packages/store -t lease`
 
 const say = (line) => console.log(line)
 
@@ -30,10 +31,9 @@ export async function runTests(args) {
   rmSync(folder, { recursive: true, force: true })
   if (typeof end === 'string') process.exit(130)
   const { passed, failures } = end
-  for (const failure of failures.filter((entry) => entry.reason)) say(`FAILED: ${failure.reason}`)
-  const failed = failures.reduce((sum, entry) => sum + entry.count, 0)
-  say(`${passed} passed, ${failed} failed`)
-  process.exit(failed > 0 ? 1 : 0)
+  for (const failure of failures) say(`FAILED: ${failure}`)
+  say(`${passed} passed, ${failures.length} failed`)
+  process.exit(failures.length > 0 ? 1 : 0)
 }
 
 /** Every check that can still run does, so that one run tells everything; without a build nothing can. */
@@ -43,7 +43,7 @@ async function runChecks(stack, folder, vitestArgs) {
     await installDependencies({ start: stack.startTool, say })
     await buildSources({ start: stack.startTool, say })
   } catch (error) {
-    return { passed: 0, failures: [{ count: 1, reason: error instanceof Refusal ? error.message : error.stack }] }
+    return { passed: 0, failures: [error instanceof Refusal ? error.message : error.stack] }
   }
   for (const [title, ...command] of [
     ['Checking types of the tests…', 'tsc', '-p', 'tsconfig.test.json'],
@@ -52,7 +52,7 @@ async function runChecks(stack, folder, vitestArgs) {
   ]) {
     say(title)
     const exit = await runTool(stack, command)
-    if (exit.code !== 0) failures.push({ count: 1, reason: `${command.join(' ')} ${describeExit(exit)}` })
+    if (exit.code !== 0) failures.push(`${command.join(' ')} ${describeExit(exit)}`)
   }
   const { passed, failures: testFailures } = await runVitest(stack, folder, vitestArgs)
   return { passed, failures: [...failures, ...testFailures] }
@@ -64,23 +64,6 @@ async function runVitest(stack, folder, vitestArgs) {
   // What the tests leave in the temporary folder goes with the run, also when Ctrl-C keeps them from tidying up.
   const exit = await runTool(stack, ['vitest', 'run', ...reporters, ...vitestArgs], { TMPDIR: folder })
   return countTests(exit, readReport(reportFile))
-}
-
-function countTests(exit, report) {
-  if (!report) return { passed: 0, failures: [{ count: 1, reason: `vitest ${describeExit(exit)} and left no report` }] }
-  const passed = report.numPassedTests
-  const failures = [{ count: report.numFailedTests }]
-  // A file that cannot be loaded has no tests to count.
-  const broken = report.testResults.filter(
-    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
-  )
-  for (const file of broken) failures.push({ count: 1, reason: `${file.name}: ${file.message}` })
-  const hasFailures = report.numFailedTests + broken.length > 0
-  if (!hasFailures && passed === 0) failures.push({ count: 1, reason: 'no test ran, see what vitest says above' })
-  // Such as an error that no test waited for.
-  else if (!hasFailures && exit.code !== 0)
-    failures.push({ count: 1, reason: `vitest ${describeExit(exit)}: see what it says above` })
-  return { passed, failures }
 }
 
 function readReport(path) {
