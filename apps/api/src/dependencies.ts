@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { HttpClient } from '@muster/contracts/http-client'
-import { createHttpClient } from '@muster/egress/http-client'
+import { createEgress, type Egress } from '@muster/egress/egress'
 import { createLaneSchedule, type LaneSchedule } from '@muster/lanes/lane-schedule'
 import { waitForKeys } from '@muster/store/check-keys'
 import { EVENTS_CHANNEL } from '@muster/store/keys'
@@ -19,10 +18,10 @@ const KEYS_WITHIN_MS = 1_000
 
 export interface ApiDependencies {
   config: ApiConfig
+  egress: Egress
   /** Tells the workers that something happened at a source; whoever misses it finds out by looking. */
   events: { nudge(source: string): void }
   finished: FinishedOperations
-  http: HttpClient
   /** Another process is to be asked: said by /readyz, and each answer closes its connection. */
   isDraining(): boolean
   /** What would go on by itself ends. */
@@ -49,7 +48,11 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const onError = (error: Error): void => log.warn({ err: error }, 'redis connection')
   const redis = connectRedis(config.REDIS_URL, 'request', onError)
   const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
-  const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
+  const egress = createEgress({
+    allowedHosts: config.MUSTER_ALLOWED_HOSTS,
+    maxSockets: config.MUSTER_MAX_SOCKETS,
+    nameServers: config.MUSTER_NAME_SERVERS,
+  })
   const store = openStore({
     redis,
     keyring: config.MUSTER_ENCRYPTION_KEYS,
@@ -63,9 +66,9 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const finished = watchFinishedOperations(subscriber, onError)
   const app = createApp({
     config,
+    egress,
     events: { nudge: (source) => void redis.publish(EVENTS_CHANNEL, source).catch(() => undefined) },
     finished,
-    http: egress.http,
     isDraining: () => draining,
     isStopping: () => stopping,
     log,

@@ -1,8 +1,8 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import type { HttpClient } from '@muster/contracts/http-client'
 import type { AccountTest } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import type { Egress } from '@muster/egress/egress'
 import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
 import { connect } from '@muster/providers/connection'
 import type { RemoteFailure } from '@muster/providers/provider'
@@ -15,7 +15,7 @@ import { notFound } from './http/request-error.ts'
 
 /** One harmless call with the account's credentials. What it says changes nothing. */
 export async function testAccount(
-  { store, http, allowedHosts }: { store: Store; http: HttpClient; allowedHosts: AllowedHosts },
+  { store, egress, allowedHosts }: { store: Store; egress: Egress; allowedHosts: AllowedHosts },
   account: AccountRecord,
   signal: AbortSignal,
 ): Promise<AccountTest> {
@@ -27,7 +27,8 @@ export async function testAccount(
     provider,
     account: toAccountContext(account),
     credentials,
-    http,
+    // No lane paces these calls: all of a tenant share the connections of one.
+    http: egress.httpFor({ tenantId: account.tenantId, laneId: account.tenantId }),
     allowedHosts,
     tokens: createTokenStore(store, account),
     // One call outside the lane's pace: it may wait for nobody, and the provider's 429 is an answer too.

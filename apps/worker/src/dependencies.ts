@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { HttpClient } from '@muster/contracts/http-client'
-import { createHttpClient } from '@muster/egress/http-client'
+import { createEgress, type Egress } from '@muster/egress/egress'
 import { createLaneOwner } from '@muster/lanes/lane-owner'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
 import { waitForKeys } from '@muster/store/check-keys'
@@ -48,7 +48,11 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     error instanceof UnreadableError ? onUnreadable(error) : log.error({ err: error, account_id: accountId }, 'error')
   const redis = connectRedis(config.REDIS_URL, 'worker', onError)
   const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
-  const egress = createHttpClient({ allowedHosts: config.MUSTER_ALLOWED_HOSTS })
+  const egress = createEgress({
+    allowedHosts: config.MUSTER_ALLOWED_HOSTS,
+    maxSockets: config.MUSTER_MAX_SOCKETS,
+    nameServers: config.MUSTER_NAME_SERVERS,
+  })
   const store = openStore({
     redis,
     keyring: config.MUSTER_ENCRYPTION_KEYS,
@@ -60,10 +64,10 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const schedule = createLaneSchedule(redis)
   const dispatcher = createEventDispatcher({ store, schedule, subscriber, clock, onError })
   const tender = createBatchTender({ store, schedule, redis, subscriber, clock, onEvent: dispatcher.nudge, onError })
-  const providerHttp = capTimeouts(egress.http, config.MUSTER_PROVIDER_TIMEOUT_MS)
+  const httpFor: Egress['httpFor'] = (caller) => capTimeouts(egress.httpFor(caller), config.MUSTER_PROVIDER_TIMEOUT_MS)
   const runOperation = createRunOperation({
     store,
-    http: providerHttp,
+    httpFor,
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
     policy: { ...defaultRetryPolicy, maxAttempts: config.MUSTER_MAX_ATTEMPTS },
     clock,
@@ -74,7 +78,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   })
   const deliverWebhook = createDeliverWebhook({
     store,
-    http: egress.http,
+    httpFor: egress.httpFor,
     schedule: config.MUSTER_WEBHOOK_SCHEDULE,
     timeoutMs: config.MUSTER_WEBHOOK_TIMEOUT_MS,
     disableAfterMs: config.MUSTER_WEBHOOK_DISABLE_AFTER_HOURS * 3_600_000,
@@ -94,7 +98,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   })
   const rechecks = createAccountRechecks({
     store,
-    http: providerHttp,
+    httpFor,
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
     schedule,
     clock,

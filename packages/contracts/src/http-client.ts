@@ -4,7 +4,10 @@ export interface HttpRequest {
   url: string
   headers: Record<string, string>
   body?: string
-  /** The whole exchange, from look-up of the name to the last byte of the answer. */
+  /**
+   * From when the request leaves to the last byte of the answer. Waiting for a connection and opening one have limits
+   * of their own, and a call that ends there was not sent.
+   */
   timeoutMs: number
   /**
    * Reads no more of the answer than this and gives the connection up. Also says that the status is what counts: when

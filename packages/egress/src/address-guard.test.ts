@@ -1,34 +1,39 @@
-import dns from 'node:dns'
+import type dns from 'node:dns'
 import fc from 'fast-check'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   AddressRefusedError,
   guardLookup,
   isPublicAddress,
   refusePrivateLiteral,
-  systemLookup,
+  type Lookup,
 } from './address-guard.ts'
-
-const guardedLookup = guardLookup(systemLookup)
-
-afterEach(() => void vi.restoreAllMocks())
+import { createResolver } from './resolver.ts'
 
 /** A resolver that knows these addresses and no others. */
-function resolveTo(addresses: { address: string; family: number }[], failure?: string): void {
-  const lookup = (_: string, __: unknown, callback: (error: Error | null, addresses: unknown) => void): unknown =>
+function resolvingTo(
+  addresses: { address: string; family: number }[],
+  failure?: string,
+): Lookup & { asked: unknown[] } {
+  const asked: unknown[] = []
+  const lookup: Lookup = (_name, options, callback) => {
+    asked.push(options)
     setImmediate(() =>
       failure ? callback(Object.assign(new Error(failure), { code: failure }), []) : callback(null, addresses),
     )
-  vi.spyOn(dns, 'lookup').mockImplementation(lookup as never)
+  }
+  return Object.assign(lookup, { asked })
 }
 
-function look(options: dns.LookupOptions = { all: true }): Promise<{ address: unknown; family?: number | undefined }> {
-  return new Promise((resolve, reject) => {
-    guardedLookup('name.example', options, (error, address, family) =>
+const look = (
+  lookup: Lookup,
+  options: dns.LookupOptions = { all: true },
+): Promise<{ address: unknown; family?: number | undefined }> =>
+  new Promise((resolve, reject) => {
+    guardLookup(lookup)('name.example', options, (error, address, family) =>
       error ? reject(error) : resolve({ address, family }),
     )
   })
-}
 
 const closed = [
   '127.0.0.1',
@@ -124,44 +129,40 @@ describe('public addresses', () => {
 
 describe('the guarded look-up', () => {
   test.each(closed.filter((address) => !address.includes('%')))('refuses a name that leads to %s', async (address) => {
-    resolveTo([{ address, family: address.includes(':') ? 6 : 4 }])
-    await expect(look()).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
+    const lookup = resolvingTo([{ address, family: address.includes(':') ? 6 : 4 }])
+    await expect(look(lookup)).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
   })
 
   test('one private address among public ones is enough to refuse', async () => {
-    resolveTo([
+    const lookup = resolvingTo([
       { address: '8.8.8.8', family: 4 },
       { address: '10.0.0.1', family: 4 },
     ])
-    await expect(look()).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
-    await expect(look({})).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
+    await expect(look(lookup)).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
+    await expect(look(lookup, {})).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' })
   })
 
   test('asks for every address even where one is wanted, and hands on what it has checked', async () => {
-    resolveTo([
+    const lookup = resolvingTo([
       { address: '8.8.8.8', family: 4 },
       { address: '2a00:1450:4001::8', family: 6 },
     ])
-    expect(await look({ family: 4 })).toEqual({ address: '8.8.8.8', family: 4 })
-    expect(dns.lookup).toHaveBeenCalledWith(
-      'name.example',
-      expect.objectContaining({ all: true }),
-      expect.any(Function),
-    )
-    expect((await look({ all: true })).address).toHaveLength(2)
+    expect(await look(lookup, { family: 4 })).toEqual({ address: '8.8.8.8', family: 4 })
+    expect(lookup.asked).toEqual([expect.objectContaining({ all: true })])
+    expect((await look(lookup, { all: true })).address).toHaveLength(2)
   })
 
   test('a name without an address is not found', async () => {
-    resolveTo([])
-    await expect(look({})).rejects.toMatchObject({ code: 'ENOTFOUND' })
-    resolveTo([], 'EAI_AGAIN')
-    await expect(look()).rejects.toMatchObject({ code: 'EAI_AGAIN' })
+    await expect(look(resolvingTo([]), {})).rejects.toMatchObject({ code: 'ENOTFOUND' })
+    await expect(look(resolvingTo([], 'EAI_AGAIN'))).rejects.toMatchObject({ code: 'EAI_AGAIN' })
   })
 
   test('localhost of this very machine is refused', async () => {
     await expect(
       new Promise((resolve, reject) =>
-        guardedLookup('localhost', { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses))),
+        guardLookup(createResolver().lookupFor('tenant'))('localhost', { all: true }, (error, addresses) =>
+          error ? reject(error) : resolve(addresses),
+        ),
       ),
     ).rejects.toBeInstanceOf(AddressRefusedError)
   })

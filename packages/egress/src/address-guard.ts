@@ -1,5 +1,5 @@
+import type dns from 'node:dns'
 import type { LookupAddress } from 'node:dns'
-import dns from 'node:dns'
 import net from 'node:net'
 import ipaddr from 'ipaddr.js'
 
@@ -44,20 +44,18 @@ export type Lookup = (
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void
 
-/** Node's own, by the system's resolver. */
-export const systemLookup: Lookup = (hostname, options, callback) => dns.lookup(hostname, options, callback)
-
 /**
- * A `dns.lookup` that fails when any of the addresses is not public: the address checked is the address connected to,
- * so rebinding has no window.
+ * A `dns.lookup` that fails when any of the addresses is refused: the address checked is the address connected to, so
+ * rebinding has no window.
  */
 export function guardLookup(
   lookup: Lookup,
+  isAccepted = isPublicAddress,
 ): (hostname: string, options: dns.LookupOptions, callback: LookupCallback) => void {
   return (hostname, options, callback) =>
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, [])
-      const refused = addresses.find(({ address }) => !isPublicAddress(address))
+      const refused = addresses.find(({ address }) => !isAccepted(address))
       if (refused)
         return callback(
           new AddressRefusedError(`${hostname} resolves to ${refused.address}, which is not a public address`),

@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { systemLookup, type Lookup } from './address-guard.ts'
+import type { Lookup } from './address-guard.ts'
 import { checkDestination } from './destination.ts'
-import { createHttpClient } from './http-client.ts'
+import { createHttpClients } from './http-client.ts'
+import { createResolver } from './resolver.ts'
 
+const resolver = createResolver()
 const closing: (() => unknown)[] = []
 afterEach(async () => void (await Promise.all(closing.splice(0).map((close) => close()))))
 
@@ -32,15 +34,26 @@ const failing =
     void setImmediate(() => callback(Object.assign(new Error(code), { code }), []))
 const check = (
   url: string,
-  lookup: Lookup = systemLookup,
+  lookup = resolver.lookupFor('tenant'),
   allowedHosts = new Set<string>(),
 ): Promise<string | undefined> => checkDestination(url, { allowedHosts, lookup })
 
 /** How the http client fails there: its code, and whether anything can have been sent. */
 async function send(url: string, lookup?: Lookup, allowedHosts = new Set<string>()): Promise<string> {
-  const { http, close } = createHttpClient({ allowedHosts, ...(lookup ? { lookup } : {}) })
+  const { httpFor, close } = createHttpClients({
+    allowedHosts,
+    maxSockets: 100,
+    ...resolver,
+    ...(lookup ? { lookupFor: () => lookup } : {}),
+  })
   closing.push(close)
-  return http({ method: 'POST', url, headers: {}, body: '{}', timeoutMs: 2_000 }).then(
+  return httpFor({ tenantId: 'tenant', laneId: 'lane' })({
+    method: 'POST',
+    url,
+    headers: {},
+    body: '{}',
+    timeoutMs: 2_000,
+  }).then(
     ({ status }) => String(status),
     ({ code, isSent }: { code: string; isSent: boolean }) => `${code} ${isSent ? 'sent' : 'not sent'}`,
   )
@@ -200,11 +213,11 @@ describe('the scheme', () => {
 
 test('an allowed host may be private and over http, at its port only', async () => {
   const allowed = new Set(['127.0.0.1:8090', 'receiver:80'])
-  expect(await check('http://127.0.0.1:8090/', systemLookup, allowed)).toBeUndefined()
+  expect(await check('http://127.0.0.1:8090/', resolver.lookupFor('tenant'), allowed)).toBeUndefined()
   expect(await check('http://receiver/', failing('ENOTFOUND'), allowed)).toBeUndefined()
-  expect(await check('https://127.0.0.1:8091/', systemLookup, allowed)).toMatch(/not public/)
-  expect(await check('http://127.0.0.1/', systemLookup, allowed)).toBe('Only https:// is sent to.')
-  expect(await check('ftp://127.0.0.1:8090/', systemLookup, allowed)).toBe('Only https:// is sent to.')
+  expect(await check('https://127.0.0.1:8091/', resolver.lookupFor('tenant'), allowed)).toMatch(/not public/)
+  expect(await check('http://127.0.0.1/', resolver.lookupFor('tenant'), allowed)).toBe('Only https:// is sent to.')
+  expect(await check('ftp://127.0.0.1:8090/', resolver.lookupFor('tenant'), allowed)).toBe('Only https:// is sent to.')
 })
 
 test('a public literal is taken', async () => {

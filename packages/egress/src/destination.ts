@@ -1,10 +1,10 @@
 import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
-import { AddressRefusedError, guardLookup, refusePrivateLiteral, systemLookup, type Lookup } from './address-guard.ts'
+import { AddressRefusedError, guardLookup, refusePrivateLiteral, type Lookup } from './address-guard.ts'
 
 export interface DestinationOptions {
   allowedHosts: AllowedHosts
-  /** Whom names are asked of; tests bring their own. */
-  lookup?: Lookup
+  /** Whom names are asked of. */
+  lookup: Lookup
   /** A resolver may take half a minute to give up, and somebody waits for this. */
   timeoutMs?: number
 }
@@ -16,7 +16,7 @@ export interface DestinationOptions {
  */
 export async function checkDestination(
   text: string,
-  { allowedHosts, lookup = systemLookup, timeoutMs = 5_000 }: DestinationOptions,
+  { allowedHosts, lookup, timeoutMs = 5_000 }: DestinationOptions,
 ): Promise<string | undefined> {
   if (!URL.canParse(text)) return 'This is not a URL.'
   const url = new URL(text)

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process'
-import dns from 'node:dns'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
@@ -9,7 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { HttpRequest, TransportError } from '@muster/contracts/http-client'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { createHttpClient } from './http-client.ts'
+import type { Lookup } from './address-guard.ts'
+import { createHttpClients } from './http-client.ts'
+import { createResolver } from './resolver.ts'
 
 const closing: (() => Promise<unknown> | void)[] = []
 afterEach(async () => {
@@ -39,9 +40,15 @@ const httpServer = async (listener: RequestListener): Promise<Client> =>
   clientFor(await listen(createHttpServer(listener)))
 
 type Client = ReturnType<typeof clientFor>
-function clientFor(port: number, scheme = 'http', host = '127.0.0.1') {
-  const { http, close } = createHttpClient({ allowedHosts: new Set([`${host}:${port}`]) })
+function clientFor(port: number, scheme = 'http', host = '127.0.0.1', lookup?: Lookup) {
+  const { httpFor, close } = createHttpClients({
+    allowedHosts: new Set([`${host}:${port}`]),
+    maxSockets: 100,
+    ...createResolver(),
+    ...(lookup ? { lookupFor: () => lookup } : {}),
+  })
   closing.push(close)
+  const http = httpFor({ tenantId: 'tenant', laneId: 'lane' })
   return {
     call: (more: Partial<HttpRequest> = {}) =>
       http({
@@ -170,12 +177,9 @@ describe('addresses that are not public', () => {
   })
 
   test('a name that resolves to a private address is refused when it is connected to', async () => {
-    const client = await httpServer((_, response) => response.end())
-    vi.spyOn(dns, 'lookup').mockImplementation(((
-      _: string,
-      __: unknown,
-      callback: (error: null, addresses: unknown) => void,
-    ) => setImmediate(() => callback(null, [{ address: '10.1.2.3', family: 4 }]))) as never)
+    const client = clientFor(1, 'http', '127.0.0.1', (_name, _options, callback) =>
+      callback(null, [{ address: '10.1.2.3', family: 4 }]),
+    )
     expect(await failureOf(client.call({ url: 'https://rebinding.example/' }))).toBe('ADDRESS_REFUSED not sent')
   })
 })
@@ -190,12 +194,9 @@ describe('failures before a byte is sent', () => {
   })
 
   test.each(['ENOTFOUND', 'EAI_AGAIN'])('the name leads nowhere: %s', async (code) => {
-    const client = await httpServer((_, response) => response.end())
-    vi.spyOn(dns, 'lookup').mockImplementation(((
-      _: string,
-      __: unknown,
-      callback: (error: Error, addresses: unknown) => void,
-    ) => setImmediate(() => callback(Object.assign(new Error(code), { code }), []))) as never)
+    const client = clientFor(1, 'http', '127.0.0.1', (_name, _options, callback) =>
+      callback(Object.assign(new Error(code), { code }), []),
+    )
     expect(await failureOf(client.call({ url: 'https://nowhere.example/' }))).toBe(`${code} not sent`)
   })
 

@@ -1,108 +1,197 @@
+import { setMaxListeners } from 'node:events'
 import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
 import { TransportError, type HttpClient, type HttpResponse } from '@muster/contracts/http-client'
-import { Agent, buildConnector, request as undiciRequest, type Dispatcher } from 'undici'
-import { AddressRefusedError, guardLookup, refusePrivateLiteral, systemLookup, type Lookup } from './address-guard.ts'
+import { buildConnector, type Dispatcher } from 'undici'
+import { AddressRefusedError, guardLookup, refusePrivateLiteral, type Lookup } from './address-guard.ts'
 import { readUpTo } from './partial-body.ts'
+import { Sockets, type Caller } from './sockets.ts'
 
 /** Enough for the longest list that is read (all admins of a Meraki organization); more is broken or hostile. */
 const MAX_RESPONSE_BYTES = 10 * 1024 * 1024
+/** For the name, the connection and the handshake. */
 const CONNECT_TIMEOUT_MS = 5_000
+/** For one of the lane's connections to become free. */
+const SOCKET_WAIT_MS = 10_000
+/** As many as an account may have operations side by side, so that a lane waits for none of its own. */
+const SOCKETS_PER_LANE = 100
+/** As long as the usual pause between two calls of a busy lane; idle connections are a cost at both ends. */
+const IDLE_MS = 4_000
 
-export interface HttpClientOptions {
+export interface HttpClientsOptions {
   allowedHosts: AllowedHosts
-  /** Whom names are asked of; tests bring their own. What it answers is checked like any answer. */
-  lookup?: Lookup
+  maxSockets: number
+  /** Whom names are asked of. What it answers is checked like any answer. */
+  lookupFor(tenantId: string): Lookup
+  /** The same, for names of `allowedHosts`, which are not checked. */
+  lookupOfAllowed(tenantId: string): Lookup
 }
 
-/** What undici and the URL parser refuse before anything is opened: a header value with a line break, say. */
-const REFUSED_AT_HOME = new Set(['UND_ERR_INVALID_ARG', 'ERR_INVALID_URL', 'ADDRESS_REFUSED'])
+export interface HttpClients {
+  httpFor(caller: Caller): HttpClient
+  /** Connections that are open, in use or idle. */
+  openSockets(): number
+  close(): Promise<void>
+}
 
 /**
  * The only way out to addresses that tenants choose. Every connection is checked twice: the literal, and each resolved
  * address. Redirects are not followed and answers are cut off at 10 MiB; nothing is retried here.
  */
-export function createHttpClient({ allowedHosts, lookup = systemLookup }: HttpClientOptions): {
-  http: HttpClient
-  close(): Promise<void>
-} {
-  const open = buildConnector({ timeout: CONNECT_TIMEOUT_MS })
-  const guarded = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardLookup(lookup) })
-  /**
-   * Errors of opening a connection, handshake included: the only ones that prove that nothing was sent. A list of
-   *   codes cannot tell:
-   * EHOSTUNREACH, ETIMEDOUT and TLS alerts come up on open connections too.
-   */
-  const connectErrors = new WeakSet<Error>()
-  const agent = new Agent({
-    maxResponseSize: MAX_RESPONSE_BYTES,
-    connections: 64,
-    keepAliveTimeout: 4_000,
-    connect(options, callback) {
-      const report: buildConnector.Callback = (...args) => {
-        if (args[0]) connectErrors.add(args[0])
-        callback(...args)
-      }
-      const port = options.port || (options.protocol === 'https:' ? '443' : '80')
-      // undici takes the brackets off.
-      const host = options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname.toLowerCase()
-      if (allowedHosts.has(`${host}:${port}`)) return open(options, report)
-      try {
-        refusePrivateLiteral(options.hostname)
-      } catch (error) {
-        return report(error as Error, null)
-      }
-      guarded(options, report)
-    },
+export function createHttpClients(options: HttpClientsOptions): HttpClients {
+  const { allowedHosts } = options
+  const sockets = new Sockets({
+    perLane: SOCKETS_PER_LANE,
+    total: options.maxSockets,
+    idleMs: IDLE_MS,
+    maxResponseBytes: MAX_RESPONSE_BYTES,
+    connectorFor: ({ tenantId }) => guardedConnector(allowedHosts, options, tenantId),
   })
 
-  function toTransportError(cause: unknown): TransportError {
-    const error = cause as { name?: string; code?: unknown; errors?: { code?: unknown }[] }
-    // Happy eyeballs wraps one error per address.
-    // undici's parser has a code for some answers that are no HTTP, and none for others.
-    const code = String(
-      error?.code ?? error?.errors?.[0]?.code ?? (error?.name === 'HTTPParserError' ? 'HPE_INVALID' : 'UNKNOWN'),
-    )
-    const isSent = !(cause instanceof Error && connectErrors.has(cause)) && !REFUSED_AT_HOME.has(code)
-    return new TransportError(code, isSent, { cause })
+  function checkedOrigin(url: string): URL {
+    const target = new URL(url)
+    if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target)))
+      throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
+    return target
   }
 
-  const http: HttpClient = async ({ method, url, headers, body, timeoutMs, readAtMostBytes, signal, onSent }) => {
-    if (signal?.aborted) throw new TransportError('ABORTED', false)
-    const deadline = AbortSignal.timeout(timeoutMs)
-    const isTimeout = (cause: unknown): boolean =>
-      deadline.aborted || (cause as { code?: unknown } | null)?.code === 'UND_ERR_BODY_TIMEOUT'
-    try {
-      const target = new URL(url)
-      if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target)))
-        throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
-      const response = await undiciRequest(target, {
-        dispatcher: onSent ? agent.compose(tellWhenSent(onSent)) : agent,
-        method,
-        headers,
-        body: body ?? null,
-        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-      })
-      const content: Pick<HttpResponse, 'body' | 'isTruncated'> =
-        readAtMostBytes === undefined
-          ? { body: await response.body.text() }
-          : await readUpTo(response.body, readAtMostBytes, (cause) => !signal?.aborted && isTimeout(cause))
-      const flat: Record<string, string> = {}
-      for (const [name, value] of Object.entries(response.headers)) {
-        if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
+  return {
+    httpFor: (caller) => async (request) => {
+      const { method, headers, body, readAtMostBytes } = request
+      const limits = new CallLimits(request.signal)
+      let socket
+      let isReusable = false
+      try {
+        const target = checkedOrigin(request.url)
+        limits.allow(SOCKET_WAIT_MS, 'NO_FREE_CONNECTION')
+        socket = await sockets.take(caller, target.origin, limits.signal)
+        limits.allow(Math.min(CONNECT_TIMEOUT_MS, request.timeoutMs), 'CONNECT_TIMEOUT')
+        // undici heeds the signal only once it has a connection.
+        const { client } = socket
+        limits.signal.addEventListener('abort', () => void client.destroy().catch(() => undefined), { once: true })
+        const response = await client
+          .compose(
+            whenSent(() => {
+              limits.sent(request.timeoutMs)
+              request.onSent?.()
+            }),
+          )
+          .request({
+            origin: target.origin,
+            path: target.pathname + target.search,
+            method: method as Dispatcher.HttpMethod,
+            headers,
+            body: body ?? null,
+            signal: limits.signal,
+          })
+        const content: Pick<HttpResponse, 'body' | 'isTruncated'> =
+          readAtMostBytes === undefined
+            ? { body: await response.body.text() }
+            : await readUpTo(response.body, readAtMostBytes, () => limits.code === 'TIMEOUT')
+        isReusable = !content.isTruncated
+        return { status: response.statusCode, headers: flatten(response.headers), ...content }
+      } catch (cause) {
+        throw new TransportError(limits.code ?? codeOf(cause), limits.isSent, { cause })
+      } finally {
+        limits.end()
+        socket?.giveBack(isReusable)
       }
-      return { status: response.statusCode, headers: flat, ...content }
-    } catch (cause) {
-      if (signal?.aborted) throw new TransportError('ABORTED', true, { cause })
-      throw deadline.aborted ? new TransportError('TIMEOUT', true, { cause }) : toTransportError(cause)
-    }
+    },
+    openSockets: () => sockets.size,
+    close: () => sockets.close(),
   }
-  return { http, close: () => agent.close() }
 }
 
-/** undici starts a request when it has a connection for it. */
-function tellWhenSent(onSent: () => void): Dispatcher.DispatcherComposeInterceptor {
+/**
+ * The clocks of one call. Until it has a connection nothing can have been sent, and only from then on its own time
+ * runs: a call that waits for others is not slow.
+ */
+class CallLimits {
+  readonly #ending = new AbortController()
+  readonly #caller: AbortSignal | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** Why the call was ended from this side. */
+  code: string | undefined
+  isSent = false
+
+  constructor(caller: AbortSignal | undefined) {
+    this.#caller = caller
+    if (!caller) return
+    if (caller.aborted) this.#stop('ABORTED')
+    // One signal may stop all calls of a lane.
+    setMaxListeners(0, caller)
+    caller.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  get signal(): AbortSignal {
+    return this.#ending.signal
+  }
+
+  allow(ms: number, code: string): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#stop(code), ms)
+  }
+
+  sent(timeoutMs: number): void {
+    this.isSent = true
+    this.allow(timeoutMs, 'TIMEOUT')
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#caller?.removeEventListener('abort', this.#abort)
+  }
+
+  readonly #abort = (): void => this.#stop('ABORTED')
+
+  #stop(code: string): void {
+    this.code ??= code
+    this.#ending.abort()
+  }
+}
+
+function guardedConnector(
+  allowedHosts: AllowedHosts,
+  { lookupFor, lookupOfAllowed }: Pick<HttpClientsOptions, 'lookupFor' | 'lookupOfAllowed'>,
+  tenantId: string,
+): buildConnector.connector {
+  const open = buildConnector({
+    timeout: CONNECT_TIMEOUT_MS,
+    lookup: guardLookup(lookupOfAllowed(tenantId), () => true),
+  })
+  const guarded = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: guardLookup(lookupFor(tenantId)) })
+  return (options, callback) => {
+    const port = options.port || (options.protocol === 'https:' ? '443' : '80')
+    // undici takes the brackets off.
+    const host = options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname.toLowerCase()
+    if (allowedHosts.has(`${host}:${port}`)) return open(options, callback)
+    try {
+      refusePrivateLiteral(options.hostname)
+    } catch (error) {
+      return callback(error as Error, null)
+    }
+    guarded(options, callback)
+  }
+}
+
+function flatten(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
+  const flat: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return flat
+}
+
+function codeOf(cause: unknown): string {
+  const error = cause as { name?: string; code?: unknown; errors?: { code?: unknown }[] }
+  // Happy eyeballs wraps one error per address.
+  // undici's parser has a code for some answers that are no HTTP, and none for others.
+  return String(
+    error?.code ?? error?.errors?.[0]?.code ?? (error?.name === 'HTTPParserError' ? 'HPE_INVALID' : 'UNKNOWN'),
+  )
+}
+
+/** undici starts a request when it has a connection for it: before that, not one byte has left. */
+function whenSent(onSent: () => void): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) =>
     dispatch(options, {
       onRequestStart(controller, context) {

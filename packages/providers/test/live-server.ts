@@ -6,7 +6,7 @@ import type { Credentials } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
 import { afterEach, expect } from 'vitest'
 // The real client, by path: packages do not depend on each other, and what is to be tested is the two together.
-import { createHttpClient } from '../../egress/src/http-client.ts'
+import { createEgress } from '../../egress/src/egress.ts'
 import { connect, type Connection, type TokenStore } from '../src/connection.ts'
 import type { AccessToken, Provider, RemoteFailureError, RemoteRequest } from '../src/provider.ts'
 import { tinyProvider } from './tiny-directory.ts'
@@ -99,7 +99,7 @@ interface Options {
 }
 export function open(url: string, options: Options = {}): Connection & { calls: RemoteCall[]; slots: () => number } {
   const allowedHosts = new Set([url, ...(options.hosts ?? [])].map((one) => new URL(one).host))
-  const { http, close } = createHttpClient({ allowedHosts })
+  const { httpFor, close } = createEgress({ allowedHosts, maxSockets: 100, nameServers: [] })
   closing.push(close)
   const credentials = options.credentials ?? staticCredentials
   const calls: RemoteCall[] = []
@@ -108,7 +108,7 @@ export function open(url: string, options: Options = {}): Connection & { calls: 
     provider: options.provider ?? tinyProvider,
     account: { config: { base_url: url, ...options.config }, credentialType: credentials.type },
     credentials,
-    http,
+    http: httpFor({ tenantId: 'tenant', laneId: 'lane' }),
     tokens: options.tokens ?? memoryTokens(credentials),
     allowedHosts,
     waitForSlot: async (signal) => {

@@ -4,6 +4,7 @@ import { batchItemSchema, type BulkQuery } from '@muster/contracts/batch'
 import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
+import type { Egress } from '@muster/egress/egress'
 import { checkCreate } from '@muster/providers/check-create'
 import type { CreateInput, NaturalKey } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
@@ -43,6 +44,7 @@ export interface Judge {
 export function createJudge({
   store,
   config,
+  egress,
   hash,
   tenantId,
   query,
@@ -51,6 +53,7 @@ export function createJudge({
 }: {
   store: Store
   config: ApiConfig
+  egress: Egress
   hash: Hasher
   tenantId: string
   query: BulkQuery
@@ -76,7 +79,7 @@ export function createJudge({
     const host = URL.canParse(url) ? new URL(url).origin : url
     const known =
       callbacks.get(host) ??
-      (await checkCallback(store, tenantId, url, config.MUSTER_ALLOWED_HOSTS)).map((problem) => ({
+      (await checkCallback({ store, egress, config }, tenantId, url)).map((problem) => ({
         ...problem,
         pointer: '/callback_url',
       }))

@@ -18,7 +18,7 @@ import { waitForEnd } from '../wait-for-end.ts'
 
 const HOUR_MS = 3_600_000
 
-export function createUser({ store, schedule, finished, log, metrics, config }: ApiDependencies) {
+export function createUser({ store, schedule, egress, finished, log, metrics, config }: ApiDependencies) {
   return defineEndpoint(
     routes.createUser,
     async ({ tenantId, query, headers, body, prefer, requestId, signal }) => {
@@ -39,7 +39,7 @@ export function createUser({ store, schedule, finished, log, metrics, config }: 
         key !== undefined &&
         (await store.operations.hasIdempotencyKey(account.id, idempotencyHashOf(await store.hasher(), account, key)))
       if (query.callback_url !== undefined && !isRepeated)
-        problems.push(...(await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)))
+        problems.push(...(await checkCallback({ store, egress, config }, tenantId, query.callback_url)))
       if (problems.length > 0) {
         metrics.refused.inc({ reason: 'validation_failed' })
         throw invalid(problems)

@@ -36,12 +36,10 @@ export function createUsers(dependencies: ApiDependencies) {
       if (query.integrated_account_id !== undefined) await readOwnAccount(store, tenantId, query.integrated_account_id)
       const file = await describeUpload(store, tenantId, request, query)
       const problems =
-        query.callback_url === undefined
-          ? []
-          : await checkCallback(store, tenantId, query.callback_url, config.MUSTER_ALLOWED_HOSTS)
+        query.callback_url === undefined ? [] : await checkCallback(dependencies, tenantId, query.callback_url)
       if (problems.length > 0) throw invalid(problems)
       refuseSilence(request)
-      const newJudge = () => createJudge({ store, config, hash, tenantId, query, isStrict: prefer.isStrict, now })
+      const newJudge = () => createJudge({ ...dependencies, hash, tenantId, query, isStrict: prefer.isStrict, now })
       if (query.dry_run)
         return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request), file, newJudge(), config)) }
 

@@ -27,7 +27,7 @@ const toResource = (record: AccountRecord): IntegratedAccountResource => ({
   updated_at: time(record.updatedAt),
 })
 
-export function integratedAccountRoutes({ store, schedule, events, http, config }: ApiDependencies) {
+export function integratedAccountRoutes({ store, schedule, events, egress, config }: ApiDependencies) {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
 
   async function setStatus(tenantId: string, accountId: string, status: 'active' | 'paused', reason: string | null) {
@@ -132,7 +132,7 @@ export function integratedAccountRoutes({ store, schedule, events, http, config 
 
   const testOnDemand = defineEndpoint(routes.testIntegratedAccount, async ({ tenantId, params, signal }) => ({
     status: 200,
-    body: await testAccount({ store, http, allowedHosts }, await readOwnAccount(store, tenantId, params.id), signal),
+    body: await testAccount({ store, egress, allowedHosts }, await readOwnAccount(store, tenantId, params.id), signal),
   }))
 
   return [

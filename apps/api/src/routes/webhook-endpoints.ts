@@ -42,7 +42,7 @@ function withSettings(record: WebhookEndpointRecord, body: Settings): WebhookEnd
   }
 }
 
-export function webhookEndpointRoutes({ store, schedule, config }: ApiDependencies) {
+export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDependencies) {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
 
   async function show(record: WebhookEndpointRecord) {
@@ -62,7 +62,7 @@ export function webhookEndpointRoutes({ store, schedule, config }: ApiDependenci
       integrated_account_ids: accountIds,
     }: Pick<Settings, 'integrated_account_ids'> & { url?: string | undefined },
   ): Promise<void> {
-    const problems = url === undefined ? [] : await checkWebhookUrl(url, '/url', allowedHosts)
+    const problems = url === undefined ? [] : await checkWebhookUrl(url, '/url', { egress, allowedHosts, tenantId })
     const accounts = new Set(accountIds ? (await store.accounts.list(tenantId)).map(({ id }) => id) : [])
     accountIds?.forEach((id, index) => {
       if (!accounts.has(id))

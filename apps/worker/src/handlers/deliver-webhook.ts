@@ -1,4 +1,4 @@
-import type { HttpClient } from '@muster/contracts/http-client'
+import type { Egress } from '@muster/egress/egress'
 import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import {
@@ -21,7 +21,7 @@ import { toWebhookEvent } from './webhook-event.ts'
 
 export interface DeliverWebhookDependencies {
   store: Store
-  http: HttpClient
+  httpFor: Egress['httpFor']
   schedule: Schedule
   timeoutMs: number
   /** An endpoint that has failed for so long is disabled. */
@@ -43,7 +43,7 @@ const USER_AGENT = 'Muster-Webhooks/0.1'
  * receiver's 2xx and that record, it is sent again under the same id.
  */
 export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): RunJob {
-  const { store, http, clock, metrics } = dependencies
+  const { store, clock, metrics } = dependencies
 
   return async (laneId, jobId, context) => {
     const endpointId = endpointOfLane(laneId) ?? ''
@@ -96,6 +96,7 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
       secrets: signing,
     })
     if (record.state.attemptCount === 0) metrics.webhookDelay.observe((startedAt - record.event.at) / 1000)
+    const http = dependencies.httpFor({ tenantId: endpoint.tenantId, laneId: endpoint.id })
     const exchange: Exchange = await http({
       method: 'POST',
       url: callbackUrl ?? secrets.url,

@@ -1,10 +1,11 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import type { CallSlot, HttpClient } from '@muster/contracts/http-client'
+import type { CallSlot } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
 import type { RemoteCall, Warning } from '@muster/contracts/operation'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import type { Egress } from '@muster/egress/egress'
 import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import { attemptCreate, type AttemptResult } from '@muster/providers/attempt'
@@ -54,7 +55,7 @@ import { LookUpCache } from './look-up-cache.ts'
 
 export interface RunOperationDependencies {
   store: Store
-  http: HttpClient
+  httpFor: Egress['httpFor']
   allowedHosts: AllowedHosts
   policy: RetryPolicy
   clock: RedisClock
@@ -233,7 +234,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       provider,
       account: accountContext,
       credentials,
-      http: dependencies.http,
+      http: dependencies.httpFor({ tenantId: account.tenantId, laneId: account.id }),
       allowedHosts: dependencies.allowedHosts,
       tokens: createTokenStore(store, account),
       waitForSlot: waitForPermit,

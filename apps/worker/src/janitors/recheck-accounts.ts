@@ -1,6 +1,6 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import type { HttpClient } from '@muster/contracts/http-client'
 import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import type { Egress } from '@muster/egress/egress'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
 import { connect } from '@muster/providers/connection'
@@ -17,7 +17,7 @@ const TIMEOUT_MS = 30_000
 
 export interface AccountRechecksOptions {
   store: Store
-  http: HttpClient
+  httpFor: Egress['httpFor']
   allowedHosts: AllowedHosts
   schedule: LaneSchedule
   clock: Clock
@@ -46,7 +46,7 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
       provider,
       account: context,
       credentials,
-      http: options.http,
+      http: options.httpFor({ tenantId: account.tenantId, laneId: account.id }),
       allowedHosts: options.allowedHosts,
       tokens: createTokenStore(store, account),
       // Its lane is closed, so there is no pace to keep.
