@@ -38,6 +38,8 @@ describe('an address where nothing is to be sent is refused', () => {
     ['carrier-grade NAT', 'https://100.64.0.1/hook', 'address_refused'],
     ['metadata', 'https://169.254.169.254/latest/meta-data/', 'address_refused'],
     ['metadata of IPv6', 'https://[fd00:ec2::254]/latest/', 'address_refused'],
+    ['metadata of Azure', 'https://168.63.129.16/metadata', 'address_refused'],
+    ['a port of another service', 'https://8.8.8.8:22/hook', 'address_refused'],
     ['mapped', 'https://[::ffff:10.0.0.1]/hook', 'address_refused'],
     ['mapped, in hexadecimal', 'https://[::ffff:7f00:1]/hook', 'address_refused'],
     ['NAT64', 'https://[64:ff9b::a00:1]/hook', 'address_refused'],

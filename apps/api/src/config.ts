@@ -1,5 +1,6 @@
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
 import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/contracts/settings'
+import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
 import { Keyring } from '@muster/store/keyring'
 import { z } from 'zod'
@@ -14,6 +15,7 @@ export const apiSettingsSchema = z.object({
   MUSTER_HOST: z.string().default('127.0.0.1'),
   MUSTER_PORT: portSchema.default(8080),
   MUSTER_ALLOWED_HOSTS: z.string().default('').pipe(parsedBy(parseAllowedHosts)),
+  MUSTER_ALLOWED_PORTS: z.string().default('').pipe(parsedBy(parsePorts)),
   MUSTER_NAME_SERVERS: z.string().default('').pipe(parsedBy(parseNameServers)),
   /** Half of them is kept for the first connection of each lane. */
   MUSTER_MAX_SOCKETS: z.coerce.number().int().min(2).max(100_000).default(2_000),

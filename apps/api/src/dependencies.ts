@@ -52,6 +52,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
     maxSockets: config.MUSTER_MAX_SOCKETS,
     nameServers: config.MUSTER_NAME_SERVERS,
+    ports: config.MUSTER_ALLOWED_PORTS,
   })
   const store = openStore({
     redis,

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
 import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/contracts/settings'
+import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
 import { Keyring } from '@muster/store/keyring'
 import { DEFAULT_SCHEDULE, parseSchedule } from '@muster/webhooks/schedule'
@@ -10,6 +11,7 @@ export const workerSettingsSchema = z.object({
   REDIS_URL: redisUrlSchema.default('redis://127.0.0.1:6379'),
   MUSTER_ENCRYPTION_KEYS: parsedBy((text) => Keyring.parse(text)),
   MUSTER_ALLOWED_HOSTS: z.string().default('').pipe(parsedBy(parseAllowedHosts)),
+  MUSTER_ALLOWED_PORTS: z.string().default('').pipe(parsedBy(parsePorts)),
   MUSTER_NAME_SERVERS: z.string().default('').pipe(parsedBy(parseNameServers)),
   /** Half of them is kept for the first connection of each lane. */
   MUSTER_MAX_SOCKETS: z.coerce.number().int().min(2).max(100_000).default(2_000),

@@ -10,12 +10,19 @@ import ipaddr from 'ipaddr.js'
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
 
 /**
+ * Metadata of a cloud at an address that is public by its number: Azure's (168.63.129.16, the host's own agent). Those of
+ * the others are link-local, shared (100.100.100.200) or unique local (fd00:ec2::254), and refused as such.
+ */
+const METADATA = new Set(['168.63.129.16'])
+
+/**
  * Only globally routable unicast passes: no loopback, private, link-local (metadata), CGNAT, ULA, NAT64, 6to4, Teredo,
  * mapped or documentation ranges.
  */
 export function isPublicAddress(address: string): boolean {
   if (!ipaddr.isValid(address)) return false
   const parsed = ipaddr.process(address)
+  if (METADATA.has(parsed.toString())) return false
   return parsed.range() === 'unicast' && (parsed instanceof ipaddr.IPv4 || parsed.match(GLOBAL_IPV6))
 }
 

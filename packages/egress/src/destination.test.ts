@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Lookup } from './address-guard.ts'
 import { checkDestination } from './destination.ts'
 import { createHttpClients } from './http-client.ts'
+import { parsePorts } from './ports.ts'
 import { createResolver } from './resolver.ts'
 
 const resolver = createResolver()
@@ -36,13 +37,14 @@ const check = (
   url: string,
   lookup = resolver.lookupFor('tenant'),
   allowedHosts = new Set<string>(),
-): Promise<string | undefined> => checkDestination(url, { allowedHosts, lookup })
+): Promise<string | undefined> => checkDestination(url, { allowedHosts, ports: new Set(), lookup })
 
 /** How the http client fails there: its code, and whether anything can have been sent. */
 async function send(url: string, lookup?: Lookup, allowedHosts = new Set<string>()): Promise<string> {
   const { httpFor, close } = createHttpClients({
     allowedHosts,
     maxSockets: 100,
+    ports: new Set(),
     ...resolver,
     ...(lookup ? { lookupFor: () => lookup } : {}),
   })
@@ -61,6 +63,11 @@ async function send(url: string, lookup?: Lookup, allowedHosts = new Set<string>
 
 /** As the host of a URL. */
 const literals = [
+  '168.63.129.16',
+  '100.100.100.200',
+  '169.254.170.2',
+  '[fd20:ce::254]',
+  '[::ffff:a83f:8110]',
   '127.0.0.1',
   '127.255.255.254',
   '0.0.0.0',
@@ -99,6 +106,8 @@ const literals = [
 ]
 /** What the URL parser makes an address of. */
 const spellings = [
+  '2822734096',
+  '0xa83f8110',
   '2130706433',
   '0x7f.1',
   '0x7f000001',
@@ -187,6 +196,7 @@ describe('a name', () => {
     expect(
       await checkDestination('https://slow.example/', {
         allowedHosts: new Set(),
+        ports: new Set(),
         lookup: () => undefined,
         timeoutMs: 10,
       }),
@@ -195,6 +205,35 @@ describe('a name', () => {
 
   test('of a private network is not told with its address', async () => {
     expect(await check('https://intranet.example/', answersOf(['10.20.30.40']))).not.toContain('10.20.30.40')
+  })
+})
+
+describe('the port', () => {
+  const lookup = answersOf(['8.8.8.8'])
+  const checkPort = (port: number, more: number[] = []): Promise<string | undefined> =>
+    checkDestination(`https://name.example:${port}/`, { allowedHosts: new Set(), ports: new Set(more), lookup })
+
+  test.each([443, 80, 1024, 8443, 65_535])('%i is taken', async (port) => expect(await checkPort(port)).toBeUndefined())
+
+  test.each([22, 25, 110, 389, 993, 1023])('%i is refused, and the refusal says which are not', async (port) => {
+    expect(await checkPort(port)).toBe(`Port ${port} is not sent to; allowed are 443, 80, those above 1023.`)
+    expect(await send(`https://8.8.8.8:${port}/`)).toBe('ADDRESS_REFUSED not sent')
+  })
+
+  test('may be one that the operator adds', async () => {
+    expect(await checkPort(587, [587])).toBeUndefined()
+    expect(await checkPort(25, [587])).toBe('Port 25 is not sent to; allowed are 443, 80, 587, those above 1023.')
+  })
+
+  test('of an allowed host may be any', async () => {
+    const allowedHosts = new Set(['receiver:22'])
+    expect(await checkDestination('http://receiver:22/', { allowedHosts, ports: new Set(), lookup })).toBeUndefined()
+    expect(await send('http://127.0.0.1:1/', undefined, new Set(['127.0.0.1:1']))).toBe('ECONNREFUSED not sent')
+  })
+
+  test('is read from a list', () => {
+    expect([...parsePorts(' 587, 993,')]).toEqual([587, 993])
+    for (const list of ['0', '65536', '22-25', 'ssh']) expect(() => parsePorts(list), list).toThrow(RangeError)
   })
 })
 

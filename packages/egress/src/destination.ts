@@ -1,8 +1,11 @@
 import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
 import { AddressRefusedError, guardLookup, refusePrivateLiteral, type Lookup } from './address-guard.ts'
+import { allowedPorts, isAllowedPort, type Ports } from './ports.ts'
 
 export interface DestinationOptions {
   allowedHosts: AllowedHosts
+  /** Further ports below 1024. */
+  ports: Ports
   /** Whom names are asked of. */
   lookup: Lookup
   /** A resolver may take half a minute to give up, and somebody waits for this. */
@@ -16,13 +19,14 @@ export interface DestinationOptions {
  */
 export async function checkDestination(
   text: string,
-  { allowedHosts, lookup, timeoutMs = 5_000 }: DestinationOptions,
+  { allowedHosts, ports, lookup, timeoutMs = 5_000 }: DestinationOptions,
 ): Promise<string | undefined> {
   if (!URL.canParse(text)) return 'This is not a URL.'
   const url = new URL(text)
   const isWeb = url.protocol === 'https:' || url.protocol === 'http:'
   if (isWeb && allowedHosts.has(hostAndPort(url))) return undefined
   if (url.protocol !== 'https:') return 'Only https:// is sent to.'
+  if (!isAllowedPort(url, ports)) return `Port ${url.port} is not sent to; allowed are ${allowedPorts(ports)}.`
   try {
     refusePrivateLiteral(url.hostname)
     await resolveName(url.hostname.replace(/^\[|\]$/g, ''), lookup, timeoutMs)

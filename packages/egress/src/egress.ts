@@ -1,12 +1,14 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import { checkDestination } from './destination.ts'
 import { createHttpClients, type HttpClients } from './http-client.ts'
+import type { Ports } from './ports.ts'
 import { createResolver } from './resolver.ts'
 
 export interface EgressOptions {
   allowedHosts: AllowedHosts
   maxSockets: number
   nameServers: readonly string[]
+  ports: Ports
 }
 
 export interface Egress extends HttpClients {
@@ -15,10 +17,11 @@ export interface Egress extends HttpClients {
 }
 
 /** What a process of ours needs to reach the world: one resolver, and the connections that are opened by it. */
-export function createEgress({ allowedHosts, maxSockets, nameServers }: EgressOptions): Egress {
+export function createEgress({ allowedHosts, maxSockets, nameServers, ports }: EgressOptions): Egress {
   const resolver = createResolver({ nameServers })
   return {
-    ...createHttpClients({ allowedHosts, maxSockets, ...resolver }),
-    checkDestination: (url, tenantId) => checkDestination(url, { allowedHosts, lookup: resolver.lookupFor(tenantId) }),
+    ...createHttpClients({ allowedHosts, maxSockets, ports, ...resolver }),
+    checkDestination: (url, tenantId) =>
+      checkDestination(url, { allowedHosts, ports, lookup: resolver.lookupFor(tenantId) }),
   }
 }

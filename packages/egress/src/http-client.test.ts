@@ -44,6 +44,7 @@ function clientFor(port: number, scheme = 'http', host = '127.0.0.1', lookup?: L
   const { httpFor, close } = createHttpClients({
     allowedHosts: new Set([`${host}:${port}`]),
     maxSockets: 100,
+    ports: new Set(),
     ...createResolver(),
     ...(lookup ? { lookupFor: () => lookup } : {}),
   })

@@ -4,6 +4,7 @@ import { TransportError, type HttpClient, type HttpResponse } from '@muster/cont
 import { buildConnector, type Dispatcher } from 'undici'
 import { AddressRefusedError, guardLookup, refusePrivateLiteral, type Lookup } from './address-guard.ts'
 import { readUpTo } from './partial-body.ts'
+import { isAllowedPort, type Ports } from './ports.ts'
 import { Sockets, type Caller } from './sockets.ts'
 
 /** Enough for the longest list that is read (all admins of a Meraki organization); more is broken or hostile. */
@@ -19,6 +20,8 @@ const IDLE_MS = 4_000
 
 export interface HttpClientsOptions {
   allowedHosts: AllowedHosts
+  /** Further ports below 1024 that may be called. */
+  ports: Ports
   maxSockets: number
   /** Whom names are asked of. What it answers is checked like any answer. */
   lookupFor(tenantId: string): Lookup
@@ -49,8 +52,10 @@ export function createHttpClients(options: HttpClientsOptions): HttpClients {
 
   function checkedOrigin(url: string): URL {
     const target = new URL(url)
-    if (target.protocol !== 'https:' && !allowedHosts.has(hostAndPort(target)))
+    if (allowedHosts.has(hostAndPort(target))) return target
+    if (target.protocol !== 'https:')
       throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
+    if (!isAllowedPort(target, options.ports)) throw new AddressRefusedError(`${target.port} is not an allowed port`)
     return target
   }
 

@@ -51,6 +51,7 @@ function clientsOf(url: string, maxSockets: number, lookup?: Lookup) {
   const clients = createHttpClients({
     allowedHosts: new Set([new URL(url).host]),
     maxSockets,
+    ports: new Set(),
     ...createResolver(),
     ...(lookup ? { lookupFor: () => lookup } : {}),
   })

@@ -148,7 +148,12 @@ test('an allowed name is asked of the name servers, and of the system where they
 
 describe('at a connection', () => {
   const callTo = async (resolver: Resolver, url: string): Promise<string> => {
-    const { httpFor, close } = createHttpClients({ allowedHosts: new Set(), maxSockets: 10, ...resolver })
+    const { httpFor, close } = createHttpClients({
+      allowedHosts: new Set(),
+      maxSockets: 10,
+      ports: new Set(),
+      ...resolver,
+    })
     closing.push(close)
     return httpFor({ tenantId: 'tenant', laneId: 'lane' })({
       method: 'POST',

@@ -99,7 +99,7 @@ interface Options {
 }
 export function open(url: string, options: Options = {}): Connection & { calls: RemoteCall[]; slots: () => number } {
   const allowedHosts = new Set([url, ...(options.hosts ?? [])].map((one) => new URL(one).host))
-  const { httpFor, close } = createEgress({ allowedHosts, maxSockets: 100, nameServers: [] })
+  const { httpFor, close } = createEgress({ allowedHosts, maxSockets: 100, nameServers: [], ports: new Set() })
   closing.push(close)
   const credentials = options.credentials ?? staticCredentials
   const calls: RemoteCall[] = []
