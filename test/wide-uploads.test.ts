@@ -11,6 +11,7 @@ import { createJudge } from '../apps/api/src/bulk/judge-rows.ts'
 import { judgeUpload, type UploadedFile } from '../apps/api/src/bulk/upload.ts'
 import { apiSettingsSchema } from '../apps/api/src/config.ts'
 import { createApiMetrics } from '../apps/api/src/metrics.ts'
+import { createEgress } from '../packages/egress/src/egress.ts'
 import { createLaneSchedule } from '../packages/lanes/src/lane-schedule.ts'
 import { CHUNK_BYTES, type BatchRecord, type BatchRow } from '../packages/store/src/batch-record.ts'
 import { keys } from '../packages/store/src/keys.ts'
@@ -26,6 +27,7 @@ let directory: string
 let server: StartedRedis
 let redis: Redis
 let store: Store
+const egress = createEgress({ allowedHosts: new Set(), maxSockets: 1, nameServers: [], ports: new Set() })
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'muster-wide-'))
   server = await startRedis({ dir: directory })
@@ -35,6 +37,7 @@ beforeAll(async () => {
   await store.accounts.create(account, { type: 'api_token', api_token: 't' })
 })
 afterAll(async () => {
+  await egress.close()
   redis.disconnect()
   await server.stop('SIGKILL')
   await rm(directory, { recursive: true, force: true })
@@ -47,7 +50,7 @@ async function upload(format: UploadedFile['format'], text: string): Promise<Bat
   await store.batches.create(record, { fingerprint: 'f' })
   const hash = await store.hasher()
   const query = { integrated_account_id: account.id, dry_run: false }
-  const judge = createJudge({ store, config, hash, tenantId: account.tenantId, query, isStrict: false, now })
+  const judge = createJudge({ store, egress, config, hash, tenantId: account.tenantId, query, isStrict: false, now })
   const committer = await createCommitter({
     store,
     schedule: createLaneSchedule(redis),

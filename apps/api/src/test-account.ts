@@ -1,7 +1,8 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import type { AccountTest } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
-import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import { KnownSecrets } from '@muster/contracts/known-secrets'
+import { blotOut, credentialSecrets } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
 import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
 import { connect } from '@muster/providers/connection'
@@ -23,10 +24,12 @@ export async function testAccount(
   const credentials = await store.accounts.readCredentials(account.id)
   if (!credentials) throw notFound('integrated account')
   const calls: RemoteCall[] = []
+  const secrets = new KnownSecrets(credentialSecrets(credentials))
   const connection = connect({
     provider,
     account: toAccountContext(account),
     credentials,
+    secrets,
     // No lane paces these calls: all of a tenant share the connections of one.
     http: egress.httpFor({ tenantId: account.tenantId, laneId: account.tenantId }),
     allowedHosts,
@@ -36,7 +39,6 @@ export async function testAccount(
     onCall: (call) => calls.push(call),
     signal,
   })
-  const secrets = secretStrings({ ...credentials, type: '' })
   let failure: RemoteFailure | undefined
   try {
     failure = await checkCredentials(provider, toAccountContext(account), connection)
@@ -48,7 +50,7 @@ export async function testAccount(
   return {
     ok: false,
     status: holdFor(failure) ?? 'unreachable',
-    message: String(blotOut(failure.message, secrets)),
+    message: blotOut(failure.message, secrets),
     calls,
   }
 }

@@ -2,7 +2,16 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isJsonObject, mergeJson, type JsonObject, type JsonValue } from './json.ts'
-import { blotOut, isSecretName, MASK, maskSecrets, secretStrings, splitSecrets } from './secrets.ts'
+import { KnownSecrets, MASK } from './known-secrets.ts'
+import {
+  blotOut as blotOutOf,
+  credentialSecrets,
+  isSecretName,
+  maskSecrets,
+  providerIdOf,
+  secretStrings,
+  splitSecrets,
+} from './secrets.ts'
 
 const names = fc.constantFrom(
   'password',
@@ -130,6 +139,8 @@ describe('masking', () => {
   })
 })
 
+const blotOut = <T>(value: T, secrets: readonly string[]): T => blotOutOf(value, new KnownSecrets(secrets))
+
 describe('blotting out', () => {
   test('leaves none of the secrets, wherever they stand', () => {
     const secret = fc.stringMatching(/^[A-Z0-9]{4,8}$/)
@@ -170,6 +181,102 @@ describe('blotting out', () => {
     expect(blotOut({ pin: 123456, id: 7 }, secretStrings({ pin: 123456 }))).toEqual({ pin: MASK, id: 7 })
   })
 
+  test('finds any secret in any spelling, alone or among other text, and in spellings of spellings', () => {
+    const escaped: Record<string, (text: string) => string> = {
+      plain: (text) => text,
+      component: encodeURIComponent,
+      form: (text) => new URLSearchParams({ '': text }).toString().slice(1),
+      'percent, every byte': (text) => Buffer.from(text).toString('hex').replaceAll(/../g, '%$&'),
+      'percent, upper case': (text) => Buffer.from(text).toString('hex').toUpperCase().replaceAll(/../g, '%$&'),
+      json: (text) => JSON.stringify(text).slice(1, -1),
+      'json, slashes too': (text) => JSON.stringify(text).slice(1, -1).replaceAll('/', '\\/'),
+      'json, every unit': (text) =>
+        Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join(
+          '',
+        ),
+      'html, by number': (text) => Array.from(text, (sign) => `&#${sign.codePointAt(0)};`).join(''),
+      'html, by number of sixteen': (text) =>
+        Array.from(text, (sign) => `&#x${sign.codePointAt(0)?.toString(16)};`).join(''),
+    }
+    const encoded: Record<string, (text: string) => string> = {
+      base64: (text) => Buffer.from(text).toString('base64'),
+      base64url: (text) => Buffer.from(text).toString('base64url'),
+      hex: (text) => Buffer.from(text).toString('hex'),
+      'hex, upper case': (text) => Buffer.from(text).toString('hex').toUpperCase(),
+    }
+    const text = fc.string({ unit: 'grapheme', maxLength: 12 })
+    const secret = fc
+      .string({ unit: 'grapheme', minLength: 4, maxLength: 40 })
+      .filter((one) => !MASK.includes(one) && !MASK.includes(one.trim()))
+    const spelling = fc.tuple(
+      fc.constantFrom(...Object.keys(encoded), 'as it is'),
+      fc.constantFrom(...Object.keys(escaped)),
+      fc.constantFrom(...Object.keys(escaped)),
+    )
+    fc.assert(
+      fc.property(secret, text, text, spelling, (one, before, after, [inner, middle, outer]) => {
+        const same = (plain: string): string => plain
+        const spell = (plain: string): string =>
+          (escaped[outer] ?? same)((escaped[middle] ?? same)((encoded[inner] ?? same)(plain)))
+        const sent = { [`key ${spell(one)}`]: ['x', `said: "${spell(before + one + after)}"`] }
+        const kept = JSON.stringify(blotOut(sent, [one]))
+        expect(kept.split(MASK)).toHaveLength(3)
+        // What is left of its surroundings holds nothing of it.
+        for (const piece of kept.split(MASK))
+          for (const decoded of [piece, ...['base64', 'hex'].map((as) => Buffer.from(piece, as as 'hex').toString())])
+            expect(decoded.includes(one) && !(before + after).includes(one)).toBe(false)
+        expect(kept).not.toContain(spell(one))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('finds the beginning of a secret where a text was cut', () => {
+    const secret = 'Correct-Horse-9 battery'
+    for (const spelt of [
+      secret,
+      Buffer.from(secret).toString('hex'),
+      Buffer.from(secret).toString('base64'),
+      encodeURIComponent(secret),
+      Buffer.from(secret).toString('hex').replaceAll(/../g, '%$&'),
+    ]) {
+      for (let length = 1; length < spelt.length; length += 1) {
+        const kept = blotOut(`said ${spelt.slice(0, length)}… (400)`, [secret])
+        expect(kept, spelt.slice(0, length)).toMatch(/^said (\[secret\]…|(\w{1,3}|(%\w\w){0,3}(%\w?)?)…) \(400\)$/)
+      }
+    }
+    expect(blotOut('said Corr', [secret])).toBe('said Corr')
+  })
+
+  test('leaves texts without a secret as they are, escapes and all', () => {
+    const text = fc.string({ unit: 'grapheme-ascii' })
+    fc.assert(
+      fc.property(text, text, (one, other) => {
+        const said = { one: `%41 \\u0041 &amp; ${one}`, [other]: [other, 4711] }
+        expect(blotOut(said, ['Zz-secret-nowhere-0123456789'])).toEqual(said)
+      }),
+    )
+  })
+
+  test('a header of basic authentication gives away no password', () => {
+    for (const user of ['', 'a', 'ab', 'abc'])
+      expect(
+        Buffer.from(
+          blotOut(Buffer.from(`${user}:Correct-Horse-9`).toString('base64'), ['Correct-Horse-9']).replace(MASK, ''),
+          'base64',
+        ).toString('latin1'),
+      ).not.toMatch(/[orec-]{2}/)
+  })
+
+  test('looks at no more of a hostile answer than a mebibyte', () => {
+    const long = '%41'.repeat(400_000)
+    expect(blotOut({ a: 'short', b: long, c: 'secret-1' }, ['secret-1'])).toEqual({
+      a: 'short',
+      b: '[too long]',
+      c: MASK,
+    })
+  })
+
   test('survives an answer that nests deeper than any recursion', () => {
     const hostile = JSON.parse('['.repeat(200_000) + ']'.repeat(200_000)) as unknown
     expect(JSON.stringify(blotOut({ hostile }, ['secret-1']))).toContain('[too deep]')
@@ -182,4 +289,44 @@ describe('blotting out', () => {
       '12345',
     ])
   })
+
+  test('of credentials, what opens an account, and not what names it', () => {
+    expect(
+      credentialSecrets({
+        type: 'jwt_bearer',
+        client_id: 'client-1',
+        private_key: 'key-1',
+        username: 'ada@example.com',
+      }),
+    ).toEqual(['key-1'])
+    expect(
+      credentialSecrets({ type: 'refresh_token', client_id: 'client-1', client_secret: 'cs-1', refresh_token: 'rt-1' }),
+    ).toEqual(['cs-1', 'rt-1'])
+    for (const name of ['api_token', 'api_key'])
+      expect(credentialSecrets({ type: name, [name]: 'k-1234' })).toEqual(['k-1234'])
+  })
+})
+
+describe('an id that a provider gives', () => {
+  const secrets = new KnownSecrets(['Correct-Horse-9'])
+
+  test.each(['XmZl9-0q_Aa', '9b2f6a1e-6d0c-4a55-8f35-0d3a2f7a9e11', 'req:1/2+3==', '00u1abcd', 'a'.repeat(128)])(
+    'is kept: %s',
+    (id) => expect(providerIdOf(id, secrets)).toBe(id),
+  )
+
+  test.each([
+    '',
+    'two words',
+    'a'.repeat(129),
+    'line\nbreak',
+    '<b>',
+    'a, b',
+    'Correct-Horse-9',
+    'id-Correct-Horse-9',
+    Buffer.from('user:Correct-Horse-9').toString('base64'),
+    Buffer.from('Correct-Horse-9').toString('hex'),
+  ])('is dropped where it has not the shape of one, or holds a secret: %j', (id) =>
+    expect(providerIdOf(id, secrets)).toBeUndefined(),
+  )
 })

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts'
+import { CUT, MASK, type KnownSecrets } from './known-secrets.ts'
 
 /**
  * Names under which providers take secrets: password, NewPassword, imported_password_hash, answer (Okta's recovery
@@ -13,8 +14,6 @@ const HARMLESS_NAME =
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name) && !HARMLESS_NAME.test(name)
 }
-
-export const MASK = '[secret]'
 
 /**
  * A copy in which every value under a secret's name is masked, for eyes and logs. Booleans and null tell nothing and
@@ -70,43 +69,54 @@ export function secretStrings(value: JsonValue): string[] {
   return (typeof value === 'string' || typeof value === 'number') && String(value).length >= 4 ? [String(value)] : []
 }
 
+/** The secrets among what an account logs in with; client ids and names of users are none. */
+export const credentialSecrets = (credentials: JsonObject): string[] => secretStrings(splitSecrets(credentials).secrets)
+
 /** Deeper than any provider's answer; a hostile one nests until a recursion dies, here or in JSON.stringify. */
 const MAX_DEPTH = 100
+/** More than any record of a user has, in all its texts; a hostile answer must not cost more than this to look at. */
+const MAX_CHARACTERS = 1024 * 1024
 
 /**
- * A copy of anything JSON-like in which none of `secrets` is to be found, for provider bodies that echo what was sent.
+ * A copy of anything JSON-like in which none of `secrets` is to be found. All that came from outside passes here before
+ * it is stored, shown or logged: bodies, messages, ids of requests, replies.
  */
-export function blotOut(value: unknown, secrets: readonly string[]): unknown {
-  // The longest first, and all in one pass: a secret inside another must not save the rest of it.
-  const spellings = [...new Set(secrets.flatMap(spellingsOf))].filter(Boolean).sort((a, b) => b.length - a.length)
-  if (spellings.length === 0) return value
-  const pattern = new RegExp(spellings.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g')
-  const blot = (text: string): string => text.replace(pattern, MASK)
-  const walk = (inner: unknown, depth: number): unknown => {
-    if (typeof inner === 'string') return blot(inner)
-    if (typeof inner === 'number') return spellings.includes(String(inner)) ? MASK : inner
+export function blotOut<T>(value: T, secrets: KnownSecrets): T {
+  const copy = boundedCopy(value)
+  // Almost always there is none, and one look over the whole is cheaper than one at each text.
+  const text = JSON.stringify(copy) ?? ''
+  return (text.includes(CUT) || secrets.isIn(text) ? mapTexts(copy, (inner) => secrets.blot(inner)) : copy) as T
+}
+
+function boundedCopy(value: unknown): unknown {
+  let left = MAX_CHARACTERS
+  const bound = (text: string): string => {
+    if (text.length > left) return '[too long]'
+    left -= text.length
+    return text
+  }
+  const copy = (inner: unknown, depth: number): unknown => {
+    if (typeof inner === 'string') return bound(inner)
     if (typeof inner !== 'object' || inner === null) return inner
     if (depth >= MAX_DEPTH) return '[too deep]'
-    if (Array.isArray(inner)) return inner.map((item) => walk(item, depth + 1))
-    return Object.fromEntries(Object.entries(inner).map(([key, item]) => [blot(key), walk(item, depth + 1)]))
+    if (Array.isArray(inner)) return inner.map((item) => copy(item, depth + 1))
+    return Object.fromEntries(Object.entries(inner).map(([key, item]) => [bound(key), copy(item, depth + 1)]))
   }
-  return walk(value, 0)
+  return copy(value, 0)
 }
 
-/**
- * As it was sent, and as it stands in JSON, in a URL or form, and in HTML: error pages quote requests in any of them.
- */
-function spellingsOf(secret: string): string[] {
-  // Unpaired surrogates cannot be encoded; they arrive as the replacement character.
-  const wellFormed = secret.replace(/\p{Surrogate}/gu, '\ufffd')
-  const html = secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
-  return [
-    secret,
-    JSON.stringify(secret).slice(1, -1),
-    encodeURIComponent(wellFormed),
-    new URLSearchParams({ '': secret }).toString().slice(1),
-    html,
-    html.replaceAll("'", '&#39;'),
-    html.replaceAll("'", '&#x27;'),
-  ]
+function mapTexts(value: unknown, map: (text: string) => string): unknown {
+  if (typeof value === 'string') return map(value)
+  if (typeof value === 'number') return map(String(value)) === String(value) ? value : MASK
+  if (Array.isArray(value)) return value.map((item) => mapTexts(item, map))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [map(key), mapTexts(item, map)]))
 }
+
+/** An id that a provider gives, to be kept with what it is about; undefined where it has not the shape of one. */
+export function providerIdOf(text: string | undefined, secrets: KnownSecrets): string | undefined {
+  return text !== undefined && PROVIDER_ID.test(text) && blotOut(text, secrets) === text ? text : undefined
+}
+
+/** UUIDs, hexadecimal, base64 and what vendors put between: one word, and not a long one. */
+const PROVIDER_ID = /^[\w.:~=+/@-]{1,128}$/

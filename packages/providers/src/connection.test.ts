@@ -181,7 +181,7 @@ describe('what is kept of a call', () => {
     const tokens = memoryTokens(clientCredentials)
     const { url } = await startServer(
       answer(200, { access_token: 'canary-access' }),
-      answer(201, { id: 'u1' }, { 'x-request-id': 'r'.repeat(500) }),
+      answer(201, { id: 'u1' }, { 'x-request-id': 'r-1' }),
     )
     const connection = open(url, { credentials: clientCredentials, tokens })
     await connection.write('create', create)
@@ -192,11 +192,34 @@ describe('what is kept of a call', () => {
         method: 'POST',
         url: `${url}/users`,
         status: 201,
-        provider_request_id: 'r'.repeat(200),
+        provider_request_id: 'r-1',
         error: null,
       },
     ])
     expect(JSON.stringify(connection.calls)).not.toContain('canary')
+  })
+
+  test.each([
+    ['longer than any', () => 'r'.repeat(500)],
+    ['of several words', () => 'see the log'],
+    ['the credential', (header: string) => header],
+    ['the credential after a word', (header: string) => `id-${header.slice('Bearer '.length)}`],
+    ['the credential in base64', (header: string) => Buffer.from(`x:${header}`).toString('base64')],
+    ['the credential in hexadecimal', (header: string) => Buffer.from(header).toString('hex').toUpperCase()],
+    [
+      'the credential in percent escapes',
+      (header: string) => header.replaceAll(/[^ ]/g, (sign) => `%${Buffer.from(sign).toString('hex')}`),
+    ],
+  ])('drops a request id that is %s', async (_, spell) => {
+    const echo: Answer = (response, received) =>
+      answer(201, { id: 'u1' }, { 'x-request-id': spell(String(received.headers.authorization)) })(response, received)
+    const { url } = await startServer(answer(200, { access_token: 'canary-access' }), echo)
+    const connection = open(url, { credentials: clientCredentials, tokens: memoryTokens(clientCredentials) })
+    await connection.write('create', create)
+    expect(connection.calls.map(({ status, provider_request_id: id }) => [status, id])).toEqual([
+      [200, null],
+      [201, null],
+    ])
   })
 
   test('is the transport error where no answer came', async () => {

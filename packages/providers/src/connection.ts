@@ -2,6 +2,7 @@ import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import type { CallSlot, HttpClient, HttpResponse } from '@muster/contracts/http-client'
 import { TransportError } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
+import type { KnownSecrets } from '@muster/contracts/known-secrets'
 import type { RemoteCall } from '@muster/contracts/operation'
 import pRetry from 'p-retry'
 import { classifyAnswer } from './classify.ts'
@@ -18,13 +19,12 @@ import {
 import { toUrl } from './remote-request.ts'
 import { classifyTokenFailure } from './token-failure.ts'
 import { serverTime } from '@muster/contracts/retry-after'
+import { blotOut, credentialSecrets, providerIdOf } from '@muster/contracts/secrets'
 
 const TOKEN_TIMEOUT_MS = 15_000
 /** A token that ends sooner is renewed first, so that it does not end on the way. */
 const TOKEN_MARGIN_MS = 90_000
 const MAX_REDIRECTS = 3
-/** It is kept with every call, and a provider chooses it. */
-const MAX_REQUEST_ID_LENGTH = 200
 const USER_AGENT = 'Muster/0.1 Muster'
 
 /**
@@ -40,6 +40,8 @@ export interface ConnectionOptions {
   provider: Provider
   account: AccountContext
   credentials: Credentials
+  /** What must not be found in what is kept of the calls; tokens and assertions are added as they come into use. */
+  secrets: KnownSecrets
   http: HttpClient
   tokens: TokenStore
   allowedHosts: AllowedHosts
@@ -78,7 +80,7 @@ export interface Connection {
  * to classify.
  */
 export function connect(options: ConnectionOptions): Connection {
-  const { provider, account, http, tokens, now = Date.now } = options
+  const { provider, account, secrets, http, tokens, now = Date.now } = options
   const credentials = options.credentials
   const authentication = provider.authentications[credentials.type] as
     Provider['authentications']['api_token'] | undefined
@@ -99,7 +101,8 @@ export function connect(options: ConnectionOptions): Connection {
     const call: RemoteCall = {
       purpose,
       method,
-      url: withoutQuery(url),
+      // Its host may be the provider's word: a token's answer or a redirect names it.
+      url: blotOut(withoutQuery(url), secrets),
       status: null,
       duration_ms: 0,
       provider_request_id: null,
@@ -118,11 +121,8 @@ export function connect(options: ConnectionOptions): Connection {
         }),
       )
       call.status = response.status
-      call.provider_request_id =
-        (provider.toProviderRequestId?.(response) ?? response.headers['x-request-id'])?.slice(
-          0,
-          MAX_REQUEST_ID_LENGTH,
-        ) ?? null
+      const requestId = provider.toProviderRequestId?.(response) ?? response.headers['x-request-id']
+      call.provider_request_id = providerIdOf(requestId, secrets) ?? null
       const receivedAt = now()
       if (response.headers.date) clockOffset = serverTime(response.headers, receivedAt) - receivedAt
       return response
@@ -138,12 +138,14 @@ export function connect(options: ConnectionOptions): Connection {
 
   async function requestToken(present: Credentials, slot: CallSlot | undefined): Promise<AccessToken> {
     if (authentication?.kind !== 'token') throw new Error(`${provider.id}: ${credentials.type} needs no token`)
+    secrets.add(credentialSecrets(present))
     const request = await authentication.toTokenRequest(
       present as never,
       account,
       baseUrlOf(provider, account.config),
       now(),
     )
+    secrets.add(assertionsIn(request.form))
     const origin = toOrigin(request.url)
     if (!origin || !isAllowedOrigin(provider, origin, account.config, options.allowedHosts)) {
       throw new RemoteFailureError({
@@ -207,6 +209,7 @@ export function connect(options: ConnectionOptions): Connection {
         return other
       })
     }
+    secrets.add([token.value, ...(token.rotatedRefreshToken ? [token.rotatedRefreshToken] : [])])
     return { headers: authentication.toHeaders(token), token }
   }
 
@@ -352,6 +355,10 @@ function neverExecuted(error: unknown): never {
     throw new RemoteFailureError({ ...error.failure, disposition: 'unavailable' })
   throw error
 }
+
+/** Signed for this call, they open the account for some minutes. */
+const assertionsIn = (form: Record<string, string>): string[] =>
+  Object.entries(form).flatMap(([name, value]) => (name.endsWith('assertion') ? [value] : []))
 
 /** Queries can hold e-mail addresses, and `remote_query` anything. */
 function withoutQuery(url: string): string {

@@ -3,7 +3,9 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import type { AddressInfo } from 'node:net'
 import type { CallSlot } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
+import { KnownSecrets } from '@muster/contracts/known-secrets'
 import type { RemoteCall } from '@muster/contracts/operation'
+import { credentialSecrets } from '@muster/contracts/secrets'
 import { afterEach, expect } from 'vitest'
 // The real client, by path: packages do not depend on each other, and what is to be tested is the two together.
 import { createEgress } from '../../egress/src/egress.ts'
@@ -108,6 +110,7 @@ export function open(url: string, options: Options = {}): Connection & { calls: 
     provider: options.provider ?? tinyProvider,
     account: { config: { base_url: url, ...options.config }, credentialType: credentials.type },
     credentials,
+    secrets: new KnownSecrets(credentialSecrets(credentials)),
     http: httpFor({ tenantId: 'tenant', laneId: 'lane' }),
     tokens: options.tokens ?? memoryTokens(credentials),
     allowedHosts,

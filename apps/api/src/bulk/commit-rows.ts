@@ -1,6 +1,7 @@
 import type { JsonObject } from '@muster/contracts/json'
+import { MASK } from '@muster/contracts/known-secrets'
 import type { InputProblem } from '@muster/contracts/problem'
-import { isSecretName, MASK, secretStrings, splitSecrets } from '@muster/contracts/secrets'
+import { isSecretName, secretStrings, splitSecrets } from '@muster/contracts/secrets'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { itemIdOf } from '@muster/store/batch-item-id'
 import { CHUNK_ROWS, isBatchFinished, type BatchRecord, type BatchRow } from '@muster/store/batch-record'

@@ -46,7 +46,7 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
 
   async function toTested(record: AccountRecord, isTested: boolean, signal: AbortSignal) {
     if (!isTested) return { ...toResource(record), test: null }
-    const { account, test } = await testNewCredentials({ store, http, allowedHosts }, record, signal)
+    const { account, test } = await testNewCredentials({ store, egress, allowedHosts }, record, signal)
     if (account.status !== record.status) {
       events.nudge(account.id)
       await schedule.reload(account.id)

@@ -1,4 +1,5 @@
-import { blotOut } from '@muster/contracts/secrets'
+import type { KnownSecrets } from '@muster/contracts/known-secrets'
+import { blotOut, providerIdOf } from '@muster/contracts/secrets'
 import type { AttemptResult } from '@muster/providers/attempt'
 import type { RemoteFailure, RemoteResponse } from '@muster/providers/provider'
 import type { AttemptEnd, Failure } from '@muster/store/operation-state'
@@ -11,14 +12,14 @@ const MAX_RAW = 4_000
 export function toFailure(
   failure: RemoteFailure,
   response: RemoteResponse | undefined,
-  secrets: readonly string[],
+  secrets: KnownSecrets,
 ): Failure {
   const raw = response === undefined ? undefined : blotOut(response.body, secrets)
   const text = JSON.stringify(raw ?? null)
   const isOurs = failure.disposition === 'unknown' && response === undefined
   return {
     code: failure.code,
-    message: String(blotOut(failure.message, secrets)).slice(0, MAX_MESSAGE),
+    message: blotOut(failure.message, secrets).slice(0, MAX_MESSAGE),
     origin: isOurs ? 'muster' : 'provider',
     ...(failure.pointer ? { pointer: failure.pointer } : {}),
     ...(response
@@ -32,15 +33,16 @@ export function toFailure(
  */
 export function toAttemptEnd(
   result: Exclude<AttemptResult, { kind: 'succeeded' | 'hold' }>,
-  options: { secrets: readonly string[]; now: number; firstLookUpMs: number; throttleMs: number },
+  options: { secrets: KnownSecrets; now: number; firstLookUpMs: number; throttleMs: number },
 ): AttemptEnd {
   const { secrets, now } = options
   switch (result.kind) {
     case 'failed': {
       const failure = toFailure(result.failure, result.response, secrets)
+      const remoteId = providerIdOf(result.remoteId, secrets)
       return {
         outcome: 'failed',
-        failure: result.remoteId ? { ...failure, remoteId: result.remoteId } : failure,
+        failure: remoteId === undefined ? failure : { ...failure, remoteId },
         warnings: result.warnings,
       }
     }

@@ -1,3 +1,5 @@
+import { KnownSecrets } from '@muster/contracts/known-secrets'
+import { blotOut } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
 import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
@@ -36,6 +38,8 @@ export interface DeliverWebhookDependencies {
 const READ_AT_MOST_BYTES = 64 * 1024
 /** Shown in the log of deliveries; the receiver's words are for its owner, but not by the megabyte. */
 const KEPT_REPLY_CHARACTERS = 1_024
+/** A shorter part of an address is a word, such as `webhooks`, and no secret. */
+const MIN_TOKEN_CHARACTERS = 12
 const USER_AGENT = 'Muster-Webhooks/0.1'
 
 /**
@@ -112,7 +116,13 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     const now = clock.now()
     const reply = classifyReply(exchange, now)
     const end = toEnd(reply, record.state.failedAttempts + 1)
-    const kept = 'response' in exchange ? exchange.response.body.slice(0, KEPT_REPLY_CHARACTERS) : null
+    // A receiver that echoes what it got, or its own address, must not put it into the log of deliveries.
+    const known = new KnownSecrets([
+      ...signing,
+      ...signing.map(withoutPrefix),
+      ...secretsOfUrl(callbackUrl ?? secrets.url),
+    ])
+    const kept = 'response' in exchange ? blotOut(exchange.response.body, known).slice(0, KEPT_REPLY_CHARACTERS) : null
     const saved = await store.deliveries.recordAttempt(
       record,
       finishDeliveryAttempt(
@@ -181,4 +191,14 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     dependencies.log.warn({ endpoint_id: endpoint.id, reason: reply.reason }, 'the webhook endpoint was disabled')
     dependencies.onEvent(`webhook-${endpoint.id}`)
   }
+}
+
+/** `whsec_` and `whsk_` say what follows, which is the key. */
+const withoutPrefix = (secret: string): string => secret.replace(/^wh[a-z]+_/, '')
+
+/** Who knows the address of an endpoint can send to it: many hold a token in their path or query. */
+function secretsOfUrl(text: string): string[] {
+  const { href, pathname, search, searchParams } = new URL(text)
+  const parts = [...pathname.split('/'), ...searchParams.values()].filter((part) => part.length >= MIN_TOKEN_CHARACTERS)
+  return [href, ...((pathname + search).length >= MIN_TOKEN_CHARACTERS ? [pathname + search] : []), ...parts]
 }

@@ -4,7 +4,8 @@ import type { Credentials } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
 import type { RemoteCall, Warning } from '@muster/contracts/operation'
 import type { StoredResult } from '@muster/contracts/response-format'
-import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import { KnownSecrets } from '@muster/contracts/known-secrets'
+import { blotOut, credentialSecrets, secretStrings } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
 import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
@@ -228,12 +229,13 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     }
 
     const input: CreateInput = opened.request
-    const secrets = [...secretStrings(opened.secrets), ...secretStrings({ ...credentials, type: '' })]
+    const secrets = new KnownSecrets([...secretStrings(opened.secrets), ...credentialSecrets(credentials)])
     const accountContext = { config: account.config, credentialType: credentials.type }
     const connection = connect({
       provider,
       account: accountContext,
       credentials,
+      secrets,
       http: dependencies.httpFor({ tenantId: account.tenantId, laneId: account.id }),
       allowedHosts: dependencies.allowedHosts,
       tokens: createTokenStore(store, account),
@@ -291,8 +293,8 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       const { status } = confirmed
       // The account's record is not sealed, and is about no person.
       const { username, emails } = input.user as JsonObject
-      const logins = secretStrings([username ?? null, emails ?? null])
-      const reason = String(blotOut(confirmed.reason, [...secrets, ...logins]))
+      const logins = new KnownSecrets(secretStrings([username ?? null, emails ?? null]))
+      const reason = blotOut(blotOut(confirmed.reason, secrets), logins)
       const held = await store.accounts.hold(account.id, status, reason, account.credentialsVersion, now)
       refusals.answered(account.id)
       await finish({ outcome: 'held', failure: told })
@@ -373,7 +375,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         {
           outcome: 'succeeded',
           how: result.outcome,
-          remoteId: result.remoteId,
+          remoteId: blotOut(result.remoteId, secrets),
           warnings: warning ? [...result.warnings, warning] : result.warnings,
         },
         stored,
@@ -460,17 +462,18 @@ function toStoredResult(
   result: AttemptResult & { kind: 'succeeded' },
   input: CreateInput,
   account: AccountContext,
-  secrets: readonly string[],
+  secrets: KnownSecrets,
 ): { stored: StoredResult; warning?: Warning } {
   const { remoteId, body } = result
-  const remoteData = blotOut(body ?? null, secrets)
   const status = result.status === undefined ? {} : { status: result.status }
-  if (body === undefined) return { stored: { user: { id: remoteId, ...status }, remoteData } }
+  const stored = (user: StoredResult['user']): StoredResult =>
+    blotOut({ user: { ...user, ...status }, remoteData: body ?? null }, secrets)
+  if (body === undefined) return { stored: stored({ id: remoteId }) }
   try {
-    return { stored: { user: { ...provider.toUser(body, input, account), ...status }, remoteData } }
+    return { stored: stored(provider.toUser(body, input, account)) }
   } catch {
     return {
-      stored: { user: { id: remoteId, ...status }, remoteData },
+      stored: stored({ id: remoteId }),
       warning: {
         code: 'unreadable',
         pointer: null,

@@ -1,5 +1,6 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import { blotOut, secretStrings } from '@muster/contracts/secrets'
+import { KnownSecrets } from '@muster/contracts/known-secrets'
+import { blotOut, credentialSecrets } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
@@ -42,10 +43,12 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
     if (!credentials) return
     const context = { config: account.config, credentialType: credentials.type }
     const provider = providerOf(account.provider)
+    const secrets = new KnownSecrets(credentialSecrets(credentials))
     const connection = connect({
       provider,
       account: context,
       credentials,
+      secrets,
       http: options.httpFor({ tenantId: account.tenantId, laneId: account.id }),
       allowedHosts: options.allowedHosts,
       tokens: createTokenStore(store, account),
@@ -56,8 +59,7 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
     })
     const failure = await checkCredentials(provider, context, connection)
     if (failure) {
-      const message = String(blotOut(failure.message, secretStrings({ ...credentials, type: '' })))
-      const reason = holdFor(failure) === null ? null : message
+      const reason = holdFor(failure) === null ? null : blotOut(failure.message, secrets)
       await store.accounts.noteRecheck(account.id, reason, account.credentialsVersion, clock.now())
       return
     }

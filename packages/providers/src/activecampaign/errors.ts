@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { classifyByStatus, IN_DOUBT, THROTTLED } from '../classify.ts'
 import { primaryEmailPointer } from '../emails.ts'
 import { looseText } from '../loose-schema.ts'
-import { toPlainText } from '../plain-text.ts'
+import { joinTexts, toPlainText } from '../plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 
 interface VendorError {
@@ -142,11 +142,7 @@ function classifyForbidden(
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
   const { status } = response
   const errors = readErrors(response.body)
-  const text = errors
-    .map((error) => error.text)
-    .filter(Boolean)
-    .join(' — ')
-    .slice(0, 1_000)
+  const text = joinTexts(errors.map((error) => error.text))
   const message = text || `ActiveCampaign answered ${status}.`
   // Only a refusal is read by its words: in anything else they are a gateway's, or no words of a refusal.
   if (status < 400 || status >= 500 || [401, 408, 429].includes(status)) return classifyByStatus(response, message)

@@ -1,0 +1,163 @@
+export const MASK = '[secret]'
+
+/** `[start, end)` in a text. */
+type Range = readonly [start: number, end: number]
+
+interface Base64Needle {
+  text: string
+  /** Characters around it that hold a few bits of the secret, and a few of its neighbours. */
+  before: number
+  after: number
+}
+
+/** How often escaped texts are unescaped: JSON within JSON, an encoded URL within a query. */
+const LEVELS = 3
+
+/** Runs of percent escapes, those of JSON, and those of HTML. */
+const ESCAPES =
+  /(?:%[0-9a-fA-F]{2})+|\\(?:u[0-9a-fA-F]{4}|["'\\/bfnrt])|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);/g
+/** Where a text was cut that was longer, as vendors' messages are. */
+export const CUT = '…'
+/** What a cut may leave of an escape. */
+const HALF_ESCAPE = /(?:%[0-9a-fA-F]?|\\(?:u[0-9a-fA-F]{0,3})?|&#?\w{0,7})$/
+const BASE64 = /[\w+/=-]/
+/** Shorter texts would blot out half of an answer, and are no secrets. */
+const MIN_LENGTH = 4
+const LETTERS: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+
+/**
+ * The secrets that a call knows, and where they stand in a text: as they are, in base64 or base64url at any offset
+ * (`user:password` is one text), in hexadecimal, and under any mixture of percent, JSON and HTML escapes, which is
+ * undone before it is looked at rather than spelt out.
+ */
+export class KnownSecrets {
+  readonly #known = new Set<string>()
+  readonly #exact: string[] = []
+  readonly #base64: Base64Needle[] = []
+  #hasBlank = false
+
+  constructor(secrets: Iterable<string>) {
+    this.add(secrets)
+  }
+
+  add(secrets: Iterable<string>): void {
+    for (const secret of secrets) {
+      if (secret.length < MIN_LENGTH || this.#known.has(secret)) continue
+      this.#known.add(secret)
+      this.#hasBlank ||= secret.includes(' ')
+      // Half a character cannot be encoded, and arrives as the replacement character.
+      const bytes = Buffer.from(secret)
+      const hex = bytes.toString('hex')
+      this.#exact.push(...new Set([secret, bytes.toString(), hex, hex.toUpperCase()]))
+      this.#base64.push(...[0, 1, 2].map((offset) => base64Needle(bytes, offset)))
+    }
+  }
+
+  /** The text with a mask in place of every secret. */
+  blot(text: string): string {
+    let end = 0
+    let kept = ''
+    for (const [from, to] of this.#find(text, LEVELS).sort((a, b) => a[0] - b[0])) {
+      if (from >= end) kept += text.slice(end, from) + MASK
+      end = Math.max(end, to)
+    }
+    return end === 0 ? text : kept + text.slice(end)
+  }
+
+  /** Whether any is in there; one level more than `blot`, for a text that was written as JSON. */
+  isIn(text: string): boolean {
+    return this.#find(text, LEVELS + 1).length > 0
+  }
+
+  #find(text: string, levels: number): Range[] {
+    if (this.#known.size === 0) return []
+    const found = this.#findHere(text)
+    // Forms write a blank as a plus.
+    if (this.#hasBlank && text.includes('+')) found.push(...this.#find(text.replaceAll('+', ' '), levels))
+    const escapes = levels === 0 ? [] : [...text.matchAll(ESCAPES)]
+    if (escapes.length === 0) return found
+    const decoded = decode(text, escapes)
+    for (const range of this.#find(decoded.text, levels - 1)) found.push(decoded.toSource(range))
+    return found
+  }
+
+  #findHere(text: string): Range[] {
+    const found: Range[] = []
+    for (const needle of this.#exact) for (const at of occurrences(text, needle)) found.push([at, at + needle.length])
+    const standard = text.replaceAll('-', '+').replaceAll('_', '/')
+    for (const { text: needle, before, after } of this.#base64)
+      for (const at of occurrences(standard, needle)) {
+        const end = at + needle.length
+        found.push([Math.max(0, at - before), BASE64.test(text.charAt(end)) ? end + after : end])
+      }
+    for (const cutAt of occurrences(text, CUT)) found.push(...this.#findCut(text, standard, cutAt))
+    return found
+  }
+
+  /** The cut may have gone through a secret, and left its beginning; of an escape, a part that is nothing. */
+  #findCut(text: string, standard: string, cutAt: number): Range[] {
+    const beginnings: [within: string, needle: string, before: number][] = [
+      ...this.#exact.map((needle): [string, string, number] => [text, needle, 0]),
+      ...this.#base64.map((needle): [string, string, number] => [standard, needle.text, needle.before]),
+    ]
+    const halfEscape = HALF_ESCAPE.exec(text.slice(Math.max(0, cutAt - 10), cutAt))?.[0].length ?? 0
+    return [...new Set([cutAt, cutAt - halfEscape])].flatMap((end) =>
+      beginnings.flatMap(([within, needle, before]): Range[] => {
+        let length = Math.min(needle.length - 1, end)
+        while (length >= MIN_LENGTH && !within.startsWith(needle.slice(0, length), end - length)) length -= 1
+        return length < MIN_LENGTH ? [] : [[Math.max(0, end - length - before), cutAt]]
+      }),
+    )
+  }
+}
+
+function* occurrences(text: string, needle: string): Generator<number> {
+  for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) yield at
+}
+
+/** What the secret looks like whatever stands around it, where it begins this many bytes after a group of three. */
+function base64Needle(secret: Buffer, offset: number): Base64Needle {
+  const text = Buffer.concat([Buffer.alloc(offset), secret]).toString('base64')
+  const before = offset === 0 ? 0 : 1
+  const after = (offset + secret.length) % 3 === 0 ? 0 : 1
+  const end = Math.floor(((offset + secret.length) * 8) / 6)
+  return { text: text.slice(offset + before, end), before, after }
+}
+
+/** The text without its escapes, and the way back to where something stood in it. */
+function decode(text: string, escapes: readonly RegExpExecArray[]): { text: string; toSource(range: Range): Range } {
+  const pieces: { from: number; to: number; start: number; end: number }[] = []
+  let decoded = ''
+  let end = 0
+  for (const { 0: escape, index } of escapes) {
+    decoded += text.slice(end, index)
+    const from = decoded.length
+    decoded += decodeEscape(escape)
+    end = index + escape.length
+    pieces.push({ from, to: decoded.length, start: index, end })
+  }
+  decoded += text.slice(end)
+  const pieceAt = (at: number) => pieces.findLast(({ from }) => from <= at)
+  return {
+    text: decoded,
+    toSource([from, to]) {
+      const first = pieceAt(from)
+      const last = pieceAt(to - 1)
+      return [
+        first === undefined ? from : from < first.to ? first.start : first.end + from - first.to,
+        last === undefined ? to : to <= last.to ? last.end : last.end + to - last.to,
+      ]
+    },
+  }
+}
+
+function decodeEscape(escape: string): string {
+  if (escape.startsWith('%')) return Buffer.from(escape.replaceAll('%', ''), 'hex').toString()
+  if (escape.startsWith('\\u')) return String.fromCharCode(Number.parseInt(escape.slice(2), 16))
+  if (escape.startsWith('\\')) return LETTERS[escape.slice(1)] ?? escape.slice(1)
+  const name = escape.slice(1, -1)
+  if (!name.startsWith('#')) return ENTITIES[name] ?? escape
+  const code = /^#x/i.test(name) ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1))
+  return code <= 0x10_ff_ff ? String.fromCodePoint(code) : escape
+}
