@@ -133,6 +133,32 @@ describe('who is created, and under which login', () => {
     }, 30_000)
   })
 
+  test('what may have been created is looked up where it was sent, or not at all', async () => {
+    const account = await muster.connect('okta')
+    const before = (await createdAt('okta')).length
+    await muster.simulators.okta.arm(lostAfterCommit)
+    await muster.simulators.okta.arm({ fault: 'dropped_lookup', times: 0 })
+    const { body } = await client.create<Operation>(account, newUser('okta'))
+    await muster.simulators.okta.until(({ created }) => created.length === before + 1)
+    await client.request('POST', `/integrated-accounts/${account}/pause`)
+    const move = (base_url: string) =>
+      client.request('PATCH', `/integrated-accounts/${account}`, {
+        body: { config: { base_url }, credentials: demoAccounts.okta?.credentials },
+      })
+    const elsewhere = muster.simulators.files_com.url
+    expect((await move(elsewhere)).status).toBe(200)
+    await client.request('POST', `/integrated-accounts/${account}/resume`)
+    expect(await muster.finished(body.id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'outcome_unknown', message: expect.stringContaining('base_url') as string },
+    })
+    await muster.simulators.okta.disarm()
+    await move(muster.simulators.okta.url)
+    await client.request('POST', `/operations/${body.id}/retry`)
+    expect(await muster.finished(body.id)).toMatchObject({ status: 'succeeded', outcome: 'created' })
+    expect(await createdAt('okta')).toHaveLength(before + 1)
+  }, 30_000)
+
   test('activecampaign: a username with spaces around it is sent as it is looked up after a lost answer', async () => {
     const account = await muster.connect('activecampaign')
     await muster.simulators.activecampaign.arm(lostAfterCommit)

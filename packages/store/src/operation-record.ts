@@ -40,6 +40,8 @@ export interface AttemptRecord {
   startedAt: number
   /** When the intent to create was written down. */
   createSentAt: number | null
+  /** The account's address at the intent, for as long as the attempt runs. */
+  sentTo?: string
   finishedAt: number | null
   outcome: AttemptOutcome | null
   errorCode: OperationErrorCode | null
@@ -67,8 +69,8 @@ export interface OperationState {
   outcome: 'created' | 'adopted' | null
   remoteId: string | null
   error: OperationError | null
-  /** Creates without an answer: the intent of the first, and when the last was given up. */
-  unknown: { firstSentAt: number; lastSentAt: number } | null
+  /** Creates without an answer: the intent of the first and where it was sent, and when the last was given up. */
+  unknown: { firstSentAt: number; lastSentAt: number; sentTo?: string } | null
   /** Something that it needs does not open; it waits until that does. */
   isUnreadable?: boolean
   /** How often in a row its worker died while it ran. */

@@ -114,8 +114,8 @@ function interruptAttempt(state: OperationState, now: number): OperationState {
   return {
     ...state,
     // Having been sent off is enough: whether the bytes left the machine, nobody can tell any more.
-    unknown: latest.createSentAt === null ? state.unknown : addUnknown(state, latest.createSentAt, now),
-    attempts: [...state.attempts.slice(0, -1), { ...latest, finishedAt: now, outcome: 'interrupted' }],
+    unknown: latest.createSentAt === null ? state.unknown : addUnknown(state, latest, latest.createSentAt, now),
+    attempts: [...state.attempts.slice(0, -1), { ...withoutAddress(latest), finishedAt: now, outcome: 'interrupted' }],
   }
 }
 
@@ -156,22 +156,38 @@ export function recoverFromCrash(state: OperationState, now: number, random = Ma
  * Whose the user is counts from the intent; when it must have turned up counts from `lostAt`, when the answer was given
  * up: between the two the create was on its way, and may have been executed at any moment.
  */
-function addUnknown(state: OperationState, intendedAt: number, lostAt: number): NonNullable<OperationState['unknown']> {
+function addUnknown(
+  { unknown }: OperationState,
+  attempt: AttemptRecord,
+  intendedAt: number,
+  lostAt: number,
+): NonNullable<OperationState['unknown']> {
+  const sentTo = unknown === null ? attempt.sentTo : unknown.sentTo
   return {
-    firstSentAt: Math.min(state.unknown?.firstSentAt ?? intendedAt, intendedAt),
-    lastSentAt: Math.max(state.unknown?.lastSentAt ?? lostAt, lostAt),
+    firstSentAt: Math.min(unknown?.firstSentAt ?? intendedAt, intendedAt),
+    lastSentAt: Math.max(unknown?.lastSentAt ?? lostAt, lostAt),
+    ...(sentTo === undefined ? {} : { sentTo }),
   }
 }
 
+/** Of an attempt that has ended, it is kept where its outcome is unknown. */
+function withoutAddress(attempt: AttemptRecord): AttemptRecord {
+  const { sentTo: _, ...kept } = attempt
+  return kept
+}
+
 /** Written before the create is sent; the reason that a crash cannot make a second user. */
-export function recordIntent(state: OperationState, warnings: Warning[], now: number): OperationState {
+export function recordIntent(state: OperationState, warnings: Warning[], now: number, sentTo?: string): OperationState {
   const latest = state.attempts.at(-1)
   if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
   return {
     ...state,
     updatedAt: now,
     warnings: addWarnings(state.warnings, warnings),
-    attempts: [...state.attempts.slice(0, -1), { ...latest, createSentAt: now }],
+    attempts: [
+      ...state.attempts.slice(0, -1),
+      { ...latest, createSentAt: now, ...(sentTo === undefined ? {} : { sentTo }) },
+    ],
   }
 }
 
@@ -213,7 +229,7 @@ export function finishAttempt(
   if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
   const failure = 'failure' in end ? end.failure : undefined
   const attempt: AttemptRecord = {
-    ...latest,
+    ...withoutAddress(latest),
     finishedAt: now,
     outcome: end.outcome === 'expired' ? 'failed' : end.outcome,
     errorCode: failure?.code ?? null,
@@ -266,7 +282,7 @@ export function finishAttempt(
       if (end.outcome === 'retrying' && end.until !== undefined) return wait(end.until, end.failure.message, 0)
       const isUnknown = end.outcome === 'unknown'
       const unknown =
-        isUnknown && latest.createSentAt !== null ? addUnknown(state, latest.createSentAt, now) : state.unknown
+        isUnknown && latest.createSentAt !== null ? addUnknown(state, latest, latest.createSentAt, now) : state.unknown
       const used = state.usedAttempts + 1
       if (used >= policy.maxAttempts) {
         const code = unknown === null ? end.failure.code : 'outcome_unknown'

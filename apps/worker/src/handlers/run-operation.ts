@@ -11,13 +11,13 @@ import { LaneRestsError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import { attemptCreate, type AttemptResult } from '@muster/providers/attempt'
 import { classifyAnswer } from '@muster/providers/classify'
+import { baseUrlOf } from '@muster/providers/base-url'
 import { connect, isSuccess, type Connection } from '@muster/providers/connection'
 import {
   RemoteFailureError,
   type AccountContext,
   type CreateInput,
   type LookUp,
-  type NaturalKey,
   type Provider,
   type RemoteFailure,
 } from '@muster/providers/provider'
@@ -306,8 +306,12 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
     // By the account as it is now: a changed config must not look for, or create, another user than the accepted one.
     const naturalKey = provider.toNaturalKey(input, accountContext)
-    if (hashNaturalKey(await store.hasher(), account.id, naturalKey) !== record.head.naturalKeyHash) {
-      await finish({ outcome: 'failed', failure: otherLogin(naturalKey, record.state), warnings: [] })
+    const baseUrl = baseUrlOf(provider, account.config)
+    const { unknown } = record.state
+    const isOther = hashNaturalKey(await store.hasher(), account.id, naturalKey) !== record.head.naturalKeyHash
+    if (isOther || (unknown?.sentTo !== undefined && unknown.sentTo !== baseUrl)) {
+      const changed = isOther ? naturalKey.field : 'base_url'
+      await finish({ outcome: 'failed', failure: changedConfig(changed, unknown !== null), warnings: [] })
       return { kind: 'done' }
     }
 
@@ -326,7 +330,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
           lookUps.get(account.id, lookUp, () => runLookUp(provider, accountContext, connection, lookUp)),
         recordIntent: async (warnings: Warning[]) => {
           context.throwIfStale()
-          record = await store.operations.save(record, recordIntent(record.state, warnings, clock.now()))
+          record = await store.operations.save(record, recordIntent(record.state, warnings, clock.now(), baseUrl))
           isSent = true
           // The write may have taken long, and the permit was given before it.
           context.throwIfStale()
@@ -403,12 +407,13 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   }
 }
 
-function otherLogin({ field, pointer }: NaturalKey, { unknown }: OperationState): Failure {
+/** The account as it is now would create another user, or the same one elsewhere, than the operation may have done. */
+function changedConfig(field: string, isUnknown: boolean): Failure {
   const origin = 'muster' as const
   const cause = `The account's config was changed after the operation was accepted, so that ${field} would be another`
-  return unknown === null
-    ? { code: 'validation_failed', message: `${cause}: nothing was sent.`, origin, pointer }
-    : { code: 'outcome_unknown', message: `${cause}: an earlier create cannot be looked up.`, origin, pointer }
+  return isUnknown
+    ? { code: 'outcome_unknown', message: `${cause}: an earlier create cannot be looked up.`, origin }
+    : { code: 'validation_failed', message: `${cause}: nothing was sent.`, origin }
 }
 
 /** Gives the permit that is there already before it waits for others. */
