@@ -245,3 +245,18 @@ describe('the other pages', () => {
     }
   })
 })
+
+describe('docker-compose.yml', () => {
+  const compose = read('docker-compose.yml')
+  test('gives every tmpfs a size, every foreign image an exact version, and Redis a password', () => {
+    const mounts = [...compose.matchAll(/tmpfs: (.*)/g)].map(([, mount]) => mount)
+    expect(mounts.length).toBeGreaterThan(0)
+    for (const mount of mounts) expect(mount).toMatch(/^\['\/tmp:size=/)
+    const images = [...`${compose}\n${read('Dockerfile')}`.matchAll(/^\s*(?:image:|FROM) (\S+)/gm)].map(
+      ([, image]) => image,
+    )
+    for (const image of images.filter((one) => one !== 'muster')) expect(image).toMatch(/^\w+:\d+\.\d+\.\d+/)
+    expect(compose).toContain('--requirepass')
+    expect(compose).toMatch(/REDIS_URL: redis:\/\/:\$\{MUSTER_REDIS_PASSWORD:\?/)
+  })
+})
