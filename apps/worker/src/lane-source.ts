@@ -42,6 +42,12 @@ export function createLaneSource(
       const { callsPerCreate, ...limits } = limitsOf(providerOf(account.provider), account.limits)
       return { ...limits, callsPerJob: callsPerCreate }
     },
+    async tenantOf(laneId) {
+      const endpointId = endpointOfLane(laneId)
+      const owner =
+        endpointId === undefined ? await store.accounts.read(laneId) : await store.webhookEndpoints.read(endpointId)
+      return owner?.tenantId
+    },
     async isGone(laneId) {
       const endpointId = endpointOfLane(laneId)
       return (

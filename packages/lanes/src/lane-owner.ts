@@ -3,6 +3,9 @@ import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
 import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import { obliterateLane, openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
+import { readLaneWait } from './lane-rest.ts'
+import { dueAtOf, lanesToClose, lanesToOpen, type OpenLaneView } from './lane-turns.ts'
+import { createWaitingLanes } from './waiting-lanes.ts'
 import { onceAtATime } from './once-at-a-time.ts'
 import type { Pace } from './pace.ts'
 
@@ -13,7 +16,9 @@ const IDLE_CLOSE_MS = 15_000
 const OUTBOX_CHUNK = 1_000
 const FEED_SECONDS = 4
 const MIN_FEED = 10
-const LOOK_AT_MOST = 200
+const LOOK_AT_MOST = 1_000
+/** Under the cap, so long at least a lane keeps its place before another gets it. */
+const TURN_MS = 5_000
 const OPEN_AT_ONCE = 16
 /** What operations cut off at the end of the grace time get to write their state. */
 const CUT_OFF_MS = 3_000
@@ -22,6 +27,8 @@ const CUT_OFF_MS = 3_000
 export interface LaneSource {
   /** The lane's pace, or undefined while the account is on hold or gone: then it is not opened. */
   pace(accountId: string): Promise<Pace | undefined>
+  /** Under the cap, tenants share the places. */
+  tenantOf(accountId: string): Promise<string | undefined>
   /** Whose lane it is exists no more: nothing of the lane is kept. */
   isGone?(accountId: string): Promise<boolean>
   /** Entries of the outbox, most urgent first: `+job` to add, `-job` to remove. */
@@ -54,6 +61,7 @@ export interface LaneOwnerOptions {
   now?(): number
   /** Milliseconds; shorter in tests. */
   idleCloseMs?: number
+  turnMs?: number
 }
 
 interface Lease {
@@ -67,6 +75,9 @@ interface OpenLane {
   lease: Lease
   isClosing: boolean
   closed: Promise<void> | null
+  openedAt: number
+  /** Unix milliseconds at which it can do its next work, when last looked. */
+  dueAt: number
   /** Jobs of the backlog that may wait in the lane. */
   feedAtMost: number
   drain(): Promise<void>
@@ -88,10 +99,12 @@ export function createLaneOwner({
   onError,
   now = Date.now,
   idleCloseMs = IDLE_CLOSE_MS,
+  turnMs = TURN_MS,
 }: LaneOwnerOptions) {
   const leases = createLaneLeases(redis, ownerId)
   const schedule = createLaneSchedule(redis)
   const lanes = new Map<string, OpenLane>()
+  const waiting = createWaitingLanes(source)
   const openings = new Map<string, { run(): Promise<void>; done: Promise<void> }>()
   const timers: NodeJS.Timeout[] = []
   let isStopping = false
@@ -122,6 +135,9 @@ export function createLaneOwner({
     if (takenForMs > 0) return schedule.defer(accountId, now() + takenForMs)
     const pace = isStopping ? undefined : await source.pace(accountId)
     if (!pace) return letGo(accountId, null)
+    const wait = await readLaneWait(redis, accountId, pace, now())
+    // Nothing could leave it for long: its work waits as well outside.
+    if (Math.max(wait.restMs, wait.callInMs) > idleCloseMs) return letGo(accountId, null)
     const lane = await openLane({
       redis,
       accountId,
@@ -130,6 +146,7 @@ export function createLaneOwner({
       isOurs: () => !lease.isLost && performance.now() - lease.renewedAt < LEASE_MS,
       onHold: () => beginClose(accountId),
       onError: (error) => onError(error, accountId),
+      wait,
       now,
     }).catch(async (error: unknown) => {
       await leases.release(accountId)
@@ -140,6 +157,8 @@ export function createLaneOwner({
       lease,
       isClosing: false,
       closed: null,
+      openedAt: performance.now(),
+      dueAt: 0,
       feedAtMost: feedOf(pace),
       drain: onceAtATime(() => drain(accountId, open)),
       tend: onceAtATime(createTending(accountId, pace, () => open)),
@@ -168,9 +187,8 @@ export function createLaneOwner({
       // On hold, or with other limits: closed, and opened anew if it may.
       if (!present || !isSamePace(present, pace)) return beginClose(accountId)
       await open.drain()
-      const { ready, active, nextAt } = await open.lane.backlog()
-      const waitsUntil = Math.min(nextAt ?? Infinity, await backlogAt(accountId))
-      const isIdle = ready === 0 && active === 0 && waitsUntil - Date.now() > idleCloseMs
+      open.dueAt = dueAtOf(await open.lane.backlog(), await backlogAt(accountId), Date.now())
+      const isIdle = open.dueAt - Date.now() > idleCloseMs
       if (!isIdle) idleSince = null
       else if (idleSince === null) idleSince = performance.now()
       else if (performance.now() - idleSince >= idleCloseMs) beginClose(accountId)
@@ -190,6 +208,7 @@ export function createLaneOwner({
       const removed = entries.filter((entry) => entry.startsWith('-')).map((entry) => entry.slice(1))
       const priorities = await source.priorityOf(accountId, added)
       await open.lane.add(added.map((jobId, index) => ({ jobId, priority: priorities[index] ?? 0 })))
+      open.dueAt = 0
       await open.lane.remove(removed)
       await source.clearOutbox(accountId, entries)
     }
@@ -230,6 +249,7 @@ export function createLaneOwner({
         if (!open.lease.isLost) await letGo(accountId, left)
       } finally {
         lanes.delete(accountId)
+        if (waiting.size > 0) void guard(lookOnce())
       }
     })()
     return open.closed
@@ -253,24 +273,56 @@ export function createLaneOwner({
     await leases.release(accountId)
     // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later
     //   puts itself there.
-    const [pace, pending, waitsUntil] = await Promise.all([
+    const [pace, pending, outsideAt] = await Promise.all([
       source.pace(accountId),
       source.readOutbox(accountId, 1),
       backlogAt(accountId),
     ])
     if (!pace) return
-    if (left === null || pending.length > 0 || left.ready > 0 || left.active > 0) await schedule.wake(accountId)
-    else if (Math.min(left.nextAt ?? Infinity, waitsUntil) < Infinity)
-      await schedule.expect(accountId, Math.max(0, Math.min(left.nextAt ?? Infinity, waitsUntil) - Date.now() + now()))
+    const { restMs, callInMs } = await readLaneWait(redis, accountId, pace, now())
+    const opensAt = Date.now() + Math.max(restMs, callInMs)
+    const isDue = left === null || pending.length > 0
+    const dueAt = isDue ? opensAt : dueAtOf({ ...left, opensAt, isAtWork: false }, outsideAt, Date.now())
+    if (dueAt <= Date.now()) await schedule.wake(accountId)
+    else if (dueAt < Infinity) await schedule.expect(accountId, Math.max(0, dueAt - Date.now() + now()))
   }
 
   /** Messages get lost while a connection is away; the schedule does not. */
   async function look(): Promise<void> {
     if (isStopping) return
     const due = await schedule.due(now(), LOOK_AT_MOST)
-    for (let from = 0; from < due.length; from += OPEN_AT_ONCE) {
-      await Promise.all(due.slice(from, from + OPEN_AT_ONCE).map((accountId) => guard(attend(accountId), accountId)))
+    const isOurs = (accountId: string): boolean => lanes.has(accountId) || openings.has(accountId)
+    await attendAll(due.filter(isOurs))
+    const others = due.filter((accountId) => !isOurs(accountId))
+    const free = maxLanes - lanes.size - openings.size
+    waiting.note(others.length <= free ? [] : others)
+    if (others.length <= free) return attendAll(others)
+    const [lanesWaiting, lanesOpen] = [await waiting.view(), await viewOpen()]
+    const chosen = lanesToOpen(lanesWaiting, lanesOpen, free)
+    await attendAll(chosen)
+    const left = lanesWaiting.filter(({ laneId }) => !chosen.includes(laneId))
+    const closing = [...lanes.values()].filter(({ isClosing }) => isClosing).length
+    for (const laneId of lanesToClose(left, lanesOpen, { closing, turnMs })) beginClose(laneId)
+  }
+  const lookOnce = onceAtATime(look)
+
+  async function attendAll(accountIds: readonly string[]): Promise<void> {
+    for (let from = 0; from < accountIds.length; from += OPEN_AT_ONCE) {
+      const group = accountIds.slice(from, from + OPEN_AT_ONCE)
+      await Promise.all(group.map((accountId) => guard(attend(accountId), accountId)))
     }
+  }
+
+  async function viewOpen(): Promise<OpenLaneView[]> {
+    const open = [...lanes].filter(([, { isClosing }]) => !isClosing)
+    return Promise.all(
+      open.map(async ([laneId, { lane, openedAt, dueAt }]) => ({
+        laneId,
+        tenantId: await waiting.tenantOf(laneId),
+        openForMs: performance.now() - openedAt,
+        dueInMs: lane.isAtWork() ? 0 : Math.max(0, dueAt - Date.now()),
+      })),
+    )
   }
 
   function hear(channel: string, accountId: string): void {
@@ -279,14 +331,17 @@ export function createLaneOwner({
     if (channel === RELOAD_CHANNEL && open) void guard(open.tend(), accountId)
     // The least busy process gets there first.
     else if (channel === WAKE_CHANNEL)
-      setTimeout(() => void guard(attend(accountId), accountId), open ? 0 : Math.min(lanes.size, 100))
+      setTimeout(
+        // Where others wait for a place already, it takes its turn.
+        () => void guard(open || waiting.size === 0 ? attend(accountId) : lookOnce(), accountId),
+        open ? 0 : Math.min(lanes.size, 100),
+      )
   }
 
   return {
     async start(): Promise<void> {
       subscriber.on('message', hear)
       void guard(subscriber.subscribe(WAKE_CHANNEL, RELOAD_CHANNEL))
-      const lookOnce = onceAtATime(look)
       timers.push(setInterval(() => void guard(lookOnce()), LOOK_EVERY_MS))
       timers.push(
         setInterval(() => {

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis'
 import { limiterKey } from './lane-keys.ts'
+import { readLastCallAt, waitAfterCallMs } from './last-call.ts'
+import type { Pace } from './pace.ts'
 
 /**
  * For how long nothing leaves the lane, in milliseconds, since the provider said so or is taken to be down; 0 where it
@@ -12,4 +14,20 @@ export async function readRestMs(redis: Redis, accountId: string): Promise<numbe
     .pttl(limiterKey(accountId))
     .exec()) as [[unknown, string | null], [unknown, number]]
   return Number(begun) >= Number.MAX_SAFE_INTEGER ? Math.max(0, leftMs) : 0
+}
+
+/** Milliseconds in which nothing can leave the lane: while it rests, and until its next call. */
+export interface LaneWait {
+  restMs: number
+  callInMs: number
+}
+
+export async function readLaneWait(
+  redis: Redis,
+  accountId: string,
+  pace: Pick<Pace, 'requests' | 'perSeconds'>,
+  now: number,
+): Promise<LaneWait> {
+  const [restMs, lastCallAt] = await Promise.all([readRestMs(redis, accountId), readLastCallAt(redis, accountId)])
+  return { restMs, callInMs: waitAfterCallMs(lastCallAt, pace, now) }
 }

@@ -2,8 +2,14 @@ import type { Redis } from 'ioredis'
 import { RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
 import { readRestMs } from './lane-rest.ts'
 
-/** Due by everybody's clock: whoever wakes a lane may have another time than who opens it. */
-const AT_ONCE = 0
+/**
+ * By Redis' own clock, which is nobody's and everybody's: lanes that wait for a place get it in the order in which they
+ * became due.
+ */
+const WAKE = `
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'LT', time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+for channel = 2, #ARGV do redis.call('PUBLISH', ARGV[channel], ARGV[1]) end`
 
 /**
  * Which lanes need an owner and when (Unix milliseconds by Redis' clock), and which of them rest. All that the API
@@ -16,23 +22,18 @@ export function createLaneSchedule(redis: Redis) {
      * it, which wakes an owner at once.
      */
     async wake(accountId: string): Promise<void> {
-      await redis.multi().zadd(SCHEDULE_KEY, 'LT', AT_ONCE, accountId).publish(WAKE_CHANNEL, accountId).exec()
+      await redis.eval(WAKE, 1, SCHEDULE_KEY, accountId, WAKE_CHANNEL)
     },
     /** The account's pace or status has changed: whoever owns the lane closes it, and it is opened anew if it may. */
     async reload(accountId: string): Promise<void> {
-      await redis
-        .multi()
-        .zadd(SCHEDULE_KEY, 'LT', AT_ONCE, accountId)
-        .publish(RELOAD_CHANNEL, accountId)
-        .publish(WAKE_CHANNEL, accountId)
-        .exec()
+      await redis.eval(WAKE, 1, SCHEDULE_KEY, accountId, RELOAD_CHANNEL, WAKE_CHANNEL)
     },
     /** Needs an owner at that time, if not sooner; nobody is told before. */
     async expect(accountId: string, at: number): Promise<void> {
       await redis.zadd(SCHEDULE_KEY, 'LT', at, accountId)
     },
     has: async (accountId: string): Promise<boolean> => (await redis.zscore(SCHEDULE_KEY, accountId)) !== null,
-    /** Those that need an owner now. */
+    /** Those that need an owner now, longest due first. */
     due: (now: number, limit: number): Promise<string[]> =>
       redis.zrangebyscore(SCHEDULE_KEY, '-inf', now, 'LIMIT', 0, limit),
     /** Looked after until then: other processes need not try. */

@@ -3,8 +3,8 @@ import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } f
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
 import { LANE_QUEUE, lanePrefix, lastCallKey } from './lane-keys.ts'
-import { readRestMs } from './lane-rest.ts'
-import { createCallNotes, readLastCallAt, waitAfterCallMs } from './last-call.ts'
+import type { LaneWait } from './lane-rest.ts'
+import { createCallNotes } from './last-call.ts'
 import { jobsAhead, jobWindow, type Pace } from './pace.ts'
 import { StartGate } from './start-gate.ts'
 
@@ -42,6 +42,7 @@ export interface RunContext {
 
 /** How a job waits for its permits: until it has the first, it can still go back to the queue. */
 interface Turn {
+  jobId: string
   priority: number
   mayGoBack: boolean
 }
@@ -59,6 +60,8 @@ export interface LaneOptions {
   isOurs(): boolean
   onHold(): void
   onError(error: Error): void
+  /** What the owner before this one left behind holds for calls as well, not only for jobs. */
+  wait: LaneWait
   /** Unix milliseconds by the clock that all workers share. */
   now(): number
 }
@@ -87,6 +90,10 @@ export interface Backlog {
   ready: number
   active: number
   nextAt: number | null
+  /** Unix milliseconds: before, no call can leave. */
+  opensAt: number
+  /** A job has called, and has not ended: to cut it off would waste its calls. */
+  isAtWork: boolean
 }
 
 export interface Lane {
@@ -97,6 +104,7 @@ export interface Lane {
   add(entries: readonly { jobId: string; priority: number }[]): Promise<void>
   remove(jobIds: readonly string[]): Promise<void>
   backlog(): Promise<Backlog>
+  isAtWork(): boolean
   /** Jobs of that priority, other than 0, that wait in the lane. */
   waitingAt(priority: number): Promise<number>
   /** Cuts off what is under way: it hands itself back, or, where a create was sent, is looked up by the next owner. */
@@ -124,15 +132,14 @@ async function freeOrphans(redis: Redis, queue: Queue): Promise<void> {
 }
 
 export async function openLane(options: LaneOptions): Promise<Lane> {
-  const { redis, accountId, pace, run, isOurs, onHold, onError, now } = options
-  // What the owner before this one left behind holds for calls as well, not only for jobs.
-  const [restMs, lastCallAt] = await Promise.all([readRestMs(redis, accountId), readLastCallAt(redis, accountId)])
-  const pacer = new CallPacer(pace, waitAfterCallMs(lastCallAt, pace, now()))
-  if (restMs > 0) pacer.rest(restMs)
+  const { redis, accountId, pace, run, isOurs, onHold, onError, wait, now } = options
+  const pacer = new CallPacer(pace, wait.callInMs)
+  if (wait.restMs > 0) pacer.rest(wait.restMs)
   const noteCall = createCallNotes(options, now)
   const gate = new StartGate(jobsAhead(pace))
   /** One for each job under way. */
   const running = new Map<string, AbortController>()
+  const atWork = new Set<string>()
   const base = { connection: redis, prefix: lanePrefix(accountId) }
   const queue = new Queue(LANE_QUEUE, { ...base, streams: { events: { maxLen: 100 } } })
   queue.on('error', onError)
@@ -154,6 +161,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   async function waitForSlot(jobSignal: AbortSignal, turn: Turn, own?: AbortSignal): Promise<CallSlot> {
     const slot = await pacer.wait(own ?? jobSignal, turn)
     turn.mayGoBack = false
+    atWork.add(turn.jobId)
     throwIfLost(jobSignal)
     noteCall()
     return slot
@@ -172,7 +180,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   async function runJob(jobId: string, priority: number): Promise<Verdict> {
     const controller = new AbortController()
     running.set(jobId, controller)
-    const turn: Turn = { priority, mayGoBack: true }
+    const turn: Turn = { jobId, priority, mayGoBack: true }
     let isAhead = true
     const leaveGate = (): void => {
       if (isAhead) gate.leave()
@@ -188,6 +196,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     } finally {
       leaveGate()
       running.delete(jobId)
+      atWork.delete(jobId)
     }
   }
 
@@ -237,6 +246,12 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     jobIds.forEach((jobId) => running.get(jobId)?.abort(new Error('the lock of the job was lost'))),
   )
 
+  /** On hold for good, it says nothing of the time. */
+  function opensAt(): number {
+    const inMs = pacer.nextInMs()
+    return Date.now() + (Number.isFinite(inMs) ? inMs : 0)
+  }
+
   async function backlog(): Promise<Backlog> {
     const counts = await queue.getJobCounts('wait', 'prioritized', 'active')
     // BullMQ's delayed zset is scored by due time, shifted left by 12 bits for a counter.
@@ -245,6 +260,8 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       ready: (counts.wait ?? 0) + (counts.prioritized ?? 0),
       active: counts.active ?? 0,
       nextAt: score === undefined ? null : Math.floor(Number(score) / 0x1000),
+      opensAt: opensAt(),
+      isAtWork: atWork.size > 0,
     }
   }
 
@@ -292,6 +309,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       pacer.sendBack()
     },
     backlog,
+    isAtWork: () => atWork.size > 0,
     async waitingAt(priority) {
       const counts = await queue.getCountsPerPriority([priority])
       return counts[priority] ?? 0
@@ -300,7 +318,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     async close(force) {
       if (force) abandon()
       await worker.close(force)
-      const left = force ? { ready: 0, active: 0, nextAt: null } : await backlog()
+      const left = force ? { ready: 0, active: 0, nextAt: null, opensAt: 0, isAtWork: false } : await backlog()
       await queue.close()
       return left
     },

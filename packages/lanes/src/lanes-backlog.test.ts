@@ -45,6 +45,7 @@ class Backlog {
       readOutbox: async (accountId, limit) => (mine(accountId) ? this.outbox.slice(0, limit) : []),
       clearOutbox: async (_, entries) =>
         void this.outbox.splice(0, this.outbox.length, ...this.outbox.filter((entry) => !entries.includes(entry))),
+      tenantOf: async () => undefined,
       priorityOf: async (_, jobIds) => jobIds.map(() => 0),
       backlog: {
         read: async (_, limit) =>

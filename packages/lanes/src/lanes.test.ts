@@ -26,6 +26,7 @@ class Source {
   /** Runs once, when an account was just read as held and its reader does not know that yet. */
   whileReadAsHeld: (() => Promise<void>) | undefined
   readonly paces = new Map<string, Pace>()
+  readonly tenants = new Map<string, string>()
   readonly runs: Run[] = []
   verdict: (run: Run) => Promise<Verdict> | Verdict = () => ({ kind: 'done' })
   #waiting = new Set<() => void>()
@@ -52,6 +53,7 @@ class Source {
           accountId,
           (this.outboxes.get(accountId) ?? []).filter((entry) => !entries.includes(entry)),
         ),
+      tenantOf: async (accountId: string) => this.tenants.get(accountId) ?? 'a tenant',
       priorityOf: async (_: string, jobIds: readonly string[]) => jobIds.map(() => 0),
       run: async (_: string, jobId: string, context: RunContext) => {
         const run = { owner, jobId, at: Date.now(), context }
@@ -82,13 +84,18 @@ describe('lanes and their owners', () => {
     return connection
   }
 
-  async function startOwner(name: string, idleCloseMs = 15_000): Promise<{ owner: LaneOwner; redis: Redis }> {
+  async function startOwner(
+    name: string,
+    idleCloseMs = 15_000,
+    { maxLanes = 100, turnMs = 5_000 } = {},
+  ): Promise<{ owner: LaneOwner; redis: Redis }> {
     const own = connect()
     const owner = createLaneOwner({
       redis: own,
       subscriber: connect(),
       ownerId: name,
-      maxLanes: 100,
+      maxLanes,
+      turnMs,
       source: source.of(name),
       onError: (error) => void errors.push(error),
       idleCloseMs,
@@ -258,6 +265,70 @@ describe('lanes and their owners', () => {
     expect(gapMs).toBeGreaterThanOrEqual(4_100)
     expect(gapMs).toBeLessThan(6_000)
   })
+
+  async function fillPlaces(count: number, verdict: (run: Run) => Verdict): Promise<string[]> {
+    const greedy = Array.from({ length: count }, () => randomUUID())
+    source.verdict = (run) => (run.jobId.startsWith('greedy') ? verdict(run) : { kind: 'done' })
+    for (const [index, id] of greedy.entries()) {
+      source.tenants.set(id, 'greedy')
+      source.put(id, `+greedy-${index}`)
+      await createLaneSchedule(redis).wake(id)
+    }
+    return greedy
+  }
+
+  test.each<[string, Verdict]>([
+    ['is due in 30 days', { kind: 'again', at: Date.now() + 30 * 86_400_000 }],
+    ['waits for a retry in minutes', { kind: 'again', at: Date.now() + 120_000 }],
+    ['rests with its lane', { kind: 'pause', forMs: 120_000 }],
+  ])('lanes whose work %s give up their places to one that has work', async (_, verdict) => {
+    const { owner } = await startOwner('a', 15_000, { maxLanes: 4 })
+    await fillPlaces(8, () => verdict)
+    await source.until((runs) => runs.length >= 8)
+    const wokenAt = Date.now()
+    source.put(accountId, '+job')
+    await wake()
+    const runs = await source.until((all) => all.some(({ jobId }) => jobId === 'job'))
+    expect((runs.at(-1)?.at ?? 0) - wokenAt).toBeLessThan(5_000)
+    expect(owner.openLanes()).toBeLessThanOrEqual(4)
+    expect(runs.filter(({ jobId }) => jobId !== 'job')).toHaveLength(8)
+  })
+
+  test('a lane that rests for long is not opened for new work, and is once its rest has been ended', async () => {
+    const { owner } = await startOwner('a', 300)
+    source.verdict = ({ jobId }) => (jobId === 'first' ? { kind: 'pause', forMs: 60_000 } : { kind: 'done' })
+    source.put(accountId, '+first')
+    await wake()
+    await eventually(
+      () => owner.openLanes(),
+      (count) => count === 0 && source.runs.length === 1,
+    )
+    source.put(accountId, '+second')
+    await wake()
+    await eventually(
+      () => redis.zscore('muster:lane-schedule', accountId),
+      (at) => Number(at) > Date.now() + 30_000,
+    )
+    expect(owner.openLanes()).toBe(0)
+    await redis.del(limiterKey(accountId))
+    await reload()
+    source.verdict = () => ({ kind: 'done' })
+    await source.until((runs) => runs.length >= 3)
+  })
+
+  test('under the cap tenants share: one with a single lane gets its turn beside one with many that are never idle', async () => {
+    await startOwner('a', 15_000, { maxLanes: 4, turnMs: 500 })
+    const greedy = await fillPlaces(12, () => ({ kind: 'again', at: Date.now() }))
+    await source.until((runs) => new Set(runs.map(({ jobId }) => jobId)).size >= 4)
+    const wokenAt = Date.now()
+    source.tenants.set(accountId, 'modest')
+    source.put(accountId, '+job')
+    await wake()
+    const runs = await source.until((all) => all.some(({ jobId }) => jobId === 'job'))
+    expect((runs.at(-1)?.at ?? 0) - wokenAt).toBeLessThan(5_000)
+    // And among the lanes of one tenant each gets its turn.
+    await source.until((all) => new Set(all.map(({ jobId }) => jobId)).size >= greedy.length + 1)
+  }, 30_000)
 
   test('a long rest is not cut off by a short one', async () => {
     await startOwner('a')

@@ -1,0 +1,37 @@
+import type { WaitingLane } from './lane-turns.ts'
+
+/** Lanes that are due and found no place in this process, since when, and whose they are. */
+export function createWaitingLanes(source: { tenantOf(laneId: string): Promise<string | undefined> }) {
+  let since = new Map<string, number>()
+  /** Whose a lane is never changes. Filled only under the cap, for lanes of this process and those that wait for it. */
+  const tenants = new Map<string, string>()
+  const MOST_TENANTS = 10_000
+
+  async function tenantOf(laneId: string): Promise<string> {
+    const known = tenants.get(laneId)
+    if (known !== undefined) return known
+    const tenantId = (await source.tenantOf(laneId)) ?? laneId
+    if (tenants.size >= MOST_TENANTS) tenants.clear()
+    tenants.set(laneId, tenantId)
+    return tenantId
+  }
+
+  return {
+    get size(): number {
+      return since.size
+    },
+    /** All that wait now. */
+    note(laneIds: readonly string[]): void {
+      since = new Map(laneIds.map((laneId) => [laneId, since.get(laneId) ?? performance.now()]))
+    },
+    view: (): Promise<WaitingLane[]> =>
+      Promise.all(
+        [...since].map(async ([laneId, at]) => ({
+          laneId,
+          tenantId: await tenantOf(laneId),
+          waitedMs: performance.now() - at,
+        })),
+      ),
+    tenantOf,
+  }
+}
