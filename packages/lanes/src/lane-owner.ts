@@ -16,7 +16,8 @@ const IDLE_CLOSE_MS = 15_000
 const OUTBOX_CHUNK = 1_000
 const FEED_SECONDS = 4
 const MIN_FEED = 10
-const LOOK_AT_MOST = 1_000
+/** More than lanes of a few tenants: what is due of another must not lie behind them unseen. */
+const LOOK_AT_MOST = 10_000
 /** Under the cap, so long at least a lane keeps its place before another gets it. */
 const TURN_MS = 5_000
 const OPEN_AT_ONCE = 16
@@ -332,8 +333,10 @@ export function createLaneOwner({
     // The least busy process gets there first.
     else if (channel === WAKE_CHANNEL)
       setTimeout(
-        // Where others wait for a place already, it takes its turn.
-        () => void guard(open || waiting.size === 0 ? attend(accountId) : lookOnce(), accountId),
+        // Where others wait for a place already, it takes its turn: at the next look, since each costs more there.
+        () => {
+          if (open || waiting.size === 0) void guard(attend(accountId), accountId)
+        },
         open ? 0 : Math.min(lanes.size, 100),
       )
   }

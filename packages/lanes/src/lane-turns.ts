@@ -31,15 +31,16 @@ export function dueAtOf(left: Backlog, outsideAt: number, now: number): number {
 /** Which of them get the free places: each next one is of the tenant with the fewest lanes, longest waiting first. */
 export function lanesToOpen(waiting: readonly WaitingLane[], open: readonly OpenLaneView[], free: number): string[] {
   const counts = countByTenant(open)
-  const rest = [...waiting]
-  const chosen: string[] = []
-  while (chosen.length < free && rest.length > 0) {
-    const next = rest.reduce((best, lane) => (isBefore(lane, best, counts) ? lane : best))
-    rest.splice(rest.indexOf(next), 1)
-    counts.set(next.tenantId, countOf(counts, next) + 1)
-    chosen.push(next.laneId)
-  }
-  return chosen
+  return [...waiting]
+    .sort((a, b) => b.waitedMs - a.waitedMs)
+    .map((lane) => {
+      const lanesBefore = countOf(counts, lane)
+      counts.set(lane.tenantId, lanesBefore + 1)
+      return { lane, lanesBefore }
+    })
+    .sort((a, b) => a.lanesBefore - b.lanesBefore || b.lane.waitedMs - a.lane.waitedMs)
+    .slice(0, Math.max(0, free))
+    .map(({ lane }) => lane.laneId)
 }
 
 /**
@@ -59,11 +60,11 @@ export function lanesToClose(
     .filter(({ laneId, openForMs }) => !chosen.includes(laneId) && openForMs >= turnMs)
     .sort((a, b) => b.openForMs - a.openForMs)
   const counts = countByTenant(open.filter(({ laneId }) => !chosen.includes(laneId)))
-  const order = lanesToOpen(needed, open, needed.length)
-  for (const laneId of order.slice(chosen.length, wanted)) {
-    const waiter = needed.find((lane) => lane.laneId === laneId)
-    const [victim] = [...busy].sort((a, b) => countOf(counts, b) - countOf(counts, a))
-    if (!waiter || !victim) break
+  const waiters = new Map(needed.map((lane) => [lane.laneId, lane]))
+  for (const laneId of lanesToOpen(needed, open, Math.min(wanted, open.length)).slice(chosen.length)) {
+    const waiter = waiters.get(laneId)
+    if (!waiter || busy.length === 0) break
+    const victim = busy.reduce((most, lane) => (countOf(counts, lane) > countOf(counts, most) ? lane : most))
     const isFair = victim.tenantId === waiter.tenantId || countOf(counts, victim) > countOf(counts, waiter)
     if (!isFair) continue
     busy.splice(busy.indexOf(victim), 1)
@@ -82,8 +83,3 @@ function countByTenant(lanes: readonly { tenantId: string }[]): Counts {
   for (const lane of lanes) counts.set(lane.tenantId, countOf(counts, lane) + 1)
   return counts
 }
-
-const isBefore = (lane: WaitingLane, other: WaitingLane, counts: Counts): boolean =>
-  countOf(counts, lane) === countOf(counts, other)
-    ? lane.waitedMs > other.waitedMs
-    : countOf(counts, lane) < countOf(counts, other)
