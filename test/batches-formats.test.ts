@@ -134,7 +134,10 @@ describe('an upload in every format', () => {
     const columns = { Vorname: 'first_name', Nachname: 'last_name', Mail: 'email', Notiz: '' }
     const { status, body } = await client.request('POST', '/column-mappings', { body: { name: 'hr', columns } })
     expect([status, body]).toEqual([200, { name: 'hr', columns }])
-    expect((await client.request('GET', '/column-mappings')).body).toEqual({ result: [{ name: 'hr', columns }] })
+    expect((await client.request('GET', '/column-mappings')).body).toEqual({
+      result: [{ name: 'hr', columns }],
+      next_cursor: null,
+    })
     const file = (name: string): string => `Vorname,Nachname,Mail,Notiz\nAda,Lovelace,${name}@example.com,=1+1\n`
     const query = `integrated_account_id=${accountOf.okta}`
     const inRequest = Object.entries(columns)

@@ -169,16 +169,22 @@ describe('what is refused, and how', () => {
 
     await client.change(ids[0] ?? '', 'cancel')
     await client.completed(ids[0] ?? '')
-    ids.push((await client.bulk(toNdjson(itemsOf('okta', 45)), { query })).body.id)
-    await client.change(ids[1] ?? '', 'cancel')
-    await client.completed(ids[1] ?? '')
-    const rows = await eventually(
-      () => client.bulk(toNdjson(itemsOf('okta', 1)), { query }),
-      ({ body }) => !body.detail?.includes('batches are open'),
+    const tooMany = await eventually(
+      () => client.bulk(toNdjson(itemsOf('okta', 38)), { query }),
+      ({ body }) => (body as { bound?: string }).bound !== 'openBatches',
     )
-    expect([rows.status, rows.body.detail]).toEqual([429, '45 operations wait, and no more than 40 may.'])
-    await client.change(ids[2] ?? '', 'cancel')
-    await client.completed(ids[2] ?? '')
+    expect(tooMany).toMatchObject({ status: 429, body: { bound: 'openOperations', limit: 40 } })
+    expect(await muster.request('GET', '/batches?status=uploading')).toMatchObject({ body: { result: [] } })
+    ids.push((await client.bulk(toNdjson(itemsOf('okta', 37)), { query })).body.id)
+    expect(await client.create(okta, newUser('okta'))).toMatchObject({
+      status: 429,
+      body: { code: 'too_many_requests', bound: 'openOperations', limit: 40 },
+    })
+    for (const id of ids.slice(1)) {
+      await client.change(id, 'cancel')
+      await client.completed(id)
+    }
+    expect((await client.create(okta, newUser('okta'))).status).toBe(202)
     await muster.request('POST', `/integrated-accounts/${okta}/resume`)
   })
 

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { scopes, scopeSchema } from '@muster/contracts/api-key'
+import { unlimited } from '@muster/contracts/bounds'
 import { checkKeys } from '@muster/store/check-keys'
 import { connectRedis } from '@muster/store/redis'
 import { createTenants } from '@muster/store/tenants'
@@ -49,7 +50,7 @@ async function bootstrap(): Promise<void> {
       ).unref()
     })
     await checkKeys(redis, config.MUSTER_ENCRYPTION_KEYS)
-    const tenants = createTenants({ redis })
+    const tenants = createTenants({ redis, limits: unlimited })
     const tenantId = await tenants.ensure(options.data.tenant)
     const { apiKey } = await tenants.createApiKey(tenantId, 'bootstrap', options.data.scopes, options.data.mode)
     process.stdout.write(`${JSON.stringify({ tenant_id: tenantId, admin_api_key: apiKey })}\n`)

@@ -1,4 +1,5 @@
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
+import { bounds, toLimits, type Limits, type SettableBound } from '@muster/contracts/bounds'
 import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/contracts/settings'
 import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
@@ -9,6 +10,10 @@ const storeSettings = {
   REDIS_URL: redisUrlSchema.default('redis://127.0.0.1:6379'),
   MUSTER_ENCRYPTION_KEYS: parsedBy((text) => Keyring.parse(text)),
 }
+
+/** How much of it an operator allows, as packages/contracts/src/bounds.ts has it. */
+const boundSetting = (name: SettableBound) =>
+  z.coerce.number().int().min(1).max(bounds[name].setting.most).default(bounds[name].most)
 
 export const apiSettingsSchema = z.object({
   ...storeSettings,
@@ -29,17 +34,29 @@ export const apiSettingsSchema = z.object({
   MUSTER_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
   MUSTER_MAX_BATCH_ROWS: z.coerce.number().int().min(1).max(1_000_000).default(100_000),
   MUSTER_MAX_UPLOAD_MB: z.coerce.number().int().min(1).max(2_000).default(100),
-  MUSTER_MAX_OPEN_BATCHES: z.coerce.number().int().min(1).max(1_000).default(20),
-  MUSTER_MAX_OPEN_ROWS: z.coerce.number().int().min(1).max(10_000_000).default(500_000),
-  MUSTER_MAX_WEBHOOK_ENDPOINTS: z.coerce.number().int().min(1).max(1_000).default(20),
   /** Longer than a balancer keeps an idle connection, or it sends a request into one that is just being closed. */
   MUSTER_KEEP_ALIVE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(75),
   /** How long requests are still served after SIGTERM: a balancer needs a few probes to hear that it is to send none. */
   MUSTER_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
+  MUSTER_MAX_ACCOUNTS: boundSetting('integratedAccounts'),
+  MUSTER_MAX_WEBHOOK_ENDPOINTS: boundSetting('webhookEndpoints'),
+  MUSTER_MAX_CALLBACK_HOSTS: boundSetting('callbackHosts'),
+  MUSTER_MAX_OPEN_BATCHES: boundSetting('openBatches'),
+  MUSTER_MAX_BATCHES: boundSetting('batches'),
+  MUSTER_MAX_OPEN_ROWS: boundSetting('openOperations'),
+  MUSTER_MAX_OPEN_MB: boundSetting('openMegabytes'),
+  MUSTER_MAX_KEPT_MB: boundSetting('keptMegabytes'),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   LOG_LEVEL: logLevelSchema.default('info'),
 })
 export type ApiConfig = z.infer<typeof apiSettingsSchema>
+
+/** What a tenant may have, as this installation is set. */
+export const limitsOf = (config: ApiConfig): Limits =>
+  toLimits((name) => {
+    const bound = bounds[name]
+    return 'setting' in bound ? config[bound.setting.name] : bound.most
+  })
 
 export const bootstrapSettingsSchema = z.object(storeSettings)
 

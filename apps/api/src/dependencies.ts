@@ -8,7 +8,7 @@ import { connectRedis, type Redis } from '@muster/store/redis'
 import { openStore, type Store } from '@muster/store/store'
 import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { createApp } from './app.ts'
-import type { ApiConfig } from './config.ts'
+import { limitsOf, type ApiConfig } from './config.ts'
 import { watchFinishedOperations, type FinishedOperations } from './finished-operations.ts'
 import { createHttpServer } from './http/http-server.ts'
 import { createApiMetrics, type ApiMetrics } from './metrics.ts'
@@ -59,6 +59,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     keyring: config.MUSTER_ENCRYPTION_KEYS,
     retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
     waitReplicas: config.MUSTER_WAIT_REPLICAS,
+    limits: limitsOf(config),
   })
   const keysFit = waitForKeys(store.checkKeys)
   await Promise.race([keysFit, new Promise((resolve) => setTimeout(resolve, KEYS_WITHIN_MS).unref())])

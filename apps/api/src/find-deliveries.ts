@@ -7,6 +7,7 @@ import type { WebhookEndpointRecord } from '@muster/store/webhook-endpoints'
 import type { z } from 'zod'
 import { idOf, toUnreadable, withUnreadable } from './unreadable-records.ts'
 import { toDeliveryResource } from './webhook-endpoint-resource.ts'
+import { fitPage } from './http/page.ts'
 
 type Filter = z.output<typeof routes.listDeliveries.query>
 
@@ -22,11 +23,14 @@ export async function findDeliveries(
 ): Promise<{ result: DeliveryResource[]; next_cursor: string | null; unreadable?: UnreadableRecord[] }> {
   const found: DeliveryRecord[] = []
   const unreadable: UnreadableRecord[] = []
-  const toPage = (cursor: string | null) =>
-    withUnreadable(
-      { result: found.map(toDeliveryResource), next_cursor: cursor },
+  const toPage = (next: string | null) => {
+    const page = fitPage(found.map(toDeliveryResource), next, ({ id }) => id)
+    const cursor = page.next_cursor
+    return withUnreadable(
+      page,
       unreadable.filter(({ id }) => cursor === null || id >= cursor),
     )
+  }
   let before = filter.cursor ?? null
   for (let looked = 0; looked < LOOK_AT_MOST; looked += LOOK_AT) {
     const ids = await store.deliveries.listIds(endpoint.id, before, LOOK_AT)

@@ -5,8 +5,8 @@ import type { Store } from '@muster/store/store'
 import type { OnUnreadable, UnreadableError } from '@muster/store/unreadable'
 import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
 import type { z } from 'zod'
-import { notFound } from './http/request-error.ts'
-import { readOwnBatch } from './own-records.ts'
+import { fitPage } from './http/page.ts'
+import { readOwnAccount, readOwnBatch } from './own-records.ts'
 import { shownStatus, toSummary, type OperationSummary } from './operation-resource.ts'
 import { idOf, toUnreadable, withUnreadable } from './unreadable-records.ts'
 
@@ -27,9 +27,9 @@ export interface OperationPage {
  * record.
  */
 export async function findOperations(store: Store, tenantId: string, filter: Filter): Promise<OperationPage> {
-  const accounts = new Map((await store.accounts.list(tenantId)).map((account) => [account.id, account]))
+  const accounts = new Map<string, AccountRecord | undefined>()
   const accountId = filter.integrated_account_id
-  if (accountId !== undefined && !accounts.has(accountId)) throw notFound('integrated account')
+  if (accountId !== undefined) await readOwnAccount(store, tenantId, accountId)
   const batch = filter.batch_id === undefined ? undefined : await readOwnBatch(store, tenantId, filter.batch_id)
   const index = {
     tenantId,
@@ -50,16 +50,22 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
   const found: { record: OperationRecord; account: AccountRecord | undefined }[] = []
   /** They say nothing of what a filter asks for, so that every page has its own. */
   const unreadable: UnreadableRecord[] = []
-  const toPage = (cursor: string | null): OperationPage =>
-    withUnreadable(
-      { result: found.map(({ record, account }) => toSummary(record, account)), next_cursor: cursor },
+  const toPage = (next: string | null): OperationPage => {
+    const summaries = found.map(({ record, account }) => toSummary(record, account))
+    const page = fitPage(summaries, next, ({ id }) => id)
+    const cursor = page.next_cursor
+    return withUnreadable(
+      page,
       unreadable.filter(({ id }) => cursor === null || id >= cursor),
     )
+  }
   const onUnreadable = (error: UnreadableError): void => void unreadable.push(toUnreadable(idOf(error), error))
   let before = filter.cursor ?? null
   for (let looked = 0; looked < LOOK_AT_MOST; looked += count) {
     const ids = await store.operations.listIds(index, { before, from, to, count })
-    for (const record of await readAll(store, ids, index.reference || batch ? undefined : accountId, onUnreadable)) {
+    const records = await readAll(store, ids, index.reference || batch ? undefined : accountId, onUnreadable)
+    await readAccounts(store, records, accounts)
+    for (const record of records) {
       const account = accounts.get(record.head.accountId)
       if (!isMatch(record, account, tenantId, filter)) continue
       if (found.length === filter.limit) return toPage(found.at(-1)?.record.head.id ?? null)
@@ -69,6 +75,17 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
     if (ids.length < count) return toPage(null)
   }
   return toPage(before)
+}
+
+/** Those that these records name and that are not known yet: never all that the tenant has. */
+async function readAccounts(
+  store: Store,
+  records: readonly OperationRecord[],
+  known: Map<string, AccountRecord | undefined>,
+): Promise<void> {
+  const missing = [...new Set(records.map(({ head }) => head.accountId))].filter((id) => !known.has(id))
+  for (const id of missing) known.set(id, undefined)
+  for (const account of await store.accounts.readMany(missing)) known.set(account.id, account)
 }
 
 async function readAll(

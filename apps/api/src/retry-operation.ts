@@ -1,3 +1,4 @@
+import { refuseLarge } from '@muster/contracts/bounds'
 import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { RetryInput } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
@@ -34,6 +35,8 @@ export async function retryOperation(
     if (!account || !opened)
       throw new RequestError('operation_not_retryable', 'The integrated account of the operation is gone.')
     const request = completeRequest(opened, body)
+    // Each retry may add to it.
+    if (body.remote_data) refuseLarge('openOperations', Buffer.byteLength(JSON.stringify(request)))
     const { problems, naturalKey } = checkCreate(
       providerOf(account.provider),
       toAccountContext(account),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { unlimited } from '@muster/contracts/bounds'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createEgress, type Egress } from '@muster/egress/egress'
 import { createLaneOwner } from '@muster/lanes/lane-owner'
@@ -59,6 +60,8 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     keyring: config.MUSTER_ENCRYPTION_KEYS,
     retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
     waitReplicas: 0,
+    // What a worker writes was accepted before.
+    limits: unlimited,
   })
   const clock = await followRedisClock(redis, onError)
   const metrics = createWorkerMetrics({ openLanes: () => owner.openLanes(), clockSkewMs: clock.skewMs })

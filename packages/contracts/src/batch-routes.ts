@@ -12,9 +12,12 @@ import {
 import { idSchema } from './id.ts'
 import {
   bodyRefusals,
+  boundReached,
   idempotencyKeyHeader,
   idParams,
   notFound,
+  pageQuery,
+  pageSchema,
   pageSize,
   preferHeader,
   refusals,
@@ -24,7 +27,6 @@ import {
 
 const tag = 'Batches'
 const one = '/batches/{id}'
-const tooMany = { 429: { description: 'The tenant has as many open batches, or waiting rows, as it may.' } }
 const change = { method: 'post', tag, scope: 'provision', params: idParams } as const
 const wrongState = { 409: { description: 'Its state does not allow it.' } }
 
@@ -47,7 +49,7 @@ export const batchRoutes = {
       200: { description: 'With dry_run: what would become of each row.', schema: bulkDryRunSchema },
       202: { description: 'Every row is in; Location names the batch.', schema: batchSchema },
       409: { description: 'Another request is uploading this batch at the moment.' },
-      ...tooMany,
+      ...boundReached,
       ...refusals,
       ...notFound,
       ...bodyRefusals,
@@ -76,7 +78,12 @@ export const batchRoutes = {
     scope: 'read',
     params: idParams,
     headers: preferHeader,
-    responses: { 200: { description: 'As it is now.', schema: batchSchema }, ...refusals, ...notFound },
+    responses: {
+      200: { description: 'As it is now.', schema: batchSchema },
+      ...boundReached,
+      ...refusals,
+      ...notFound,
+    },
   }),
   listBatchAccounts: route({
     id: 'listBatchAccounts',
@@ -114,6 +121,7 @@ export const batchRoutes = {
         schema: z.string(),
         contentType: 'application/x-ndjson',
       },
+      ...boundReached,
       ...refusals,
       ...notFound,
     },
@@ -134,6 +142,7 @@ export const batchRoutes = {
         schema: z.string(),
         contentType: 'text/event-stream',
       },
+      ...boundReached,
       ...refusals,
       ...notFound,
     },
@@ -181,6 +190,7 @@ export const batchRoutes = {
     summary: 'Run the failed rows again',
     responses: {
       202: { description: 'Being queued again.', schema: batchSchema },
+      ...boundReached,
       ...wrongState,
       ...refusals,
       ...notFound,
@@ -196,7 +206,7 @@ export const batchRoutes = {
     body: columnMappingSchema,
     responses: {
       200: { description: 'Saved, over one of the same name.', schema: columnMappingSchema },
-      ...tooMany,
+      ...boundReached,
       ...refusals,
       ...bodyRefusals,
     },
@@ -208,8 +218,12 @@ export const batchRoutes = {
     tag: 'Column mappings',
     summary: 'List the saved mappings',
     scope: 'read',
+    query: z.strictObject({
+      ...pageQuery,
+      cursor: columnMappingSchema.shape.name.optional().meta({ description: 'next_cursor of the page before.' }),
+    }),
     responses: {
-      200: { description: 'All of them.', schema: z.object({ result: z.array(columnMappingSchema) }) },
+      200: { description: 'A page, by name.', schema: pageSchema(columnMappingSchema) },
       ...refusals,
     },
   }),

@@ -34,6 +34,18 @@ export const pageSize = z
   .default(20)
   .meta({ type: 'integer', minimum: 1, maximum: 100, default: 20 })
 
+/** Of the lists whose ids are ours. */
+export const pageQuery = {
+  limit: pageSize,
+  cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
+}
+export const pageSchema = <T extends z.ZodType>(item: T) =>
+  z.object({ result: z.array(item), next_cursor: z.string().nullable() })
+/** What a route that stores, starts or holds something can answer: docs/operating.md has the table. */
+export const boundReached = {
+  429: { description: 'The tenant has all of it that it may have. Retry-After says when to look again.' },
+}
+
 export const route = <R extends Route>(definition: R): R => definition
 
 /** Sent with every create and every wait. RFC 7240. */

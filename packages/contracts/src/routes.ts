@@ -17,9 +17,12 @@ import { operationPageSchema, operationSchema, operationStatusSchema, retryInput
 import { providerIdSchema } from './provider-ids.ts'
 import {
   bodyRefusals,
+  boundReached,
   idempotencyKeyHeader,
   idParams,
   notFound,
+  pageQuery,
+  pageSchema,
   pageSize,
   preferHeader,
   refusals,
@@ -63,6 +66,7 @@ export const routes = {
           'With Prefer: wait: the provider rejects the credentials of the account, or does not let it create users.',
       },
       500: { description: 'With Prefer: wait: the operation failed for a reason inside Muster.' },
+      ...boundReached,
       504: { description: 'With Prefer: wait: the outcome could not be established.' },
       ...refusals,
       ...notFound,
@@ -126,6 +130,7 @@ export const routes = {
     responses: {
       200: { description: 'As it is now.', schema: operationSchema },
       304: { description: 'Unchanged since the ETag.' },
+      ...boundReached,
       ...refusals,
       ...notFound,
     },
@@ -176,6 +181,7 @@ export const routes = {
     responses: {
       202: { description: 'Queued again.', schema: operationSchema },
       409: { description: 'It has not failed, or another operation is creating this login.' },
+      ...boundReached,
       ...refusals,
       ...notFound,
       ...bodyRefusals,
@@ -192,6 +198,7 @@ export const routes = {
     body: integratedAccountInputSchema,
     responses: {
       201: { description: 'Connected; the credentials are never returned.', schema: connectedAccountSchema },
+      ...boundReached,
       ...refusals,
       ...bodyRefusals,
     },
@@ -203,9 +210,12 @@ export const routes = {
     tag: 'Integrated accounts',
     summary: 'List the accounts',
     scope: 'read',
-    query: z.strictObject({ provider: providerIdSchema.optional() }),
+    query: z.strictObject({ provider: providerIdSchema.optional(), ...pageQuery }),
     responses: {
-      200: { description: 'All of them.', schema: z.object({ result: z.array(integratedAccountSchema) }) },
+      200: {
+        description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.',
+        schema: pageSchema(integratedAccountSchema),
+      },
       ...refusals,
     },
   }),
@@ -291,6 +301,7 @@ export const routes = {
     body: apiKeyInputSchema,
     responses: {
       201: { description: 'The key, shown this once.', schema: createdApiKeySchema },
+      ...boundReached,
       ...refusals,
       ...bodyRefusals,
     },
@@ -302,11 +313,9 @@ export const routes = {
     tag: 'API keys',
     summary: 'List the API keys',
     scope: 'admin',
+    query: z.strictObject(pageQuery),
     responses: {
-      200: {
-        description: 'All of them, without the keys themselves.',
-        schema: z.object({ result: z.array(apiKeySchema) }),
-      },
+      200: { description: 'A page, without the keys themselves.', schema: pageSchema(apiKeySchema) },
       ...refusals,
     },
   }),

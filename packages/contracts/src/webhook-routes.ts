@@ -1,7 +1,18 @@
 import { z } from 'zod'
 import { idSchema } from './id.ts'
 import { unreadableRecordsSchema } from './unreadable-record.ts'
-import { bodyRefusals, idParams, notFound, pageSize, refusals, route, type Route } from './route.ts'
+import {
+  bodyRefusals,
+  boundReached,
+  idParams,
+  notFound,
+  pageQuery,
+  pageSchema,
+  pageSize,
+  refusals,
+  route,
+  type Route,
+} from './route.ts'
 import {
   createdWebhookEndpointSchema,
   deliveryPageSchema,
@@ -20,7 +31,6 @@ import { webhookEventTypeSchema } from './webhook-event.ts'
 const tag = 'Webhook endpoints'
 const path = '/webhook-endpoints'
 const one = `${path}/{id}`
-const tooMany = { 429: { description: 'The tenant has as many endpoints as it may.' } }
 
 export const webhookRoutes = {
   createWebhookEndpoint: route({
@@ -33,7 +43,7 @@ export const webhookRoutes = {
     body: webhookEndpointInputSchema,
     responses: {
       201: { description: 'Registered; the secret is shown this once.', schema: createdWebhookEndpointSchema },
-      ...tooMany,
+      ...boundReached,
       ...refusals,
       ...bodyRefusals,
     },
@@ -45,10 +55,11 @@ export const webhookRoutes = {
     tag,
     summary: 'List the endpoints',
     scope: 'read',
+    query: z.strictObject(pageQuery),
     responses: {
       200: {
-        description: 'All of them, those of callback addresses among them.',
-        schema: z.object({ result: z.array(webhookEndpointSchema), unreadable: unreadableRecordsSchema }),
+        description: 'A page, those of callback addresses among them.',
+        schema: pageSchema(webhookEndpointSchema).extend({ unreadable: unreadableRecordsSchema }),
       },
       ...refusals,
     },

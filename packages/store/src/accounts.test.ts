@@ -6,6 +6,7 @@ import { createAccounts, recheckAt } from './accounts.ts'
 import { keys } from './keys.ts'
 
 const connect = useRedis(11)
+const page = { after: null, limit: 100 }
 const keyring = newKeyring()
 const open = () => createAccounts({ redis: connect(), keyring })
 const token = (api_token: string): Credentials => ({ type: 'api_token', api_token })
@@ -37,9 +38,11 @@ describe('integrated accounts', () => {
     const own = [newAccount({ tenantId }), newAccount({ tenantId })]
     const foreign = newAccount()
     for (const account of [...own, foreign]) await accounts.create(account, token('t'))
-    expect((await accounts.list(tenantId)).map(({ id }) => id).sort()).toEqual(own.map(({ id }) => id).sort())
+    expect((await accounts.list(tenantId, page)).records.map(({ id }) => id).sort()).toEqual(
+      own.map(({ id }) => id).sort(),
+    )
     for (const account of own) await accounts.remove(account)
-    expect(await accounts.list(tenantId)).toEqual([])
+    expect((await accounts.list(tenantId, page)).records).toEqual([])
     expect(await accounts.read(own[0]?.id ?? '')).toBeUndefined()
     expect(await accounts.readCredentials(own[0]?.id ?? '')).toBeUndefined()
     expect(await accounts.listIds()).toContain(foreign.id)

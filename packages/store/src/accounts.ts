@@ -1,6 +1,8 @@
+import { defaultLimits, refuseLarge, type Limits } from '@muster/contracts/bounds'
 import type { AccountLimits, AccountStatus, Credentials } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
 import type { ProviderId } from '@muster/contracts/provider-ids'
+import { addWithin, pageOf, type PageOptions } from './bounded-index.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 import type { Redis } from './redis.ts'
@@ -50,7 +52,19 @@ const boundTo = (accountId: string): string => `account:${accountId}:credentials
 
 export type Accounts = ReturnType<typeof createAccounts>
 
-export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
+/** @throws TooLargeError. Credentials have bounds of their own, field by field. */
+export const refuseLargeAccount = (record: AccountRecord): void =>
+  refuseLarge('integratedAccounts', Buffer.byteLength(JSON.stringify(record)))
+
+export function createAccounts({
+  redis,
+  keyring,
+  limits = defaultLimits,
+}: {
+  redis: Redis
+  keyring: Keyring
+  limits?: Limits
+}) {
   async function readVersioned(accountId: string): Promise<{ record: AccountRecord; version: string } | undefined> {
     const [record, version] = await redis.hmget(keys.account(accountId), 'record', 'version')
     return record && version ? { record: JSON.parse(record) as AccountRecord, version } : undefined
@@ -97,9 +111,26 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
     }
   }
 
+  /** Those that are there, in the order asked for. */
+  async function readMany(ids: readonly string[]): Promise<AccountRecord[]> {
+    const pipeline = redis.pipeline()
+    for (const id of ids) pipeline.hget(keys.account(id), 'record')
+    return ((await pipeline.exec()) ?? []).flatMap(([, record]) =>
+      typeof record === 'string' ? [JSON.parse(record) as AccountRecord] : [],
+    )
+  }
+
   return {
+    /** @throws BoundReachedError, TooLargeError */
     async create(record: AccountRecord, credentials: Credentials): Promise<void> {
-      await redis.multi().sadd(keys.accounts, record.id).sadd(keys.tenantAccounts(record.tenantId), record.id).exec()
+      refuseLargeAccount(record)
+      await addWithin(redis, limits, {
+        bound: 'integratedAccounts',
+        kind: 'set',
+        key: keys.tenantAccounts(record.tenantId),
+        entry: [record.id],
+      })
+      await redis.sadd(keys.accounts, record.id)
       await putRecordScript(
         redis,
         [keys.account(record.id), keys.eventOutbox(record.id)],
@@ -117,13 +148,12 @@ export function createAccounts({ redis, keyring }: { redis: Redis; keyring: Keyr
 
     readVersionedCredentials,
 
-    async list(tenantId: string): Promise<AccountRecord[]> {
-      const ids = (await redis.smembers(keys.tenantAccounts(tenantId))).sort()
-      const pipeline = redis.pipeline()
-      for (const id of ids) pipeline.hget(keys.account(id), 'record')
-      return ((await pipeline.exec()) ?? []).flatMap(([, record]) =>
-        typeof record === 'string' ? [JSON.parse(record) as AccountRecord] : [],
-      )
+    readMany,
+
+    /** A page, by id. */
+    async list(tenantId: string, page: PageOptions): Promise<{ records: AccountRecord[]; next: string | null }> {
+      const { ids, next } = pageOf(await redis.smembers(keys.tenantAccounts(tenantId)), page)
+      return { records: await readMany(ids), next }
     },
 
     listIds: (): Promise<string[]> => redis.smembers(keys.accounts),

@@ -240,7 +240,7 @@ describe('the end', () => {
       expect(ttl).toBeLessThanOrEqual(RETENTION_MS + DAY_MS)
     }
     expect([
-      await batches.listOpenIdsOf(record.tenantId),
+      await redis.smembers(keys.tenantOpenBatches(record.tenantId)),
       (await batches.listOpenIds()).includes(record.id),
       await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
     ]).toEqual([[], false, null])
@@ -252,7 +252,7 @@ describe('the end', () => {
     await batches.close(completed)
     expect((await ttls()).every((ttl) => ttl === -1)).toBe(true)
     expect([
-      await batches.listOpenIdsOf(record.tenantId),
+      await redis.smembers(keys.tenantOpenBatches(record.tenantId)),
       await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
     ]).toEqual([[record.id], expect.any(String)])
     expect(running.status).toBe('running')

@@ -1,3 +1,4 @@
+import { defaultLimits, type Limits } from '@muster/contracts/bounds'
 import {
   accountCountOf,
   createBatchCounts,
@@ -18,6 +19,7 @@ import {
   type UploadProgress,
 } from './batch-record.ts'
 import { forgetReference, referenceMember } from './batch-references.ts'
+import { addWithin } from './bounded-index.ts'
 import type { Keyring } from './keyring.ts'
 import { batchSourceOf, keys } from './keys.ts'
 import { defineScript, type Redis } from './redis.ts'
@@ -27,6 +29,8 @@ import { putRecordScript, swapValueScript } from './versioned-record.ts'
 const DAY_MS = 86_400_000
 /** An upload that shows no sign of life for so long may be taken up by another request. */
 const UPLOAD_LEASE_MS = 15_000
+/** As long as one request may take. */
+const KEY_OF_NOTHING_MS = 15 * 60_000
 
 /**
  * KEYS batch, chunk, rows by reference, accounts of the rows
@@ -53,10 +57,12 @@ export function createBatches({
   redis,
   keyring,
   retentionMs,
+  limits = defaultLimits,
 }: {
   redis: Redis
   keyring: Keyring
   retentionMs: number
+  limits?: Limits
 }) {
   const counts = createBatchCounts({ redis })
 
@@ -164,7 +170,12 @@ export function createBatches({
     await pipeline.exec()
   }
 
+  /** Among the open ones of its tenant, if there is room. @throws BoundReachedError */
+  const admit = ({ id, tenantId }: Pick<BatchRecord, 'id' | 'tenantId'>): Promise<void> =>
+    addWithin(redis, limits, { bound: 'openBatches', kind: 'set', key: keys.tenantOpenBatches(tenantId), entry: [id] })
+
   return {
+    admit,
     ...counts,
     readAccounts: (record: BatchRecord, from?: number, to?: number): Promise<BatchAccount[]> =>
       readBatchAccounts(redis, record, from, to),
@@ -186,17 +197,27 @@ export function createBatches({
 
     /**
      * Nothing is changed where it is written already; what is there then is for the caller to read. Resolves with false
-     * where it was made of another request.
+     * where it was made of another request. @throws BoundReachedError
      */
     async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string }): Promise<boolean> {
+      // Counted first: what is refused leaves nothing behind.
+      const { id, tenantId } = record
+      await admit(record)
+      await addWithin(redis, limits, {
+        bound: 'batches',
+        kind: 'sorted',
+        key: keys.tenantBatches(tenantId),
+        entry: [id],
+      }).catch(async (error: unknown) => {
+        await redis.srem(keys.tenantOpenBatches(tenantId), id)
+        throw error
+      })
       await redis.hsetnx(keys.batch(record.id), 'fingerprint', options.fingerprint)
       if ((await redis.hget(keys.batch(record.id), 'fingerprint')) !== options.fingerprint) return false
       await redis
         .multi()
         .hsetnx(keys.batch(record.id), 'chunks', '0')
-        .zadd(keys.tenantBatches(record.tenantId), 0, record.id)
         .zadd(keys.tenantOperations(record.tenantId), 0, record.id)
-        .sadd(keys.tenantOpenBatches(record.tenantId), record.id)
         .sadd(keys.openBatches, record.id)
         .exec()
       const sealed =
@@ -213,15 +234,23 @@ export function createBatches({
 
     /** Unwritten again: nothing of it was accepted. Its id stays reserved for its key. */
     async remove(record: BatchRecord): Promise<void> {
+      const latest = (await readVersioned(record.id))?.record ?? record
+      for (const { id } of await readBatchAccounts(redis, latest)) await redis.zrem(keys.accountBatches(id), record.id)
       await redis
         .multi()
         .zrem(keys.tenantBatches(record.tenantId), record.id)
         .zrem(keys.tenantOperations(record.tenantId), record.id)
         .srem(keys.tenantOpenBatches(record.tenantId), record.id)
         .srem(keys.openBatches, record.id)
-        .del(keys.batch(record.id))
+        .del(keys.batch(record.id), keys.batchAccounts(record.id))
         .exec()
     },
+    /**
+     * The upload of this key brought no row: the id is kept for as long as another request with the key may be under
+     * way, and no longer, or a tenant could store keys without end.
+     */
+    letKeyGo: async (tenantId: string, keyHash: string): Promise<void> =>
+      void (await redis.pexpire(keys.batchIdempotency(tenantId, keyHash), KEY_OF_NOTHING_MS)),
     readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
     findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> =>
       redis.get(keys.batchIdempotency(tenantId, keyHash)),
@@ -241,7 +270,7 @@ export function createBatches({
     listIds: (tenantId: string, before: string | null, count: number): Promise<string[]> =>
       redis.zrevrangebylex(keys.tenantBatches(tenantId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
     listOpenIds: (): Promise<string[]> => redis.smembers(keys.openBatches),
-    listOpenIdsOf: (tenantId: string): Promise<string[]> => redis.smembers(keys.tenantOpenBatches(tenantId)),
+    countOpenOf: (tenantId: string): Promise<number> => redis.scard(keys.tenantOpenBatches(tenantId)),
 
     /**
      * Before the first row of them is accepted, so that its operations can be found, and their lanes fed. Resolves with

@@ -1,24 +1,48 @@
 import type { ColumnMapping } from '@muster/contracts/batch'
+import { defaultLimits, PAGE_BYTES, refuseLarge, type Limits } from '@muster/contracts/bounds'
+import { addWithin, pageOf, type PageOptions } from './bounded-index.ts'
 import { keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 
 export type ColumnMappings = ReturnType<typeof createColumnMappings>
 
 /** What the columns of a client's CSV files are, by name. */
-export function createColumnMappings({ redis }: { redis: Redis }) {
+export function createColumnMappings({ redis, limits = defaultLimits }: { redis: Redis; limits?: Limits }) {
+  /** As many of these as one page may hold, at least one. Measured before they are read. */
+  async function fitting(tenantId: string, names: readonly string[]): Promise<string[]> {
+    const pipeline = redis.pipeline()
+    for (const name of names) pipeline.hstrlen(keys.columnMappings(tenantId), name)
+    const lengths = ((await pipeline.exec()) ?? []).map(([, length]) => Number(length))
+    let bytes = 0
+    return names.filter((_, index) => (bytes += lengths[index] ?? 0) <= PAGE_BYTES || index === 0)
+  }
+
   return {
+    /** @throws BoundReachedError, TooLargeError */
     async save(tenantId: string, { name, columns }: ColumnMapping): Promise<void> {
-      await redis.hset(keys.columnMappings(tenantId), name, JSON.stringify(columns))
+      const text = JSON.stringify(columns)
+      refuseLarge('columnMappings', Buffer.byteLength(text))
+      await addWithin(redis, limits, {
+        bound: 'columnMappings',
+        kind: 'hash',
+        key: keys.columnMappings(tenantId),
+        entry: [name, text],
+      })
     },
     async read(tenantId: string, name: string): Promise<Record<string, string> | undefined> {
       const columns = await redis.hget(keys.columnMappings(tenantId), name)
       return columns ? (JSON.parse(columns) as Record<string, string>) : undefined
     },
-    async list(tenantId: string): Promise<ColumnMapping[]> {
-      const saved = await redis.hgetall(keys.columnMappings(tenantId))
-      return Object.entries(saved)
-        .map(([name, columns]) => ({ name, columns: JSON.parse(columns) as Record<string, string> }))
-        .sort((a, b) => (a.name < b.name ? -1 : 1))
+    /** A page, by name. */
+    async list(tenantId: string, page: PageOptions): Promise<{ mappings: ColumnMapping[]; next: string | null }> {
+      const { ids, next } = pageOf(await redis.hkeys(keys.columnMappings(tenantId)), page)
+      const names = await fitting(tenantId, ids)
+      const saved = names.length === 0 ? [] : await redis.hmget(keys.columnMappings(tenantId), ...names)
+      const mappings = names.flatMap((name, index) => {
+        const columns = saved[index]
+        return columns ? [{ name, columns: JSON.parse(columns) as Record<string, string> }] : []
+      })
+      return { mappings, next: names.length < ids.length ? (names.at(-1) ?? null) : next }
     },
     remove: async (tenantId: string, name: string): Promise<boolean> =>
       (await redis.hdel(keys.columnMappings(tenantId), name)) === 1,

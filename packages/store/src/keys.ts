@@ -13,6 +13,8 @@ export const keys = {
   operations: (accountId: string) => `muster:{${accountId}}:operations`,
   /** Zset of the operations that are not finished, by expiry. */
   openOperations: (accountId: string) => `muster:{${accountId}}:open-operations`,
+  /** Hash: bytes of what is not finished, and how often that has changed. */
+  openWork: (accountId: string) => `muster:{${accountId}}:open-work`,
   /** Zset of what the lane has still to hear of, most urgent first. */
   outbox: (laneId: string) => `muster:{${laneId}}:outbox`,
   idempotency: (accountId: string, keyHash: string) => `muster:{${accountId}}:idempotency:${keyHash}`,
@@ -72,6 +74,8 @@ export const keys = {
    */
   tenantCallbackEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:callback-endpoints`,
   callbackSecret: (tenantId: string) => `muster:tenant:${tenantId}:callback-secret`,
+  /** Hash: unfinished operations of all accounts, as each was last reported, and what is being accepted. */
+  tenantOpenWork: (tenantId: string) => `muster:tenant:${tenantId}:open-work`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,
   /** The client's own ids can be long, and can be e-mail addresses: not for the names of keys. */
   tenantReference: (tenantId: string, reference: string) =>

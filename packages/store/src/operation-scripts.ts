@@ -1,12 +1,13 @@
+import { OPEN_WORK } from './open-work.ts'
 import { defineScript } from './redis.ts'
 
 /**
- * KEYS account, operation, idempotency, live logins, index, open operations, outbox
+ * KEYS account, operation, idempotency, live logins, index, open operations, outbox, open work
  * ARGV id, login, record, request, secrets, callback, fingerprint, has idempotency key, expires at, score in the
  * outbox, job id
  */
-export const acceptScript = defineScript(`
-local account, operation, idempotency, live, index, open, outbox = unpack(KEYS)
+export const acceptScript = defineScript(`${OPEN_WORK}
+local account, operation, idempotency, live, index, open, outbox, work = unpack(KEYS)
 local id, login, record, request, secrets, callback, fingerprint, keyed, expiresAt, score, job = unpack(ARGV)
 if redis.call('EXISTS', account) == 0 then return {'account_gone', ''} end
 if keyed == '1' then
@@ -26,22 +27,24 @@ redis.call('HSET', live, login, id)
 redis.call('ZADD', index, 0, id)
 redis.call('ZADD', open, expiresAt, id)
 redis.call('ZADD', outbox, score, '+' .. job)
-return {'accepted', id}
+opened(work, operation, #record + #request + #secrets + #callback)
+return {'accepted', id, figures(work, open)}
 `)
 
 /**
- * Rows of one batch at one account; an answer for each, in their order.
+ * Rows of one batch at one account; an answer for each, in their order, and behind them the account's open work.
  *
- * KEYS account, live logins, index, open operations, batch outbox, part of the batch, then the operation of each row
+ * KEYS account, live logins, index, open operations, batch outbox, part of the batch, open work, then the operation of
+ *   each row
  * ARGV for each row: id, which is its job's too, login, record, request, secrets, callback, expires at, score in the
  *   outbox
  */
-export const acceptRowsScript = defineScript(`
-local account, live, index, open, outbox, part = unpack(KEYS, 1, 6)
+export const acceptRowsScript = defineScript(`${OPEN_WORK}
+local account, live, index, open, outbox, part, work = unpack(KEYS, 1, 7)
 local isGone = redis.call('EXISTS', account) == 0
 local answers, accepted = {}, 0
-for row = 1, #KEYS - 6 do
-  local operation = KEYS[row + 6]
+for row = 1, #KEYS - 7 do
+  local operation = KEYS[row + 7]
   local id, login, record, request, secrets, callback, expiresAt, score = unpack(ARGV, row * 8 - 7, row * 8)
   local other = redis.call('HGET', live, login)
   if isGone then answers[row] = {'account_gone', ''}
@@ -56,11 +59,13 @@ for row = 1, #KEYS - 6 do
     redis.call('ZADD', index, 0, id)
     redis.call('ZADD', open, expiresAt, id)
     redis.call('ZADD', outbox, score, '+' .. id)
+    opened(work, operation, #record + #request + #secrets + #callback)
     accepted = accepted + 1
     answers[row] = {'accepted', id}
   end
 end
 if accepted > 0 then redis.call('HINCRBY', part, 'queued', accepted) end
+answers[#KEYS - 6] = figures(work, open)
 return answers
 `)
 
@@ -83,11 +88,11 @@ end
 
 /**
  * KEYS operation, live logins, open operations, outbox, idempotency, event outbox, part of a batch, where its job waits
- * for the lane ARGV id, login, version read, record, result, finished, retention, job id, job must be removed, channel,
+ * for the lane, open work ARGV id, login, version read, record, result, finished, retention, job id, job must be removed, channel,
  * event, time of the event, is of a batch, status before, status
  */
-export const saveScript = defineScript(`${COUNT}
-local operation, live, open, outbox, idempotency, events, part, waiting = unpack(KEYS)
+export const saveScript = defineScript(`${COUNT}${OPEN_WORK}
+local operation, live, open, outbox, idempotency, events, part, waiting, work = unpack(KEYS)
 local id, login, version, record, result, finished, retention, job, removeJob, channel, event, eventAt, isOfBatch, before, status = unpack(ARGV)
 if redis.call('HGET', operation, 'version') ~= version then return nil end
 local written = redis.call('HINCRBY', operation, 'version', 1)
@@ -105,7 +110,7 @@ if finished == '1' then
   redis.call('PEXPIRE', operation, retention)
   redis.call('PEXPIRE', idempotency, retention)
   if redis.call('HGET', live, login) == id then redis.call('HDEL', live, login) end
-  redis.call('ZREM', open, id)
+  if redis.call('ZREM', open, id) == 1 then ended(work, open, operation) end
   -- A job that the lane was not given yet need not be taken from it.
   if removeJob == '1' and redis.call('ZREM', waiting, '+' .. job) == 0 then redis.call('ZADD', outbox, 0, '-' .. job) end
   redis.call('PUBLISH', channel, id)
@@ -114,12 +119,12 @@ return written
 `)
 
 /**
- * KEYS operation, live logins, open operations, outbox, idempotency, part of a batch
+ * KEYS operation, live logins, open operations, outbox, idempotency, part of a batch, open work
  * ARGV id, login, version read, record, request, secrets, expires at, score in the outbox, job id, is of a batch,
  * status before, status
  */
-export const requeueScript = defineScript(`${COUNT}
-local operation, live, open, outbox, idempotency, part = unpack(KEYS)
+export const requeueScript = defineScript(`${COUNT}${OPEN_WORK}
+local operation, live, open, outbox, idempotency, part, work = unpack(KEYS)
 local id, login, version, record, request, secrets, expiresAt, score, job, isOfBatch, before, status = unpack(ARGV)
 if redis.call('HGET', operation, 'version') ~= version then return {'stale', ''} end
 local other = redis.call('HGET', live, login)
@@ -134,7 +139,8 @@ redis.call('HSET', live, login, id)
 redis.call('ZADD', open, expiresAt, id)
 redis.call('ZADD', outbox, score, '+' .. job)
 if isOfBatch == '1' then count(part, before, status) end
-return {'accepted', id}
+opened(work, operation, #record + #request + #secrets)
+return {'accepted', id, figures(work, open)}
 `)
 
 /**

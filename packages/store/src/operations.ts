@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { BoundReachedError } from '@muster/contracts/bounds'
 import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { splitSecrets } from '@muster/contracts/secrets'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import type { Keyring } from './keyring.ts'
+import { createOpenWork, type OpenFigures, type OpenWork, type Reservation } from './open-work.ts'
 import { rowOf } from './batch-item-id.ts'
 import { FINISHED_CHANNEL, keys } from './keys.ts'
 import { createOperationIndex } from './operation-index.ts'
@@ -35,6 +37,8 @@ const ROWS_A_CALL = 25
 
 export interface OperationsOptions {
   redis: Redis
+  /** Without one, the defaults bound what a tenant may have. */
+  openWork?: OpenWork
   keyring: Keyring
   /** How long a finished operation, its idempotency entry and its result are kept. */
   retentionMs: number
@@ -70,6 +74,9 @@ export interface NewOperation {
   callbackUrl?: string
 }
 
+/** With the account's open work, where something was accepted. */
+type AcceptAnswer = [kind: Acceptance['kind'], operationId: string, figures?: OpenFigures]
+
 const boundTo = (operationId: string, field: 'request' | 'secrets' | 'result' | 'callback'): string =>
   `operation:${operationId}:${field}`
 
@@ -87,8 +94,17 @@ const isOfBatch = (head: OperationHead): number => (head.batchId === null ? 0 : 
 const scoreOf = (head: OperationHead, notBefore: number | null, at: number): number =>
   head.batchId === null ? head.priority * 1e14 + at : (notBefore ?? rowOf(head.id))
 
+const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0)
+const sizeOf = (...stored: (Buffer | string)[]): number => sumOf(stored.map(({ length }) => length))
+
 /** The operation records: the truth about every create that was ever acknowledged. */
-export function createOperations({ redis, keyring, retentionMs, waitReplicas }: OperationsOptions) {
+export function createOperations({
+  redis,
+  keyring,
+  retentionMs,
+  waitReplicas,
+  openWork = createOpenWork({ redis, retentionMs }),
+}: OperationsOptions) {
   const { encodeRecord, decodeRecord } = createRecordCodec(keyring)
 
   function toRecord(
@@ -120,9 +136,13 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
   function toAcceptCall({ head, state, request, fingerprint, callbackUrl }: NewOperation): {
     keys: string[]
     values: (string | number | Buffer)[]
+    bytes: number
   } {
     const sealed = sealRequest(head.id, request)
+    const record = encodeRecord(head, state)
+    const callback = sealCallback(head.id, callbackUrl)
     return {
+      bytes: sizeOf(record, sealed.request, sealed.secrets, callback),
       keys: [
         keys.account(head.accountId),
         keys.operation(head.accountId, head.id),
@@ -131,14 +151,15 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         keys.operations(head.accountId),
         keys.openOperations(head.accountId),
         waitingPlace(head),
+        keys.openWork(head.accountId),
       ],
       values: [
         head.id,
         head.naturalKeyHash,
-        encodeRecord(head, state),
+        record,
         sealed.request,
         sealed.secrets,
-        sealCallback(head.id, callbackUrl),
+        callback,
         fingerprint,
         head.idempotencyHash === null ? 0 : 1,
         state.expiresAt,
@@ -154,7 +175,8 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
   /** What the rows of one account have in common; each is then added. */
   const toAcceptRowsCall = (
     head: OperationHead,
-  ): { keys: string[]; values: (string | number | Buffer)[]; positions: number[] } => ({
+  ): { accountId: string; keys: string[]; values: (string | number | Buffer)[]; positions: number[] } => ({
+    accountId: head.accountId,
     keys: [
       keys.account(head.accountId),
       keys.liveLogins(head.accountId),
@@ -162,13 +184,31 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       keys.openOperations(head.accountId),
       waitingPlace(head),
       partOf(head),
+      keys.openWork(head.accountId),
     ],
     values: [],
     positions: [],
   })
 
-  const toAcceptance = ([kind, operationId]: [Acceptance['kind'], string]): Acceptance =>
+  const toAcceptance = ([kind, operationId]: AcceptAnswer): Acceptance =>
     kind === 'accepted' || kind === 'account_gone' ? { kind } : { kind, operationId }
+
+  const figuresOf = ({ accountId }: OperationHead, [, , figures]: AcceptAnswer): ReadonlyMap<string, OpenFigures> =>
+    new Map(figures ? [[accountId, figures]] : [])
+
+  /** A repeat needs no room, and gets none: it is given the operation that is there. @throws BoundReachedError */
+  async function reserve(head: OperationHead, bytes: number): Promise<Reservation | undefined> {
+    try {
+      return await openWork.reserve(head.tenantId, 1, bytes)
+    } catch (error) {
+      const isRepeat =
+        error instanceof BoundReachedError &&
+        head.idempotencyHash !== null &&
+        (await redis.exists(keys.idempotency(head.accountId, head.idempotencyHash))) === 1
+      if (isRepeat) return undefined
+      throw error
+    }
+  }
 
   async function waitForReplicas(): Promise<void> {
     if (waitReplicas > 0 && (await redis.wait(waitReplicas, 1_000)) < waitReplicas)
@@ -180,27 +220,35 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
 
     /**
      * One script decides and writes: a crash leaves nothing, or an operation whose outbox entry is still there.
-     * Resolves when it is safe to acknowledge.
+     * Resolves when it is safe to acknowledge. @throws BoundReachedError
      */
     async accept(operation: NewOperation): Promise<Acceptance> {
       const { head, state } = operation
+      const call = toAcceptCall(operation)
       // The entries outside the account's slot come first: without the operation they lead nowhere, and expire.
       const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
       const before = redis
         .multi()
         .set(keys.locator(head.id), head.accountId, 'PX', lifetimeMs)
         .zadd(keys.tenantOperations(head.tenantId), 0, head.id)
-      await before.exec()
+      async function undo(): Promise<void> {
+        const entries = redis.multi().del(keys.locator(head.id)).zrem(keys.tenantOperations(head.tenantId), head.id)
+        if (head.reference !== null) entries.zrem(keys.tenantReference(head.tenantId, head.reference), head.id)
+        await entries.exec()
+      }
+      const [reservation] = await Promise.all([reserve(head, call.bytes), before.exec()]).catch(
+        async (error: unknown) => {
+          if (error instanceof BoundReachedError) await undo()
+          throw error
+        },
+      )
       if (head.reference !== null)
         await referenceScript(redis, [keys.tenantReference(head.tenantId, head.reference)], [head.id, lifetimeMs])
-      const call = toAcceptCall(operation)
-      const acceptance = toAcceptance(
-        (await acceptScript(redis, call.keys, call.values)) as [Acceptance['kind'], string],
-      )
+      const answer = (await acceptScript(redis, call.keys, call.values)) as AcceptAnswer
+      const acceptance = toAcceptance(answer)
+      if (reservation) openWork.settle(head.tenantId, reservation, figuresOf(head, answer))
       if (acceptance.kind !== 'accepted') {
-        const undo = redis.multi().del(keys.locator(head.id)).zrem(keys.tenantOperations(head.tenantId), head.id)
-        if (head.reference !== null) undo.zrem(keys.tenantReference(head.tenantId, head.reference), head.id)
-        await undo.exec()
+        await undo()
         return acceptance
       }
       await waitForReplicas()
@@ -213,12 +261,14 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
 
     /**
      * Rows of one batch. Accepting one again is accepting it once (`replayed`), since its id is made of the batch and
-     * the row.
+     * the row. @throws BoundReachedError, and then none of them is accepted
      */
     async acceptMany(operations: Iterable<NewOperation>): Promise<Acceptance[]> {
       const calls: ReturnType<typeof toAcceptRowsCall>[] = []
       const latest = new Map<string, ReturnType<typeof toAcceptRowsCall>>()
       let count = 0
+      let tenantId = ''
+      const bytes: number[] = []
       let stretchBegan = performance.now()
       for (const { head, state, request, callbackUrl } of operations) {
         let call = latest.get(head.accountId)
@@ -228,14 +278,18 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
           calls.push(call)
         }
         const sealed = sealRequest(head.id, request)
+        const record = encodeRecord(head, state)
+        const callback = sealCallback(head.id, callbackUrl)
+        tenantId = head.tenantId
+        bytes.push(sizeOf(record, sealed.request, sealed.secrets, callback))
         call.keys.push(keys.operation(head.accountId, head.id))
         call.values.push(
           head.id,
           head.naturalKeyHash,
-          encodeRecord(head, state),
+          record,
           sealed.request,
           sealed.secrets,
-          sealCallback(head.id, callbackUrl),
+          callback,
           state.expiresAt,
           scoreOf(head, state.notBefore, head.createdAt),
         )
@@ -246,13 +300,20 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
         await nextTurn()
         stretchBegan = performance.now()
       }
-      const answers = (await acceptRowsScript.pipelined(redis, calls)) as [Acceptance['kind'], string][][]
+      if (count === 0) return []
+      const reservation = await openWork.reserve(tenantId, count, sumOf(bytes))
+      const answers = (await acceptRowsScript.pipelined(redis, calls)) as unknown[][]
       const acceptances: Acceptance[] = []
-      calls.forEach(({ positions }, index) =>
+      const figures = new Map<string, OpenFigures>()
+      calls.forEach(({ accountId, positions }, index) => {
+        const rows = answers[index]?.slice(0, -1) as AcceptAnswer[] | undefined
         positions.forEach(
-          (position, row) => (acceptances[position] = toAcceptance(answers[index]?.[row] ?? ['account_gone', ''])),
-        ),
-      )
+          (position, row) => (acceptances[position] = toAcceptance(rows?.[row] ?? ['account_gone', ''])),
+        )
+        figures.set(accountId, answers[index]?.at(-1) as OpenFigures)
+      })
+      const unused = bytes.filter((_, row) => acceptances[row]?.kind !== 'accepted')
+      openWork.settle(tenantId, reservation, figures, sumOf(unused))
       return acceptances
     },
     waitForReplicas,
@@ -345,6 +406,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
           keys.eventOutbox(head.accountId),
           partOf(head),
           waitingPlace(head),
+          keys.openWork(head.accountId),
         ],
         [
           head.id,
@@ -396,7 +458,7 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
      * meanwhile.
      *
      * @param naturalKeyHash of the request as it is now. `other_login`: it is not that of the operation, which may have
-     *   created its user already; only a new operation creates under a new key.
+     *   created its user already; only a new operation creates under a new key. @throws BoundReachedError
      */
     async requeue(
       record: OperationRecord,
@@ -408,8 +470,13 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
       if (head.naturalKeyHash !== naturalKeyHash) return { kind: 'other_login' }
       const sealed = sealRequest(head.id, request)
       const lifetimeMs = state.expiresAt - Date.now() + retentionMs + DAY_MS
-      await redis.pexpire(keys.locator(head.id), lifetimeMs)
-      const [kind, operationId] = (await requeueScript(
+      const encoded = encodeRecord(head, state)
+      const bytes = sizeOf(encoded, sealed.request, sealed.secrets)
+      const [reservation] = await Promise.all([
+        openWork.reserve(head.tenantId, 1, bytes),
+        redis.pexpire(keys.locator(head.id), lifetimeMs),
+      ])
+      const answer = (await requeueScript(
         redis,
         [
           keys.operation(head.accountId, head.id),
@@ -418,12 +485,13 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
           waitingPlace(head),
           keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
           partOf(head),
+          keys.openWork(head.accountId),
         ],
         [
           head.id,
           head.naturalKeyHash,
           record.version,
-          encodeRecord(head, state),
+          encoded,
           sealed.request,
           sealed.secrets,
           state.expiresAt,
@@ -433,7 +501,14 @@ export function createOperations({ redis, keyring, retentionMs, waitReplicas }: 
           record.state.status,
           state.status,
         ],
-      )) as ['accepted' | 'stale' | 'in_progress', string]
+      )) as ['accepted' | 'stale' | 'in_progress', string, OpenFigures?]
+      const [kind, operationId, figures] = answer
+      openWork.settle(
+        head.tenantId,
+        reservation,
+        new Map(figures ? [[head.accountId, figures]] : []),
+        figures ? 0 : bytes,
+      )
       return kind === 'in_progress' ? { kind, operationId } : { kind }
     },
   }

@@ -1,3 +1,4 @@
+import { defaultLimits, type Limits } from '@muster/contracts/bounds'
 import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
 import { createAccounts, type Accounts } from './accounts.ts'
 import { rowOf } from './batch-item-id.ts'
@@ -9,6 +10,7 @@ import { dispatchEvents } from './dispatch-events.ts'
 import { eraseOperation } from './erase-operation.ts'
 import { loadHasher, type Hasher } from './hash-key.ts'
 import type { Keyring } from './keyring.ts'
+import { createOpenWork, type OpenWork } from './open-work.ts'
 import type { OperationRecord } from './operation-record.ts'
 import { createOperations, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
@@ -21,6 +23,7 @@ export interface Store {
   batches: Batches
   columnMappings: ColumnMappings
   deliveries: Deliveries
+  openWork: OpenWork
   operations: Operations
   tenants: Tenants
   webhookEndpoints: WebhookEndpoints
@@ -39,20 +42,24 @@ export interface StoreOptions {
   keyring: Keyring
   retentionMs: number
   waitReplicas: number
+  /** What a tenant may store; the defaults of packages/contracts/src/bounds.ts without them. */
+  limits?: Limits
 }
 
-export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOptions): Store {
+export function openStore({ redis, keyring, retentionMs, waitReplicas, limits = defaultLimits }: StoreOptions): Store {
   let hasher: Promise<Hasher> | undefined
-  const batches = createBatches({ redis, keyring, retentionMs })
+  const batches = createBatches({ redis, keyring, retentionMs, limits })
   const deliveries = createDeliveries({ redis, keyring, retentionMs })
-  const operations = createOperations({ redis, keyring, retentionMs, waitReplicas })
-  const webhookEndpoints = createWebhookEndpoints({ redis, keyring })
+  const openWork = createOpenWork({ redis, retentionMs, limits })
+  const operations = createOperations({ redis, openWork, keyring, retentionMs, waitReplicas })
+  const webhookEndpoints = createWebhookEndpoints({ redis, keyring, limits })
   return {
     accessTokens: createAccessTokens({ redis, keyring }),
-    accounts: createAccounts({ redis, keyring }),
+    accounts: createAccounts({ redis, keyring, limits }),
     batches,
-    columnMappings: createColumnMappings({ redis }),
+    columnMappings: createColumnMappings({ redis, limits }),
     deliveries,
+    openWork,
     operations,
     webhookEndpoints,
     dispatchEvents: (source, now, wake) =>
@@ -70,7 +77,7 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas }: StoreOp
         },
         source,
       ),
-    tenants: createTenants({ redis }),
+    tenants: createTenants({ redis, limits }),
     async eraseOperation(record, now) {
       const erased = await eraseOperation({ redis, keyring }, record, now)
       // The client's own cells of that row name the person too.

@@ -4,6 +4,7 @@ import { useRedis } from '../test/redis.ts'
 import { createTenants } from './tenants.ts'
 
 const connect = useRedis(12)
+const page = { after: null, limit: 100 }
 const open = () => createTenants({ redis: connect() })
 
 describe('tenants', () => {
@@ -52,8 +53,8 @@ describe('API keys', () => {
   test('are listed in the order they were made, for their own tenant', async () => {
     const tenants = open()
     for (const name of ['a', 'b', 'c']) await tenants.createApiKey('t3', name, ['admin'], 'live')
-    expect((await tenants.listApiKeys('t3')).map(({ name }) => name).sort()).toEqual(['a', 'b', 'c'])
-    expect(await tenants.listApiKeys('nobody')).toEqual([])
+    expect((await tenants.listApiKeys('t3', page)).records.map(({ name }) => name).sort()).toEqual(['a', 'b', 'c'])
+    expect((await tenants.listApiKeys('nobody', page)).records).toEqual([])
   })
 
   test('end at once when revoked, by their own tenant only', async () => {
@@ -63,7 +64,7 @@ describe('API keys', () => {
     expect(await tenants.findApiKey(apiKey)).toBeDefined()
     expect(await tenants.revokeApiKey('t4', record.id)).toBe(true)
     expect(await tenants.findApiKey(apiKey)).toBeUndefined()
-    expect(await tenants.listApiKeys('t4')).toEqual([])
+    expect((await tenants.listApiKeys('t4', page)).records).toEqual([])
     expect(await tenants.revokeApiKey('t4', record.id)).toBe(false)
   })
 })

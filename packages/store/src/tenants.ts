@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Scope } from '@muster/contracts/api-key'
+import { defaultLimits, type Limits } from '@muster/contracts/bounds'
 import { v7 as uuidv7 } from 'uuid'
+import { addWithin, pageOf, type PageOptions } from './bounded-index.ts'
 import { keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 
@@ -30,7 +32,7 @@ const hashOf = (apiKey: string): string => createHash('sha256').update(apiKey).d
 
 export type Tenants = ReturnType<typeof createTenants>
 
-export function createTenants({ redis }: { redis: Redis }) {
+export function createTenants({ redis, limits = defaultLimits }: { redis: Redis; limits?: Limits }) {
   return {
     /** The tenant of that name, made when there is none. */
     async ensure(name: string): Promise<string> {
@@ -58,8 +60,14 @@ export function createTenants({ redis }: { redis: Redis }) {
         prefix: apiKey.slice(0, 12),
         createdAt: Date.now(),
       }
+      // The index first: a key that opens and cannot be revoked must not be left behind.
+      await addWithin(redis, limits, {
+        bound: 'apiKeys',
+        kind: 'hash',
+        key: keys.tenantApiKeys(tenantId),
+        entry: [record.id, hashOf(apiKey)],
+      })
       await redis.set(keys.apiKey(hashOf(apiKey)), JSON.stringify(record))
-      await redis.hset(keys.tenantApiKeys(tenantId), record.id, hashOf(apiKey))
       return { record, apiKey }
     },
 
@@ -68,14 +76,15 @@ export function createTenants({ redis }: { redis: Redis }) {
       return record ? (JSON.parse(record) as ApiKeyRecord) : undefined
     },
 
-    async listApiKeys(tenantId: string): Promise<ApiKeyRecord[]> {
-      const hashes = Object.values(await redis.hgetall(keys.tenantApiKeys(tenantId)))
+    /** A page, in the order they were made. */
+    async listApiKeys(tenantId: string, page: PageOptions): Promise<{ records: ApiKeyRecord[]; next: string | null }> {
+      const { ids, next } = pageOf(await redis.hkeys(keys.tenantApiKeys(tenantId)), page)
+      const hashes = ids.length === 0 ? [] : await redis.hmget(keys.tenantApiKeys(tenantId), ...ids)
       const pipeline = redis.pipeline()
-      for (const hash of hashes) pipeline.get(keys.apiKey(hash))
+      for (const hash of hashes) pipeline.get(keys.apiKey(hash ?? 'none'))
       const rows = (await pipeline.exec()) ?? []
-      return rows
-        .flatMap(([, row]) => (typeof row === 'string' ? [JSON.parse(row) as ApiKeyRecord] : []))
-        .sort((a, b) => a.createdAt - b.createdAt)
+      const records = rows.flatMap(([, row]) => (typeof row === 'string' ? [JSON.parse(row) as ApiKeyRecord] : []))
+      return { records, next }
     },
 
     async revokeApiKey(tenantId: string, id: string): Promise<boolean> {

@@ -15,6 +15,7 @@ import {
 } from './webhook-endpoints.ts'
 
 const connect = useRedis(8)
+const page = { after: null, limit: 100 }
 const T0 = 1_750_000_000_000
 let redis: Redis
 let endpoints: WebhookEndpoints
@@ -91,7 +92,10 @@ describe('an endpoint', () => {
       signingKey: { privateKey: 'whsk_canaryOfTheKey' },
     })
     expect(await endpoints.readCallbackSecrets(record.tenantId)).toEqual([secret('whsec_canaryOfCallbacks')])
-    expect((await endpoints.list(record.tenantId)).map(({ kind }) => kind).sort()).toEqual(['callback', 'registered'])
+    expect((await endpoints.list(record.tenantId, page)).records.map(({ kind }) => kind).sort()).toEqual([
+      'callback',
+      'registered',
+    ])
   })
 
   test("its secrets cannot be taken for another's", async () => {
@@ -149,7 +153,7 @@ describe('an endpoint', () => {
       ].map((url) => endpoints.ensureCallbackEndpoint(tenantId, url, T0)),
     )
     expect(new Set(made.map(({ id }) => id)).size).toBe(3)
-    expect(await endpoints.list(tenantId)).toHaveLength(3)
+    expect((await endpoints.list(tenantId, page)).records).toHaveLength(3)
     expect((await endpoints.ensureCallbackEndpoint(randomUUID(), 'https://a.example/1', T0)).id).not.toBe(made[0]?.id)
   })
 

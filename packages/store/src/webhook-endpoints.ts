@@ -1,7 +1,9 @@
+import { defaultLimits, refuseLarge, type Limits } from '@muster/contracts/bounds'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { JsonObject } from '@muster/contracts/json'
 import type { WebhookEventType } from '@muster/contracts/webhook-event'
 import { v5 as uuidv5, v7 as uuidv7 } from 'uuid'
+import { addWithin, pageOf, type PageOptions } from './bounded-index.ts'
 import type { Keyring } from './keyring.ts'
 import { deliveryLaneOf, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
@@ -94,7 +96,15 @@ export function rotateSecrets(
 
 export type WebhookEndpoints = ReturnType<typeof createWebhookEndpoints>
 
-export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
+export function createWebhookEndpoints({
+  redis,
+  keyring,
+  limits = defaultLimits,
+}: {
+  redis: Redis
+  keyring: Keyring
+  limits?: Limits
+}) {
   async function readVersioned(
     endpointId: string,
   ): Promise<{ record: WebhookEndpointRecord; version: string; sealed: Buffer | null } | undefined> {
@@ -145,22 +155,29 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     }
   }
 
-  async function readAll(ids: string[]): Promise<WebhookEndpointRecord[]> {
+  async function readAll(ids: readonly string[]): Promise<WebhookEndpointRecord[]> {
     const pipeline = redis.pipeline()
-    for (const id of ids.sort()) pipeline.hget(keys.webhookEndpoint(id), 'record')
+    for (const id of ids) pipeline.hget(keys.webhookEndpoint(id), 'record')
     return ((await pipeline.exec()) ?? []).flatMap(([, record]) =>
       typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : [],
     )
   }
 
+  /** @throws BoundReachedError, TooLargeError */
   async function create(record: WebhookEndpointRecord, secrets: WebhookEndpointSecrets): Promise<void> {
-    await redis.sadd(indexOf(record), record.id)
+    const bound = record.kind === 'callback' ? 'callbackHosts' : 'webhookEndpoints'
+    refuseLarge(bound, Buffer.byteLength(JSON.stringify([record, secrets])))
+    await addWithin(redis, limits, { bound, kind: 'set', key: indexOf(record), entry: [record.id] })
     await putRecordScript(
       redis,
       [keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id))],
       ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0],
     )
   }
+
+  /** Of both kinds. */
+  const listIds = (tenantId: string): Promise<string[]> =>
+    redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))
 
   async function readCallbackSecrets(tenantId: string): Promise<{ secrets: SigningSecret[]; sealed: Buffer | null }> {
     const sealed = await redis.getBuffer(keys.callbackSecret(tenantId))
@@ -174,11 +191,15 @@ export function createWebhookEndpoints({ redis, keyring }: { redis: Redis; keyri
     read: async (endpointId: string): Promise<WebhookEndpointRecord | undefined> =>
       (await readVersioned(endpointId))?.record,
 
-    /** Of both kinds. */
-    listIds: (tenantId: string): Promise<string[]> =>
-      redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId)),
-    list: async (tenantId: string): Promise<WebhookEndpointRecord[]> =>
-      readAll(await redis.sunion(keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId))),
+    listIds,
+    /** A page of both kinds, by id. */
+    async list(
+      tenantId: string,
+      page: PageOptions,
+    ): Promise<{ records: WebhookEndpointRecord[]; next: string | null }> {
+      const { ids, next } = pageOf(await listIds(tenantId), page)
+      return { records: await readAll(ids), next }
+    },
     listRegistered: async (tenantId: string): Promise<WebhookEndpointRecord[]> =>
       readAll(await redis.smembers(keys.tenantWebhookEndpoints(tenantId))),
 

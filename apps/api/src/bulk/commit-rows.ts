@@ -1,3 +1,4 @@
+import { BoundReachedError } from '@muster/contracts/bounds'
 import type { JsonObject } from '@muster/contracts/json'
 import { MASK } from '@muster/contracts/known-secrets'
 import type { InputProblem } from '@muster/contracts/problem'
@@ -122,10 +123,17 @@ export async function createCommitter({
       return
     }
     if (created.uploadedAt !== null) throw otherRows()
+    await store.openWork.keep(record.tenantId, bytesKept(judged))
+    const hadWritten = hasWritten
     hasWritten = true
     await knowColumns(judged)
     const accountIds = await knowAccounts(judged)
-    const answers = (await store.operations.acceptMany(toOperations(judged))).values()
+    const accepted = await store.operations.acceptMany(toOperations(judged)).catch((error: unknown) => {
+      // Then none of them came in.
+      if (error instanceof BoundReachedError) hasWritten = hadWritten
+      throw error
+    })
+    const answers = accepted.values()
     const batchRows: BatchRow[] = []
     for (const { row, problems, create } of judged) {
       const acceptance = create ? answers.next().value : undefined
@@ -208,6 +216,10 @@ function toRefusal(acceptance: Acceptance): { pointer: string; code: string; det
     detail: `Another operation, ${other}, not finished yet, is creating a user with this login.`,
   }
 }
+
+/** What the results need of them: the cells of the client, and what was wrong. */
+const bytesKept = (judged: readonly JudgedRow[]): number =>
+  judged.reduce((sum, { row, problems }) => sum + Buffer.byteLength(JSON.stringify([row.columns, problems])), 0)
 
 /**
  * What is echoed lies there for as long as the batch: a secret must not, whatever its column is called. Of a row that

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Row } from '@muster/bulk/row'
+import { BoundReachedError } from '@muster/contracts/bounds'
 import { batchItemSchema, type BulkQuery } from '@muster/contracts/batch'
 import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
 import type { Warning } from '@muster/contracts/operation'
@@ -74,17 +75,30 @@ export function createJudge({
     return accounts.get(id)
   }
 
+  const tooManyHosts = (): InputProblem => ({
+    pointer: '/callback_url',
+    code: 'too_many_hosts',
+    detail: `The tenant has ${config.MUSTER_MAX_CALLBACK_HOSTS} hosts of callback addresses, and no more are allowed.`,
+  })
+
   /** By host: what differs behind it is looked at when it is connected to. */
   async function callbackProblems(url: string): Promise<InputProblem[]> {
     const host = URL.canParse(url) ? new URL(url).origin : url
-    const known =
-      callbacks.get(host) ??
-      (await checkCallback({ store, egress, config }, tenantId, url)).map((problem) => ({
-        ...problem,
-        pointer: '/callback_url',
-      }))
-    callbacks.set(host, known)
-    return known
+    const known = callbacks.get(host)
+    if (known) return known
+    // Not even a name is looked up for more of them.
+    if (callbacks.size >= config.MUSTER_MAX_CALLBACK_HOSTS) return [tooManyHosts()]
+    const problems = (await checkCallback({ store, egress, config }, tenantId, url)).map((problem) => ({
+      ...problem,
+      pointer: '/callback_url',
+    }))
+    if (problems.length === 0 && !query.dry_run)
+      await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, url, now).catch((error: unknown) => {
+        if (!(error instanceof BoundReachedError)) throw error
+        problems.push(tooManyHosts())
+      })
+    callbacks.set(host, problems)
+    return problems
   }
 
   return {

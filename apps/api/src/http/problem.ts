@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { BoundReachedError, TooLargeError } from '@muster/contracts/bounds'
 import type { Problem } from '@muster/contracts/problem'
 import { NotReplicatedError } from '@muster/store/operations'
 import { isRedisUnavailable } from '@muster/store/redis'
@@ -9,10 +10,14 @@ export const PROBLEM_TYPE = 'application/problem+json'
 const RETRY_AFTER_SECONDS = '1'
 /** A person must act first. */
 const UNREADABLE_RETRY_AFTER_SECONDS = '60'
+/** What a tenant has too much of leaves by its own doing, or with work that ends: not at once. */
+const BOUND_RETRY_AFTER_SECONDS = '60'
 
 /** Any error as something the caller can be told. `isOurs` marks those that must be logged. */
 export function toRequestError(error: unknown): { error: RequestError; isOurs: boolean } {
   if (error instanceof RequestError) return { error, isOurs: false }
+  if (error instanceof BoundReachedError || error instanceof TooLargeError)
+    return { error: toBoundRefusal(error), isOurs: false }
   if (error instanceof NotReplicatedError || isRedisUnavailable(error)) {
     const detail =
       'The store cannot be reached at the moment. It is not certain that nothing was accepted: repeat the request with the same Idempotency-Key.'
@@ -48,6 +53,16 @@ export function toRequestError(error: unknown): { error: RequestError; isOurs: b
     error: new RequestError('internal', 'Something went wrong inside Muster. Quote the request_id when you report it.'),
     isOurs: true,
   }
+}
+
+function toBoundRefusal(error: BoundReachedError | TooLargeError): RequestError {
+  const extensions = { bound: error.bound, limit: error.limit }
+  return error instanceof TooLargeError
+    ? new RequestError('payload_too_large', error.message, { extensions })
+    : new RequestError('too_many_requests', error.message, {
+        extensions,
+        headers: { 'retry-after': BOUND_RETRY_AFTER_SECONDS },
+      })
 }
 
 export function toProblem(error: RequestError, requestId: string): Problem {

@@ -11,6 +11,7 @@ import { toAccountProgress, toBatchResource } from '../batch-resource.ts'
 import { readBatchResults } from '../batch-results.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
+import { fitPage } from '../http/page.ts'
 import { notFound, RequestError } from '../http/request-error.ts'
 import { readOwnBatch } from '../own-records.ts'
 import { toUnreadable, withUnreadable } from '../unreadable-records.ts'
@@ -70,7 +71,10 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
   }
 
   const toPage = async (found: BatchRecord[], unreadable: UnreadableRecord[], nextCursor: string | null) =>
-    withUnreadable({ result: await Promise.all(found.map(toResource)), next_cursor: nextCursor }, unreadable)
+    withUnreadable(
+      fitPage(await Promise.all(found.map(toResource)), nextCursor, ({ id }) => id),
+      unreadable,
+    )
 
   const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
     const record = await waitForBatch(
@@ -181,7 +185,14 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     if (present.status === 'completed' && parts.every(({ failed, expired }) => failed + expired === 0))
       throw conflict(present, 'no row of it has failed.')
     // Kept first: between the two, what is kept of it could leave.
-    if (present.status === 'completed') await store.batches.reopen(present, now)
+    if (present.status === 'completed') {
+      await store.openWork.check(
+        tenantId,
+        parts.reduce((sum, { failed, expired }) => sum + failed + expired, 0),
+      )
+      await store.batches.admit(present)
+      await store.batches.reopen(present, now)
+    }
     const record = await change(tenantId, params.id, (latest) => {
       if (latest.status !== 'completed')
         throw conflict(latest, 'its failed rows can be run again when it is completed.')

@@ -65,6 +65,9 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
         }
       }
 
+      // Counted now, where it can be refused, and not by the worker that has something to tell it.
+      if (query.callback_url !== undefined && !isRepeated)
+        await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now)
       const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
       const expiresAt =
         query.expires_at === undefined

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { BoundReachedError } from '@muster/contracts/bounds'
 import type { BulkDryRun, BulkQuery } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import { createBatchId } from '@muster/store/batch-item-id'
@@ -16,6 +17,7 @@ import { canonicalJson } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { estimateWaitSeconds } from '../estimated-wait.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
+import { toRequestError } from '../http/problem.ts'
 import { invalid, RequestError } from '../http/request-error.ts'
 import { readOwnAccount } from '../own-records.ts'
 
@@ -48,6 +50,8 @@ export function createUsers(dependencies: ApiDependencies) {
       const fingerprint = hash('batch', file.format, canonicalJson(query))
       const present = await findBatch(tenantId, idempotencyHash, fingerprint)
       if (!present) await refuseTooMuch(tenantId)
+      if (!present && query.callback_url !== undefined)
+        await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now)
       const isAllOrNothing = query.on_invalid === 'reject_all' && !present
 
       const spool = isAllOrNothing ? await openSpool(bytesOf(request)) : undefined
@@ -60,7 +64,11 @@ export function createUsers(dependencies: ApiDependencies) {
           hash,
           requestId,
           request,
-          unwrite: async () => present === undefined && store.batches.remove(record),
+          unwrite: async () => {
+            if (present !== undefined) return
+            await store.batches.remove(record)
+            if (idempotencyHash !== null) await store.batches.letKeyGo(tenantId, idempotencyHash)
+          },
         })
         log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
         return {
@@ -158,25 +166,11 @@ export function createUsers(dependencies: ApiDependencies) {
     })
   }
 
-  /** Before anything is read: a tenant cannot fill the installation. */
+  /** Before anything is read, so that a refusal costs nothing; the scripts that write look again. */
   async function refuseTooMuch(tenantId: string): Promise<void> {
-    const [open, accounts] = await Promise.all([store.batches.listOpenIdsOf(tenantId), store.accounts.list(tenantId)])
-    if (open.length >= config.MUSTER_MAX_OPEN_BATCHES)
-      throw new RequestError(
-        'too_many_requests',
-        `${open.length} batches are open, and no more are allowed at a time.`,
-        { headers: { 'retry-after': '60' } },
-      )
-    const waiting = (await Promise.all(accounts.map(({ id }) => store.operations.countOpen(id)))).reduce(
-      (sum, count) => sum + count,
-      0,
-    )
-    if (waiting >= config.MUSTER_MAX_OPEN_ROWS)
-      throw new RequestError(
-        'too_many_requests',
-        `${waiting} operations wait, and no more than ${config.MUSTER_MAX_OPEN_ROWS} may.`,
-        { headers: { 'retry-after': '60' } },
-      )
+    const limit = config.MUSTER_MAX_OPEN_BATCHES
+    if ((await store.batches.countOpenOf(tenantId)) >= limit) throw new BoundReachedError('openBatches', limit)
+    await store.openWork.check(tenantId)
   }
 
   async function openBatch({
@@ -318,9 +312,10 @@ export function createUsers(dependencies: ApiDependencies) {
         throw error
       }
       // What came in stays and runs; the client is told where the rest belongs.
-      throw error instanceof RequestError
-        ? error.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id })
-        : error
+      const refusal = error instanceof BoundReachedError ? toRequestError(error).error : error
+      throw refusal instanceof RequestError
+        ? refusal.extendedBy({ batch: `/batches/${record.id}`, batch_id: record.id })
+        : refusal
     } finally {
       clearInterval(renewal)
       await store.batches.releaseUpload(record.id, holder).catch(() => undefined)

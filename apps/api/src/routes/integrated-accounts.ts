@@ -2,11 +2,12 @@ import type { IntegratedAccountResource } from '@muster/contracts/integrated-acc
 import { routes } from '@muster/contracts/routes'
 import { checkAccount } from '@muster/providers/account-config'
 import { providerOf } from '@muster/providers/registry'
-import type { AccountRecord } from '@muster/store/accounts'
+import { refuseLargeAccount, type AccountRecord } from '@muster/store/accounts'
 import { v4 as uuidv4 } from 'uuid'
 import { checkPatch, findNewAccountProblems, findPatchProblems, patchConfig } from '../check-account.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
+import { fitPage, toPageOptions } from '../http/page.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
 import { readOwnAccount } from '../own-records.ts'
 import { testAccount, testNewCredentials } from '../test-account.ts'
@@ -92,13 +93,17 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
       const problems = checkPatch(account, body.config, body.credentials, allowedHosts)
       if (problems.length > 0) throw invalid(problems)
       const now = Date.now()
-      const change = (record: AccountRecord): AccountRecord => ({
-        ...record,
-        name: body.name ?? record.name,
-        config: patchConfig(record.config, body.config),
-        limits: body.limits ?? record.limits,
-        updatedAt: now,
-      })
+      const change = (record: AccountRecord): AccountRecord => {
+        const next = {
+          ...record,
+          name: body.name ?? record.name,
+          config: patchConfig(record.config, body.config),
+          limits: body.limits ?? record.limits,
+          updatedAt: now,
+        }
+        refuseLargeAccount(next)
+        return next
+      }
       const written = body.credentials
         ? await store.accounts.replaceCredentials(params.id, body.credentials, change, now)
         : await store.accounts.update(params.id, change)
@@ -138,15 +143,9 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
   return [
     create,
     defineEndpoint(routes.listIntegratedAccounts, async ({ tenantId, query }) => {
-      const accounts = await store.accounts.list(tenantId)
-      return {
-        status: 200,
-        body: {
-          result: accounts
-            .filter((account) => query.provider === undefined || account.provider === query.provider)
-            .map(toResource),
-        },
-      }
+      const { records, next } = await store.accounts.list(tenantId, toPageOptions(query))
+      const wanted = records.filter(({ provider }) => query.provider === undefined || provider === query.provider)
+      return { status: 200, body: fitPage(wanted.map(toResource), next, ({ id }) => id) }
     }),
     defineEndpoint(routes.readIntegratedAccount, async ({ tenantId, params }) => ({
       status: 200,

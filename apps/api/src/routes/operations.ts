@@ -45,6 +45,8 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
         const canceled = await store.operations.save(record, cancel(record.state, Date.now()))
         events.nudge(record.head.accountId)
         await schedule.wake(record.head.accountId)
+        // The next create has the room that this one leaves.
+        await store.openWork.reportAccount(tenantId, record.head.accountId)
         return { status: 200, body: await toResource(store, canceled, undefined) }
       } catch (error) {
         if (error instanceof RefusedTransitionError)

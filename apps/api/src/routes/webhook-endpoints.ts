@@ -14,6 +14,7 @@ import { checkWebhookUrl } from '../check-webhook-url.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { findDeliveries } from '../find-deliveries.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
+import { fitPage, toPageOptions } from '../http/page.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
 import { readOwnDelivery, readOwnEndpoint } from '../own-records.ts'
 import { showEach, withUnreadable } from '../unreadable-records.ts'
@@ -63,7 +64,11 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     }: Pick<Settings, 'integrated_account_ids'> & { url?: string | undefined },
   ): Promise<void> {
     const problems = url === undefined ? [] : await checkWebhookUrl(url, '/url', { egress, allowedHosts, tenantId })
-    const accounts = new Set(accountIds ? (await store.accounts.list(tenantId)).map(({ id }) => id) : [])
+    const accounts = new Set(
+      (await store.accounts.readMany(accountIds ?? [])).flatMap((account) =>
+        account.tenantId === tenantId ? [account.id] : [],
+      ),
+    )
     accountIds?.forEach((id, index) => {
       if (!accounts.has(id))
         problems.push({
@@ -77,12 +82,6 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
 
   const create = defineEndpoint(routes.createWebhookEndpoint, async ({ tenantId, body }) => {
     await check(tenantId, body)
-    const registered = (await store.webhookEndpoints.listRegistered(tenantId)).length
-    if (registered >= config.MUSTER_MAX_WEBHOOK_ENDPOINTS)
-      throw new RequestError(
-        'too_many_requests',
-        `There are ${registered} webhook endpoints, and no more are allowed: remove one first.`,
-      )
     const now = Date.now()
     const record = withSettings(newEndpointRecord({ id: uuidv4(), tenantId, kind: 'registered' }, now), body)
     const secret = createSecret()
@@ -237,17 +236,19 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     return { status: 202, body: { replayed } }
   })
 
-  async function showAll(records: WebhookEndpointRecord[]) {
-    const { shown, unreadable } = await showEach(records, show)
-    return withUnreadable({ result: shown }, unreadable)
-  }
-
   return [
     create,
-    defineEndpoint(routes.listWebhookEndpoints, async ({ tenantId }) => ({
-      status: 200,
-      body: await showAll(await store.webhookEndpoints.list(tenantId)),
-    })),
+    defineEndpoint(routes.listWebhookEndpoints, async ({ tenantId, query }) => {
+      const { records, next } = await store.webhookEndpoints.list(tenantId, toPageOptions(query))
+      const { shown, unreadable } = await showEach(records, show)
+      return {
+        status: 200,
+        body: withUnreadable(
+          fitPage(shown, next, ({ id }) => id),
+          unreadable,
+        ),
+      }
+    }),
     defineEndpoint(routes.readWebhookEndpoint, async ({ tenantId, params }) => ({
       status: 200,
       body: await show(await readOwnEndpoint(store, tenantId, params.id)),

@@ -61,6 +61,8 @@ export function startJanitor({
         await each(() => tendEndpoint(endpointId, isTrimming))
       if (!isTrimming) continue
       await store.operations.trimIndex({ tenantId }, now)
+      // A process that died between an acceptance and its report.
+      await store.openWork.recount(tenantId)
       await store.batches.trimIndex(tenantId)
     }
     if (!isTrimming) return

@@ -1,0 +1,121 @@
+const KIB = 1024
+const MIB = 1024 * KIB
+
+interface Bound {
+  /** As an answer and the table in docs/operating.md call it. */
+  what: string
+  /** How many a tenant may have. */
+  most: number
+  /** Of one of them; null where what it is made of is counted elsewhere. */
+  bytes: number | null
+  /** With which an operator changes `most`, and how far. */
+  setting?: { name: string; most: number }
+  /** For what a process holds while it lasts: how many in all of one API process. */
+  perProcess?: number
+}
+
+/**
+ * Everything that a tenant can store or start. Scripts, routes, settings and the table in docs/operating.md read it
+ * here; nothing that grows with what a tenant asks for may be missing.
+ */
+export const bounds = {
+  apiKeys: { what: 'API keys', most: 100, bytes: 2 * KIB },
+  integratedAccounts: {
+    what: 'integrated accounts',
+    most: 1_000,
+    bytes: 64 * KIB,
+    setting: { name: 'MUSTER_MAX_ACCOUNTS', most: 100_000 },
+  },
+  columnMappings: { what: 'column mappings', most: 100, bytes: 64 * KIB },
+  webhookEndpoints: {
+    what: 'registered webhook endpoints',
+    most: 20,
+    bytes: 16 * KIB,
+    setting: { name: 'MUSTER_MAX_WEBHOOK_ENDPOINTS', most: 1_000 },
+  },
+  callbackHosts: {
+    what: 'hosts of callback addresses',
+    most: 100,
+    bytes: 4 * KIB,
+    setting: { name: 'MUSTER_MAX_CALLBACK_HOSTS', most: 10_000 },
+  },
+  openBatches: {
+    what: 'open batches',
+    most: 20,
+    bytes: null,
+    setting: { name: 'MUSTER_MAX_OPEN_BATCHES', most: 1_000 },
+  },
+  batches: {
+    what: 'batches, open and kept',
+    most: 10_000,
+    bytes: null,
+    setting: { name: 'MUSTER_MAX_BATCHES', most: 1_000_000 },
+  },
+  openOperations: {
+    what: 'unfinished operations',
+    most: 500_000,
+    bytes: MIB,
+    setting: { name: 'MUSTER_MAX_OPEN_ROWS', most: 10_000_000 },
+  },
+  openMegabytes: {
+    what: 'MiB of unfinished operations',
+    most: 1_024,
+    bytes: null,
+    setting: { name: 'MUSTER_MAX_OPEN_MB', most: 1_000_000 },
+  },
+  keptMegabytes: {
+    what: 'MiB of operations and rows accepted within the retention',
+    most: 16_384,
+    bytes: null,
+    setting: { name: 'MUSTER_MAX_KEPT_MB', most: 10_000_000 },
+  },
+} as const satisfies Record<string, Bound>
+
+export type BoundName = keyof typeof bounds
+/** Those that an operator may change. */
+export type SettableBound = {
+  [Name in BoundName]: (typeof bounds)[Name] extends { setting: object } ? Name : never
+}[BoundName]
+/** What an installation allows: `most`, or what its operator has set. */
+export type Limits = Record<BoundName, number>
+
+export const toLimits = (limitOf: (name: BoundName) => number): Limits =>
+  Object.fromEntries((Object.keys(bounds) as BoundName[]).map((name) => [name, limitOf(name)])) as Limits
+
+export const defaultLimits: Limits = toLimits((name) => bounds[name].most)
+
+/** For a worker, whose work was accepted already, and for commands of the operator. */
+export const unlimited: Limits = toLimits(() => Number.MAX_SAFE_INTEGER)
+
+/** The most that one page of a list holds; a longer one ends early, and its cursor says where. */
+export const PAGE_BYTES = MIB
+
+/** A tenant has all that it may have. */
+export class BoundReachedError extends Error {
+  override readonly name = 'BoundReachedError'
+  readonly bound: BoundName
+  readonly limit: number
+  constructor(bound: BoundName, limit: number) {
+    super(`The tenant has ${limit} ${bounds[bound].what}, and no more are allowed.`)
+    this.bound = bound
+    this.limit = limit
+  }
+}
+
+/** One thing is larger than any may be. */
+export class TooLargeError extends Error {
+  override readonly name = 'TooLargeError'
+  readonly bound: BoundName
+  readonly limit: number
+  constructor(bound: BoundName, limit: number) {
+    super(`Of ${bounds[bound].what}, none may be larger than ${limit} bytes.`)
+    this.bound = bound
+    this.limit = limit
+  }
+}
+
+/** @throws TooLargeError */
+export function refuseLarge(bound: BoundName, bytes: number): void {
+  const limit = bounds[bound].bytes
+  if (limit !== null && bytes > limit) throw new TooLargeError(bound, limit)
+}
