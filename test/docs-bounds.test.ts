@@ -13,6 +13,7 @@ test('docs/operating.md has every bound as the code has it, and no other', () =>
       bound.what,
       figure(bound.most),
       figure(bound.bytes),
+      'perProcess' in bound ? figure(bound.perProcess) : '–',
       'setting' in bound ? bound.setting.name : '–',
     ]),
   )

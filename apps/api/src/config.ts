@@ -46,6 +46,8 @@ export const apiSettingsSchema = z.object({
   MUSTER_MAX_OPEN_ROWS: boundSetting('openOperations'),
   MUSTER_MAX_OPEN_MB: boundSetting('openMegabytes'),
   MUSTER_MAX_KEPT_MB: boundSetting('keptMegabytes'),
+  MUSTER_MAX_UPLOADS: boundSetting('uploads'),
+  MUSTER_MAX_WAITS: boundSetting('waits'),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   LOG_LEVEL: logLevelSchema.default('info'),
 })

@@ -10,6 +10,7 @@ import { createLogger, type Logger } from '@muster/telemetry/logger'
 import { createApp } from './app.ts'
 import { limitsOf, type ApiConfig } from './config.ts'
 import { watchFinishedOperations, type FinishedOperations } from './finished-operations.ts'
+import { createHeldRequests, type HeldRequests } from './held-requests.ts'
 import { createHttpServer } from './http/http-server.ts'
 import { createApiMetrics, type ApiMetrics } from './metrics.ts'
 
@@ -22,6 +23,7 @@ export interface ApiDependencies {
   /** Tells the workers that something happened at a source; whoever misses it finds out by looking. */
   events: { nudge(source: string): void }
   finished: FinishedOperations
+  held: HeldRequests
   /** Another process is to be asked: said by /readyz, and each answer closes its connection. */
   isDraining(): boolean
   /** What would go on by itself ends. */
@@ -66,11 +68,13 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   let draining = false
   let stopping = false
   const finished = watchFinishedOperations(subscriber, onError)
+  const held = createHeldRequests({ tenants: store.tenants, limits: limitsOf(config) })
   const app = createApp({
     config,
     egress,
     events: { nudge: (source) => void redis.publish(EVENTS_CHANNEL, source).catch(() => undefined) },
     finished,
+    held,
     isDraining: () => draining,
     isStopping: () => stopping,
     log,
@@ -101,6 +105,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
       const idle = setInterval(() => server.closeIdleConnections(), 100)
       await closed
       clearInterval(idle)
+      held.stop()
       clearTimeout(deadline)
       await egress.close()
       redis.disconnect()

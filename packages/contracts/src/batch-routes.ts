@@ -33,6 +33,7 @@ const wrongState = { 409: { description: 'Its state does not allow it.' } }
 export const batchRoutes = {
   createUsers: route({
     id: 'createUsers',
+    holds: 'uploads',
     method: 'post',
     path: '/unified/user-directory/users/bulk',
     tag,
@@ -105,6 +106,7 @@ export const batchRoutes = {
   }),
   readBatchResults: route({
     id: 'readBatchResults',
+    holds: 'downloads',
     method: 'get',
     path: `${one}/results`,
     tag,
@@ -128,6 +130,7 @@ export const batchRoutes = {
   }),
   watchBatch: route({
     id: 'watchBatch',
+    holds: 'progressStreams',
     method: 'get',
     path: `${one}/events`,
     tag,

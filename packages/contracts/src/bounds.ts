@@ -69,12 +69,33 @@ export const bounds = {
     bytes: null,
     setting: { name: 'MUSTER_MAX_KEPT_MB', most: 10_000_000 },
   },
+  waits: {
+    what: 'requests with Prefer: wait at the same time',
+    most: 200,
+    bytes: null,
+    setting: { name: 'MUSTER_MAX_WAITS', most: 10_000 },
+    perProcess: 10_000,
+  },
+  progressStreams: { what: 'streams of progress at the same time', most: 50, bytes: null, perProcess: 1_000 },
+  downloads: { what: 'downloads of results at the same time', most: 10, bytes: null, perProcess: 100 },
+  uploads: {
+    what: 'uploads at the same time',
+    most: 20,
+    bytes: null,
+    setting: { name: 'MUSTER_MAX_UPLOADS', most: 200 },
+    perProcess: 200,
+  },
+  dryRuns: { what: 'dry runs of uploads at the same time', most: 4, bytes: null, perProcess: 20 },
 } as const satisfies Record<string, Bound>
 
 export type BoundName = keyof typeof bounds
 /** Those that an operator may change. */
 export type SettableBound = {
   [Name in BoundName]: (typeof bounds)[Name] extends { setting: object } ? Name : never
+}[BoundName]
+/** Of what lasts: counted by each API process for itself, while it lasts. */
+export type HeldBound = {
+  [Name in BoundName]: (typeof bounds)[Name] extends { perProcess: number } ? Name : never
 }[BoundName]
 /** What an installation allows: `most`, or what its operator has set. */
 export type Limits = Record<BoundName, number>
@@ -90,15 +111,21 @@ export const unlimited: Limits = toLimits(() => Number.MAX_SAFE_INTEGER)
 /** The most that one page of a list holds; a longer one ends early, and its cursor says where. */
 export const PAGE_BYTES = MIB
 
-/** A tenant has all that it may have. */
+/** Work that lasts ends soon; what is stored leaves by what its tenant does, or with work that ends. */
+const HELD_RETRY_SECONDS = 5
+const STORED_RETRY_SECONDS = 60
+
+/** A tenant has all that it may have, or a process all that it can serve at once. */
 export class BoundReachedError extends Error {
   override readonly name = 'BoundReachedError'
   readonly bound: BoundName
   readonly limit: number
-  constructor(bound: BoundName, limit: number) {
-    super(`The tenant has ${limit} ${bounds[bound].what}, and no more are allowed.`)
+  readonly retryAfterSeconds: number
+  constructor(bound: BoundName, limit: number, whose: 'tenant' | 'process' = 'tenant') {
+    super(`The ${whose} has ${limit} ${bounds[bound].what}, and no more are allowed.`)
     this.bound = bound
     this.limit = limit
+    this.retryAfterSeconds = 'perProcess' in bounds[bound] ? HELD_RETRY_SECONDS : STORED_RETRY_SECONDS
   }
 }
 

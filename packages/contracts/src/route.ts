@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Scope } from './api-key.ts'
+import type { HeldBound } from './bounds.ts'
 import { idSchema } from './id.ts'
 
 /**
@@ -22,6 +23,8 @@ export interface Route {
   isBodyOptional?: boolean
   /** Media types of a body that is handed to the handler as it comes in, unread. */
   streamedBody?: readonly string[]
+  /** A request of it lasts, and is counted while it does. */
+  holds?: HeldBound
   /** Every status it can answer with; from 400 on without a schema: a problem. */
   responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>
 }

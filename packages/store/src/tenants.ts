@@ -76,6 +76,16 @@ export function createTenants({ redis, limits = defaultLimits }: { redis: Redis;
       return record ? (JSON.parse(record) as ApiKeyRecord) : undefined
     },
 
+    /** Whether each has not been revoked since it was found. */
+    async areValid(found: readonly Pick<ApiKeyRecord, 'id' | 'tenantId'>[]): Promise<boolean[]> {
+      const pipeline = redis.pipeline()
+      for (const { id, tenantId } of found) pipeline.hexists(keys.tenantApiKeys(tenantId), id)
+      return ((await pipeline.exec()) ?? []).map(([error, answer]) => {
+        if (error) throw error
+        return answer === 1
+      })
+    },
+
     /** A page, in the order they were made. */
     async listApiKeys(tenantId: string, page: PageOptions): Promise<{ records: ApiKeyRecord[]; next: string | null }> {
       const { ids, next } = pageOf(await redis.hkeys(keys.tenantApiKeys(tenantId)), page)

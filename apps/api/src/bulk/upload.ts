@@ -110,5 +110,16 @@ export function refuseSilence(request: IncomingMessage, silenceMs = SILENCE_MS):
  * A stream that is left in the middle is destroyed, and here its connection with it: whoever is refused would never be
  * told.
  */
-export const bytesOf = (request: IncomingMessage): AsyncIterable<Uint8Array> =>
-  request.iterator({ destroyOnReturn: false })
+export const bytesOf = (request: IncomingMessage, signal: AbortSignal): AsyncIterable<Uint8Array> =>
+  untilAborted(request.iterator({ destroyOnReturn: false }), signal)
+
+/** Nothing more is read of what is not to be answered any more, since its key was revoked. */
+export async function* untilAborted(
+  bytes: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of bytes) {
+    signal.throwIfAborted()
+    yield piece
+  }
+}

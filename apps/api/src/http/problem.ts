@@ -10,8 +10,6 @@ export const PROBLEM_TYPE = 'application/problem+json'
 const RETRY_AFTER_SECONDS = '1'
 /** A person must act first. */
 const UNREADABLE_RETRY_AFTER_SECONDS = '60'
-/** What a tenant has too much of leaves by its own doing, or with work that ends: not at once. */
-const BOUND_RETRY_AFTER_SECONDS = '60'
 
 /** Any error as something the caller can be told. `isOurs` marks those that must be logged. */
 export function toRequestError(error: unknown): { error: RequestError; isOurs: boolean } {
@@ -61,7 +59,7 @@ function toBoundRefusal(error: BoundReachedError | TooLargeError): RequestError 
     ? new RequestError('payload_too_large', error.message, { extensions })
     : new RequestError('too_many_requests', error.message, {
         extensions,
-        headers: { 'retry-after': BOUND_RETRY_AFTER_SECONDS },
+        headers: { 'retry-after': String(error.retryAfterSeconds) },
       })
 }
 

@@ -1,3 +1,4 @@
+import type { HeldBound } from '@muster/contracts/bounds'
 import type { Route } from '@muster/contracts/route'
 import type { Store } from '@muster/store/store'
 import type { RequestHandler, Response } from 'express'
@@ -5,7 +6,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ApiMetrics } from '../metrics.ts'
 import { requestIdOf } from './answer-errors.ts'
-import { authenticate } from './authenticate.ts'
+import type { HeldRequests } from '../held-requests.ts'
+import { authenticate, revoked } from './authenticate.ts'
 import type { ApiResponse, Endpoint } from './endpoint.ts'
 import { parsePrefer, type Preferences } from './prefer.ts'
 import { readInput } from './read-input.ts'
@@ -15,19 +17,19 @@ import { validate } from './validate.ts'
 export interface ServeOptions {
   store: Pick<Store, 'tenants' | 'hasher'>
   metrics: ApiMetrics
+  held: HeldRequests
   isDraining(): boolean
 }
 
 /** One route from its data: who asks, what is asked, the handler, the answer. */
-export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endpoint: Endpoint): RequestHandler {
+export function serveEndpoint({ store, metrics, held, isDraining }: ServeOptions, endpoint: Endpoint): RequestHandler {
   const { route } = endpoint
   return async (request, response) => {
     const stopTimer = metrics.requests.startTimer({ route: route.id })
     response.once('finish', () => stopTimer({ status: String(response.statusCode) }))
-    const tenantId =
-      route.scope === null
-        ? ''
-        : (await authenticate(store.tenants, request.get('authorization'), route.scope)).tenantId
+    const access =
+      route.scope === null ? null : await authenticate(store.tenants, request.get('authorization'), route.scope)
+    const tenantId = access?.tenantId ?? ''
 
     // Opens the hash key at the first use: nothing is sealed or opened with keys that are not those of this Redis.
     await store.hasher()
@@ -53,19 +55,49 @@ export function serveEndpoint({ store, metrics, isDraining }: ServeOptions, endp
     // HEAD is GET without the body (app.ts needs no route for it), and has nothing to wait for.
     const prefer = parsePrefer(request.method === 'HEAD' ? undefined : request.get('prefer'))
     announcePreferences(route, prefer, response)
-    const answer = await endpoint.handle({
-      requestId: requestIdOf(response),
-      tenantId,
-      params: params.value as never,
-      query: input.query as never,
-      headers: input.headers as never,
-      body: input.body as never,
-      prefer,
-      ...(route.streamedBody ? { stream: request } : {}),
-      signal: left.signal,
+    const handle = (): Promise<ApiResponse> =>
+      endpoint.handle({
+        requestId: requestIdOf(response),
+        tenantId,
+        params: params.value as never,
+        query: input.query as never,
+        headers: input.headers as never,
+        body: input.body as never,
+        prefer,
+        ...(route.streamedBody ? { stream: request } : {}),
+        signal: left.signal,
+      })
+    const bound = heldBoundOf(route, prefer, input.query)
+    if (bound === null || access === null) {
+      const answer = await handle()
+      if (!left.signal.aborted) await send(response, answer, isDraining())
+      return
+    }
+    let end: () => void = () => undefined
+    const isRevoked = new Promise<never>((_, reject) => {
+      end = () => {
+        left.abort()
+        reject(revoked())
+      }
     })
-    if (!left.signal.aborted) await send(response, answer, isDraining())
+    const leave = held.enter(bound, access, end)
+    try {
+      const answer = await Promise.race([handle(), isRevoked])
+      if (!left.signal.aborted) await Promise.race([send(response, answer, isDraining()), isRevoked])
+    } finally {
+      leave()
+    }
   }
+}
+
+const isDryRun = (query: unknown): boolean =>
+  typeof query === 'object' && query !== null && 'dry_run' in query && query.dry_run === true
+
+/** What lasts: by its route, or because the client asks to be kept waiting. */
+function heldBoundOf(route: Route, prefer: Preferences, query: unknown): HeldBound | null {
+  if (route.holds === 'uploads' && isDryRun(query)) return 'dryRuns'
+  if (route.holds) return route.holds
+  return prefer.waitMs > 0 && route.headers && 'prefer' in route.headers.shape ? 'waits' : null
 }
 
 /** What its paths are about: "integrated account" for /integrated-accounts/{id}. */

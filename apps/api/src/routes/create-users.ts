@@ -11,7 +11,7 @@ import { waitForBatch } from '../wait-for-end.ts'
 import { createCommitter } from '../bulk/commit-rows.ts'
 import { createJudge, type JudgedRow } from '../bulk/judge-rows.ts'
 import { openSpool } from '../bulk/spool.ts'
-import { bytesOf, describeUpload, judgeUpload, refuseSilence, type UploadedFile } from '../bulk/upload.ts'
+import { bytesOf, describeUpload, judgeUpload, refuseSilence, untilAborted, type UploadedFile } from '../bulk/upload.ts'
 import { checkCallback } from '../check-webhook-url.ts'
 import { canonicalJson } from '../create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -43,7 +43,7 @@ export function createUsers(dependencies: ApiDependencies) {
       refuseSilence(request)
       const newJudge = () => createJudge({ ...dependencies, hash, tenantId, query, isStrict: prefer.isStrict, now })
       if (query.dry_run)
-        return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request), file, newJudge(), config)) }
+        return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request, signal), file, newJudge(), config)) }
 
       const key = headers['idempotency-key']
       const idempotencyHash = key === undefined ? null : hash('batch-idempotency-key', tenantId, key)
@@ -54,10 +54,10 @@ export function createUsers(dependencies: ApiDependencies) {
         await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now)
       const isAllOrNothing = query.on_invalid === 'reject_all' && !present
 
-      const spool = isAllOrNothing ? await openSpool(bytesOf(request)) : undefined
+      const spool = isAllOrNothing ? await openSpool(bytesOf(request, signal)) : undefined
       try {
         if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
-        const stream = spool ? await spool.again() : bytesOf(request)
+        const stream = spool ? untilAborted(await spool.again(), signal) : bytesOf(request, signal)
         const record =
           present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
         const uploaded = await receive(record, stream, file, newJudge(), {
