@@ -1,13 +1,19 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { read } from '../test/reading.ts'
 import { createResultWriter, toSafeCell } from './write-results.ts'
-import type { ResultRow } from './write-results.ts'
+import type { EndMark, ResultRow } from './write-results.ts'
 
-const write = (format: 'csv' | 'ndjson', columns: string[], fields: string[], rows: ResultRow[]): Promise<string> =>
-  text(Readable.from(rows).pipe(createResultWriter(format, columns, fields)))
+const write = (
+  format: 'csv' | 'ndjson',
+  columns: string[],
+  fields: string[],
+  rows: ResultRow[],
+  endMark?: EndMark,
+): Promise<string> => text(Readable.from(rows).pipe(createResultWriter(format, columns, fields, endMark)))
 
 describe('CSV', () => {
   test('echoes the columns of the client, then the result', async () => {
@@ -103,4 +109,39 @@ test.each(['csv', 'ndjson'] as const)('%s: a writer nobody reads from takes no m
   await new Promise((resolve) => source.once('pause', resolve))
   expect(given).toBeLessThan(2000)
   expect((await text(writer)).split('\n').length).toBeGreaterThan(100_000)
+})
+
+describe('an end mark', () => {
+  const endMark: EndMark = (rows, sha256) => ({ row: rows, status: 'end', reference: `sha256:${sha256}` })
+  const fields = ['row', 'status', 'reference', 'error_message']
+  const row = (number: number): ResultRow => ({
+    columns: { Name: 'Ada, "A"' },
+    result: { row: number, status: 'succeeded', reference: 'ä' },
+  })
+
+  test.each([
+    ['csv', 0],
+    ['csv', 3],
+    ['ndjson', 0],
+    ['ndjson', 3],
+  ] as const)('%s, %i rows: the last line tells how many, and what the bytes before it were', async (format, count) => {
+    const rows = Array.from({ length: count }, (_, index) => row(index + 1))
+    const file = await write(format, ['Name'], fields, rows, endMark)
+    const before = await write(format, ['Name'], fields, rows)
+    const reference = `sha256:${createHash('sha256').update(before).digest('hex')}`
+    expect(file.slice(0, before.length)).toBe(before)
+    expect(file.slice(before.length)).toBe(
+      format === 'csv'
+        ? `,${count},end,${reference},\r\n`
+        : `${JSON.stringify({ row: count, status: 'end', reference })}\n`,
+    )
+  })
+
+  test('of a CSV has as many cells as the header, so that a strict reader takes it for a row', async () => {
+    const { rows, error } = await read(await write('csv', ['email'], ['reference'], [row(1)], endMark), {
+      format: 'csv',
+    })
+    expect(error).toBeUndefined()
+    expect(rows.map(({ problems }) => problems)).toEqual([[], []])
+  })
 })

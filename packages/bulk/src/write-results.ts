@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Transform } from 'node:stream'
 import type { TransformCallback } from 'node:stream'
 import { Stringifier } from 'csv-stringify'
@@ -15,21 +16,40 @@ const FORMULA = /^["\s]*[=+\-@＝＋－＠]|^"*[\t\r\n]/
 
 export const toSafeCell = (text: string): string => (FORMULA.test(text) ? `'${text}` : text)
 
-/** Takes ResultRows, gives the bytes of a file: the client's columns first, then the fields of the result. */
+/** What the last line says of all before it: how many rows they are, and the SHA-256 of their bytes in hex. */
+export type EndMark = (rows: number, sha256: string) => Record<string, string | number>
+
+/**
+ * Takes ResultRows, gives the bytes of a file: the client's columns first, then the fields of the result.
+ * @param endMark with it, the file ends in a line of the same fields; what was cut off has none.
+ */
 export function createResultWriter(
   format: 'ndjson' | 'csv',
   columns: readonly string[],
   resultFields: readonly string[],
+  endMark?: EndMark,
 ): Transform {
-  return format === 'csv' ? new CsvResults(columns, resultFields) : createNdjsonResults(resultFields)
+  return format === 'csv' ? new CsvResults(columns, resultFields, endMark) : createNdjsonResults(resultFields, endMark)
 }
 
-function createNdjsonResults(resultFields: readonly string[]): Transform {
+function createNdjsonResults(resultFields: readonly string[], endMark: EndMark | undefined): Transform {
+  const hash = createHash('sha256')
+  let rows = 0
+  const lineOf = (columns: ResultRow['columns'], result: Record<string, unknown>): string => {
+    const fields = Object.fromEntries(resultFields.map((name) => [name, ownValue(result, name)]))
+    return `${JSON.stringify({ columns, ...fields })}\n`
+  }
   return new Transform({
     writableObjectMode: true,
     transform({ columns, result }: ResultRow, _encoding, done) {
-      const fields = Object.fromEntries(resultFields.map((name) => [name, ownValue(result, name)]))
-      done(null, `${JSON.stringify({ columns, ...fields })}\n`)
+      const line = lineOf(columns, result)
+      if (endMark) hash.update(line)
+      rows += 1
+      done(null, line)
+    },
+    flush(done) {
+      if (endMark) this.push(lineOf(undefined, endMark(rows, hash.digest('hex'))))
+      done()
     },
   })
 }
@@ -41,8 +61,11 @@ function createNdjsonResults(resultFields: readonly string[]): Transform {
 class CsvResults extends Stringifier {
   readonly #columns: readonly string[]
   readonly #resultFields: readonly string[]
+  readonly #endMark: EndMark | undefined
+  readonly #hash = createHash('sha256')
+  #rows = 0
 
-  constructor(columns: readonly string[], resultFields: readonly string[]) {
+  constructor(columns: readonly string[], resultFields: readonly string[], endMark: EndMark | undefined) {
     super({
       header: true,
       columns: [...columns, ...resultFields].map((name, index) => ({ key: String(index), header: toSafeCell(name) })),
@@ -51,6 +74,12 @@ class CsvResults extends Stringifier {
     })
     this.#columns = columns
     this.#resultFields = resultFields
+    this.#endMark = endMark
+  }
+
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (this.#endMark && typeof chunk === 'string') this.#hash.update(chunk)
+    return super.push(chunk, encoding)
   }
 
   override _transform({ columns = {}, result }: ResultRow, encoding: BufferEncoding, done: TransformCallback): void {
@@ -58,11 +87,24 @@ class CsvResults extends Stringifier {
       ...this.#columns.map((name) => ownValue(columns, name)),
       ...this.#resultFields.map((name) => ownValue(result, name)),
     ]
+    this.#rows += 1
     super._transform(
       cells.map((value) => toSafeCell(toText(value))),
       encoding,
       done,
     )
+  }
+
+  override _flush(done: TransformCallback): void {
+    super._flush((error) => {
+      if (!error && this.#endMark) {
+        const mark = this.#endMark(this.#rows, this.#hash.digest('hex'))
+        // As many cells as the header has, or strict readers would refuse the file. None of them needs quotes.
+        const cells = [...this.#columns.map(() => ''), ...this.#resultFields.map((name) => toText(mark[name]))]
+        super.push(`${cells.join(',')}\r\n`)
+      }
+      done(error)
+    })
   }
 }
 

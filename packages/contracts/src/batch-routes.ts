@@ -116,6 +116,10 @@ export const batchRoutes = {
     query: z.strictObject({
       format: z.enum(['ndjson', 'csv']).optional().meta({ description: 'ndjson without it.' }),
       status: z.enum(batchResultStatuses).optional(),
+      end_mark: z.enum(['true', 'false']).optional().meta({
+        description:
+          'true: a last line with the status `end`, in `row` the number of rows before it, in `reference` the SHA-256 of their bytes.',
+      }),
     }),
     responses: {
       200: {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { createResultWriter } from '@muster/bulk/write-results'
+import { createResultWriter, type EndMark } from '@muster/bulk/write-results'
 import { batchResultFields, type BatchResource } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
@@ -108,7 +108,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     const record = await readOwnBatch(store, tenantId, params.id)
     const format = query.format ?? 'ndjson'
     const rows = Readable.from(readBatchResults(store, record, query.status))
-    const writer = createResultWriter(format, record.columns ?? [], [...batchResultFields])
+    const endMark = query.end_mark === 'true' ? toEndMark : undefined
+    const writer = createResultWriter(format, record.columns ?? [], [...batchResultFields], endMark)
     rows.once('error', (error) => writer.destroy(error))
     signal.addEventListener('abort', () => rows.destroy(), { once: true })
     const headers: Record<string, string> =
@@ -118,6 +119,9 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
             'content-disposition': `attachment; filename="batch-${record.id}.csv"`,
           }
         : { 'content-type': 'application/x-ndjson; charset=utf-8' }
+    // Behind a proxy that speaks HTTP/1.0, a file that was cut off looks whole: this many rows are to be in it.
+    if (record.uploadedAt !== null && query.status === undefined)
+      headers['x-total-rows'] = String((await store.batches.readProgress(record.id)).rows)
     return { status: 200, headers, body: rows.pipe(writer) }
   })
 
@@ -217,3 +221,5 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
 
   return [list, read, accounts, results, watch, pause, resume, cancel, retry]
 }
+
+const toEndMark: EndMark = (rows, sha256) => ({ row: rows, status: 'end', reference: `sha256:${sha256}` })
