@@ -53,6 +53,24 @@ describe('an upload in every format', () => {
     expect(await Promise.all(providers.map(created))).toEqual(before.map((count) => count + 3))
   })
 
+  test.each(['ndjson', 'csv'])(
+    'a short results file tells its length, its rows, and where it ends (%s)',
+    async (format) => {
+      const { body } = await client.bulk(toNdjson(itemsOf('okta', 3)), {
+        query: `integrated_account_id=${accountOf.okta}`,
+      })
+      const response = await fetch(`${muster.url()}/batches/${body.id}/results?format=${format}&end_mark=true`, {
+        headers: { authorization: `Bearer ${muster.owner.adminKey}` },
+      })
+      const bytes = Buffer.from(await response.arrayBuffer())
+      expect(response.headers.get('content-length')).toBe(String(bytes.length))
+      expect(response.headers.get('x-total-rows')).toBe('3')
+      const lines = bytes.toString().trimEnd().split(/\r?\n/)
+      expect(lines).toHaveLength(format === 'csv' ? 5 : 4)
+      expect(lines.at(-1)).toMatch(format === 'csv' ? /^3,,end,sha256:[0-9a-f]{64},/ : /"row":3,"status":"end"/)
+    },
+  )
+
   test.each(['identity', 'gzip'])(
     'JSON, nested or flat, with options of each row over those of the query (%s)',
     async (encoding) => {

@@ -24,7 +24,7 @@ export interface ApiRequest<R extends Route> {
 export interface ApiResponse {
   status: number
   headers?: Record<string, string>
-  /** A stream is sent as it comes; everything else as JSON. */
+  /** A stream is sent as it comes, bytes as they are; everything else as JSON. */
   body?: unknown
 }
 

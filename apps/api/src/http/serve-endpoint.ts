@@ -130,6 +130,7 @@ async function send(response: Response, answer: ApiResponse, isDraining: boolean
     return void response.end()
   }
   if (answer.body instanceof Readable) return pipeline(answer.body, response).catch(ignoreLeaving)
+  if (Buffer.isBuffer(answer.body)) return void response.end(answer.body)
   if (!response.hasHeader('content-type')) response.setHeader('content-type', 'application/json; charset=utf-8')
   response.end(JSON.stringify(answer.body))
 }

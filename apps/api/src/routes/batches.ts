@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { createResultWriter, type EndMark } from '@muster/bulk/write-results'
 import { batchResultFields, type BatchResource } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
@@ -111,7 +112,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     const endMark = query.end_mark === 'true' ? toEndMark : undefined
     const writer = createResultWriter(format, record.columns ?? [], [...batchResultFields], endMark)
     rows.once('error', (error) => writer.destroy(error))
-    signal.addEventListener('abort', () => rows.destroy(), { once: true })
+    const leave = (): void => void (rows.destroy(), writer.destroy())
+    signal.addEventListener('abort', leave, { once: true })
     const headers: Record<string, string> =
       format === 'csv'
         ? {
@@ -120,9 +122,11 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
           }
         : { 'content-type': 'application/x-ndjson; charset=utf-8' }
     // Behind a proxy that speaks HTTP/1.0, a file that was cut off looks whole: this many rows are to be in it.
-    if (record.uploadedAt !== null && query.status === undefined)
-      headers['x-total-rows'] = String((await store.batches.readProgress(record.id)).rows)
-    return { status: 200, headers, body: rows.pipe(writer) }
+    const progress = await store.batches.readProgress(record.id)
+    if (record.uploadedAt !== null && query.status === undefined) headers['x-total-rows'] = String(progress.rows)
+    const file = rows.pipe(writer)
+    // A short file goes out whole, with its length, which tells the same to every client.
+    return { status: 200, headers, body: progress.chunks > 1 ? file : await buffer(file) }
   })
 
   const watch = defineEndpoint(routes.watchBatch, async ({ tenantId, params, headers, signal }) => {
