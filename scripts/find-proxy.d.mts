@@ -1,0 +1,4 @@
+export function findOrInstallProxy(
+  name: 'nginx' | 'caddy',
+  options?: { say?: (line: string) => void },
+): Promise<string | undefined>
