@@ -5,7 +5,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
-import { decodeRecord } from '../../packages/store/dist/record-codec.js'
+import { Keyring } from '../../packages/store/dist/keyring.js'
+import { createRecordCodec } from '../../packages/store/dist/record-codec.js'
 
 const point = process.env.MUSTER_FAILPOINT
 const mark = process.env.MUSTER_FAILPOINT_FILE
@@ -19,11 +20,13 @@ function strike(name) {
   if (signal === 'SIGKILL') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
 }
 
-/** The state in a packed operation record; what is sealed looks alike and does not unpack. */
-function stateIn(argument) {
+const { decodeRecord } = createRecordCodec(Keyring.parse(process.env.MUSTER_ENCRYPTION_KEYS ?? ''))
+
+/** The state in the sealed record of this operation; what else is sealed opens as another thing, or not at all. */
+function stateIn(argument, operationId) {
   if (!Buffer.isBuffer(argument) || argument.length < 2) return undefined
   try {
-    return decodeRecord('', '', argument).state
+    return decodeRecord('', operationId, argument).state
   } catch {
     return undefined
   }
@@ -32,7 +35,10 @@ function stateIn(argument) {
 /** Which write of the operation record a script call is, told by the state that it carries. */
 function writeOf(command) {
   if (command.name !== 'evalsha' && command.name !== 'eval') return undefined
-  const state = command.args.map(stateIn).find(Boolean)
+  // Of rows that are accepted together, the first.
+  const [, operationId] =
+    command.args.map((argument) => /:operation:([\w-]{36})$/.exec(String(argument))).find(Boolean) ?? []
+  const state = operationId && command.args.map((argument) => stateIn(argument, operationId)).find(Boolean)
   if (!state) return undefined
   const { status, attempts } = state
   const latest = attempts.at(-1)
