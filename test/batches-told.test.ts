@@ -156,7 +156,7 @@ describe('a batch tells of itself', () => {
       (count) => count >= 160,
     )
     await eventually(
-      async () => ['/all', '/progress', '/batch'].filter((path) => of(path, 'batch.completed').length === 1).length,
+      async () => ['/all', '/progress', '/batch'].filter((path) => of(path, 'batch.completed').length > 0).length,
       (count) => count === 3,
     )
     const [end] = of('/batch', 'batch.completed')
@@ -173,10 +173,10 @@ describe('a batch tells of itself', () => {
     const [row] = await receiver.until(({ path }) => path === '/row')
     expect(row?.event.data).toMatchObject({ batch_id: body.id, status: 'succeeded' })
     if (row) receiver.verify(row, secret)
-    // Told once each, whichever of the two workers told it.
-    expect(new Set(receiver.ledger.filter(({ path }) => path === '/all').map(({ id }) => id)).size).toBe(
-      receiver.ledger.filter(({ path }) => path === '/all').length,
-    )
+    // One message each, whichever of the two workers told it; a message may arrive again, under its id.
+    const told = receiver.ledger.filter(({ path }) => path === '/all')
+    const ends = told.map(({ event }) => `${event.type} ${String(event.data.operation_id ?? event.data.batch_id)}`)
+    expect(new Set(told.map(({ id }) => id)).size).toBe(new Set(ends).size)
   }, 40_000)
 
   test('erasure takes the row out of results and out of the look-up by reference; rows erased side by side do not bring each other back', async () => {
