@@ -135,6 +135,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
       tendBatch: tender.tend,
       recheckAccount: rechecks.consider,
       workerId,
+      retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
       onError,
     })
     await owner.start()

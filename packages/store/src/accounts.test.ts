@@ -41,7 +41,7 @@ describe('integrated accounts', () => {
     expect((await accounts.list(tenantId, page)).records.map(({ id }) => id).sort()).toEqual(
       own.map(({ id }) => id).sort(),
     )
-    for (const account of own) await accounts.remove(account)
+    for (const account of own) await accounts.remove(account, 60_000)
     expect((await accounts.list(tenantId, page)).records).toEqual([])
     expect(await accounts.read(own[0]?.id ?? '')).toBeUndefined()
     expect(await accounts.readCredentials(own[0]?.id ?? '')).toBeUndefined()
@@ -206,4 +206,20 @@ describe('credentials that the provider rotates', () => {
     await accounts.saveRotatedCredentials(account.id, rotating('two'), 1)
     expect(await accounts.readCredentials(account.id)).toEqual(rotating('by hand'))
   })
+})
+
+test('an account with work that has not ended is not removed; without, its index leaves with what it names', async () => {
+  const [redis, accounts, account] = [connect(), open(), newAccount()]
+  await accounts.create(account, { type: 'api_token', api_token: 'x' })
+  await redis.zadd(keys.operations(account.id), 0, 'an operation')
+  await redis.zadd(keys.openOperations(account.id), 1, 'an operation')
+  expect(await accounts.remove(account, 60_000)).toBe(false)
+  expect(await accounts.read(account.id)).toEqual(account)
+
+  await redis.del(keys.openOperations(account.id))
+  await redis.zadd(keys.outbox(account.id), 0, '-an operation')
+  expect(await accounts.remove(account, 60_000)).toBe(true)
+  expect(await redis.keys(`*${account.id}*`)).toEqual([keys.operations(account.id)])
+  const lifetime = await redis.pttl(keys.operations(account.id))
+  expect([lifetime > 50_000, lifetime <= 60_000]).toEqual([true, true])
 })

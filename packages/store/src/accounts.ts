@@ -5,7 +5,7 @@ import type { ProviderId } from '@muster/contracts/provider-ids'
 import { addWithin, pageOf, type PageOptions } from './bounded-index.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
-import type { Redis } from './redis.ts'
+import { defineScript, type Redis } from './redis.ts'
 import { toAccountEvent } from './stored-event.ts'
 import { putRecordScript } from './versioned-record.ts'
 
@@ -47,6 +47,17 @@ function firstRecheckOf({ recheck, statusSince }: AccountRecord, now: number): A
 }
 
 const toTime = (at: number): string => new Date(at).toISOString()
+
+/**
+ * KEYS open operations, index of operations, account, then what else leaves with it. ARGV retention.
+ * In one step: an operation that was accepted in between would have nobody who runs it.
+ */
+const removeScript = defineScript(`
+if redis.call('ZCARD', KEYS[1]) > 0 then return 0 end
+redis.call('DEL', unpack(KEYS, 3))
+redis.call('PEXPIRE', KEYS[2], ARGV[1])
+return 1
+`)
 
 const boundTo = (accountId: string): string => `account:${accountId}:credentials`
 
@@ -256,9 +267,30 @@ export function createAccounts({
       )
     },
 
-    async remove(record: AccountRecord): Promise<void> {
-      await redis.del(keys.account(record.id), keys.accessToken(record.id))
+    /**
+     * With everything that is the account's alone; its index leaves with the last of its operations. Resolves with
+     * false, and nothing is removed, while one of them has not ended.
+     * @param retentionMs how long that last one is kept at most
+     */
+    async remove(record: AccountRecord, retentionMs: number): Promise<boolean> {
+      const removed = await removeScript(
+        redis,
+        [
+          keys.openOperations(record.id),
+          keys.operations(record.id),
+          keys.account(record.id),
+          keys.accessToken(record.id),
+          keys.accessTokenLock(record.id),
+          keys.outbox(record.id),
+          keys.eventOutbox(record.id),
+          keys.liveLogins(record.id),
+          keys.openWork(record.id),
+        ],
+        [retentionMs],
+      )
+      if (removed === 0) return false
       await redis.multi().srem(keys.accounts, record.id).srem(keys.tenantAccounts(record.tenantId), record.id).exec()
+      return true
     },
   }
 }

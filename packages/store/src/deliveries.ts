@@ -232,7 +232,9 @@ export function createDeliveries({
           lifetimeMs,
         ],
       )
-      return written === 1 ? id : undefined
+      if (written === 1) return id
+      await redis.del(keys.deliveryLocator(id))
+      return undefined
     },
 
     countPending: (endpointId: string): Promise<number> => redis.zcard(keys.pendingDeliveries(endpointId)),
@@ -246,8 +248,12 @@ export function createDeliveries({
     },
 
     /** @throws StaleDeliveryError when the record has moved on; then nothing was written. */
-    recordAttempt: (record: DeliveryRecord, state: DeliveryState): Promise<DeliveryRecord> =>
-      save(record, state, state.status === 'pending' ? retentionMs + LONGEST_SCHEDULE_MS : retentionMs),
+    async recordAttempt(record: DeliveryRecord, state: DeliveryState): Promise<DeliveryRecord> {
+      if (state.status === 'pending') return save(record, state, retentionMs + LONGEST_SCHEDULE_MS)
+      const saved = await save(record, state, retentionMs)
+      await redis.pexpire(keys.deliveryLocator(record.id), retentionMs + DAY_MS)
+      return saved
+    },
 
     /**
      * Back into the lane, from the start of the schedule. Resolves with undefined when somebody else wrote it, or it is

@@ -72,6 +72,8 @@ export interface WebhookEndpointSecrets {
 
 const boundTo = (endpointId: string): string => `webhook-endpoint:${endpointId}:credentials`
 const callbackBoundTo = (tenantId: string): string => `tenant:${tenantId}:callback-secret`
+/** Longer than any delivery. */
+const INDEX_KEPT_MS = 400 * 86_400_000
 /** Any fixed UUID will do: it only keeps these ids apart from others made the same way. */
 const CALLBACK_NAMESPACE = '7f0e1f0a-52a4-4f0a-9c39-4f8d3f4b8f5e'
 
@@ -228,6 +230,13 @@ export function createWebhookEndpoints({
     async remove(record: WebhookEndpointRecord): Promise<void> {
       // The record first: without it nothing is sent any more.
       await redis.del(keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id)))
+      // Its deliveries are removed one by one: should that break off, what is left of their indexes goes as they do.
+      for (const index of [
+        keys.deliveries(record.id),
+        keys.pendingDeliveries(record.id),
+        keys.outbox(deliveryLaneOf(record.id)),
+      ])
+        await redis.pexpire(index, INDEX_KEPT_MS)
       await redis.srem(indexOf(record), record.id)
     },
 

@@ -121,15 +121,13 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
 
   const remove = defineEndpoint(routes.deleteIntegratedAccount, async ({ tenantId, params }) => {
     const account = await readOwnAccount(store, tenantId, params.id)
-    const open = await store.operations.countOpen(account.id)
-    if (open > 0)
-      throw new RequestError(
-        'conflict',
-        `The account has ${open} unfinished operations: cancel them, or wait for them.`,
-      )
     // Of an account that is gone nobody looks for what waits to be told.
     await store.dispatchEvents(account.id, Date.now, schedule.wake)
-    await store.accounts.remove(account)
+    if (!(await store.accounts.remove(account, config.MUSTER_RETENTION_DAYS * 86_400_000)))
+      throw new RequestError(
+        'conflict',
+        `The account has ${await store.operations.countOpen(account.id)} unfinished operations: cancel them, or wait for them.`,
+      )
     // Its owner finds it gone, and takes the lane away.
     await schedule.reload(account.id)
     return { status: 204 }

@@ -8,7 +8,7 @@ import { UnreadableError } from '@muster/store/unreadable'
 import { expireOperations } from './expire-operations.ts'
 
 const EVERY_MS = 5_000
-/** Indexes only grow by what is accepted: once an hour is enough. */
+/** Indexes only grow by what is accepted: once an hour is enough, where things are kept for longer. */
 const TRIM_EVERY_MS = 3_600_000
 
 /** Longer than an event takes from its outbox to its delivery, so that a lane is not taken from under one. */
@@ -25,6 +25,7 @@ export interface JanitorOptions {
   /** Of every account, at every sweep; returns at once. */
   recheckAccount(account: AccountRecord): void
   workerId: string
+  retentionMs: number
   onError(error: Error): void
 }
 
@@ -38,6 +39,7 @@ export function startJanitor({
   schedule,
   clock,
   workerId,
+  retentionMs,
   onEvent,
   tendBatch,
   recheckAccount,
@@ -53,7 +55,7 @@ export function startJanitor({
     if (!isMine) return
     await redis.pexpire(keys.janitorLease, EVERY_MS * 3)
     const now = clock.now()
-    const isTrimming = now - trimmedAt > TRIM_EVERY_MS
+    const isTrimming = now - trimmedAt > Math.min(TRIM_EVERY_MS, retentionMs)
     for (const accountId of await store.accounts.listIds()) await each(() => tendAccount(accountId, now, isTrimming))
     for (const batchId of await store.batches.listOpenIds()) await each(() => tendBatch(batchId))
     for (const tenantId of await store.tenants.listIds()) {
@@ -64,6 +66,8 @@ export function startJanitor({
       // A process that died between an acceptance and its report.
       await store.openWork.recount(tenantId)
       await store.batches.trimIndex(tenantId)
+      // Accounts that were removed leave the tenant's sum.
+      await store.openWork.recount(tenantId)
     }
     if (!isTrimming) return
     trimmedAt = now
@@ -100,7 +104,7 @@ export function startJanitor({
     const endpoint = await store.webhookEndpoints.read(endpointId)
     if (
       endpoint?.kind !== 'callback' ||
-      clock.now() - endpoint.createdAt < CALLBACK_KEPT_MS ||
+      clock.now() - endpoint.createdAt < Math.min(CALLBACK_KEPT_MS, retentionMs) ||
       (await store.deliveries.listIds(endpointId, null, 1)).length > 0
     )
       return
