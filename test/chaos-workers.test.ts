@@ -6,4 +6,5 @@ describeShortRun('the promises under fire, in short: workers', [
   'failpoint after_provider_commit',
   'failpoint after_outcome',
   'poison-operation',
+  'wrong-keys',
 ])

@@ -6,6 +6,7 @@ import { redisScenarios } from './redis-faults.ts'
 import { refusalScenarios } from './refusal-faults.ts'
 import { webhookScenarios } from './webhook-faults.ts'
 import { workerKillScenarios } from './worker-kills.ts'
+import { wrongKeyScenarios } from './wrong-keys.ts'
 
 export const scenarios: readonly Scenario[] = [
   ...workerKillScenarios,
@@ -15,4 +16,5 @@ export const scenarios: readonly Scenario[] = [
   ...providerScenarios,
   ...refusalScenarios,
   ...webhookScenarios,
+  ...wrongKeyScenarios,
 ]
