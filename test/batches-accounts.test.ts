@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { batchClientOf, toNdjson, type Batch } from './batch-client.ts'
 import { newUser, startMuster, type Muster } from './harness.ts'
 
-const ACCOUNTS = 240
-const FEW = 40
+const ACCOUNTS = 160
+const FEW = 24
 let muster: Muster
 let client: ReturnType<typeof batchClientOf>
 let redis: Redis

@@ -1,3 +1,4 @@
+import { rowBounds } from '@muster/contracts/bounds'
 import { parse } from 'csv-parse/sync'
 import { mapColumns, toMappedItem } from './column-mapping.ts'
 import type { ColumnMapping } from './column-mapping.ts'
@@ -12,10 +13,6 @@ export interface CsvOptions extends RowLimits {
 }
 
 const NEWLINE = Buffer.from('\n')
-/** A row's cost grows with its columns, and others wait while it is read: the widest honest files have some hundred. */
-export const MAX_COLUMNS = 500
-/** The names come again with each row of the results. */
-const MAX_HEADER_BYTES = 16 * 1024
 
 export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): RowReader {
   const splitter = createRecordSplitter(maxRowBytes)
@@ -23,8 +20,12 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): 
   let number = 0
 
   function readHeader(record: CsvRecord): ColumnMapping {
-    if (record.fault === 'too_large' || record.bytes.length > MAX_HEADER_BYTES)
-      throw new UploadError('header_too_large', `The header row is longer than ${MAX_HEADER_BYTES} bytes.`, record.line)
+    if (record.fault === 'too_large' || record.bytes.length > rowBounds.headerBytes)
+      throw new UploadError(
+        'header_too_large',
+        `The header row is longer than ${rowBounds.headerBytes} bytes.`,
+        record.line,
+      )
     if (record.fault !== undefined)
       throw new UploadError(
         'malformed_header',
@@ -32,10 +33,10 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): 
         record.line,
       )
     const cells = readCells([record])[0] ?? []
-    if (cells.length > MAX_COLUMNS)
+    if (cells.length > rowBounds.columns)
       throw new UploadError(
         'too_many_columns',
-        `The header names ${cells.length} columns, and no more than ${MAX_COLUMNS} may be sent.`,
+        `The header names ${cells.length} columns, and no more than ${rowBounds.columns} may be sent.`,
         record.line,
       )
     return mapColumns(cells, mapping, record.line)

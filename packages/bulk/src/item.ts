@@ -1,3 +1,4 @@
+import { rowBounds } from '@muster/contracts/bounds'
 import { createUserQuerySchema } from '@muster/contracts/create-user-parameters'
 import type { InputProblem } from '@muster/contracts/problem'
 import { unifiedUserInputSchema } from '@muster/contracts/unified-user'
@@ -9,9 +10,6 @@ export const userFields: ReadonlySet<string> = new Set(Object.keys(unifiedUserIn
 export const itemOptions: ReadonlySet<string> = new Set(
   Object.keys(createUserQuerySchema.shape).filter((name) => name !== 'dry_run'),
 )
-
-/** As for the columns of CSV: others wait while a row is read. Twice as many, since names of lists count too. */
-const MAX_ROW_VALUES = 1_000
 
 export interface ParsedItem {
   /** `{ …options, user: {…} }` */
@@ -29,7 +27,7 @@ export function toItem(value: unknown): ParsedItem {
       value: undefined,
       problems: [{ pointer: '', code: 'not_an_object', detail: 'An item must be an object.' }],
     }
-  const unsafe = checkValue(value, 'row', MAX_ROW_VALUES)
+  const unsafe = checkValue(value, 'row', rowBounds.values)
   if (unsafe.length > 0) return { value: undefined, problems: unsafe }
   const isNested = Object.hasOwn(value, 'user')
   const item: Record<string, unknown> = {}

@@ -1,3 +1,4 @@
+import { rowBounds } from '@muster/contracts/bounds'
 import { createCsvReader } from './csv-rows.ts'
 import { createJsonReader } from './json-rows.ts'
 import { createNdjsonReader } from './ndjson-rows.ts'
@@ -9,7 +10,6 @@ export type UploadFormat = (typeof uploadFormats)[number]
 
 export const DEFAULT_MAX_ROWS = 100_000
 export const DEFAULT_MAX_BYTES = 100 * 1024 * 1024
-export const DEFAULT_MAX_ROW_BYTES = 64 * 1024
 
 export interface ReadOptions {
   format: UploadFormat
@@ -40,7 +40,7 @@ function createReader({
   format,
   mapping = {},
   maxRows = DEFAULT_MAX_ROWS,
-  maxRowBytes = DEFAULT_MAX_ROW_BYTES,
+  maxRowBytes = rowBounds.bytes,
 }: ReadOptions): RowReader {
   if (format === 'csv') return createCsvReader({ maxRows, maxRowBytes, mapping })
   return format === 'json' ? createJsonReader({ maxRows, maxRowBytes }) : createNdjsonReader({ maxRows, maxRowBytes })

@@ -108,6 +108,19 @@ export const defaultLimits: Limits = toLimits((name) => bounds[name].most)
 /** For a worker, whose work was accepted already, and for commands of the operator. */
 export const unlimited: Limits = toLimits(() => Number.MAX_SAFE_INTEGER)
 
+/** Of an upload's rows: others wait while one is read, and its header comes again with each row of the results. */
+export const rowBounds = {
+  bytes: 64 * KIB,
+  /** Of CSV; the widest honest files have some hundred. */
+  columns: 500,
+  headerBytes: 16 * KIB,
+  /** Members and entries of lists, of JSON and NDJSON: twice as many, since lists have names too. */
+  values: 1_000,
+  /** Kept with the batch, each with a pointer of at most so many characters. */
+  problems: 20,
+  pointerLength: 500,
+} as const
+
 /** The most that one page of a list holds; a longer one ends early, and its cursor says where. */
 export const PAGE_BYTES = MIB
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
+import { unlimited } from '@muster/contracts/bounds'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startRedis, type StartedRedis } from '../../../scripts/redis.mjs'
 import { newBatch } from '../test/batches.ts'
@@ -27,7 +28,7 @@ beforeAll(async () => {
   server = await startRedis({ dir: directory, appendonly: 'everysec' })
   redis = connectRedis(server.url, 'worker', () => undefined)
   await redis.config('SET', 'appendfsync', 'no', 'auto-aof-rewrite-percentage', '0')
-  batches = createBatches({ redis, keyring: newKeyring(), retentionMs: DAY_MS })
+  batches = createBatches({ redis, keyring: newKeyring(), retentionMs: DAY_MS, limits: unlimited })
   index = createOperationIndex({ redis, retentionMs: DAY_MS })
 })
 afterAll(async () => {

@@ -1,4 +1,4 @@
-import { BoundReachedError } from '@muster/contracts/bounds'
+import { BoundReachedError, rowBounds } from '@muster/contracts/bounds'
 import type { JsonObject } from '@muster/contracts/json'
 import { MASK } from '@muster/contracts/known-secrets'
 import type { InputProblem } from '@muster/contracts/problem'
@@ -15,9 +15,6 @@ import { RequestError } from '../http/request-error.ts'
 import type { JudgedRow } from './judge-rows.ts'
 
 const HOUR_MS = 3_600_000
-/** As many as are read: a row can have a thousand, and they are kept with the batch. */
-const MAX_PROBLEMS = 20
-const MAX_POINTER = 500
 
 export interface CommitOptions {
   store: Store
@@ -197,13 +194,16 @@ function toBatchRow(
   if (reference !== null) kept.reference = reference
   if (create && (acceptance?.kind === 'accepted' || acceptance?.kind === 'replayed'))
     return { ...kept, account: positions.get(create.account.id) ?? null }
-  return { ...kept, problems: acceptance ? [toRefusal(acceptance)] : problems.slice(0, MAX_PROBLEMS).map(shortened) }
+  return {
+    ...kept,
+    problems: acceptance ? [toRefusal(acceptance)] : problems.slice(0, rowBounds.problems).map(shortened),
+  }
 }
 
 /** A pointer can be as long as the row. */
 const shortened = (problem: InputProblem): InputProblem => ({
   ...problem,
-  pointer: problem.pointer.slice(0, MAX_POINTER),
+  pointer: problem.pointer.slice(0, rowBounds.pointerLength),
 })
 
 function toRefusal(acceptance: Acceptance): { pointer: string; code: string; detail: string } {
