@@ -112,7 +112,7 @@ describe('limits of the providers', () => {
         accountId: await muster.connect(provider),
       })),
     )
-    await muster.simulators.okta.arm({ fault: 'rate_limit_storm', retry_after: '1000000000' })
+    await muster.simulators.okta.arm({ fault: 'rate_limit_storm', retry_after: '999999999' })
     await muster.simulators.salesforce.arm({ fault: 'quota_exceeded' })
     for (const { provider, accountId } of resting) {
       const [first = ''] = await submit(muster, accountId, provider, 1)
@@ -144,6 +144,40 @@ describe('limits of the providers', () => {
       expect((await readRecord(behind.store, accountId, first)).state.usedAttempts).toBe(0)
     }
   }, 60_000)
+
+  const endings: [string, (accountId: string) => Promise<unknown>][] = [
+    ['a resume', (id) => muster.request('POST', `/integrated-accounts/${id}/resume`)],
+    [
+      'new limits',
+      (id) =>
+        muster.request('PATCH', `/integrated-accounts/${id}`, { body: { limits: { requests: 20, per_seconds: 1 } } }),
+    ],
+  ]
+  test.each(endings)('a day of rest is shown with its reason, and ended by %s', async (_, end) => {
+    const cooldownOf = async (id: string) =>
+      (
+        await muster.request<{ cooldown: { until: string; reason: string } | null }>(
+          'GET',
+          `/integrated-accounts/${id}`,
+        )
+      ).body.cooldown
+    const accountId = await muster.connect('okta')
+    expect(await cooldownOf(accountId)).toBeNull()
+    await muster.simulators.okta.arm({ fault: 'rate_limit_storm', retry_after: '86400' })
+    const [throttled = ''] = await submit(muster, accountId, 'okta', 1)
+    const cooldown = await eventually(
+      () => cooldownOf(accountId),
+      (value) => value !== null,
+    )
+    expect(Date.parse(cooldown?.until ?? '') - Date.now()).toBeGreaterThan(23 * 3_600_000)
+    expect(cooldown?.reason).toMatch(/\w/)
+    const [waiting = ''] = await submit(muster, accountId, 'okta', 1)
+    expect(await read(waiting)).toMatchObject({ status: 'queued' })
+    await end(accountId)
+    expect(await cooldownOf(accountId)).toBeNull()
+    for (const id of [throttled, waiting])
+      expect(await muster.finished(id, 10_000)).toMatchObject({ status: 'succeeded', outcome: 'created' })
+  })
 
   /** Calls a second between the first and the last of them. */
   function rateOf(ledger: Ledger): number {

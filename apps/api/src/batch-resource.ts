@@ -11,7 +11,7 @@ import {
   type BatchRecord,
 } from '@muster/store/batch-record'
 import type { ApiDependencies } from './dependencies.ts'
-import { createsPerSecond, estimateWaitSeconds } from './estimated-wait.ts'
+import { createsPerSecond, estimateWaitSeconds, fullRestMs } from './estimated-wait.ts'
 
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
@@ -78,12 +78,13 @@ export async function toAccountProgress(
 ): Promise<AccountProgress> {
   const { accountId, provider } = part
   const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']
-  const [account, open, behind, restMs] = await Promise.all([
+  const [account, open, behind, laneRestMs] = await Promise.all([
     store.accounts.read(accountId),
     store.operations.countOpen(accountId),
     store.batches.countBehind(accountId, record.id),
     schedule.restMs(accountId),
   ])
+  const restMs = account ? fullRestMs(account, laneRestMs) : laneRestMs
   const limit = account ? createsPerSecond(account) : null
   const own = openOf(part)
   const waiting = Math.max(0, open - own - behind)

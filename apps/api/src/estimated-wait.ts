@@ -14,5 +14,9 @@ export function createsPerSecond(account: AccountRecord): number {
  */
 export function estimateWaitSeconds(account: AccountRecord, openOperations: number, restMs: number): number | null {
   if (account.status !== 'active') return null
-  return Math.max(1, Math.ceil(restMs / 1000 + openOperations / createsPerSecond(account)))
+  return Math.max(1, Math.ceil(fullRestMs(account, restMs) / 1000 + openOperations / createsPerSecond(account)))
 }
+
+/** A long rest is only interrupted by probes. */
+export const fullRestMs = (account: AccountRecord, restMs: number, now = Date.now()): number =>
+  Math.max(restMs, (account.cooldown?.until ?? 0) - now)

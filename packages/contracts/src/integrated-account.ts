@@ -91,6 +91,14 @@ export const integratedAccountSchema = z
     credential_type: z.string(),
     config: accountConfigSchema,
     limits: accountLimitsSchema,
+    cooldown: z
+      .object({ until: z.iso.datetime(), reason: z.string() })
+      .nullable()
+      .meta({
+        description:
+          'The provider asked to be left alone until then. Beyond an hour it is tried now and then with one operation. ' +
+          '`POST …/resume`, new limits or new credentials end it.',
+      }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })

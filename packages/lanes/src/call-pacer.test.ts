@@ -60,6 +60,18 @@ describe('the pace of calls', () => {
     pacer.throwIfResting()
   })
 
+  test('a rest that is ended by hand lets calls leave at once, and not sooner than the limit allows', async () => {
+    const pacer = new CallPacer({ requests: 1, perSeconds: 1 })
+    await pacer.wait()
+    pacer.rest(60_000)
+    await vi.advanceTimersByTimeAsync(200)
+    pacer.endRest()
+    const startedAt = performance.now()
+    const next = pacer.wait().then(() => performance.now())
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect((await next) - startedAt).toBeGreaterThanOrEqual(819)
+  })
+
   test('a permit given back does not shorten a rest', async () => {
     const pacer = new CallPacer({ requests: 1, perSeconds: 1 })
     const slot = await pacer.wait()

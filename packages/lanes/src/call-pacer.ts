@@ -83,10 +83,15 @@ export class CallPacer {
   rest(forMs: number): void {
     const until = performance.now() + forMs
     this.#restsUntil = Math.max(this.#restsUntil, until)
-    if (Number.isFinite(until)) this.#nextAt = Math.max(this.#nextAt, until)
     const refusal = this.#refusal()
     if (!refusal) return
     for (const waiter of this.#waiters) waiter.refuse(refusal)
+  }
+
+  /** It was ended by hand. A hold is not a rest: its lane closes. */
+  endRest(): void {
+    if (Number.isFinite(this.#restsUntil)) this.#restsUntil = 0
+    this.#restart()
   }
 
   /** Milliseconds until the next call may leave. */
@@ -168,7 +173,7 @@ export class CallPacer {
     )
     if (!first) return
     const place = this.#places.reduce((best, other) => (other.freeAt < best.freeAt ? other : best))
-    const at = Math.max(this.#nextAt, place.freeAt)
+    const at = Math.max(this.#nextAt, place.freeAt, Number.isFinite(this.#restsUntil) ? this.#restsUntil : 0)
     if (now < at) {
       this.#timer = setTimeout(() => {
         this.#timer = undefined
@@ -206,7 +211,8 @@ export class CallPacer {
         if (isUsed || place.takenBy !== slot) return
         isUsed = true
         place.freeAt = before.freeAt
-        if (this.#latest === slot) this.#giveBack(before.nextAt)
+        if (this.#latest === slot) this.#nextAt = before.nextAt
+        this.#restart()
       },
     }
     place.takenBy = slot
@@ -214,8 +220,8 @@ export class CallPacer {
     return slot
   }
 
-  #giveBack(nextAt: number): void {
-    this.#nextAt = Number.isFinite(this.#restsUntil) ? Math.max(nextAt, this.#restsUntil) : nextAt
+  /** Something may leave sooner than the timer expects. */
+  #restart(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#release()

@@ -329,7 +329,11 @@ export function createLaneOwner({
   function hear(channel: string, accountId: string): void {
     if (isStopping) return
     const open = lanes.get(accountId)
-    if (channel === RELOAD_CHANNEL && open) void guard(open.tend(), accountId)
+    if (channel === RELOAD_CHANNEL && open)
+      void guard(
+        open.lane.noticeEndOfRest().then(() => open.tend()),
+        accountId,
+      )
     // The least busy process gets there first.
     else if (channel === WAKE_CHANNEL)
       setTimeout(

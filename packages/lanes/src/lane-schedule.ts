@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
+import { limiterKey, RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
 import { readRestMs } from './lane-rest.ts'
 
 /**
@@ -39,6 +39,10 @@ export function createLaneSchedule(redis: Redis) {
     /** Looked after until then: other processes need not try. */
     async defer(accountId: string, until: number): Promise<void> {
       await redis.zadd(SCHEDULE_KEY, until, accountId)
+    },
+    /** Nothing keeps the lane waiting any more; `reload` tells its owner. */
+    async endRest(accountId: string): Promise<void> {
+      await redis.del(limiterKey(accountId))
     },
     restMs: (accountId: string): Promise<number> => readRestMs(redis, accountId),
     async remove(accountId: string): Promise<void> {

@@ -3,7 +3,7 @@ import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } f
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
 import { LANE_QUEUE, lanePrefix, lastCallKey } from './lane-keys.ts'
-import type { LaneWait } from './lane-rest.ts'
+import { readRestMs, type LaneWait } from './lane-rest.ts'
 import { createCallNotes } from './last-call.ts'
 import { jobsAhead, jobWindow, type Pace } from './pace.ts'
 import { StartGate } from './start-gate.ts'
@@ -31,6 +31,8 @@ export interface RunContext {
    * the signal's reason.
    */
   waitForSlot(signal?: AbortSignal): Promise<CallSlot>
+  /** From this moment on no call leaves; the verdict of the job tells it to those who come after. */
+  rest(forMs: number): void
   /** For how long `waitForSlot` would wait, about. */
   expectedWaitMs(): number
   /**
@@ -105,6 +107,8 @@ export interface Lane {
   remove(jobIds: readonly string[]): Promise<void>
   backlog(): Promise<Backlog>
   isAtWork(): boolean
+  /** A rest can be ended by hand. */
+  noticeEndOfRest(): Promise<void>
   /** Jobs of that priority, other than 0, that wait in the lane. */
   waitingAt(priority: number): Promise<number>
   /** Cuts off what is under way: it hands itself back, or, where a create was sent, is looked up by the next owner. */
@@ -190,6 +194,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       return await run(accountId, jobId, {
         signal: controller.signal,
         waitForSlot: (own) => waitForSlot(controller.signal, turn, own).finally(leaveGate),
+        rest: (forMs) => pacer.rest(forMs),
         expectedWaitMs: () => pacer.expectedWaitMs(),
         throwIfStale: () => throwIfStale(controller.signal),
       })
@@ -309,6 +314,11 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       pacer.sendBack()
     },
     backlog,
+    async noticeEndOfRest() {
+      if ((await readRestMs(redis, accountId)) > 0) return
+      restsUntil = 0
+      pacer.endRest()
+    },
     isAtWork: () => atWork.size > 0,
     async waitingAt(priority) {
       const counts = await queue.getCountsPerPriority([priority])

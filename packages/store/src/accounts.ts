@@ -9,6 +9,15 @@ import { defineScript, type Redis } from './redis.ts'
 import { toAccountEvent } from './stored-event.ts'
 import { putRecordScript } from './versioned-record.ts'
 
+/** The provider asked to be left alone. */
+export interface Cooldown {
+  /** Unix milliseconds. */
+  until: number
+  reason: string
+  /** How often it was tried meanwhile. */
+  probes: number
+}
+
 export interface AccountRecord {
   id: string
   tenantId: string
@@ -26,6 +35,8 @@ export interface AccountRecord {
   updatedAt: number
   /** Checks of the credentials since the account was put on hold; absent before the first hold. */
   recheck?: { count: number; lastAt: number }
+  /** Absent in records of before there was one. */
+  cooldown?: Cooldown | null
 }
 
 const MAX_RECHECK_MS = 6 * 3_600_000

@@ -65,7 +65,10 @@ export const isFinished = (state: OperationState): boolean =>
 
 /** The job came up before its time (a crash between the record and the queue): nothing to do until then. */
 export function dueAt(state: OperationState): number {
-  return Math.max(state.notBefore ?? 0, state.status === 'retrying' ? (state.nextAttemptAt ?? 0) : 0)
+  // How long a throttled account rests is its lane's to say, and can be ended.
+  const isThrottled = state.attempts.at(-1)?.outcome === 'rate_limited'
+  const nextAt = state.status === 'retrying' && !isThrottled ? (state.nextAttemptAt ?? 0) : 0
+  return Math.max(state.notBefore ?? 0, nextAt)
 }
 
 /**

@@ -24,6 +24,10 @@ const toResource = (record: AccountRecord): IntegratedAccountResource => ({
   credential_type: record.credentialType,
   config: record.config,
   limits: record.limits,
+  cooldown:
+    record.cooldown && record.cooldown.until > Date.now()
+      ? { until: time(record.cooldown.until), reason: record.cooldown.reason }
+      : null,
   created_at: time(record.createdAt),
   updated_at: time(record.updatedAt),
 })
@@ -34,13 +38,15 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
   async function setStatus(tenantId: string, accountId: string, status: 'active' | 'paused', reason: string | null) {
     await readOwnAccount(store, tenantId, accountId)
     const now = Date.now()
-    const written = await store.accounts.update(accountId, (record) =>
-      record.status === status
-        ? undefined
-        : { ...record, status, statusReason: reason, statusSince: now, updatedAt: now },
-    )
+    const endsCooldown = status === 'active'
+    const written = await store.accounts.update(accountId, (record) => {
+      const next = endsCooldown && record.cooldown ? { ...record, cooldown: null } : record
+      if (record.status !== status) return { ...next, status, statusReason: reason, statusSince: now, updatedAt: now }
+      return next === record ? undefined : next
+    })
     if (!written) throw notFound('integrated account')
     events.nudge(accountId)
+    if (endsCooldown) await schedule.endRest(accountId)
     await schedule.reload(accountId)
     return { status: 200, body: toResource(written) }
   }
@@ -93,12 +99,15 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
       const problems = checkPatch(account, body.config, body.credentials, allowedHosts)
       if (problems.length > 0) throw invalid(problems)
       const now = Date.now()
+      // What the provider said of the old ones says nothing of these; if it does, it will say so again.
+      const isNewStart = body.credentials !== undefined || body.limits !== undefined
       const change = (record: AccountRecord): AccountRecord => {
         const next = {
           ...record,
           name: body.name ?? record.name,
           config: patchConfig(record.config, body.config),
           limits: body.limits ?? record.limits,
+          cooldown: isNewStart ? null : (record.cooldown ?? null),
           updatedAt: now,
         }
         refuseLargeAccount(next)
@@ -109,6 +118,7 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
         : await store.accounts.update(params.id, change)
       if (!written) throw notFound('integrated account')
       events.nudge(params.id)
+      if (isNewStart) await schedule.endRest(params.id)
       await schedule.reload(params.id)
       return {
         status: 200,

@@ -58,7 +58,8 @@ export function toAttemptEnd(
       return {
         outcome: 'unknown',
         failure: toFailure(result.failure, undefined, secrets),
-        lookUpAt: now + Math.max(options.firstLookUpMs, result.failure.retryAfterMs ?? 0),
+        // What the provider asks for besides, its lane rests.
+        lookUpAt: now + options.firstLookUpMs,
       }
     case 'reconcile_later':
       return { outcome: 'reconciling', at: result.at }

@@ -22,7 +22,7 @@ import {
   type RemoteFailure,
 } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
-import type { AccountRecord } from '@muster/store/accounts'
+import type { AccountRecord, Cooldown } from '@muster/store/accounts'
 import { hashNaturalKey } from '@muster/store/hash-key'
 import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/store/operation-record'
 import {
@@ -51,6 +51,7 @@ import type { Logger } from '@muster/telemetry/logger'
 import type { WorkerMetrics } from '../metrics.ts'
 import { AccountRefusals, confirmRefusal } from './account-refusals.ts'
 import { toAttemptEnd, toFailure } from './attempt-end.ts'
+import { isCooling, isSameCooldown, planCooldown, Probes } from './cooldown.ts'
 import { LaneMoods } from './lane-mood.ts'
 import { LookUpCache } from './look-up-cache.ts'
 
@@ -94,13 +95,14 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   const moods = new LaneMoods()
   const refusals = new AccountRefusals()
   const lookUps = new LookUpCache()
+  const probes = new Probes()
 
   return async (accountId, jobId, context) => {
     const log = dependencies.log.child({ account_id: accountId, operation_id: operationIdOf(jobId) })
     let permit: CallSlot | undefined
     try {
-      let ready = await prepare(accountId, jobId, log)
-      if ('kind' in ready) return ready
+      let prepared = await prepare(accountId, jobId, log)
+      if ('kind' in prepared) return prepared
       if (context.expectedWaitMs() > SOON_MS) {
         // Before it counts as running: this may take a day, in which everything can change, and nothing is sent.
         permit = await context.waitForSlot(context.signal).catch((error: unknown) => {
@@ -108,17 +110,13 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
           throw error
         })
         if (!permit) return { kind: 'back' }
-        ready = await prepare(accountId, jobId, log)
-        if ('kind' in ready) return ready
+        prepared = await prepare(accountId, jobId, log)
+        if ('kind' in prepared) return prepared
       }
+      const ready = prepared
       const { account } = ready
-      const record = await store.operations.save(ready.record, startAttempt(ready.record.state, clock.now()))
-      if (ready.record.state.startedAt === null)
-        metrics.wait.observe(
-          { provider: account.provider },
-          (clock.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000,
-        )
-      return await runAttempt({ ...ready, record }, { ...context, waitForSlot: firstOf(permit, context) }, log)
+      const begin = (): Promise<Verdict> => start(ready, { ...context, waitForSlot: firstOf(permit, context) }, log)
+      return await (isCooling(account.cooldown, clock.now()) ? probes.alone(account.id, begin) : begin())
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
       // Canceled just now, or taken over by another worker: the record's latest version decides.
@@ -128,6 +126,24 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     } finally {
       permit?.unused()
     }
+  }
+
+  async function start(ready: Ready, context: RunContext, log: Logger): Promise<Verdict> {
+    const record = await store.operations.save(ready.record, startAttempt(ready.record.state, clock.now()))
+    if (ready.record.state.startedAt === null)
+      metrics.wait.observe(
+        { provider: ready.account.provider },
+        (clock.now() - Math.max(record.head.createdAt, record.state.notBefore ?? 0)) / 1000,
+      )
+    return runAttempt({ ...ready, record }, context, log)
+  }
+
+  /** What the account says of its rest. Written only when it changes, so that an account at work costs nothing. */
+  async function coolDown(account: AccountRecord, cooldown: Cooldown | null): Promise<void> {
+    if (cooldown === null && !account.cooldown) return
+    await store.accounts.update(account.id, (latest) =>
+      isSameCooldown(latest.cooldown ?? null, cooldown) ? undefined : { ...latest, cooldown },
+    )
   }
 
   /** Whether the operation may run now: with what it needs, or what becomes of its job instead. */
@@ -348,9 +364,12 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         throw error
       }
       if (isHandedBack(context, error)) {
-        const at = error instanceof LaneRestsError ? Math.max(clock.now(), clock.fromLocal(error.until)) : clock.now()
+        const at = clock.now()
         // Cut off before the create was on its way; or while a call after the create waited for its permit.
-        if (!mayBeExecuted()) return toVerdict(await finish({ outcome: 'interrupted', at }))
+        if (!mayBeExecuted()) {
+          await finish({ outcome: 'interrupted', at })
+          return { kind: 'back' }
+        }
         const failure = {
           code: 'outcome_unknown' as const,
           message: 'The attempt was cut off after its create was sent.',
@@ -384,9 +403,11 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         },
         stored,
       )
+      await coolDown(account, null)
       return { kind: 'done' }
     }
 
+    if (result.kind === 'failed' || result.kind === 'hold') await coolDown(account, null)
     const throttleMs = result.kind === 'throttled' ? moods.throttled(account.id, result.failure.retryAfterMs) : 0
     const restMs =
       result.kind === 'retry' || result.kind === 'unknown'
@@ -400,10 +421,17 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
     const now = clock.now()
     const end = toAttemptEnd(result, { secrets, now, firstLookUpMs: provider.lookUpAfterMs[0] ?? 0, throttleMs })
+    const forMs = Math.max(throttleMs, restMs)
+    const reason = 'failure' in end ? end.failure.message : ''
+    const plan = forMs > 0 ? planCooldown(account.cooldown, { forMs, reason }, now) : undefined
+    // Before anything is waited for, or other calls would leave meanwhile.
+    if (plan) context.rest(plan.restMs)
     const state = await finish(end)
-    if (result.kind === 'throttled') return { kind: 'pause', forMs: throttleMs }
+    if (!plan) return toVerdict(state)
+    await coolDown(account, plan.cooldown)
+    if (result.kind === 'throttled') return { kind: 'pause', forMs: plan.restMs }
     const verdict = toVerdict(state)
-    return verdict.kind === 'again' && restMs > 0 ? { ...verdict, pauseMs: restMs } : verdict
+    return verdict.kind === 'again' ? { ...verdict, pauseMs: plan.restMs } : verdict
   }
 }
 
