@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DISABLED_BY_HAND } from '../packages/store/src/webhook-endpoints.ts'
 import { newUser, eventually } from './harness.ts'
@@ -104,6 +105,29 @@ describe('an endpoint is disabled', () => {
     )
     expect(second.failing_since).not.toBe(first.failing_since)
     expect(second.status).toBe('active')
+  })
+
+  test('not by one failure of today, after one of long ago and nothing in between', async () => {
+    const endpoint = await stage.register('/quiet')
+    const redis = new Redis(stage.muster.redis.url)
+    try {
+      const key = `muster:{webhook-${endpoint.id}}:endpoint`
+      const record = JSON.parse((await redis.hget(key, 'record')) ?? '{}') as object
+      const longAgo = Date.now() - 6 * 86_400_000
+      await redis.hset(key, 'record', JSON.stringify({ ...record, failingSince: longAgo, lastFailureAt: longAgo }))
+    } finally {
+      redis.disconnect()
+    }
+    stage.receiver.behave(answer(500), '/quiet')
+    await stage.send(endpoint.id)
+    const present = await eventually(
+      () => stage.endpoint(endpoint.id),
+      ({ status, failing_since }) =>
+        status === 'disabled' || Date.parse(String(failing_since)) > Date.now() - 86_400_000,
+    )
+    stage.receiver.behave(answer(204), '/quiet')
+    expect(present.status).toBe('active')
+    expect((await stage.settled(endpoint.id)).map(({ status }) => status)).toEqual(['delivered'])
   })
 
   test('by hand: nobody is told, what comes meanwhile waits, and a test is refused', async () => {

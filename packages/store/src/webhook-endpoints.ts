@@ -30,6 +30,9 @@ export interface WebhookEndpointRecord {
   statusSince: number
   /** Of the first failure since the last success. */
   failingSince: number | null
+  /** Attempts that have failed since, and the latest; absent in records of before they were counted. */
+  failures?: number
+  lastFailureAt?: number
   createdAt: number
   updatedAt: number
 }

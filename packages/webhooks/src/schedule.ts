@@ -28,6 +28,10 @@ export function parseSchedule(text: string): Schedule {
   return entries.map((entry) => Number(entry) * 1000)
 }
 
+/** Between two attempts of one message. */
+export const longestDelayMs = (schedule: Schedule): number =>
+  Math.max(LONGEST_RETRY_AFTER_MS, Math.max(...schedule) * (1 + JITTER))
+
 export interface DelayOptions {
   /** What the receiver asked for, where it did. */
   retryAfterMs?: number | undefined

@@ -15,6 +15,7 @@ import type { RedisClock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
 import { activeSecrets, type WebhookEndpointRecord } from '@muster/store/webhook-endpoints'
 import type { Logger } from '@muster/telemetry/logger'
+import { afterFailure } from '@muster/webhooks/endpoint-health'
 import { classifyReply, type Exchange, type Reply } from '@muster/webhooks/reply'
 import { delayAfter, type Schedule } from '@muster/webhooks/schedule'
 import { signMessage } from '@muster/webhooks/signature'
@@ -176,16 +177,17 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     const written = await store.webhookEndpoints.update(endpoint.id, (latest) => {
       if (reply.outcome === 'delivered')
         return latest.failingSince === null ? undefined : { ...latest, failingSince: null, updatedAt: now }
-      const failingSince = latest.failingSince ?? now
+      const { health, isToDisable, isWorthWriting } = afterFailure(latest, now, dependencies)
+      const since = new Date(health.failingSince).toISOString()
       const reason =
         reply.outcome === 'gone'
           ? 'The receiver answered 410 Gone.'
-          : now - failingSince >= dependencies.disableAfterMs
-            ? `Every delivery has failed since ${new Date(failingSince).toISOString()}; the latest: ${reply.reason ?? ''}.`
+          : isToDisable
+            ? `Every delivery has failed since ${since}; the latest: ${reply.reason ?? ''}.`
             : undefined
       if (reason !== undefined && latest.kind === 'registered' && latest.status === 'active')
-        return { ...latest, failingSince, status: 'disabled', statusReason: reason, statusSince: now, updatedAt: now }
-      return latest.failingSince === null ? { ...latest, failingSince, updatedAt: now } : undefined
+        return { ...latest, ...health, status: 'disabled', statusReason: reason, statusSince: now, updatedAt: now }
+      return isWorthWriting ? { ...latest, ...health, updatedAt: now } : undefined
     })
     if (written?.status !== 'disabled' || endpoint.status === 'disabled') return
     dependencies.log.warn({ endpoint_id: endpoint.id, reason: reply.reason }, 'the webhook endpoint was disabled')
