@@ -5,7 +5,7 @@ import { demoFile } from './paths.mjs'
 import { bootstrapTenant } from './services.mjs'
 
 /**
- * The demo tenant: two keys, the secret of its callbacks and one integrated account per simulator. What
+ * The demo tenant: two test keys, the secret of its callbacks and one integrated account of mode test per simulator. What
  *   `.muster/demo.json` remembers and the API
  * still knows is used again. The file is written after every step, so an interrupted start makes nothing twice.
  */
@@ -14,10 +14,11 @@ export async function prepareDemo({ startTool, env, url, simulators, say }) {
   const demo = { url, ...(await findKeys(url, kept)), integrated_accounts: {}, simulators }
   if (!demo.api_key) {
     say('Making a demo tenant…')
-    const { admin_api_key } = await bootstrapTenant({ startTool, env, tenant: 'demo' })
+    const { admin_api_key } = await bootstrapTenant({ startTool, env, tenant: 'demo', mode: 'test' })
     const { api_key } = await call(url, admin_api_key, 'POST', '/api-keys', {
       name: 'demo',
       scopes: ['provision', 'read'],
+      mode: 'test',
     })
     Object.assign(demo, { api_key, admin_api_key })
   }
@@ -53,7 +54,7 @@ async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
   const found =
     keptId && (await call(demo.url, demo.admin_api_key, 'GET', `/integrated-accounts/${keptId}`, undefined, [404]))
   if (!found) {
-    const body = { provider, name: `Demo ${provider}`, credentials, config: wanted }
+    const body = { provider, name: `Demo ${provider}`, mode: 'test', credentials, config: wanted }
     return (await call(demo.url, demo.admin_api_key, 'POST', '/integrated-accounts', body)).id
   }
   // The simulators may have moved to other ports, and a simulator that was reset may have turned the account away.
@@ -74,7 +75,9 @@ async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
  */
 async function findKeys(url, { api_key, admin_api_key, callback_secret }) {
   for (const key of [api_key, admin_api_key]) {
-    const found = key && (await call(url, key, 'GET', '/integrated-accounts', undefined, [401, 403]))
+    // Of an earlier version: they open accounts that are not of mode test, too.
+    if (!key?.startsWith('mk_test_')) return {}
+    const found = await call(url, key, 'GET', '/integrated-accounts', undefined, [401, 403])
     if (!found) return {}
   }
   return { api_key, admin_api_key, callback_secret }

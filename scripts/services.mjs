@@ -41,12 +41,12 @@ export async function startWorker({ startService, settings, env }) {
 }
 
 /** Runs the bootstrap command; resolves with the line it prints. */
-export async function bootstrapTenant({ startTool, env, tenant }) {
+export async function bootstrapTenant({ startTool, env, tenant, mode }) {
   let answer
   const child = startTool({
     name: 'the bootstrap command',
     command: process.execPath,
-    args: [join(root, 'apps', 'api', 'dist', 'bootstrap.js'), '--tenant', tenant],
+    args: [join(root, 'apps', 'api', 'dist', 'bootstrap.js'), '--tenant', tenant, '--mode', mode],
     env: { ...process.env, ...env },
     onLine: (line) => {
       const entry = parseLine(line)

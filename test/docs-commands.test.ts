@@ -99,13 +99,15 @@ describe('the commands of the documents, run as they are written', () => {
     receiver = `127.0.0.1:${await findFreePort()}`
     muster = await startMuster({ allowedHosts: [receiver] })
     const accounts = await Promise.all(
-      providers.map(async (provider) => [provider, await muster.connect(provider)] as const),
+      providers.map(async (provider) => [provider, await muster.connect(provider, { mode: 'test' })] as const),
     )
-    apiKey = (
-      await muster.request<{ api_key: string }>('POST', '/api-keys', {
-        body: { name: 'documents', scopes: ['provision', 'read'] },
-      })
-    ).body.api_key
+    const makeKey = async (scopes: string[]): Promise<string> =>
+      (
+        await muster.request<{ api_key: string }>('POST', '/api-keys', {
+          body: { name: 'documents', scopes, mode: 'test' },
+        })
+      ).body.api_key
+    apiKey = await makeKey(['provision', 'read'])
     const { secret } = (
       await muster.request<{ secret: string }>('POST', '/callback-secret', { body: { overlap_hours: 0 } })
     ).body
@@ -114,7 +116,7 @@ describe('the commands of the documents, run as they are written', () => {
     const demo = {
       url: muster.url(),
       api_key: apiKey,
-      admin_api_key: muster.owner.adminKey,
+      admin_api_key: await makeKey(['provision', 'read', 'admin']),
       callback_secret: secret,
       integrated_accounts: Object.fromEntries(accounts),
       simulators: {},

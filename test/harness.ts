@@ -339,6 +339,7 @@ export async function startMuster({
         config?: Record<string, unknown>
         limits?: Record<string, number>
         credentials?: Record<string, unknown>
+        mode?: 'live' | 'test'
         key?: string
       } = {},
     ): Promise<string> {
@@ -352,6 +353,7 @@ export async function startMuster({
           credentials: more.credentials ?? demo.credentials,
           config: { ...demo.config(urls[provider]), ...more.config },
           ...(more.limits ? { limits: more.limits } : {}),
+          ...(more.mode ? { mode: more.mode } : {}),
         },
         ...(more.key ? { key: more.key } : {}),
       })

@@ -50,7 +50,8 @@ async function upload(format: UploadedFile['format'], text: string): Promise<Bat
   await store.batches.create(record, { fingerprint: 'f' })
   const hash = await store.hasher()
   const query = { integrated_account_id: account.id, dry_run: false }
-  const judge = createJudge({ store, egress, config, hash, tenantId: account.tenantId, query, isStrict: false, now })
+  const caller = { tenantId: account.tenantId, isTest: false }
+  const judge = createJudge({ store, egress, config, hash, caller, query, isStrict: false, now })
   const committer = await createCommitter({
     store,
     schedule: createLaneSchedule(redis),

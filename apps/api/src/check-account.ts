@@ -8,6 +8,7 @@ import { toOrigin } from '@muster/providers/base-url'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { notYetKnown, type RefusedRequest } from './http/endpoint.ts'
+import { checkMode } from './own-records.ts'
 
 /** null removes a key. */
 export function patchConfig(config: JsonObject, patch: JsonObject | undefined): JsonObject {
@@ -40,12 +41,18 @@ export function checkPatch(
 const originOf = (url: unknown): string | undefined => (typeof url === 'string' ? toOrigin(url) : undefined)
 
 /** For a request that its schemas refused: what else is wrong, as far as the parts that are well-formed tell. */
-export function findNewAccountProblems({ raw, problems }: RefusedRequest, allowedHosts: AllowedHosts): InputProblem[] {
+export function findNewAccountProblems(
+  { caller, raw, problems }: RefusedRequest,
+  allowedHosts: AllowedHosts,
+): InputProblem[] {
   const body = asObject(raw.body)
   const provider = providerIdSchema.safeParse(body?.provider)
   if (!body || !provider.success) return []
   return notYetKnown(
-    checkAccount(providerOf(provider.data), asObject(body.config) ?? {}, typeOf(body.credentials), allowedHosts),
+    [
+      ...checkMode(caller, body.mode === 'test' ? 'test' : undefined),
+      ...checkAccount(providerOf(provider.data), asObject(body.config) ?? {}, typeOf(body.credentials), allowedHosts),
+    ],
     problems,
   )
 }

@@ -6,7 +6,7 @@ import type { OnUnreadable, UnreadableError } from '@muster/store/unreadable'
 import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
 import type { z } from 'zod'
 import { fitPage } from './http/page.ts'
-import { readOwnAccount, readOwnBatch } from './own-records.ts'
+import { isOwn, readOwnAccount, readOwnBatch, type Caller } from './own-records.ts'
 import { shownStatus, toSummary, type OperationSummary } from './operation-resource.ts'
 import { idOf, toUnreadable, withUnreadable } from './unreadable-records.ts'
 
@@ -26,11 +26,12 @@ export interface OperationPage {
  * Newest first. The indexes know tenant, account, reference and time; status and provider are looked at record by
  * record.
  */
-export async function findOperations(store: Store, tenantId: string, filter: Filter): Promise<OperationPage> {
+export async function findOperations(store: Store, caller: Caller, filter: Filter): Promise<OperationPage> {
+  const { tenantId, isTest } = caller
   const accounts = new Map<string, AccountRecord | undefined>()
   const accountId = filter.integrated_account_id
-  if (accountId !== undefined) await readOwnAccount(store, tenantId, accountId)
-  const batch = filter.batch_id === undefined ? undefined : await readOwnBatch(store, tenantId, filter.batch_id)
+  if (accountId !== undefined) await readOwnAccount(store, caller, accountId)
+  const batch = filter.batch_id === undefined ? undefined : await readOwnBatch(store, caller, filter.batch_id)
   const index = {
     tenantId,
     ...(batch ? { batchId: batch.id } : {}),
@@ -40,6 +41,7 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
   const from = filter.created_after ? Date.parse(filter.created_after) : null
   const to = filter.created_before ? Date.parse(filter.created_before) : null
   const isIndexed =
+    !isTest &&
     filter.batch_id === undefined &&
     filter.status === undefined &&
     filter.provider === undefined &&
@@ -67,7 +69,8 @@ export async function findOperations(store: Store, tenantId: string, filter: Fil
     await readAccounts(store, records, accounts)
     for (const record of records) {
       const account = accounts.get(record.head.accountId)
-      if (!isMatch(record, account, tenantId, filter)) continue
+      // What an operation is, its account is.
+      if ((isTest && !(account && isOwn(caller, account))) || !isMatch(record, account, tenantId, filter)) continue
       if (found.length === filter.limit) return toPage(found.at(-1)?.record.head.id ?? null)
       found.push({ record, account })
     }

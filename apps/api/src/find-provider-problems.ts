@@ -6,16 +6,17 @@ import { providerOf } from '@muster/providers/registry'
 import type { Store } from '@muster/store/store'
 import { toAccountContext, toCreateInput } from './create-input.ts'
 import { notYetKnown, type RefusedRequest } from './http/endpoint.ts'
+import { isOwn } from './own-records.ts'
 
 /** For a request that its schemas refused: the provider's own needs, judged on the fields that are well-formed. */
 export async function findProviderProblems(
   store: Store,
-  { tenantId, raw, problems }: RefusedRequest,
+  { caller, raw, problems }: RefusedRequest,
 ): Promise<InputProblem[]> {
   const accountId = createUserQuerySchema.shape.integrated_account_id.safeParse(raw.query.integrated_account_id)
   if (!accountId.success) return []
   const account = await store.accounts.read(accountId.data)
-  if (!account || account.tenantId !== tenantId)
+  if (!account || !isOwn(caller, account))
     return [{ pointer: '?integrated_account_id', code: 'not_found', detail: 'There is no such integrated account.' }]
   // Of a body that could not be looked at, nothing can be said to be missing.
   if (typeof raw.body !== 'object' || raw.body === null || Array.isArray(raw.body)) return []

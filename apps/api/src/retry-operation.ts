@@ -15,23 +15,23 @@ import { requeue } from '@muster/store/operation-state'
 import { toAccountContext } from './create-input.ts'
 import type { ApiDependencies } from './dependencies.ts'
 import { invalid, RequestError } from './http/request-error.ts'
-import { readOwnAccount, readOwnOperation } from './own-records.ts'
+import { readOwnAccount, readOwnOperation, type Caller } from './own-records.ts'
 import { reopenBatch } from './reopen-batch.ts'
 
 /** Back into its lane, with the secrets given anew. @throws RefusedTransitionError where its state does not allow it */
 export async function retryOperation(
   { store, schedule, events }: Pick<ApiDependencies, 'store' | 'schedule' | 'events'>,
-  tenantId: string,
+  caller: Caller,
   operationId: string,
   body: RetryInput,
   expiresAt: number,
 ): Promise<{ record: OperationRecord; account: AccountRecord }> {
   for (;;) {
-    const record = await readOwnOperation(store, tenantId, operationId)
+    const record = await readOwnOperation(store, caller, operationId)
     const now = Date.now()
     const next = requeue(record.state, expiresAt, now)
     const opened = await store.operations.readRequest(record.head.accountId, operationId)
-    const account = await readOwnAccount(store, tenantId, record.head.accountId).catch(() => undefined)
+    const account = await readOwnAccount(store, caller, record.head.accountId).catch(() => undefined)
     if (!account || !opened)
       throw new RequestError('operation_not_retryable', 'The integrated account of the operation is gone.')
     const request = completeRequest(opened, body)

@@ -14,6 +14,7 @@ export function toEndpointResource(
     id: record.id,
     kind: record.kind,
     url,
+    mode: record.mode ?? 'live',
     description: record.description,
     events: record.events,
     integrated_account_ids: record.accountIds,

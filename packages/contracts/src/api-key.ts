@@ -7,11 +7,18 @@ export const scopeSchema = z.enum(scopes).meta({
 })
 export type Scope = z.infer<typeof scopeSchema>
 
+/** Of keys and of accounts: test keys open test accounts alone, live keys open both. */
+export const modeSchema = z.enum(['live', 'test']).meta({ id: 'Mode' })
+export type Mode = z.infer<typeof modeSchema>
+
 export const apiKeyInputSchema = z
   .strictObject({
     name: z.string().trim().min(1).max(200),
     scopes: z.array(scopeSchema).min(1).max(scopes.length),
-    mode: z.enum(['live', 'test']).optional().meta({ description: 'Only changes the prefix, mk_live_ or mk_test_.' }),
+    mode: modeSchema.optional().meta({
+      description:
+        'test: a key mk_test_…, which opens accounts of mode test alone. Default live. A test key makes test keys alone.',
+    }),
   })
   .meta({ id: 'ApiKeyInput' })
 

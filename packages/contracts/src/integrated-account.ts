@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { modeSchema } from './api-key.ts'
 import { flag } from './flag.ts'
 import { jsonObjectSchema } from './json.ts'
 import { remoteCallSchema } from './operation.ts'
@@ -65,6 +66,9 @@ export const integratedAccountInputSchema = z
   .strictObject({
     provider: providerIdSchema,
     name: z.string().trim().min(1).max(200),
+    mode: modeSchema.optional().meta({
+      description: 'test: also opened by test keys, mk_test_…, which open nothing else. Default live; never changes.',
+    }),
     credentials: credentialsSchema,
     config: accountConfigSchema.optional(),
     limits: accountLimitsSchema.optional(),
@@ -85,6 +89,7 @@ export const integratedAccountSchema = z
     id: z.uuid(),
     provider: providerIdSchema,
     name: z.string(),
+    mode: modeSchema,
     status: accountStatusSchema,
     status_reason: z.string().nullable(),
     status_since: z.iso.datetime(),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { modeSchema } from './api-key.ts'
 import { unreadableRecordsSchema } from './unreadable-record.ts'
 import { idSchema } from './id.ts'
 import { providerIdSchema, providerIds } from './provider-ids.ts'
@@ -74,6 +75,7 @@ export const webhookEndpointSchema = z
       .enum(['registered', 'callback'])
       .meta({ description: 'callback: made by itself for the host of a callback_url.' }),
     url: z.string(),
+    mode: modeSchema.meta({ description: 'test: made with a test key, and told of accounts of mode test alone.' }),
     description: z.string().nullable(),
     events: z.array(webhookEventTypeSchema).nullable(),
     integrated_account_ids: z.array(z.uuid()).nullable(),

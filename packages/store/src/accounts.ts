@@ -23,6 +23,8 @@ export interface AccountRecord {
   tenantId: string
   provider: ProviderId
   name: string
+  /** Absent: live. Never changes. */
+  mode?: 'test'
   status: AccountStatus
   statusReason: string | null
   statusSince: number

@@ -12,6 +12,8 @@ export const CHUNK_BYTES = 128 * 1024
 export interface BatchRecord {
   id: string
   tenantId: string
+  /** It came with a test key, and so names accounts of mode test alone. Absent: live. */
+  mode?: 'test'
   /** As the request had it: null in what is kept, where it is sealed. */
   reference: string | null
   /** In base64. Read it by `readReference`. */

@@ -81,6 +81,7 @@ describe('handing events to endpoints', () => {
       endpoints: store.webhookEndpoints,
       deliveries: dying,
       readCallback: async () => undefined,
+      readMode: async () => undefined,
       wake: async () => undefined,
       now: Date.now,
     }
@@ -124,6 +125,7 @@ describe('handing events to endpoints', () => {
       endpoints: store.webhookEndpoints,
       deliveries: store.deliveries,
       readCallback: async () => Promise.reject(unreadable),
+      readMode: async () => undefined,
       wake: async () => undefined,
       now: Date.now,
     }

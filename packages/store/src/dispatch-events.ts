@@ -15,6 +15,8 @@ export interface DispatchDependencies {
   deliveries: Deliveries
   /** Where the end of an operation, or of a batch, is to be told besides. */
   readCallback(event: StoredEvent): Promise<string | undefined>
+  /** The mode of what it is about. */
+  readMode(event: StoredEvent): Promise<'test' | undefined>
   /** A lane was given something. */
   wake(lane: string): Promise<void>
   now(): number
@@ -26,7 +28,7 @@ export interface DispatchDependencies {
  * @throws UnreadableError at the end, when a callback address does not open: its event stays, and holds up no other
  */
 export async function dispatchEvents(
-  { redis, endpoints, deliveries, readCallback, wake, now }: DispatchDependencies,
+  { redis, endpoints, deliveries, readCallback, readMode, wake, now }: DispatchDependencies,
   source: string,
 ): Promise<void> {
   let unreadable: UnreadableError | undefined
@@ -40,7 +42,10 @@ export async function dispatchEvents(
       const event = JSON.parse(entry) as StoredEvent
       let own = byTenant.get(event.tenantId)
       if (!own) byTenant.set(event.tenantId, (own = await endpoints.listRegistered(event.tenantId)))
-      const wanting = own.filter((endpoint) => isWanted(endpoint, event, source))
+      // Asked for where it matters only: most tenants have neither.
+      const isModal = event.hasCallback || own.some(({ mode }) => mode === 'test')
+      const mode = isModal ? await readMode(event) : undefined
+      const wanting = own.filter((endpoint) => isWanted(endpoint, event, source, mode))
       await Promise.all(wanting.map((endpoint) => deliveries.create(endpoint, event, undefined, now())))
       for (const { id } of wanting) lanes.add(deliveryLaneOf(id))
       const callbackUrl = event.hasCallback ? await readCallback(event).catch(keepUnreadable) : undefined
@@ -52,7 +57,7 @@ export async function dispatchEvents(
       if (callbackUrl !== undefined) {
         // The janitor may just have taken away the lane of a host that nobody had named for long.
         for (let isWritten = false; !isWritten;) {
-          const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now())
+          const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now(), mode)
           isWritten = (await deliveries.create(endpoint, event, callbackUrl, now())) !== undefined
           lanes.add(deliveryLaneOf(endpoint.id))
         }
@@ -72,8 +77,9 @@ function keepUnreadable(error: unknown): UnreadableError {
 }
 
 /** Disabled endpoints too: what happens meanwhile waits for them, as operations wait for an account on hold. */
-export function isWanted(endpoint: WebhookEndpointRecord, event: StoredEvent, source: string): boolean {
+export function isWanted(endpoint: WebhookEndpointRecord, event: StoredEvent, source: string, mode?: 'test'): boolean {
   if (event.onlyEndpointId !== undefined) return endpoint.id === event.onlyEndpointId
+  if (endpoint.mode === 'test' && mode !== 'test') return false
   if (endpoint.kind !== 'registered' || endpointOfLane(source) === endpoint.id) return false
   return (
     (endpoint.events === null ? !optInEventTypes.includes(event.type) : endpoint.events.includes(event.type)) &&

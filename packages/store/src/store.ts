@@ -48,6 +48,7 @@ export interface StoreOptions {
 
 export function openStore({ redis, keyring, retentionMs, waitReplicas, limits = defaultLimits }: StoreOptions): Store {
   let hasher: Promise<Hasher> | undefined
+  const accounts = createAccounts({ redis, keyring, limits })
   const batches = createBatches({ redis, keyring, retentionMs, limits })
   const deliveries = createDeliveries({ redis, keyring, retentionMs })
   const openWork = createOpenWork({ redis, retentionMs, limits })
@@ -55,7 +56,7 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas, limits = 
   const webhookEndpoints = createWebhookEndpoints({ redis, keyring, limits })
   return {
     accessTokens: createAccessTokens({ redis, keyring }),
-    accounts: createAccounts({ redis, keyring, limits }),
+    accounts,
     batches,
     columnMappings: createColumnMappings({ redis, limits }),
     deliveries,
@@ -73,6 +74,10 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas, limits = 
           readCallback: async ({ accountId, operationId, batchId }) => {
             if (accountId !== null && operationId !== null) return operations.readCallback(accountId, operationId)
             return batchId === undefined ? undefined : batches.readCallback(batchId)
+          },
+          readMode: async ({ accountId, batchId }) => {
+            if (accountId !== null) return (await accounts.read(accountId))?.mode
+            return batchId === undefined ? undefined : (await batches.read(batchId))?.mode
           },
         },
         source,

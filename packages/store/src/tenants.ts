@@ -15,6 +15,9 @@ export interface ApiKeyRecord {
   createdAt: number
 }
 
+/** Test keys open what is of mode test alone. */
+export const isTestKey = ({ prefix }: Pick<ApiKeyRecord, 'prefix'>): boolean => prefix.startsWith('mk_test_')
+
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 /**
@@ -95,6 +98,12 @@ export function createTenants({ redis, limits = defaultLimits }: { redis: Redis;
       const rows = (await pipeline.exec()) ?? []
       const records = rows.flatMap(([, row]) => (typeof row === 'string' ? [JSON.parse(row) as ApiKeyRecord] : []))
       return { records, next }
+    },
+
+    async readApiKey(tenantId: string, id: string): Promise<ApiKeyRecord | undefined> {
+      const hash = await redis.hget(keys.tenantApiKeys(tenantId), id)
+      const record = hash ? await redis.get(keys.apiKey(hash)) : null
+      return record ? (JSON.parse(record) as ApiKeyRecord) : undefined
     },
 
     async revokeApiKey(tenantId: string, id: string): Promise<boolean> {

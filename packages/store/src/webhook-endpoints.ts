@@ -18,6 +18,8 @@ export interface WebhookEndpointRecord {
    * callback secret signs.
    */
   kind: 'registered' | 'callback'
+  /** Told of what is of mode test alone. Absent: of everything. */
+  mode?: 'test'
   description: string | null
   events: WebhookEventType[] | null
   accountIds: string[] | null
@@ -39,7 +41,7 @@ export interface WebhookEndpointRecord {
 
 /** Told of everything, thinly, until its settings say otherwise. */
 export const newEndpointRecord = (
-  who: Pick<WebhookEndpointRecord, 'id' | 'tenantId' | 'kind'>,
+  who: Pick<WebhookEndpointRecord, 'id' | 'tenantId' | 'kind' | 'mode'>,
   now: number,
 ): WebhookEndpointRecord => ({
   ...who,
@@ -219,13 +221,18 @@ export function createWebhookEndpoints({
     ): Promise<WebhookEndpointRecord | undefined> =>
       update(endpointId, (record) => ({ ...record, updatedAt: now }), change),
 
-    /** The lane for one host of callback addresses; always the same one for the same host. */
-    async ensureCallbackEndpoint(tenantId: string, callbackUrl: string, now: number): Promise<WebhookEndpointRecord> {
+    /** The lane for one host of callback addresses, and mode; always the same one for the same host. */
+    async ensureCallbackEndpoint(
+      tenantId: string,
+      callbackUrl: string,
+      now: number,
+      mode?: 'test',
+    ): Promise<WebhookEndpointRecord> {
       const { origin } = new URL(callbackUrl)
-      const id = uuidv5(`${tenantId} ${origin}`, CALLBACK_NAMESPACE)
+      const id = uuidv5([tenantId, origin, ...(mode ? [mode] : [])].join(' '), CALLBACK_NAMESPACE)
       const present = await readVersioned(id)
       if (present) return present.record
-      const record = newEndpointRecord({ id, tenantId, kind: 'callback' }, now)
+      const record = newEndpointRecord({ id, tenantId, kind: 'callback', ...(mode ? { mode } : {}) }, now)
       await create(record, { url: origin, secrets: [], signingKey: null })
       return record
     },

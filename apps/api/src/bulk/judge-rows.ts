@@ -16,6 +16,7 @@ import { checkCallback } from '../check-webhook-url.ts'
 import type { ApiConfig } from '../config.ts'
 import { toAccountContext, toCreateInput } from '../create-input.ts'
 import { validate } from '../http/validate.ts'
+import { isOwn, type Caller } from '../own-records.ts'
 
 /** A row and what came of looking at it: what is to be created, or why it is not. */
 export interface JudgedRow {
@@ -47,7 +48,7 @@ export function createJudge({
   config,
   egress,
   hash,
-  tenantId,
+  caller,
   query,
   isStrict,
   now,
@@ -56,7 +57,7 @@ export function createJudge({
   config: ApiConfig
   egress: Egress
   hash: Hasher
-  tenantId: string
+  caller: Caller
   query: BulkQuery
   isStrict: boolean
   now: number
@@ -70,7 +71,7 @@ export function createJudge({
   async function readAccount(id: string): Promise<AccountRecord | undefined> {
     if (!accounts.has(id)) {
       const account = await store.accounts.read(id)
-      accounts.set(id, account?.tenantId === tenantId ? account : undefined)
+      accounts.set(id, account && isOwn(caller, account) ? account : undefined)
     }
     return accounts.get(id)
   }
@@ -82,18 +83,18 @@ export function createJudge({
   })
 
   /** By host: what differs behind it is looked at when it is connected to. */
-  async function callbackProblems(url: string): Promise<InputProblem[]> {
-    const host = URL.canParse(url) ? new URL(url).origin : url
+  async function callbackProblems(url: string, mode: 'test' | undefined): Promise<InputProblem[]> {
+    const host = `${URL.canParse(url) ? new URL(url).origin : url} ${mode ?? 'live'}`
     const known = callbacks.get(host)
     if (known) return known
     // Not even a name is looked up for more of them.
     if (callbacks.size >= config.MUSTER_MAX_CALLBACK_HOSTS) return [tooManyHosts()]
-    const problems = (await checkCallback({ store, egress, config }, tenantId, url)).map((problem) => ({
+    const problems = (await checkCallback({ store, egress, config }, caller.tenantId, url)).map((problem) => ({
       ...problem,
       pointer: '/callback_url',
     }))
     if (problems.length === 0 && !query.dry_run)
-      await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, url, now).catch((error: unknown) => {
+      await store.webhookEndpoints.ensureCallbackEndpoint(caller.tenantId, url, now, mode).catch((error: unknown) => {
         if (!(error instanceof BoundReachedError)) throw error
         problems.push(tooManyHosts())
       })
@@ -135,7 +136,8 @@ export function createJudge({
         own,
         { isStrict, now },
       )
-      if (options.callback_url !== undefined) problems.push(...(await callbackProblems(options.callback_url)))
+      if (options.callback_url !== undefined)
+        problems.push(...(await callbackProblems(options.callback_url, account.mode)))
       if (problems.length > 0)
         return refused(problems.map((problem) => ({ ...problem, pointer: toItemPointer(problem.pointer) })))
       const naturalKeyHash = hashNaturalKey(hash, account.id, naturalKey)

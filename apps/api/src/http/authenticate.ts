@@ -1,5 +1,6 @@
 import type { Scope } from '@muster/contracts/api-key'
-import type { ApiKeyRecord, Tenants } from '@muster/store/tenants'
+import { isTestKey, type ApiKeyRecord, type Tenants } from '@muster/store/tenants'
+import type { Caller } from '../own-records.ts'
 import { RequestError } from './request-error.ts'
 
 const CHALLENGE = { 'www-authenticate': 'Bearer realm="muster"' }
@@ -25,3 +26,5 @@ export async function authenticate(
     })
   return record
 }
+
+export const toCaller = (key: ApiKeyRecord): Caller => ({ tenantId: key.tenantId, isTest: isTestKey(key) })

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import type { z } from 'zod'
+import type { Caller } from '../own-records.ts'
 import type { Preferences } from './prefer.ts'
 
 type Output<S> = S extends z.ZodType ? z.output<S> : undefined
@@ -10,6 +11,7 @@ type Output<S> = S extends z.ZodType ? z.output<S> : undefined
 export interface ApiRequest<R extends Route> {
   requestId: string
   tenantId: string
+  caller: Caller
   params: Output<R['params']>
   query: Output<R['query']>
   headers: Output<R['headers']>
@@ -31,6 +33,7 @@ export interface ApiResponse {
 /** A request that schemas refused. `raw` is what was sent; undefined where it was not safe to look at. */
 export interface RefusedRequest {
   tenantId: string
+  caller: Caller
   params: Record<string, string>
   raw: { query: Record<string, unknown>; body: unknown }
   problems: readonly InputProblem[]

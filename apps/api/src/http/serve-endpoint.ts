@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ApiMetrics } from '../metrics.ts'
 import { requestIdOf } from './answer-errors.ts'
 import type { HeldRequests } from '../held-requests.ts'
-import { authenticate, revoked } from './authenticate.ts'
+import { authenticate, revoked, toCaller } from './authenticate.ts'
 import type { ApiResponse, Endpoint } from './endpoint.ts'
 import { parsePrefer, type Preferences } from './prefer.ts'
 import { readInput } from './read-input.ts'
@@ -29,7 +29,8 @@ export function serveEndpoint({ store, metrics, held, isDraining }: ServeOptions
     response.once('finish', () => stopTimer({ status: String(response.statusCode) }))
     const access =
       route.scope === null ? null : await authenticate(store.tenants, request.get('authorization'), route.scope)
-    const tenantId = access?.tenantId ?? ''
+    const caller = access === null ? { tenantId: '', isTest: false } : toCaller(access)
+    const { tenantId } = caller
 
     // Opens the hash key at the first use: nothing is sealed or opened with keys that are not those of this Redis.
     await store.hasher()
@@ -44,6 +45,7 @@ export function serveEndpoint({ store, metrics, held, isDraining }: ServeOptions
         ...problems,
         ...((await endpoint.findMoreProblems?.({
           tenantId,
+          caller,
           params: (params.value ?? {}) as Record<string, string>,
           raw,
           problems,
@@ -59,6 +61,7 @@ export function serveEndpoint({ store, metrics, held, isDraining }: ServeOptions
       endpoint.handle({
         requestId: requestIdOf(response),
         tenantId,
+        caller,
         params: params.value as never,
         query: input.query as never,
         headers: input.headers as never,

@@ -14,7 +14,7 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { fitPage } from '../http/page.ts'
 import { notFound, RequestError } from '../http/request-error.ts'
-import { readOwnBatch } from '../own-records.ts'
+import { isOwn, readOwnBatch, type Caller } from '../own-records.ts'
 import { toUnreadable, withUnreadable } from '../unreadable-records.ts'
 import { waitForBatch } from '../wait-for-end.ts'
 import { watchBatch } from '../watch-batch.ts'
@@ -28,11 +28,11 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
 
   /** @param change throws where the state does not allow it. */
   async function change(
-    tenantId: string,
+    caller: Caller,
     batchId: string,
     next: (record: BatchRecord) => BatchRecord,
   ): Promise<BatchRecord> {
-    await readOwnBatch(store, tenantId, batchId)
+    await readOwnBatch(store, caller, batchId)
     const written = await store.batches.update(batchId, next)
     if (!written) throw notFound('batch')
     return written
@@ -43,7 +43,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     events.nudge(batchSourceOf(record.id))
   }
 
-  const list = defineEndpoint(routes.listBatches, async ({ tenantId, query }) => {
+  const list = defineEndpoint(routes.listBatches, async ({ tenantId, caller, query }) => {
     const found: BatchRecord[] = []
     const unreadable: UnreadableRecord[] = []
     let before = query.cursor ?? null
@@ -51,7 +51,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
       const ids = await store.batches.listIds(tenantId, before, LIST_PAGE)
       for (const id of ids) {
         const record = await readOr(id, unreadable)
-        if (!record || (query.status !== undefined && record.status !== query.status)) continue
+        if (!record || !isOwn(caller, record) || (query.status !== undefined && record.status !== query.status))
+          continue
         if (found.length === query.limit)
           return { status: 200, body: await toPage(found, unreadable, found.at(-1)?.id ?? null) }
         found.push(record)
@@ -77,10 +78,10 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
       unreadable,
     )
 
-  const read = defineEndpoint(routes.readBatch, async ({ tenantId, params, prefer, signal }) => {
+  const read = defineEndpoint(routes.readBatch, async ({ caller, params, prefer, signal }) => {
     const record = await waitForBatch(
       { store, finished },
-      await readOwnBatch(store, tenantId, params.id),
+      await readOwnBatch(store, caller, params.id),
       prefer.waitMs,
       signal,
     )
@@ -88,8 +89,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     return { status: 200, headers, body: await toResource(record) }
   })
 
-  const accounts = defineEndpoint(routes.listBatchAccounts, async ({ tenantId, params, query }) => {
-    const record = await readOwnBatch(store, tenantId, params.id)
+  const accounts = defineEndpoint(routes.listBatchAccounts, async ({ caller, params, query }) => {
+    const record = await readOwnBatch(store, caller, params.id)
     const from = Number(query.cursor ?? 0)
     const parts = await store.batches.readPartsOf(
       record.id,
@@ -105,8 +106,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     }
   })
 
-  const results = defineEndpoint(routes.readBatchResults, async ({ tenantId, params, query, signal }) => {
-    const record = await readOwnBatch(store, tenantId, params.id)
+  const results = defineEndpoint(routes.readBatchResults, async ({ caller, params, query, signal }) => {
+    const record = await readOwnBatch(store, caller, params.id)
     const format = query.format ?? 'ndjson'
     const rows = Readable.from(readBatchResults(store, record, query.status))
     const endMark = query.end_mark === 'true' ? toEndMark : undefined
@@ -129,8 +130,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     return { status: 200, headers, body: progress.chunks > 1 ? file : await buffer(file) }
   })
 
-  const watch = defineEndpoint(routes.watchBatch, async ({ tenantId, params, headers, signal }) => {
-    const record = await readOwnBatch(store, tenantId, params.id)
+  const watch = defineEndpoint(routes.watchBatch, async ({ caller, params, headers, signal }) => {
+    const record = await readOwnBatch(store, caller, params.id)
     return {
       status: 200,
       headers: { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' },
@@ -138,8 +139,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     }
   })
 
-  const pause = defineEndpoint(routes.pauseBatch, async ({ tenantId, params }) => {
-    const record = await change(tenantId, params.id, (latest) => {
+  const pause = defineEndpoint(routes.pauseBatch, async ({ caller, params }) => {
+    const record = await change(caller, params.id, (latest) => {
       if (latest.status === 'paused') return latest
       if (!isMoving(latest)) throw conflict(latest, 'only one that runs can be paused.')
       return { ...latest, status: 'paused', statusReason: 'Paused by hand.', updatedAt: Date.now() }
@@ -148,10 +149,10 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     return { status: 200, body: await toResource(record) }
   })
 
-  const resume = defineEndpoint(routes.resumeBatch, async ({ tenantId, params }) => {
-    const present = await readOwnBatch(store, tenantId, params.id)
+  const resume = defineEndpoint(routes.resumeBatch, async ({ caller, params }) => {
+    const present = await readOwnBatch(store, caller, params.id)
     const brakeFrom = brakeCountsOf(await store.batches.countParts(present))
-    const record = await change(tenantId, params.id, (latest) => {
+    const record = await change(caller, params.id, (latest) => {
       if (latest.status !== 'paused' && latest.status !== 'stopped')
         throw conflict(latest, 'only one that is paused or stopped can be resumed.')
       return {
@@ -168,8 +169,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     return { status: 200, body: await toResource(record) }
   })
 
-  const cancel = defineEndpoint(routes.cancelBatch, async ({ tenantId, params }) => {
-    const record = await change(tenantId, params.id, (latest) => {
+  const cancel = defineEndpoint(routes.cancelBatch, async ({ caller, params }) => {
+    const record = await change(caller, params.id, (latest) => {
       if (latest.status === 'canceling') return latest
       if (isBatchFinished(latest)) throw conflict(latest, 'there is nothing left to cancel.')
       return {
@@ -185,23 +186,23 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toResource(record) }
   })
 
-  const retry = defineEndpoint(routes.retryBatch, async ({ tenantId, params }) => {
+  const retry = defineEndpoint(routes.retryBatch, async ({ caller, params }) => {
     const now = Date.now()
     const expiresAt = now + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
-    const present = await readOwnBatch(store, tenantId, params.id)
+    const present = await readOwnBatch(store, caller, params.id)
     const parts = await store.batches.countParts(present)
     if (present.status === 'completed' && parts.every(({ failed, expired }) => failed + expired === 0))
       throw conflict(present, 'no row of it has failed.')
     // Kept first: between the two, what is kept of it could leave.
     if (present.status === 'completed') {
       await store.openWork.check(
-        tenantId,
+        present.tenantId,
         parts.reduce((sum, { failed, expired }) => sum + failed + expired, 0),
       )
       await store.batches.admit(present)
       await store.batches.reopen(present, now)
     }
-    const record = await change(tenantId, params.id, (latest) => {
+    const record = await change(caller, params.id, (latest) => {
       if (latest.status !== 'completed')
         throw conflict(latest, 'its failed rows can be run again when it is completed.')
       return {

@@ -21,8 +21,8 @@ const HOUR_MS = 3_600_000
 export function createUser({ store, schedule, egress, finished, log, metrics, config }: ApiDependencies) {
   return defineEndpoint(
     routes.createUser,
-    async ({ tenantId, query, headers, body, prefer, requestId, signal }) => {
-      const account = await readOwnAccount(store, tenantId, query.integrated_account_id)
+    async ({ tenantId, caller, query, headers, body, prefer, requestId, signal }) => {
+      const account = await readOwnAccount(store, caller, query.integrated_account_id)
       const input = toCreateInput(query, body)
       const now = Date.now()
 
@@ -67,7 +67,7 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
 
       // Counted now, where it can be refused, and not by the worker that has something to tell it.
       if (query.callback_url !== undefined && !isRepeated)
-        await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now)
+        await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now, account.mode)
       const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
       const expiresAt =
         query.expires_at === undefined
@@ -91,7 +91,7 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
       const record =
         acceptance.kind === 'accepted'
           ? acceptance.record
-          : await readOwnOperation(store, tenantId, acceptance.operationId)
+          : await readOwnOperation(store, caller, acceptance.operationId)
       if (acceptance.kind === 'accepted') metrics.accepted.inc({ provider: account.provider })
       log.info(
         { request_id: requestId, operation_id: record.head.id, account_id: account.id, provider: account.provider },

@@ -19,7 +19,7 @@ import { estimateWaitSeconds } from '../estimated-wait.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { toRequestError } from '../http/problem.ts'
 import { invalid, RequestError } from '../http/request-error.ts'
-import { readOwnAccount } from '../own-records.ts'
+import { modeOf, readOwnAccount, type Caller } from '../own-records.ts'
 
 const MAX_REJECTED_SHOWN = 1_000
 const MAX_ERRORS_SHOWN = 100
@@ -31,27 +31,28 @@ export function createUsers(dependencies: ApiDependencies) {
 
   return defineEndpoint(
     routes.createUsers,
-    async ({ tenantId, query, headers, prefer, requestId, signal, stream: request }) => {
+    async ({ tenantId, caller, query, headers, prefer, requestId, signal, stream: request }) => {
       if (!request) throw new RequestError('malformed_upload', 'The body is missing.')
       const now = Date.now()
       const hash = await store.hasher()
-      if (query.integrated_account_id !== undefined) await readOwnAccount(store, tenantId, query.integrated_account_id)
+      if (query.integrated_account_id !== undefined) await readOwnAccount(store, caller, query.integrated_account_id)
       const file = await describeUpload(store, tenantId, request, query)
       const problems =
         query.callback_url === undefined ? [] : await checkCallback(dependencies, tenantId, query.callback_url)
       if (problems.length > 0) throw invalid(problems)
       refuseSilence(request)
-      const newJudge = () => createJudge({ ...dependencies, hash, tenantId, query, isStrict: prefer.isStrict, now })
+      const newJudge = () => createJudge({ ...dependencies, hash, caller, query, isStrict: prefer.isStrict, now })
       if (query.dry_run)
         return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request, signal), file, newJudge(), config)) }
 
       const key = headers['idempotency-key']
-      const idempotencyHash = key === undefined ? null : hash('batch-idempotency-key', tenantId, key)
+      const idempotencyHash =
+        key === undefined ? null : hash('batch-idempotency-key', tenantId, key, ...(caller.isTest ? ['test'] : []))
       const fingerprint = hash('batch', file.format, canonicalJson(query))
       const present = await findBatch(tenantId, idempotencyHash, fingerprint)
       if (!present) await refuseTooMuch(tenantId)
       if (!present && query.callback_url !== undefined)
-        await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now)
+        await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now, modeOf(caller))
       const isAllOrNothing = query.on_invalid === 'reject_all' && !present
 
       const spool = isAllOrNothing ? await openSpool(bytesOf(request, signal)) : undefined
@@ -59,7 +60,7 @@ export function createUsers(dependencies: ApiDependencies) {
         if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
         const stream = spool ? untilAborted(await spool.again(), signal) : bytesOf(request, signal)
         const record =
-          present ?? (await openBatch({ tenantId, query, file, requestId, idempotencyHash, fingerprint, now }))
+          present ?? (await openBatch({ caller, query, file, requestId, idempotencyHash, fingerprint, now }))
         const uploaded = await receive(record, stream, file, newJudge(), {
           hash,
           requestId,
@@ -174,7 +175,7 @@ export function createUsers(dependencies: ApiDependencies) {
   }
 
   async function openBatch({
-    tenantId,
+    caller,
     query,
     file,
     requestId,
@@ -182,7 +183,7 @@ export function createUsers(dependencies: ApiDependencies) {
     fingerprint,
     now,
   }: {
-    tenantId: string
+    caller: Caller
     query: BulkQuery
     file: UploadedFile
     requestId: string
@@ -190,10 +191,12 @@ export function createUsers(dependencies: ApiDependencies) {
     fingerprint: string
     now: number
   }): Promise<BatchRecord> {
+    const { tenantId } = caller
     const id = createBatchId(now)
     const record: BatchRecord = {
       id: idempotencyHash === null ? id : await store.batches.reserveId(tenantId, idempotencyHash, id),
       tenantId,
+      ...(caller.isTest ? { mode: modeOf(caller) } : {}),
       reference: query.reference ?? null,
       requestId,
       status: 'uploading',

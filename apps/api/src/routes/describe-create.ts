@@ -10,9 +10,9 @@ import { readOwnAccount } from '../own-records.ts'
 
 export function describeCreate({ store, config }: ApiDependencies) {
   const retry = { maxAttempts: config.MUSTER_MAX_ATTEMPTS }
-  return defineEndpoint(routes.describeCreate, async ({ tenantId, query }) => {
+  return defineEndpoint(routes.describeCreate, async ({ caller, query }) => {
     if (query.integrated_account_id !== undefined) {
-      const account = await readOwnAccount(store, tenantId, query.integrated_account_id)
+      const account = await readOwnAccount(store, caller, query.integrated_account_id)
       if (query.provider !== undefined && query.provider !== account.provider) throw notFound('integrated account')
       return {
         status: 200,

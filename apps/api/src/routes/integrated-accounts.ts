@@ -9,7 +9,7 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { fitPage, toPageOptions } from '../http/page.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
-import { readOwnAccount } from '../own-records.ts'
+import { checkMode, isOwn, readOwnAccount, type Caller } from '../own-records.ts'
 import { testAccount, testNewCredentials } from '../test-account.ts'
 
 const time = (at: number): string => new Date(at).toISOString()
@@ -18,6 +18,7 @@ const toResource = (record: AccountRecord): IntegratedAccountResource => ({
   id: record.id,
   provider: record.provider,
   name: record.name,
+  mode: record.mode ?? 'live',
   status: record.status,
   status_reason: record.statusReason,
   status_since: time(record.statusSince),
@@ -35,8 +36,8 @@ const toResource = (record: AccountRecord): IntegratedAccountResource => ({
 export function integratedAccountRoutes({ store, schedule, events, egress, config }: ApiDependencies) {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
 
-  async function setStatus(tenantId: string, accountId: string, status: 'active' | 'paused', reason: string | null) {
-    await readOwnAccount(store, tenantId, accountId)
+  async function setStatus(caller: Caller, accountId: string, status: 'active' | 'paused', reason: string | null) {
+    await readOwnAccount(store, caller, accountId)
     const now = Date.now()
     const endsCooldown = status === 'active'
     const written = await store.accounts.update(accountId, (record) => {
@@ -63,8 +64,11 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
 
   const create = defineEndpoint(
     routes.createIntegratedAccount,
-    async ({ tenantId, query, body, signal }) => {
-      const problems = checkAccount(providerOf(body.provider), body.config ?? {}, body.credentials, allowedHosts)
+    async ({ tenantId, caller, query, body, signal }) => {
+      const problems = [
+        ...checkMode(caller, body.mode),
+        ...checkAccount(providerOf(body.provider), body.config ?? {}, body.credentials, allowedHosts),
+      ]
       if (problems.length > 0) throw invalid(problems)
       const now = Date.now()
       const record: AccountRecord = {
@@ -72,6 +76,7 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
         tenantId,
         provider: body.provider,
         name: body.name,
+        ...(body.mode === 'test' ? { mode: body.mode } : {}),
         status: 'active',
         statusReason: null,
         statusSince: now,
@@ -94,8 +99,8 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
 
   const update = defineEndpoint(
     routes.updateIntegratedAccount,
-    async ({ tenantId, params, query, body, signal }) => {
-      const account = await readOwnAccount(store, tenantId, params.id)
+    async ({ caller, params, query, body, signal }) => {
+      const account = await readOwnAccount(store, caller, params.id)
       const problems = checkPatch(account, body.config, body.credentials, allowedHosts)
       if (problems.length > 0) throw invalid(problems)
       const now = Date.now()
@@ -126,11 +131,11 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
       }
     },
     async (refused) =>
-      findPatchProblems(await readOwnAccount(store, refused.tenantId, refused.params.id ?? ''), refused, allowedHosts),
+      findPatchProblems(await readOwnAccount(store, refused.caller, refused.params.id ?? ''), refused, allowedHosts),
   )
 
-  const remove = defineEndpoint(routes.deleteIntegratedAccount, async ({ tenantId, params }) => {
-    const account = await readOwnAccount(store, tenantId, params.id)
+  const remove = defineEndpoint(routes.deleteIntegratedAccount, async ({ caller, params }) => {
+    const account = await readOwnAccount(store, caller, params.id)
     // Of an account that is gone nobody looks for what waits to be told.
     await store.dispatchEvents(account.id, Date.now, schedule.wake)
     if (!(await store.accounts.remove(account, config.MUSTER_RETENTION_DAYS * 86_400_000)))
@@ -143,30 +148,32 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
     return { status: 204 }
   })
 
-  const testOnDemand = defineEndpoint(routes.testIntegratedAccount, async ({ tenantId, params, signal }) => ({
+  const testOnDemand = defineEndpoint(routes.testIntegratedAccount, async ({ caller, params, signal }) => ({
     status: 200,
-    body: await testAccount({ store, egress, allowedHosts }, await readOwnAccount(store, tenantId, params.id), signal),
+    body: await testAccount({ store, egress, allowedHosts }, await readOwnAccount(store, caller, params.id), signal),
   }))
 
   return [
     create,
-    defineEndpoint(routes.listIntegratedAccounts, async ({ tenantId, query }) => {
+    defineEndpoint(routes.listIntegratedAccounts, async ({ tenantId, caller, query }) => {
       const { records, next } = await store.accounts.list(tenantId, toPageOptions(query))
-      const wanted = records.filter(({ provider }) => query.provider === undefined || provider === query.provider)
+      const wanted = records
+        .filter((account) => isOwn(caller, account))
+        .filter(({ provider }) => query.provider === undefined || provider === query.provider)
       return { status: 200, body: fitPage(wanted.map(toResource), next, ({ id }) => id) }
     }),
-    defineEndpoint(routes.readIntegratedAccount, async ({ tenantId, params }) => ({
+    defineEndpoint(routes.readIntegratedAccount, async ({ caller, params }) => ({
       status: 200,
-      body: toResource(await readOwnAccount(store, tenantId, params.id)),
+      body: toResource(await readOwnAccount(store, caller, params.id)),
     })),
     update,
     remove,
     testOnDemand,
-    defineEndpoint(routes.pauseIntegratedAccount, ({ tenantId, params }) =>
-      setStatus(tenantId, params.id, 'paused', 'Paused by hand.'),
+    defineEndpoint(routes.pauseIntegratedAccount, ({ caller, params }) =>
+      setStatus(caller, params.id, 'paused', 'Paused by hand.'),
     ),
-    defineEndpoint(routes.resumeIntegratedAccount, ({ tenantId, params }) =>
-      setStatus(tenantId, params.id, 'active', null),
+    defineEndpoint(routes.resumeIntegratedAccount, ({ caller, params }) =>
+      setStatus(caller, params.id, 'active', null),
     ),
   ]
 }

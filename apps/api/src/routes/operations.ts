@@ -21,8 +21,8 @@ const refusals: Record<Refusal, string> = {
 }
 
 export function operationRoutes({ store, schedule, finished, events, config }: ApiDependencies) {
-  const read = defineEndpoint(routes.readOperation, async ({ tenantId, params, query, headers, prefer, signal }) => {
-    const record = await waitForEnd({ store, finished }, await readOwnOperation(store, tenantId, params.id), {
+  const read = defineEndpoint(routes.readOperation, async ({ caller, params, query, headers, prefer, signal }) => {
+    const record = await waitForEnd({ store, finished }, await readOwnOperation(store, caller, params.id), {
       waitMs: prefer.waitMs,
       signal,
     })
@@ -38,15 +38,15 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
       : { status: 200, headers: answer, body }
   })
 
-  const cancelOperation = defineEndpoint(routes.cancelOperation, async ({ tenantId, params }) => {
+  const cancelOperation = defineEndpoint(routes.cancelOperation, async ({ caller, params }) => {
     for (;;) {
-      const record = await readOwnOperation(store, tenantId, params.id)
+      const record = await readOwnOperation(store, caller, params.id)
       try {
         const canceled = await store.operations.save(record, cancel(record.state, Date.now()))
         events.nudge(record.head.accountId)
         await schedule.wake(record.head.accountId)
         // The next create has the room that this one leaves.
-        await store.openWork.reportAccount(tenantId, record.head.accountId)
+        await store.openWork.reportAccount(record.head.tenantId, record.head.accountId)
         return { status: 200, body: await toResource(store, canceled, undefined) }
       } catch (error) {
         if (error instanceof RefusedTransitionError)
@@ -57,9 +57,9 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
     }
   })
 
-  const erase = defineEndpoint(routes.eraseOperation, async ({ tenantId, params }) => {
+  const erase = defineEndpoint(routes.eraseOperation, async ({ caller, params }) => {
     for (;;) {
-      const record = await readOwnOperation(store, tenantId, params.id)
+      const record = await readOwnOperation(store, caller, params.id)
       if (!isFinished(record.state))
         throw new RequestError('conflict', 'The operation has not ended: cancel it first, or wait for its end.')
       const erased = await store.eraseOperation(record, Date.now())
@@ -67,18 +67,12 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
     }
   })
 
-  const retry = defineEndpoint(routes.retryOperation, async ({ tenantId, params, body = {} }) => {
+  const retry = defineEndpoint(routes.retryOperation, async ({ caller, params, body = {} }) => {
     const expiresAt = body.expires_at
       ? Date.parse(body.expires_at)
       : Date.now() + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
     try {
-      const { record, account } = await retryOperation(
-        { store, schedule, events },
-        tenantId,
-        params.id,
-        body,
-        expiresAt,
-      )
+      const { record, account } = await retryOperation({ store, schedule, events }, caller, params.id, body, expiresAt)
       return {
         status: 202,
         headers: { location: `/operations/${params.id}`, 'retry-after': '1' },
@@ -92,9 +86,9 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
   })
 
   return [
-    defineEndpoint(routes.listOperations, async ({ tenantId, query }) => ({
+    defineEndpoint(routes.listOperations, async ({ caller, query }) => ({
       status: 200,
-      body: await findOperations(store, tenantId, query),
+      body: await findOperations(store, caller, query),
     })),
     read,
     cancelOperation,

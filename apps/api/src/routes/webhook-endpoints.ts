@@ -16,7 +16,7 @@ import { findDeliveries } from '../find-deliveries.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { fitPage, toPageOptions } from '../http/page.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
-import { readOwnDelivery, readOwnEndpoint } from '../own-records.ts'
+import { isOwn, readOwnDelivery, readOwnEndpoint, type Caller } from '../own-records.ts'
 import { showEach, withUnreadable } from '../unreadable-records.ts'
 import { toDeliveryResource, toEndpointResource } from '../webhook-endpoint-resource.ts'
 
@@ -57,16 +57,23 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
 
   /** What only the network and the store know. */
   async function check(
-    tenantId: string,
+    caller: Caller,
     {
       url,
       integrated_account_ids: accountIds,
     }: Pick<Settings, 'integrated_account_ids'> & { url?: string | undefined },
   ): Promise<void> {
-    const problems = url === undefined ? [] : await checkWebhookUrl(url, '/url', { egress, allowedHosts, tenantId })
+    const problems =
+      url === undefined
+        ? []
+        : await checkWebhookUrl(url, '/url', {
+            egress,
+            allowedHosts,
+            tenantId: caller.tenantId,
+          })
     const accounts = new Set(
       (await store.accounts.readMany(accountIds ?? [])).flatMap((account) =>
-        account.tenantId === tenantId ? [account.id] : [],
+        isOwn(caller, account) ? [account.id] : [],
       ),
     )
     accountIds?.forEach((id, index) => {
@@ -80,10 +87,16 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     if (problems.length > 0) throw invalid(problems)
   }
 
-  const create = defineEndpoint(routes.createWebhookEndpoint, async ({ tenantId, body }) => {
-    await check(tenantId, body)
+  const create = defineEndpoint(routes.createWebhookEndpoint, async ({ tenantId, caller, body }) => {
+    await check(caller, body)
     const now = Date.now()
-    const record = withSettings(newEndpointRecord({ id: uuidv4(), tenantId, kind: 'registered' }, now), body)
+    const who = {
+      id: uuidv4(),
+      tenantId,
+      kind: 'registered' as const,
+      ...(caller.isTest ? { mode: 'test' as const } : {}),
+    }
+    const record = withSettings(newEndpointRecord(who, now), body)
     const secret = createSecret()
     const secrets = {
       url: body.url,
@@ -98,12 +111,12 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     }
   })
 
-  const update = defineEndpoint(routes.updateWebhookEndpoint, async ({ tenantId, params, body }) => {
-    const record = await readOwnEndpoint(store, tenantId, params.id)
+  const update = defineEndpoint(routes.updateWebhookEndpoint, async ({ caller, params, body }) => {
+    const record = await readOwnEndpoint(store, caller, params.id)
     const { url } = body
     if (url !== undefined && record.kind === 'callback')
       throw new RequestError('conflict', 'The addresses of this endpoint come with the requests.')
-    await check(tenantId, body)
+    await check(caller, body)
     if (url !== undefined)
       await store.webhookEndpoints.updateSecrets(params.id, (secrets) => ({ ...secrets, url }), Date.now())
     const now = Date.now()
@@ -123,16 +136,16 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     return { status: 200, body: await show(written) }
   })
 
-  const remove = defineEndpoint(routes.deleteWebhookEndpoint, async ({ tenantId, params }) => {
-    await store.webhookEndpoints.remove(await readOwnEndpoint(store, tenantId, params.id))
+  const remove = defineEndpoint(routes.deleteWebhookEndpoint, async ({ caller, params }) => {
+    await store.webhookEndpoints.remove(await readOwnEndpoint(store, caller, params.id))
     await store.deliveries.removeAll(params.id)
     // Its owner finds it gone, and takes the lane away.
     await schedule.reload(deliveryLaneOf(params.id))
     return { status: 204 }
   })
 
-  const test = defineEndpoint(routes.testWebhookEndpoint, async ({ tenantId, params }) => {
-    const record = await readOwnEndpoint(store, tenantId, params.id)
+  const test = defineEndpoint(routes.testWebhookEndpoint, async ({ tenantId, caller, params }) => {
+    const record = await readOwnEndpoint(store, caller, params.id)
     if (record.kind === 'callback') throw new RequestError('conflict', 'This endpoint has no address of its own.')
     if (record.status !== 'active')
       throw new RequestError('conflict', 'The endpoint is disabled: make it active first.')
@@ -157,12 +170,12 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     return {
       status: 202,
       headers: { location: `/deliveries/${deliveryId}` },
-      body: toDeliveryResource(await readOwnDelivery(store, tenantId, deliveryId)),
+      body: toDeliveryResource(await readOwnDelivery(store, caller, deliveryId)),
     }
   })
 
-  const rotate = defineEndpoint(routes.rotateWebhookSecret, async ({ tenantId, params, body = {} }) => {
-    const record = await readOwnEndpoint(store, tenantId, params.id)
+  const rotate = defineEndpoint(routes.rotateWebhookSecret, async ({ caller, params, body = {} }) => {
+    const record = await readOwnEndpoint(store, caller, params.id)
     if (record.kind === 'callback')
       throw new RequestError(
         'conflict',
@@ -205,14 +218,14 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     return replayed
   }
 
-  const replay = defineEndpoint(routes.replayDelivery, async ({ tenantId, params }) => {
-    const replayed = await replayOne(await readOwnDelivery(store, tenantId, params.id))
+  const replay = defineEndpoint(routes.replayDelivery, async ({ caller, params }) => {
+    const replayed = await replayOne(await readOwnDelivery(store, caller, params.id))
     await schedule.wake(deliveryLaneOf(replayed.endpointId))
     return { status: 202, headers: { location: `/deliveries/${params.id}` }, body: toDeliveryResource(replayed) }
   })
 
-  const replaySince = defineEndpoint(routes.replayWebhookEndpoint, async ({ tenantId, params, body }) => {
-    const endpoint = await readOwnEndpoint(store, tenantId, params.id)
+  const replaySince = defineEndpoint(routes.replayWebhookEndpoint, async ({ caller, params, body }) => {
+    const endpoint = await readOwnEndpoint(store, caller, params.id)
     const [since, until] = [Date.parse(body.since), body.until === undefined ? Infinity : Date.parse(body.until)]
     if (until < since) throw invalid([{ pointer: '/until', code: 'too_early', detail: 'must not be before since' }])
     let replayed = 0
@@ -238,9 +251,12 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
 
   return [
     create,
-    defineEndpoint(routes.listWebhookEndpoints, async ({ tenantId, query }) => {
+    defineEndpoint(routes.listWebhookEndpoints, async ({ tenantId, caller, query }) => {
       const { records, next } = await store.webhookEndpoints.list(tenantId, toPageOptions(query))
-      const { shown, unreadable } = await showEach(records, show)
+      const { shown, unreadable } = await showEach(
+        records.filter((record) => isOwn(caller, record)),
+        show,
+      )
       return {
         status: 200,
         body: withUnreadable(
@@ -249,22 +265,22 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
         ),
       }
     }),
-    defineEndpoint(routes.readWebhookEndpoint, async ({ tenantId, params }) => ({
+    defineEndpoint(routes.readWebhookEndpoint, async ({ caller, params }) => ({
       status: 200,
-      body: await show(await readOwnEndpoint(store, tenantId, params.id)),
+      body: await show(await readOwnEndpoint(store, caller, params.id)),
     })),
     update,
     remove,
     test,
     rotate,
     replaySince,
-    defineEndpoint(routes.listDeliveries, async ({ tenantId, params, query }) => ({
+    defineEndpoint(routes.listDeliveries, async ({ caller, params, query }) => ({
       status: 200,
-      body: await findDeliveries(store, await readOwnEndpoint(store, tenantId, params.id), query),
+      body: await findDeliveries(store, await readOwnEndpoint(store, caller, params.id), query),
     })),
-    defineEndpoint(routes.readDelivery, async ({ tenantId, params }) => ({
+    defineEndpoint(routes.readDelivery, async ({ caller, params }) => ({
       status: 200,
-      body: toDeliveryResource(await readOwnDelivery(store, tenantId, params.id)),
+      body: toDeliveryResource(await readOwnDelivery(store, caller, params.id)),
     })),
     replay,
     rotateCallback,
