@@ -45,7 +45,7 @@ const tokenEndpointStammers: Scenario = {
         }
         await muster.simulators.okta.arm({ ...denied, times: 2, probability: 1 })
         await muster.simulators.okta.arm(denied)
-        const load = stage.submit(size(36, 600))
+        const load = stage.submit(size(18, 600))
         await muster.simulators.okta.until((ledger) => ledger.created.length >= 3)
         await muster.replaceWorker(0)
         const entries = await load
