@@ -4,4 +4,5 @@ describeShortRun('the promises under fire, in short: webhooks', [
   'webhook-bad-receivers',
   'webhook-failpoint after_outcome',
   'webhook-failpoint after_delivery',
+  'silent-name-server',
 ])

@@ -17,13 +17,13 @@ const logOf = (...reasons: (string | null)[]): Pick<DeliveryResource, 'attempts'
 
 test.each<[string, number, (string | null)[], string[]]>([
   ['a refused certificate', 0, ['tls', 'tls'], []],
-  ['a handshake that took too long at first', 0, ['timeout', 'tls'], []],
+  ['a handshake that took too long at first', 0, ['connection_failed', 'tls'], []],
   ['a handshake that was broken off with its lane', 0, ['aborted', 'tls'], []],
   [
     'only handshakes that took too long',
     0,
-    ['timeout', 'timeout'],
-    ['the log of a receiver whose certificate no one vouches for does not say tls, but 2 timeout'],
+    ['connection_failed', 'connection_failed'],
+    ['the log of a receiver whose certificate no one vouches for does not say tls, but 2 connection_failed'],
   ],
   [
     'another reason besides',

@@ -50,12 +50,13 @@ export async function startWitnesses() {
   }
 }
 
-export async function deliveriesOf(muster: Muster, endpointId: string): Promise<DeliveryResource[]> {
+export async function deliveriesOf(muster: Muster, endpointId: string, key?: string): Promise<DeliveryResource[]> {
   const all: DeliveryResource[] = []
   for (let cursor: string | null = ''; cursor !== null;) {
     const page: { body: { result: DeliveryResource[]; next_cursor: string | null } } = await muster.request(
       'GET',
       `/webhook-endpoints/${endpointId}/deliveries?limit=100${cursor && `&cursor=${cursor}`}`,
+      key === undefined ? {} : { key },
     )
     all.push(...page.body.result)
     cursor = page.body.next_cursor
@@ -76,14 +77,15 @@ async function expectedEnds(muster: Muster, entries: readonly ClientEntry[]): Pr
 /**
  * Two findings, since one is a breach and the other a log that misleads: what came to a receiver whose certificate no
  * one vouches for, and why its deliveries failed, by their log. On a busy machine a handshake can take longer than an
- * attempt may (`timeout`), or than the worker keeps the lane (`aborted`): neither says anything of the certificate.
+ * attempt may (`connection_failed`, since nothing was sent), or than the worker keeps the lane (`aborted`): neither
+ * says anything of the certificate.
  */
 export function judgeUntrusted(arrived: number, log: readonly Pick<DeliveryResource, 'attempts'>[]): string[] {
   const counts = new Map<string, number>()
   for (const { reason } of log.flatMap(({ attempts }) => attempts))
     counts.set(reason ?? 'none', (counts.get(reason ?? 'none') ?? 0) + 1)
   const seen = [...counts].map(([reason, count]) => `${count} ${reason}`).join(', ') || 'no attempt'
-  const others = [...counts.keys()].filter((reason) => !['tls', 'timeout', 'aborted'].includes(reason))
+  const others = [...counts.keys()].filter((reason) => !['tls', 'connection_failed', 'aborted'].includes(reason))
   return [
     ...(arrived > 0 ? [`${arrived} requests came to a receiver whose certificate no one vouches for (${seen})`] : []),
     ...(others.length > 0 || !counts.has('tls')

@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.ts'
 import { apiScenarios } from './api-kills.ts'
 import { bulkScenarios } from './bulk-faults.ts'
+import { networkScenarios } from './network-faults.ts'
 import { providerScenarios } from './provider-faults.ts'
 import { redisScenarios } from './redis-faults.ts'
 import { refusalScenarios } from './refusal-faults.ts'
@@ -17,4 +18,5 @@ export const scenarios: readonly Scenario[] = [
   ...refusalScenarios,
   ...webhookScenarios,
   ...wrongKeyScenarios,
+  ...networkScenarios,
 ]
