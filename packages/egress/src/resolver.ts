@@ -29,7 +29,7 @@ export interface ResolverOptions {
 export interface Resolver {
   /** Public names, asked for as they are written: no search domain is tried. */
   lookupFor(tenantId: string): Lookup
-  /** Names that the operator allows to be private: what no name server knows is asked of the system. */
+  /** Names that the operator allows to be private: what the name servers do not resolve is asked of the system. */
   lookupOfAllowed(tenantId: string): Lookup
 }
 
@@ -118,7 +118,8 @@ export function createResolver({ nameServers = [], hostsFile = '/etc/hosts' }: R
     const key = isAllowed ? `allowed ${name}` : name
     const ask = async (): Promise<Answer> => {
       const answer = await query(name, nameServers)
-      return isAllowed && answer.failure === 'ENOTFOUND' ? askSystem(name) : answer
+      // Asked for without its search domain, a short name is refused by some servers rather than not found.
+      return isAllowed && answer.failure ? askSystem(name) : answer
     }
     return cached(key) ?? once(byTenant, `${tenantId} ${key}`, () => waitForPlace(tenantId, key, ask))
   }
