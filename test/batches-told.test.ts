@@ -1,7 +1,7 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { batchClientOf, itemsOf, toNdjson, type Batch } from './batch-client.ts'
-import { eventually, startMuster, type Muster } from './harness.ts'
+import { eventually, newUser, startMuster, type Muster } from './harness.ts'
 import { startReceiver, type Receiver } from './receiver.ts'
 
 interface ServerEvent {
@@ -131,6 +131,20 @@ describe('a batch tells of itself', () => {
     const done = await client.completed(second)
     expect(done).toMatchObject({ rate_per_second: null, eta_seconds: 0 })
   }, 30_000)
+
+  test('beside steady single creates it counts what they take of the limit', async () => {
+    const account = await muster.connect('okta', { limits: { requests: 2, per_seconds: 1 } })
+    const { body } = await client.bulk(toNdjson(itemsOf('okta', 100)), { query: `integrated_account_id=${account}` })
+    const ids = await Promise.all(
+      Array.from({ length: 12 }, async () => (await muster.create<{ id: string }>(account, newUser('okta'))).body.id),
+    )
+    for (const id of ids) await muster.finished(id, 20_000)
+    const [progress] = (await client.read(body.id)).accounts
+    const open = Number(progress?.counts.queued) + Number(progress?.counts.running)
+    const alone = open / Number(progress?.limit_per_second)
+    expect(progress?.eta_seconds).toBeGreaterThan(1.3 * alone)
+    await client.change(body.id, 'cancel')
+  }, 40_000)
 
   test('webhooks: the end to every endpoint and to the callback, progress only to who names it, each row to its own callback', async () => {
     const base = `http://${receiver.host}`

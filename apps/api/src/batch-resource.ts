@@ -11,7 +11,7 @@ import {
   type BatchRecord,
 } from '@muster/store/batch-record'
 import type { ApiDependencies } from './dependencies.ts'
-import { createsPerSecond, estimateWaitSeconds, fullRestMs } from './estimated-wait.ts'
+import { createsPerSecond, estimateWaitSeconds, fullRestMs, OVERTAKERS_WINDOW_MS, shareLeft } from './estimated-wait.ts'
 
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
@@ -78,13 +78,18 @@ export async function toAccountProgress(
 ): Promise<AccountProgress> {
   const { accountId, provider } = part
   const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']
-  const [account, open, behind, laneRestMs] = await Promise.all([
+  const now = Date.now()
+  // What was accepted after the batch overtakes it, but for rows of later batches.
+  const windowMs = Math.min(OVERTAKERS_WINDOW_MS, Math.max(0, now - record.createdAt - 1))
+  const [account, open, behind, laneRestMs, since] = await Promise.all([
     store.accounts.read(accountId),
     store.operations.countOpen(accountId),
     store.batches.countBehind(accountId, record.id),
     schedule.restMs(accountId),
+    store.operations.countSince(accountId, now - windowMs),
   ])
   const restMs = account ? fullRestMs(account, laneRestMs) : laneRestMs
+  const share = account ? shareLeft(account, Math.max(0, since - behind), windowMs) : 1
   const limit = account ? createsPerSecond(account) : null
   const own = openOf(part)
   const waiting = Math.max(0, open - own - behind)
@@ -96,7 +101,7 @@ export async function toAccountProgress(
     waiting_ahead: waiting,
     limit_per_second: limit === null ? null : Math.round(limit * 100) / 100,
     resting_until: restMs === 0 ? null : time(Date.now() + restMs),
-    eta_seconds: own === 0 ? 0 : account ? estimateWaitSeconds(account, waiting + own, restMs) : null,
+    eta_seconds: own === 0 ? 0 : account ? estimateWaitSeconds(account, waiting + own, restMs, share) : null,
   }
 }
 

@@ -160,6 +160,10 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
 
     locate,
 
+    /** Operations of the account whose ids are of that time or later: accepted since, or rows of a batch begun since. */
+    countSince: (accountId: string, at: number): Promise<number> =>
+      redis.zlexcount(keys.operations(accountId), `[${uuidPrefix(at)}`, '+'),
+
     countOpen: (accountId: string): Promise<number> => redis.zcard(keys.openOperations(accountId)),
 
     /** Unfinished operations of the account whose time is up. */
