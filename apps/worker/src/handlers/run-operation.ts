@@ -295,12 +295,17 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
     /** One refusal is not believed for good: until it is confirmed, the lane rests and no attempt is used up. */
     const settleRefusal = async (failure: RemoteFailure): Promise<Verdict> => {
+      const told = toFailure(failure, undefined, secrets)
+      // Another call of the same moment was refused first.
+      if ((await store.accounts.read(account.id))?.status !== 'active') {
+        await finish({ outcome: 'held', failure: told })
+        return { kind: 'hold' }
+      }
       const { rounds, restMs } = refusals.refused(account.id, clock.now())
       const confirmed = await refusals.confirm(account.id, () =>
         confirmRefusal({ provider, account: accountContext, connection, failure, rounds }),
       )
       const now = clock.now()
-      const told = toFailure(failure, undefined, secrets)
       if (!confirmed) {
         const state = await finish({ outcome: 'retrying', failure: told, until: now + restMs })
         const verdict = toVerdict(state)
