@@ -120,7 +120,10 @@ export async function createCommitter({
       return
     }
     if (created.uploadedAt !== null) throw otherRows()
-    await store.openWork.keep(record.tenantId, bytesKept(judged))
+    await store.openWork.keep(
+      record.tenantId,
+      judged.map(bytesKept).reduce((sum, one) => sum + one, 0),
+    )
     const hadWritten = hasWritten
     hasWritten = true
     await knowColumns(judged)
@@ -217,9 +220,10 @@ function toRefusal(acceptance: Acceptance): { pointer: string; code: string; det
   }
 }
 
-/** What the results need of them: the cells of the client, and what was wrong. */
-const bytesKept = (judged: readonly JudgedRow[]): number =>
-  judged.reduce((sum, { row, problems }) => sum + Buffer.byteLength(JSON.stringify([row.columns, problems])), 0)
+/** What the results need of it: the cells of the client, and what was wrong. */
+const bytesKept = ({ row: { columns }, problems }: JudgedRow): number =>
+  (columns?.cells.reduce((sum, cell) => sum + cell.length, 0) ?? 0) +
+  (problems.length === 0 ? 0 : JSON.stringify(problems).length)
 
 /**
  * What is echoed lies there for as long as the batch: a secret must not, whatever its column is called. Of a row that
