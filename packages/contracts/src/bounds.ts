@@ -121,8 +121,11 @@ export const rowBounds = {
   pointerLength: 500,
 } as const
 
-/** The most that one page of a list holds; a longer one ends early, and its cursor says where. */
-export const PAGE_BYTES = MIB
+/**
+ * The most that one page of a list holds; a longer one ends early, and its cursor says where. Others wait while one is
+ * written as JSON: a few milliseconds for this.
+ */
+export const PAGE_BYTES = 256 * KIB
 
 /** Work that lasts ends soon; what is stored leaves by what its tenant does, or with work that ends. */
 const HELD_RETRY_SECONDS = 5

@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import { apiScenarios } from './api-kills.ts'
 import { bulkScenarios } from './bulk-faults.ts'
 import { networkScenarios } from './network-faults.ts'
+import { greedyScenarios } from './greedy-tenant.ts'
 import { providerScenarios } from './provider-faults.ts'
 import { redisScenarios } from './redis-faults.ts'
 import { refusalScenarios } from './refusal-faults.ts'
@@ -19,4 +20,5 @@ export const scenarios: readonly Scenario[] = [
   ...webhookScenarios,
   ...wrongKeyScenarios,
   ...networkScenarios,
+  ...greedyScenarios,
 ]
