@@ -6,6 +6,7 @@ import { greedyScenarios } from './greedy-tenant.ts'
 import { providerScenarios } from './provider-faults.ts'
 import { redisScenarios } from './redis-faults.ts'
 import { refusalScenarios } from './refusal-faults.ts'
+import { slowAccountScenarios } from './slow-accounts.ts'
 import { webhookScenarios } from './webhook-faults.ts'
 import { workerKillScenarios } from './worker-kills.ts'
 import { wrongKeyScenarios } from './wrong-keys.ts'
@@ -17,6 +18,7 @@ export const scenarios: readonly Scenario[] = [
   ...redisScenarios,
   ...providerScenarios,
   ...refusalScenarios,
+  ...slowAccountScenarios,
   ...webhookScenarios,
   ...wrongKeyScenarios,
   ...networkScenarios,
