@@ -4,8 +4,9 @@ import { defineScript, type Redis } from './redis.ts'
 
 const MIB = 1024 * 1024
 const DAY_MS = 86_400_000
-/** A tenant that has all it may is counted again this often, in each process, however often it asks. */
-const RECOUNT_EVERY_MS = 1_000
+/** Counting a tenant again, which has all it may, takes at most this share of the time, however often it asks. */
+const RECOUNT_SHARE = 1 / 10
+const RECOUNT_AT_LEAST_EVERY_MS = 50
 
 /**
  * Of one account, in its own slot and so in the same step as the change itself. Scripts that open or end an operation
@@ -177,9 +178,12 @@ export function createOpenWork({
   function recountAtMostOften(tenantId: string): Promise<void> {
     const present = recounts.get(tenantId)
     if (present) return present
-    const counting = recount(tenantId)
+    const beganAt = performance.now()
+    const counting = recount(tenantId).finally(() => {
+      const pauseMs = Math.max(RECOUNT_AT_LEAST_EVERY_MS, (performance.now() - beganAt) / RECOUNT_SHARE)
+      setTimeout(() => recounts.delete(tenantId), pauseMs).unref()
+    })
     recounts.set(tenantId, counting)
-    setTimeout(() => recounts.delete(tenantId), RECOUNT_EVERY_MS).unref()
     return counting
   }
 
