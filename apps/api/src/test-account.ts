@@ -4,6 +4,7 @@ import type { RemoteCall } from '@muster/contracts/operation'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
 import { connect } from '@muster/providers/connection'
 import type { RemoteFailure } from '@muster/providers/provider'
@@ -16,7 +17,12 @@ import { notFound } from './http/request-error.ts'
 
 /** One harmless call with the account's credentials. What it says changes nothing. */
 export async function testAccount(
-  { store, egress, allowedHosts }: { store: Store; egress: Egress; allowedHosts: AllowedHosts },
+  {
+    store,
+    egress,
+    schedule,
+    allowedHosts,
+  }: { store: Store; egress: Egress; schedule: LaneSchedule; allowedHosts: AllowedHosts },
   account: AccountRecord,
   signal: AbortSignal,
 ): Promise<AccountTest> {
@@ -34,8 +40,8 @@ export async function testAccount(
     http: egress.httpFor({ tenantId: account.tenantId, laneId: account.tenantId }),
     allowedHosts,
     tokens: createTokenStore(store, account),
-    // One call outside the lane's pace: it may wait for nobody, and the provider's 429 is an answer too.
-    waitForSlot: async () => undefined,
+    // One call outside the lane's pace: it waits for no one, and the provider's 429 is an answer too.
+    waitForSlot: async () => void (await schedule.noteCall(account.id)),
     onCall: (call) => calls.push(call),
     signal,
   })

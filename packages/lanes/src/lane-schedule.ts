@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
-import { limiterKey, RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
+import { lastCallKey, limiterKey, RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
 import { readRestMs } from './lane-rest.ts'
+import { KEPT_MS } from './last-call.ts'
 
 /**
  * By Redis' own clock, which is nobody's and everybody's: lanes that wait for a place get it in the order in which they
@@ -10,6 +11,10 @@ const WAKE = `
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], 'LT', time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
 for channel = 2, #ARGV do redis.call('PUBLISH', ARGV[channel], ARGV[1]) end`
+
+const NOTE_CALL = `
+local time = redis.call('TIME')
+redis.call('SET', KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000), 'PX', ARGV[1])`
 
 /**
  * Which lanes need an owner and when (Unix milliseconds by Redis' clock), and which of them rest. All that the API
@@ -43,6 +48,10 @@ export function createLaneSchedule(redis: Redis) {
     /** Nothing keeps the lane waiting any more; `reload` tells its owner. */
     async endRest(accountId: string): Promise<void> {
       await redis.del(limiterKey(accountId))
+    },
+    /** A call is made outside the lane, such as a test of the credentials: the next owner waits for it as for any other. */
+    async noteCall(accountId: string): Promise<void> {
+      await redis.eval(NOTE_CALL, 1, lastCallKey(accountId), KEPT_MS)
     },
     restMs: (accountId: string): Promise<number> => readRestMs(redis, accountId),
     async remove(accountId: string): Promise<void> {

@@ -3,7 +3,7 @@ import { lastCallKey } from './lane-keys.ts'
 import { callIntervalMs, type Pace } from './pace.ts'
 
 /** The longest limit is one of a day. */
-const KEPT_MS = 26 * 60 * 60 * 1000
+export const KEPT_MS = 26 * 60 * 60 * 1000
 /** Calls closer together than this are noted ahead: one write a second, however fast the lane. */
 const AHEAD_MS = 1_000
 

@@ -54,7 +54,7 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
 
   async function toTested(record: AccountRecord, isTested: boolean, signal: AbortSignal) {
     if (!isTested) return { ...toResource(record), test: null }
-    const { account, test } = await testNewCredentials({ store, egress, allowedHosts }, record, signal)
+    const { account, test } = await testNewCredentials({ store, egress, schedule, allowedHosts }, record, signal)
     if (account.status !== record.status) {
       events.nudge(account.id)
       await schedule.reload(account.id)
@@ -123,12 +123,11 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
         : await store.accounts.update(params.id, change)
       if (!written) throw notFound('integrated account')
       events.nudge(params.id)
+      // Before the lane may open: wrong credentials are met by the test, not by the first user.
+      const tested = await toTested(written, body.credentials !== undefined && query.test !== false, signal)
       if (isNewStart) await schedule.endRest(params.id)
       await schedule.reload(params.id)
-      return {
-        status: 200,
-        body: await toTested(written, body.credentials !== undefined && query.test !== false, signal),
-      }
+      return { status: 200, body: tested }
     },
     async (refused) =>
       findPatchProblems(await readOwnAccount(store, refused.caller, refused.params.id ?? ''), refused, allowedHosts),
@@ -150,7 +149,11 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
 
   const testOnDemand = defineEndpoint(routes.testIntegratedAccount, async ({ caller, params, signal }) => ({
     status: 200,
-    body: await testAccount({ store, egress, allowedHosts }, await readOwnAccount(store, caller, params.id), signal),
+    body: await testAccount(
+      { store, egress, schedule, allowedHosts },
+      await readOwnAccount(store, caller, params.id),
+      signal,
+    ),
   }))
 
   return [

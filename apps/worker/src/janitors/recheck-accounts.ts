@@ -12,8 +12,9 @@ import type { Store } from '@muster/store/store'
 import { createTokenStore } from '@muster/store/token-store'
 import type { Logger } from '@muster/telemetry/logger'
 
-/** Checks side by side; the rest wait for the next sweep. */
-const MAX_UNDER_WAY = 8
+/** Checks side by side, and of one tenant, whose provider may hang; the rest wait for the next sweep. */
+const MAX_UNDER_WAY = 16
+const MAX_OF_TENANT = 2
 const TIMEOUT_MS = 30_000
 
 export interface AccountRechecksOptions {
@@ -35,7 +36,9 @@ export interface AccountRechecksOptions {
  */
 export function createAccountRechecks(options: AccountRechecksOptions) {
   const { store, schedule, clock, log, firstRecheckMs, onEvent, onError } = options
-  const underWay = new Set<string>()
+  /** Account → tenant. */
+  const underWay = new Map<string, string>()
+  const countOf = (tenantId: string): number => [...underWay.values()].filter((other) => other === tenantId).length
   const stopping = new AbortController()
 
   async function recheck(account: AccountRecord): Promise<void> {
@@ -52,8 +55,8 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
       http: options.httpFor({ tenantId: account.tenantId, laneId: account.id }),
       allowedHosts: options.allowedHosts,
       tokens: createTokenStore(store, account),
-      // Its lane is closed, so there is no pace to keep.
-      waitForSlot: async () => undefined,
+      // Its lane is closed, so there is no pace to keep; its next owner keeps it.
+      waitForSlot: async () => void (await schedule.noteCall(account.id)),
       signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       now: clock.now,
     })
@@ -74,7 +77,8 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
     consider(account: AccountRecord): void {
       if (!isHeld(account) || recheckAt(account, firstRecheckMs) > clock.now()) return
       if (underWay.has(account.id) || underWay.size >= MAX_UNDER_WAY) return
-      underWay.add(account.id)
+      if (countOf(account.tenantId) >= MAX_OF_TENANT) return
+      underWay.set(account.id, account.tenantId)
       void recheck(account)
         .catch((error: unknown) => {
           if (!stopping.signal.aborted) onError(error as Error, account.id)
