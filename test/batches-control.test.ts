@@ -6,6 +6,12 @@ import { eventually, newUser, startMuster, type Muster } from './harness.ts'
 const RATE = 40
 /** packages/lanes/src/lane-owner.ts: what a lane holds of a batch. */
 const LANE_SECONDS = 4
+/** A row fails for good by it, and the provider is not taken to be down: then one at a time would be tried. */
+const refusal = {
+  fault: 'answer',
+  status: 400,
+  body: { errorCode: 'E0000001', errorSummary: 'Api validation failed: login', errorCauses: [] },
+} as const
 
 describe('a batch under way', () => {
   let muster: Muster
@@ -112,7 +118,7 @@ describe('a batch under way', () => {
   ])(
     'a brake of %s stops the batch and says why; resumed, it counts anew',
     async (brake, reason) => {
-      await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 0 })
+      await muster.simulators.okta.arm({ ...refusal, times: 0 })
       const id = await start(150, `&${brake}`)
       const stopped = await client.until(id, ({ status }) => status === 'stopped')
       expect(stopped.status_reason).toContain(reason)
@@ -133,12 +139,12 @@ describe('a batch under way', () => {
   )
 
   test('a retry that fails like the first time is stopped by the brake like the first time', async () => {
-    await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 40 })
+    await muster.simulators.okta.arm({ ...refusal, times: 40 })
     const id = await start(100, '&max_failures=25')
     await client.until(id, ({ status }) => status === 'stopped')
     await client.change(id, 'resume')
     expect((await client.completed(id)).counts.failed).toBe(40)
-    await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 0 })
+    await muster.simulators.okta.arm({ ...refusal, times: 0 })
     await client.change(id, 'retry')
     const stopped = await client.until(
       id,

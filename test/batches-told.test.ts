@@ -234,7 +234,7 @@ describe('a batch tells of itself', () => {
     }
     expect(new Set(listed).size).toBe(listed.length)
     expect(listed).toEqual([...listed].sort().reverse())
-    expect(listed).toHaveLength(60 + 100 + 60 + 40 + 160 + 12)
+    expect(listed).toHaveLength(60 + 100 + 60 + 40 + (100 + 12) + 160 + 12)
   })
 })
 
