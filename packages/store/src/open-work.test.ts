@@ -178,6 +178,33 @@ describe('unfinished operations of a tenant', () => {
     await expect(retry(two)).rejects.toThrow(BoundReachedError)
   })
 
+  test('one that an earlier version accepted, whose bytes are not known, comes to its end', async () => {
+    const store = open()
+    const {
+      tenantId,
+      accountIds: [accountId = ''],
+    } = await newTenant(store, 1)
+    const [one] = await acceptAll(store, [newOperation(tenantId, accountId)])
+    if (!one) throw new Error('there is room for it')
+    await connect().hdel(keys.operation(accountId, one.head.id), 'bytes')
+    await connect().del(keys.openWork(accountId))
+    expect((await store.operations.save(recordOf(one), cancel(one.state, Date.now()))).version).toBe(2)
+    expect(await connect().zrange(keys.outbox(accountId), '0', '-1')).toEqual([])
+    expect(await connect().hgetall(keys.openWork(accountId))).toEqual({ bytes: '0', changes: '1' })
+  })
+
+  test('an account without any leaves the total when it has been removed', async () => {
+    const store = open()
+    const { tenantId, accountIds } = await newTenant(store, 2)
+    await Promise.all(accountIds.map((accountId) => store.openWork.reportAccount(tenantId, accountId)))
+    const removed = await store.accounts.read(accountIds[0] ?? '')
+    if (!removed) throw new Error('it was made')
+    await store.accounts.remove(removed, 1)
+    await store.openWork.recount(tenantId)
+    const fields = await connect().hkeys(keys.tenantOpenWork(tenantId))
+    expect(fields.filter((field) => field.startsWith('account:'))).toEqual([`account:${accountIds[1]}`])
+  })
+
   test('what an account has written within the retention is bounded, whatever became of it; repeats do not count', async () => {
     const store = open({ keptMegabytes: 1 })
     const {

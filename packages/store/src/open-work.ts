@@ -11,7 +11,7 @@ const RECOUNT_AT_LEAST_EVERY_MS = 50
 /**
  * Of one account, in its own slot and so in the same step as the change itself. Scripts that open or end an operation
  * begin with this. A count that is derived from the index cannot drift; the bytes begin again at 0 whenever nothing is
- * open.
+ * open. Taken from 0, since -0 is no integer for Redis: an operation of an earlier version has no bytes.
  */
 export const OPEN_WORK = `
 local function opened(work, operation, bytes)
@@ -20,7 +20,7 @@ local function opened(work, operation, bytes)
   redis.call('HINCRBY', work, 'changes', 1)
 end
 local function ended(work, open, operation)
-  redis.call('HINCRBY', work, 'bytes', -(tonumber(redis.call('HGET', operation, 'bytes')) or 0))
+  redis.call('HINCRBY', work, 'bytes', 0 - (tonumber(redis.call('HGET', operation, 'bytes')) or 0))
   if redis.call('ZCARD', open) == 0 then redis.call('HSET', work, 'bytes', 0) end
   redis.call('HDEL', operation, 'bytes')
   redis.call('HINCRBY', work, 'changes', 1)
@@ -114,8 +114,8 @@ const forgetScript = defineScript(`
 local _, count, bytes = string.match(redis.call('HGET', KEYS[1], 'account:' .. ARGV[1]) or '', '(%d+) (%d+) (%d+)')
 if not count then return end
 redis.call('HDEL', KEYS[1], 'account:' .. ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'count', -count)
-redis.call('HINCRBY', KEYS[1], 'bytes', -bytes)
+redis.call('HINCRBY', KEYS[1], 'count', 0 - count)
+redis.call('HINCRBY', KEYS[1], 'bytes', 0 - bytes)
 `)
 
 /** Unfinished operations of an account, their bytes, and the number of the change that made it so. */
