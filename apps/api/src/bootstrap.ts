@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { scopes, scopeSchema } from '@muster/contracts/api-key'
 import { unlimited } from '@muster/contracts/bounds'
+import { issueWords } from '@muster/contracts/issue-words'
 import { checkKeys } from '@muster/store/check-keys'
 import { connectRedis } from '@muster/store/redis'
 import { createTenants } from '@muster/store/tenants'
@@ -33,7 +34,7 @@ async function bootstrap(): Promise<void> {
     },
   })
   if (values.help) return void process.stdout.write(`${USAGE}\n`)
-  const options = optionsSchema.safeParse(values)
+  const options = optionsSchema.safeParse(values, { error: issueWords })
   if (!options.success)
     throw new RangeError(
       `${options.error.issues.map((issue) => `--${issue.path.join('.')} ${issue.message}`).join('; ')}. ${USAGE}`,

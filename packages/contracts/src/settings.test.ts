@@ -39,6 +39,28 @@ describe('settings from the environment', () => {
     expect(message).not.toContain('\n')
   })
 
+  test('what is wrong is said in words that name what would be right', () => {
+    const counts = z.object({
+      KEYS: z.string(),
+      SECONDS: z.coerce.number().int().min(0).max(300).default(5),
+      LEVEL: z.enum(['info', 'warn']).default('info'),
+    })
+    const refusal = (environment: Record<string, string>): string => {
+      try {
+        readSettings(counts, environment)
+        return ''
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    expect(refusal({})).toBe('Bad settings: KEYS is required.')
+    expect(refusal({ KEYS: 'x', SECONDS: 'soon' })).toBe('Bad settings: SECONDS must be a number.')
+    expect(refusal({ KEYS: 'x', SECONDS: '1.5' })).toBe('Bad settings: SECONDS must be a whole number.')
+    expect(refusal({ KEYS: 'x', SECONDS: '-1' })).toBe('Bad settings: SECONDS must be at least 0.')
+    expect(refusal({ KEYS: 'x', SECONDS: '301' })).toBe('Bad settings: SECONDS must be at most 300.')
+    expect(refusal({ KEYS: 'x', LEVEL: 'x' })).toBe('Bad settings: LEVEL must be one of "info", "warn".')
+  })
+
   test.each(['1.5', 'http', '-1', '65536'])('a port is no %s', (port) => {
     expect(portSchema.safeParse(port).success).toBe(false)
   })

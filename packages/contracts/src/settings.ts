@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { issueWords } from './issue-words.ts'
 
 /** A setting with a parser of its own, which throws a RangeError in one clear sentence that quotes no secret. */
 export function parsedBy<T>(parse: (text: string) => T) {
@@ -25,7 +26,7 @@ export function readSettings<S extends z.ZodType>(
   const given = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
-  const parsed = schema.safeParse(given)
+  const parsed = schema.safeParse(given, { error: issueWords })
   if (parsed.success) return parsed.data
   throw new RangeError(
     `Bad settings: ${parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ')}.`,

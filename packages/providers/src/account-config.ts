@@ -1,5 +1,6 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import type { Credentials } from '@muster/contracts/integrated-account'
+import { issueWords } from '@muster/contracts/issue-words'
 import type { JsonObject } from '@muster/contracts/json'
 import type { InputProblem } from '@muster/contracts/problem'
 import { z } from 'zod'
@@ -34,7 +35,7 @@ export function checkAccount(
   allowedHosts: AllowedHosts,
 ): InputProblem[] {
   const problems: InputProblem[] = []
-  const parsed = configSchemaOf(provider).safeParse(config)
+  const parsed = configSchemaOf(provider).safeParse(config, { error: issueWords })
   for (const issue of parsed.error?.issues ?? []) {
     if (issue.code === 'unrecognized_keys')
       problems.push(

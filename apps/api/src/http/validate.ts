@@ -1,5 +1,6 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { z } from 'zod'
+import { issueWords } from '@muster/contracts/issue-words'
 import { escapePointer } from '@muster/contracts/untrusted-value'
 
 export type Place = 'body' | 'query' | 'path' | 'header'
@@ -36,15 +37,14 @@ function toProblems(issue: z.core.$ZodIssue, place: Place, input: unknown): Inpu
 }
 
 /**
- * Every issue as a problem with its own pointer. zod's words are kept, since they say what would be right; input is
- * never quoted.
+ * Every issue as a problem with its own pointer. Input is never quoted.
  */
 export function validate<S extends z.ZodType>(
   schema: S,
   value: unknown,
   place: Place,
 ): { value: z.output<S>; problems: [] } | { value: undefined; problems: InputProblem[] } {
-  const parsed = schema.safeParse(value)
+  const parsed = schema.safeParse(value, { error: issueWords })
   return parsed.success
     ? { value: parsed.data, problems: [] }
     : { value: undefined, problems: parsed.error.issues.flatMap((issue) => toProblems(issue, place, value)) }
