@@ -87,9 +87,11 @@ export async function onStage(
           verdict.secrets.push('an answer of the API')
         const said = [...broken]
         // Behind a proxy whose delay changes, what left evenly arrives in bunches: that is the network's doing.
-        for (const provider of accountsEach === 1
-          ? providers.filter((one) => !musterOptions.proxyProviders?.includes(one))
-          : []) {
+        // Of several accounts at one provider, each has a limit of its own.
+        const isAlone = (one: ProviderName): boolean => accounts.filter(({ provider }) => provider === one).length === 1
+        for (const provider of providers.filter(
+          (one) => isAlone(one) && !musterOptions.proxyProviders?.includes(one),
+        )) {
           // Calls leave evenly; how evenly they arrive is up to two busy processes, which get a twentieth of the
           // window.
           const most = busiestWindow(await muster.simulators[provider].ledger(), 950)
