@@ -41,6 +41,11 @@ describe('of many requests at the same moment, as many get in as there is room f
       client.request('POST', '/webhook-endpoints', { body: { url: 'http://127.0.0.1:1/hook' } }),
     )
     expectRefused(answers, 'webhookEndpoints', MOST)
+    expect(answers.find(({ status }) => status === 429)?.body).toMatchObject({
+      detail:
+        'The limit of this tenant is reached: 20 registered webhook endpoints. ' +
+        'Delete one, or have the operator raise MUSTER_MAX_WEBHOOK_ENDPOINTS.',
+    })
     expect(countOf(answers, 201)).toBe(MOST)
   })
 

@@ -39,7 +39,7 @@ test('a process holds no more than it can, however many tenants there are', () =
   const { perProcess } = bounds.progressStreams
   for (let count = 0; count < perProcess; count += 1) held.enter('progressStreams', of(`t${count}`), ignore)
   expect(() => held.enter('progressStreams', of('one more'), ignore)).toThrow(
-    `The process has ${perProcess} streams of progress`,
+    `The limit of this process is reached: ${perProcess} streams of progress`,
   )
 })
 

@@ -4,6 +4,8 @@ const MIB = 1024 * KIB
 interface Bound {
   /** As an answer and the table in docs/operating.md call it. */
   what: string
+  /** What makes room, in an answer. */
+  remedy: string
   /** How many a tenant may have. */
   most: number
   /** Of one of them; null where what it is made of is counted elsewhere. */
@@ -19,73 +21,101 @@ interface Bound {
  * here; nothing that grows with what a tenant asks for may be missing.
  */
 export const bounds = {
-  apiKeys: { what: 'API keys', most: 100, bytes: 2 * KIB },
+  apiKeys: { what: 'API keys', remedy: 'Revoke one', most: 100, bytes: 2 * KIB },
   integratedAccounts: {
     what: 'integrated accounts',
+    remedy: 'Delete one',
     most: 1_000,
     bytes: 64 * KIB,
     setting: { name: 'MUSTER_MAX_ACCOUNTS', most: 100_000 },
   },
-  columnMappings: { what: 'column mappings', most: 100, bytes: 64 * KIB },
+  columnMappings: { what: 'column mappings', remedy: 'Delete one', most: 100, bytes: 64 * KIB },
   webhookEndpoints: {
     what: 'registered webhook endpoints',
+    remedy: 'Delete one',
     most: 20,
     bytes: 16 * KIB,
     setting: { name: 'MUSTER_MAX_WEBHOOK_ENDPOINTS', most: 1_000 },
   },
   callbackHosts: {
     what: 'hosts of callback addresses',
+    remedy: 'Use a host that the tenant has, or delete the endpoint of one',
     most: 100,
     bytes: 4 * KIB,
     setting: { name: 'MUSTER_MAX_CALLBACK_HOSTS', most: 10_000 },
   },
   openBatches: {
     what: 'open batches',
+    remedy: 'Wait until one has ended, finish its upload, or cancel it',
     most: 20,
     bytes: null,
     setting: { name: 'MUSTER_MAX_OPEN_BATCHES', most: 1_000 },
   },
   batches: {
     what: 'batches, open and kept',
+    remedy: 'One leaves when its retention is over',
     most: 10_000,
     bytes: null,
     setting: { name: 'MUSTER_MAX_BATCHES', most: 1_000_000 },
   },
   openOperations: {
     what: 'unfinished operations',
+    remedy: 'Wait until some have ended, or cancel some',
     most: 500_000,
     bytes: MIB,
     setting: { name: 'MUSTER_MAX_OPEN_ROWS', most: 10_000_000 },
   },
   openMegabytes: {
     what: 'MiB of unfinished operations',
+    remedy: 'Wait until some have ended, or cancel some',
     most: 1_024,
     bytes: null,
     setting: { name: 'MUSTER_MAX_OPEN_MB', most: 1_000_000 },
   },
   keptMegabytes: {
     what: 'MiB of operations and rows accepted within the retention',
+    remedy: 'Some leave when their retention is over',
     most: 16_384,
     bytes: null,
     setting: { name: 'MUSTER_MAX_KEPT_MB', most: 10_000_000 },
   },
   waits: {
     what: 'requests with Prefer: wait at the same time',
+    remedy: 'Wait until one has ended',
     most: 200,
     bytes: null,
     setting: { name: 'MUSTER_MAX_WAITS', most: 10_000 },
     perProcess: 10_000,
   },
-  progressStreams: { what: 'streams of progress at the same time', most: 50, bytes: null, perProcess: 1_000 },
-  downloads: { what: 'downloads of results at the same time', most: 10, bytes: null, perProcess: 100 },
+  progressStreams: {
+    what: 'streams of progress at the same time',
+    remedy: 'Wait until one has ended',
+    most: 50,
+    bytes: null,
+    perProcess: 1_000,
+  },
+  downloads: {
+    what: 'downloads of results at the same time',
+    remedy: 'Wait until one has ended',
+    most: 10,
+    bytes: null,
+    perProcess: 100,
+  },
   uploads: {
     what: 'uploads at the same time',
+    remedy: 'Wait until one has ended',
     most: 20,
     bytes: null,
     setting: { name: 'MUSTER_MAX_UPLOADS', most: 200 },
     perProcess: 200,
   },
-  dryRuns: { what: 'dry runs of uploads at the same time', most: 4, bytes: null, perProcess: 20 },
+  dryRuns: {
+    what: 'dry runs of uploads at the same time',
+    remedy: 'Wait until one has ended',
+    most: 4,
+    bytes: null,
+    perProcess: 20,
+  },
 } as const satisfies Record<string, Bound>
 
 export type BoundName = keyof typeof bounds
@@ -138,7 +168,9 @@ export class BoundReachedError extends Error {
   readonly limit: number
   readonly retryAfterSeconds: number
   constructor(bound: BoundName, limit: number, whose: 'tenant' | 'process' = 'tenant') {
-    super(`The ${whose} has ${limit} ${bounds[bound].what}, and no more are allowed.`)
+    const { what, remedy, setting }: Bound = bounds[bound]
+    const raise = setting && whose === 'tenant' ? `, or have the operator raise ${setting.name}` : ''
+    super(`The limit of this ${whose} is reached: ${limit} ${what}. ${remedy}${raise}.`)
     this.bound = bound
     this.limit = limit
     this.retryAfterSeconds = 'perProcess' in bounds[bound] ? HELD_RETRY_SECONDS : STORED_RETRY_SECONDS

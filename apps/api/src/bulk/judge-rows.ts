@@ -79,7 +79,7 @@ export function createJudge({
   const tooManyHosts = (): InputProblem => ({
     pointer: '/callback_url',
     code: 'too_many_hosts',
-    detail: `The tenant has ${config.MUSTER_MAX_CALLBACK_HOSTS} hosts of callback addresses, and no more are allowed.`,
+    detail: new BoundReachedError('callbackHosts', config.MUSTER_MAX_CALLBACK_HOSTS).message,
   })
 
   /** By host: what differs behind it is looked at when it is connected to. */
