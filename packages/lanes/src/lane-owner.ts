@@ -4,7 +4,7 @@ import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import { obliterateLane, openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
 import { readLaneWait } from './lane-rest.ts'
-import { dueAtOf, lanesToClose, lanesToOpen, type OpenLaneView } from './lane-turns.ts'
+import { dueAtOf, FIRST_PATIENCE_MS, lanesToClose, lanesToOpen, type OpenLaneView } from './lane-turns.ts'
 import { createWaitingLanes } from './waiting-lanes.ts'
 import { onceAtATime } from './once-at-a-time.ts'
 import type { Pace } from './pace.ts'
@@ -337,12 +337,17 @@ export function createLaneOwner({
     // The least busy process gets there first.
     else if (channel === WAKE_CHANNEL)
       setTimeout(
-        // Where others wait for a place already, it takes its turn: at the next look, since each costs more there.
-        () => {
-          if (open || waiting.size === 0) void guard(attend(accountId), accountId)
-        },
+        () => void guard(open || waiting.size === 0 ? attend(accountId) : takeTurn(accountId), accountId),
         open ? 0 : Math.min(lanes.size, 100),
       )
+  }
+
+  /** Others wait for a place already. A look costs more then: it is not hurried for a tenant that has lanes. */
+  async function takeTurn(accountId: string): Promise<void> {
+    waiting.add(accountId)
+    const tenantId = await waiting.tenantOf(accountId)
+    const holders = await Promise.all([...lanes.keys()].map((laneId) => waiting.tenantOf(laneId)))
+    if (!holders.includes(tenantId)) setTimeout(() => void guard(lookOnce()), FIRST_PATIENCE_MS)
   }
 
   return {

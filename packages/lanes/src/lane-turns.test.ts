@@ -31,7 +31,8 @@ test('lanes without due work are closed first, those that are due last before ot
 })
 
 test('nothing is closed for a lane that another process may open yet, nor before a lane has had its turn', () => {
-  expect(lanesToClose([waiting('b', 500)], [open('a', 60_000, Infinity)], turns)).toEqual([])
+  expect(lanesToClose([waiting('b', 100)], [open('a', 60_000, Infinity)], turns)).toEqual([])
+  expect(lanesToClose([waiting('a', 500)], [open('a', 60_000, Infinity)], turns)).toEqual([])
   expect(lanesToClose([waiting('b', 2_000)], [open('a', 4_000)], turns)).toEqual([])
 })
 
@@ -41,6 +42,18 @@ test('a busy lane gives way to a tenant that has fewer, and to one of its own te
   expect(lanesToClose([waiting('a', 2_000)], lanes, turns)).toEqual(['a open 7000'])
   expect(lanesToClose([waiting('a', 2_000)], [open('b', 8_000)], turns)).toEqual(['b open 8000'])
   expect(lanesToClose([waiting('a', 2_000)], [open('a', 1_000), open('b', 8_000)], turns)).toEqual([])
+})
+
+test('a tenant that has no lane gets one sooner than another gets one more', () => {
+  expect(lanesToClose([waiting('b', 500)], [open('a', 60_000, Infinity)], turns)).toEqual(['a open 60000'])
+})
+
+test('a tenant with no more than its share keeps its lane between two creates, and loses it to its own lanes only', () => {
+  const lanes = [open('quiet', 60_000, Infinity), ...Array.from({ length: 9 }, (_, at) => open('greedy', at, 0))]
+  expect(lanesToClose([waiting('greedy', 9_000)], lanes, turns)).toEqual([])
+  expect(lanesToClose([waiting('quiet', 9_000)], lanes, turns)).toEqual(['quiet open 60000'])
+  const resting = [open('quiet', 60_000, Infinity), open('greedy', 10, 9_000), open('greedy', 20, 8_000)]
+  expect(lanesToClose([waiting('greedy', 9_000)], resting, turns)).toEqual(['greedy open 10'])
 })
 
 test('work is due when the lane opens, and at once while a call is under way', () => {

@@ -16,8 +16,9 @@ export interface OpenLaneView {
   dueInMs: number
 }
 
-/** Another process may have a place: only then are lanes closed for those that wait. */
+/** Another process may have a place: only then are lanes closed for those that wait, sooner for a tenant without any. */
 const PATIENCE_MS = 1_000
+export const FIRST_PATIENCE_MS = 200
 /** Work that is due sooner is not worth closing a lane and opening it again. */
 const SOON_MS = 1_000
 
@@ -44,35 +45,50 @@ export function lanesToOpen(waiting: readonly WaitingLane[], open: readonly Open
 }
 
 /**
- * Which lanes give up their places for those that wait: first lanes without due work; then lanes that have had their
- * turn, of the tenant with the most, as long as no tenant falls behind the one that waits.
+ * Which lanes give up their places for those that wait: first lanes without due work, unless their tenant has no more
+ * than its share, so that its next single create finds its lane open; then lanes that have had their turn, of the tenant
+ * with the most, as long as no tenant falls behind the one that waits.
  */
 export function lanesToClose(
   waiting: readonly WaitingLane[],
   open: readonly OpenLaneView[],
   { closing, turnMs }: { closing: number; turnMs: number },
 ): string[] {
-  const needed = waiting.filter(({ waitedMs }) => waitedMs >= PATIENCE_MS)
-  const wanted = Math.max(0, needed.length - closing)
-  const idle = open.filter(({ dueInMs }) => dueInMs > SOON_MS).sort((a, b) => b.dueInMs - a.dueInMs)
-  const chosen = idle.slice(0, wanted).map(({ laneId }) => laneId)
-  const busy = open
-    .filter(({ laneId, openForMs }) => !chosen.includes(laneId) && openForMs >= turnMs)
-    .sort((a, b) => b.openForMs - a.openForMs)
-  const counts = countByTenant(open.filter(({ laneId }) => !chosen.includes(laneId)))
+  const counts = countByTenant(open)
+  const needed = waiting.filter(
+    (lane) => lane.waitedMs >= (countOf(counts, lane) === 0 ? FIRST_PATIENCE_MS : PATIENCE_MS),
+  )
+  const share = Math.floor(open.length / new Set([...open, ...needed].map(({ tenantId }) => tenantId)).size)
+  const idle = new Set(open.filter(({ dueInMs }) => dueInMs > SOON_MS).sort((a, b) => b.dueInMs - a.dueInMs))
+  const busy = new Set(
+    open.filter((lane) => !idle.has(lane) && lane.openForMs >= turnMs).sort((a, b) => b.openForMs - a.openForMs),
+  )
   const waiters = new Map(needed.map((lane) => [lane.laneId, lane]))
-  for (const laneId of lanesToOpen(needed, open, Math.min(wanted, open.length)).slice(chosen.length)) {
+  const chosen: string[] = []
+  for (const laneId of lanesToOpen(needed, open, Math.min(needed.length - closing, open.length))) {
     const waiter = waiters.get(laneId)
-    if (!waiter || busy.length === 0) break
-    const victim = busy.reduce((most, lane) => (countOf(counts, lane) > countOf(counts, most) ? lane : most))
-    const isFair = victim.tenantId === waiter.tenantId || countOf(counts, victim) > countOf(counts, waiter)
-    if (!isFair) continue
-    busy.splice(busy.indexOf(victim), 1)
+    if (!waiter) continue
+    const victim =
+      [...idle].find((lane) => lane.tenantId === waiter.tenantId || countOf(counts, lane) > share) ??
+      findBusy([...busy], waiter, counts)
+    if (!victim) continue
+    idle.delete(victim)
+    busy.delete(victim)
     counts.set(victim.tenantId, countOf(counts, victim) - 1)
     counts.set(waiter.tenantId, countOf(counts, waiter) + 1)
     chosen.push(victim.laneId)
   }
   return chosen
+}
+
+function findBusy(busy: readonly OpenLaneView[], waiter: WaitingLane, counts: Counts): OpenLaneView | undefined {
+  const [first, ...others] = busy
+  const most = others.reduce(
+    (best, lane) => (best && countOf(counts, lane) > countOf(counts, best) ? lane : best),
+    first,
+  )
+  if (!most) return undefined
+  return most.tenantId === waiter.tenantId || countOf(counts, most) > countOf(counts, waiter) ? most : undefined
 }
 
 type Counts = Map<string, number>

@@ -20,6 +20,10 @@ export function createWaitingLanes(source: { tenantOf(laneId: string): Promise<s
     get size(): number {
       return since.size
     },
+    /** One more. */
+    add(laneId: string): void {
+      if (!since.has(laneId)) since.set(laneId, performance.now())
+    },
     /** All that wait now. */
     note(laneIds: readonly string[]): void {
       since = new Map(laneIds.map((laneId) => [laneId, since.get(laneId) ?? performance.now()]))
