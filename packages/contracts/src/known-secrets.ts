@@ -74,7 +74,8 @@ export class KnownSecrets {
     if (this.#known.size === 0) return []
     const found = this.#findHere(text)
     // Forms write a blank as a plus.
-    if (this.#hasBlank && text.includes('+')) found.push(...this.#find(text.replaceAll('+', ' '), levels))
+    if (this.#hasBlank && text.includes('+'))
+      for (const range of this.#find(text.replaceAll('+', ' '), levels)) found.push(range)
     const escapes = levels === 0 ? [] : [...text.matchAll(ESCAPES)]
     if (escapes.length === 0) return found
     const decoded = decode(text, escapes)
@@ -91,25 +92,51 @@ export class KnownSecrets {
         const end = at + needle.length
         found.push([Math.max(0, at - before), BASE64.test(text.charAt(end)) ? end + after : end])
       }
-    for (const cutAt of occurrences(text, CUT)) found.push(...this.#findCut(text, standard, cutAt))
+    if (text.includes(CUT)) this.#findCuts(text, standard, found)
     return found
   }
 
-  /** The cut may have gone through a secret, and left its beginning; of an escape, a part that is nothing. */
-  #findCut(text: string, standard: string, cutAt: number): Range[] {
-    const beginnings: [within: string, needle: string, before: number][] = [
-      ...this.#exact.map((needle): [string, string, number] => [text, needle, 0]),
-      ...this.#base64.map((needle): [string, string, number] => [standard, needle.text, needle.before]),
-    ]
-    const halfEscape = HALF_ESCAPE.exec(text.slice(Math.max(0, cutAt - 10), cutAt))?.[0].length ?? 0
-    return [...new Set([cutAt, cutAt - halfEscape])].flatMap((end) =>
-      beginnings.flatMap(([within, needle, before]): Range[] => {
-        let length = Math.min(needle.length - 1, end)
-        while (length >= MIN_LENGTH && !within.startsWith(needle.slice(0, length), end - length)) length -= 1
-        return length < MIN_LENGTH ? [] : [[Math.max(0, end - length - before), cutAt]]
-      }),
-    )
+  /** A cut may have gone through a secret, and left its beginning; of an escape, a part that is nothing. */
+  #findCuts(text: string, standard: string, found: Range[]): void {
+    const cutAt = new Map<number, number>()
+    for (const at of occurrences(text, CUT)) {
+      const halfEscape = HALF_ESCAPE.exec(text.slice(Math.max(0, at - 10), at))?.[0].length ?? 0
+      cutAt.set(at, at).set(at - halfEscape, at)
+    }
+    const find = (within: string, needle: string, before: number): void => {
+      for (const [end, length] of beginningsAt(within, needle, cutAt))
+        if (length >= MIN_LENGTH) found.push([Math.max(0, end - length - before), cutAt.get(end) ?? end])
+    }
+    for (const needle of this.#exact) find(text, needle, 0)
+    for (const { text: needle, before } of this.#base64) find(standard, needle, before)
   }
+}
+
+/**
+ * How much of the beginning of the needle, short of all of it, stands before each of these ends. By Knuth, Morris and
+ * Pratt: a hostile text costs one look at it, however often it is cut.
+ */
+function* beginningsAt(text: string, needle: string, ends: ReadonlyMap<number, number>): Generator<[number, number]> {
+  const borders = bordersOf(needle)
+  let length = 0
+  for (let at = 0; at < text.length; at += 1) {
+    if (length > 0 && ends.has(at)) yield [at, length]
+    while (length > 0 && text.charCodeAt(at) !== needle.charCodeAt(length)) length = borders[length - 1] ?? 0
+    if (text.charCodeAt(at) === needle.charCodeAt(length)) length += 1
+    if (length === needle.length) length = borders[length - 1] ?? 0
+  }
+}
+
+/** For each beginning of the needle, how much of its end is a beginning too. */
+function bordersOf(needle: string): Uint32Array {
+  const borders = new Uint32Array(needle.length)
+  let length = 0
+  for (let at = 1; at < needle.length; at += 1) {
+    while (length > 0 && needle.charCodeAt(at) !== needle.charCodeAt(length)) length = borders[length - 1] ?? 0
+    if (needle.charCodeAt(at) === needle.charCodeAt(length)) length += 1
+    borders[at] = length
+  }
+  return borders
 }
 
 function* occurrences(text: string, needle: string): Generator<number> {
@@ -138,7 +165,15 @@ function decode(text: string, escapes: readonly RegExpExecArray[]): { text: stri
     pieces.push({ from, to: decoded.length, start: index, end })
   }
   decoded += text.slice(end)
-  const pieceAt = (at: number) => pieces.findLast(({ from }) => from <= at)
+  const pieceAt = (at: number) => {
+    let [low, high] = [0, pieces.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((pieces[middle]?.from ?? 0) <= at) low = middle + 1
+      else high = middle
+    }
+    return pieces[low - 1]
+  }
   return {
     text: decoded,
     toSource([from, to]) {

@@ -277,6 +277,19 @@ describe('blotting out', () => {
     })
   })
 
+  test.each([
+    ['a secret behind every escape', 'abcd', '\\nabcd'],
+    ['a blank for every plus', '    ', '+'],
+    ['a cut after every few signs', 'a'.repeat(2_000), 'aaaa…'],
+    ['half an escape before every cut', 'a'.repeat(2_000), 'aaaa%4…'],
+    ['a secret that overlaps itself', 'aaaa', 'a'],
+  ])('looks at a hostile text in a moment: %s', (_, secret, piece) => {
+    const hostile = piece.repeat(500_000 / piece.length)
+    const startedAt = performance.now()
+    expect(blotOut({ hostile }, [secret]).hostile).toContain(MASK)
+    expect(performance.now() - startedAt).toBeLessThan(3_000)
+  })
+
   test('survives an answer that nests deeper than any recursion', () => {
     const hostile = JSON.parse('['.repeat(200_000) + ']'.repeat(200_000)) as unknown
     expect(JSON.stringify(blotOut({ hostile }, ['secret-1']))).toContain('[too deep]')
