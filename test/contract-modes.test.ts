@@ -148,6 +148,31 @@ describe('a test key', () => {
     expect(second.body.id).not.toBe(first.body.id)
   })
 
+  test('changes, removes and sees no live column mapping, and a live upload takes none of its own', async () => {
+    const mapping = (columns: Record<string, string>) => ({ name: 'payroll', columns })
+    const ownerKey = stage.muster.owner.adminKey
+    await ask('POST', '/column-mappings', mapping({ Login: 'username' }), ownerKey)
+    await ask('POST', '/column-mappings', { name: 'only-live', columns: { Login: 'username' } }, ownerKey)
+    const all = async (key: string) =>
+      (await ask<{ result: { columns: object }[] }>('GET', '/column-mappings', undefined, key)).body.result
+    const before = await all(ownerKey)
+    expect(await all(testKey)).toEqual([])
+    expect((await ask('DELETE', '/column-mappings/payroll')).status).toBe(404)
+    expect((await ask('POST', '/column-mappings', mapping({ Login: 'password' }))).status).toBe(200)
+    expect(await all(testKey)).toEqual([mapping({ Login: 'password' })])
+    expect(await all(ownerKey)).toEqual(before)
+    const named = (name: string) =>
+      stage.client.request<ProblemBody>(
+        'POST',
+        `${BULK}?dry_run=true&mapping=${name}&integrated_account_id=${own['Integrated accounts']}`,
+        { key: testKey, rawBody: 'Login\nada@example.com\n', headers: { 'content-type': 'text/csv' } },
+      )
+    expect((await named('payroll')).status).toBe(200)
+    expect(pointersOf(await named('only-live'))).toEqual(['?mapping'])
+    expect((await ask('DELETE', '/column-mappings/payroll')).status).toBe(204)
+    expect(await all(ownerKey)).toEqual(before)
+  })
+
   test('makes endpoints that are told of test accounts alone, and sees the callbacks of these alone', async () => {
     const create = async (account: string | undefined, key: string) => {
       const query = `callback_url=${encodeURIComponent(stage.urlOf('/callback'))}`
@@ -170,5 +195,31 @@ describe('a test key', () => {
       `/webhook-endpoints/${callback?.id}/deliveries?limit=100`,
     )
     expect(deliveries.body.result.map(({ operation_id }) => operation_id)).toEqual([testId])
+  })
+
+  test('makes a callback secret that signs for test accounts alone, and learns or ends no live one', async () => {
+    const rotate = async (key: string) =>
+      (await ask<{ secret: string; previous_expires_at: null }>('POST', '/callback-secret', { overlap_hours: 0 }, key))
+        .body
+    const { secret: liveSecret } = await rotate(stage.muster.owner.adminKey)
+    const { secret: testSecret } = await rotate(testKey)
+    for (const [account, key, secret, other] of [
+      [live, stage.muster.owner.adminKey, liveSecret, testSecret],
+      [own, testKey, testSecret, liveSecret],
+    ] as const) {
+      const query = `callback_url=${encodeURIComponent(stage.urlOf('/signed'))}`
+      const { body } = await stage.client.create<{ id: string }>(
+        account['Integrated accounts'] ?? '',
+        newUser('okta'),
+        { query, key },
+      )
+      const isItsOwn = (request: { path: string; event: unknown }): boolean =>
+        request.path === '/signed' && JSON.stringify(request.event).includes(body.id)
+      await stage.receiver.until(isItsOwn)
+      const told = stage.receiver.at('/signed').find(isItsOwn)
+      if (!told) throw new Error('it has just been told')
+      expect(() => stage.receiver.verify(told, secret)).not.toThrow()
+      expect(() => stage.receiver.verify(told, other)).toThrow()
+    }
   })
 })

@@ -30,10 +30,11 @@ export async function checkCallback(
   { store, egress, config }: Pick<ApiDependencies, 'store' | 'egress' | 'config'>,
   tenantId: string,
   callbackUrl: string,
+  mode: 'test' | undefined,
 ): Promise<InputProblem[]> {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
   const problems = await checkWebhookUrl(callbackUrl, '?callback_url', { egress, allowedHosts, tenantId })
-  const secrets = await store.webhookEndpoints.readCallbackSecrets(tenantId)
+  const secrets = await store.webhookEndpoints.readCallbackSecrets(tenantId, mode)
   if (secrets.length === 0)
     problems.push({
       pointer: '?callback_url',

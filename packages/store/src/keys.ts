@@ -66,14 +66,17 @@ export const keys = {
   tenantBatches: (tenantId: string) => `muster:tenant:${tenantId}:batches`,
   tenantOpenBatches: (tenantId: string) => `muster:tenant:${tenantId}:open-batches`,
   batchIdempotency: (tenantId: string, keyHash: string) => `muster:tenant:${tenantId}:batch-idempotency:${keyHash}`,
-  columnMappings: (tenantId: string) => `muster:tenant:${tenantId}:column-mappings`,
+  /** Those that test keys save are their own. */
+  columnMappings: (tenantId: string, mode?: 'test') =>
+    `muster:tenant:${tenantId}:column-mappings${mode ? `:${mode}` : ''}`,
   tenantWebhookEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:webhook-endpoints`,
   /**
    * Apart from those that were registered: there is one for each host, and what happens is told to none of them unless
    * its request says so.
    */
   tenantCallbackEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:callback-endpoints`,
-  callbackSecret: (tenantId: string) => `muster:tenant:${tenantId}:callback-secret`,
+  callbackSecret: (tenantId: string, mode?: 'test') =>
+    `muster:tenant:${tenantId}:callback-secret${mode ? `:${mode}` : ''}`,
   /** Hash: unfinished operations of all accounts, as each was last reported, and what is being accepted. */
   tenantOpenWork: (tenantId: string) => `muster:tenant:${tenantId}:open-work`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,

@@ -6,6 +6,7 @@ import { recordBoundTo, resealRecord } from './record-codec.ts'
 import { defineScript, type Redis } from './redis.ts'
 import { readOrUnreadable, UnreadableError } from './unreadable.ts'
 import { swapValueScript } from './versioned-record.ts'
+import { callbackBoundTo } from './webhook-endpoints.ts'
 
 /**
  * KEYS record. ARGV field, blob read, blob to write. Only over the very blob that was read: an erased secret must not
@@ -108,7 +109,8 @@ export async function resealAll(
     })
   }
   for (const tenantId of await redis.hvals(keys.tenantNames)) {
-    await resealValue(keys.callbackSecret(tenantId), `tenant:${tenantId}:callback-secret`)
+    for (const mode of [undefined, 'test'] as const)
+      await resealValue(keys.callbackSecret(tenantId, mode), callbackBoundTo(tenantId, mode))
     await forEachId(keys.tenantBatches(tenantId), async (batchId) => {
       await resealField(keys.batch(batchId), 'credentials', batchBoundTo(batchId))
       if ((await redis.hget(keys.batch(batchId), 'record'))?.includes('"sealedReference"'))

@@ -89,7 +89,7 @@ export function createJudge({
     if (known) return known
     // Not even a name is looked up for more of them.
     if (callbacks.size >= config.MUSTER_MAX_CALLBACK_HOSTS) return [tooManyHosts()]
-    const problems = (await checkCallback({ store, egress, config }, caller.tenantId, url)).map((problem) => ({
+    const problems = (await checkCallback({ store, egress, config }, caller.tenantId, url, mode)).map((problem) => ({
       ...problem,
       pointer: '/callback_url',
     }))

@@ -5,6 +5,7 @@ import type { BulkQuery } from '@muster/contracts/batch'
 import type { Store } from '@muster/store/store'
 import type { ApiConfig } from '../config.ts'
 import { invalid, RequestError } from '../http/request-error.ts'
+import { modeOf, type Caller } from '../own-records.ts'
 import type { Judge, JudgedRow } from './judge-rows.ts'
 
 export interface UploadedFile {
@@ -27,7 +28,7 @@ const SILENCE_MS = 30_000
 /** What the headers and the query say of the body. */
 export async function describeUpload(
   store: Store,
-  tenantId: string,
+  caller: Caller,
   request: IncomingMessage,
   query: BulkQuery,
 ): Promise<UploadedFile> {
@@ -60,7 +61,8 @@ export async function describeUpload(
         detail: 'Only CSV has columns to map.',
       },
     ])
-  const saved = query.mapping === undefined ? {} : await store.columnMappings.read(tenantId, query.mapping)
+  const saved =
+    query.mapping === undefined ? {} : await store.columnMappings.read(caller.tenantId, query.mapping, modeOf(caller))
   if (!saved)
     throw invalid([{ pointer: '?mapping', code: 'not_found', detail: 'There is no column mapping of this name.' }])
   return { format, isGzip: encoding === 'gzip', mapping: { ...saved, ...query.columns } }

@@ -6,10 +6,11 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { fitPage, toPageOptions } from '../http/page.ts'
 import { invalid, notFound } from '../http/request-error.ts'
+import { modeOf } from '../own-records.ts'
 
 export function columnMappingRoutes({ store }: ApiDependencies) {
   return [
-    defineEndpoint(routes.saveColumnMapping, async ({ tenantId, body }) => {
+    defineEndpoint(routes.saveColumnMapping, async ({ tenantId, caller, body }) => {
       refuseLarge('columnMappings', Buffer.byteLength(JSON.stringify(body.columns)))
       try {
         mapColumns(Object.keys(body.columns), body.columns)
@@ -17,15 +18,15 @@ export function columnMappingRoutes({ store }: ApiDependencies) {
         if (!(error instanceof UploadError)) throw error
         throw invalid([{ pointer: '/columns', code: error.code, detail: error.detail }])
       }
-      await store.columnMappings.save(tenantId, body)
+      await store.columnMappings.save(tenantId, body, modeOf(caller))
       return { status: 200, body }
     }),
-    defineEndpoint(routes.listColumnMappings, async ({ tenantId, query }) => {
-      const { mappings, next } = await store.columnMappings.list(tenantId, toPageOptions(query))
+    defineEndpoint(routes.listColumnMappings, async ({ tenantId, caller, query }) => {
+      const { mappings, next } = await store.columnMappings.list(tenantId, toPageOptions(query), modeOf(caller))
       return { status: 200, body: fitPage(mappings, next, ({ name }) => name) }
     }),
-    defineEndpoint(routes.deleteColumnMapping, async ({ tenantId, params }) => {
-      if (!(await store.columnMappings.remove(tenantId, params.name))) throw notFound('column mapping')
+    defineEndpoint(routes.deleteColumnMapping, async ({ tenantId, caller, params }) => {
+      if (!(await store.columnMappings.remove(tenantId, params.name, modeOf(caller)))) throw notFound('column mapping')
       return { status: 204 }
     }),
   ]

@@ -39,7 +39,7 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
         key !== undefined &&
         (await store.operations.hasIdempotencyKey(account.id, idempotencyHashOf(await store.hasher(), account, key)))
       if (query.callback_url !== undefined && !isRepeated)
-        problems.push(...(await checkCallback({ store, egress, config }, tenantId, query.callback_url)))
+        problems.push(...(await checkCallback({ store, egress, config }, tenantId, query.callback_url, account.mode)))
       if (problems.length > 0) {
         metrics.refused.inc({ reason: 'validation_failed' })
         throw invalid(problems)

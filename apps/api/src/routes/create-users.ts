@@ -36,9 +36,11 @@ export function createUsers(dependencies: ApiDependencies) {
       const now = Date.now()
       const hash = await store.hasher()
       if (query.integrated_account_id !== undefined) await readOwnAccount(store, caller, query.integrated_account_id)
-      const file = await describeUpload(store, tenantId, request, query)
+      const file = await describeUpload(store, caller, request, query)
       const problems =
-        query.callback_url === undefined ? [] : await checkCallback(dependencies, tenantId, query.callback_url)
+        query.callback_url === undefined
+          ? []
+          : await checkCallback(dependencies, tenantId, query.callback_url, modeOf(caller))
       if (problems.length > 0) throw invalid(problems)
       refuseSilence(request)
       const newJudge = () => createJudge({ ...dependencies, hash, caller, query, isStrict: prefer.isStrict, now })

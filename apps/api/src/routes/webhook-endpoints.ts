@@ -16,7 +16,7 @@ import { findDeliveries } from '../find-deliveries.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { fitPage, toPageOptions } from '../http/page.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
-import { isOwn, readOwnDelivery, readOwnEndpoint, type Caller } from '../own-records.ts'
+import { isOwn, modeOf, readOwnDelivery, readOwnEndpoint, type Caller } from '../own-records.ts'
 import { showEach, withUnreadable } from '../unreadable-records.ts'
 import { toDeliveryResource, toEndpointResource } from '../webhook-endpoint-resource.ts'
 
@@ -51,7 +51,9 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     if (!secrets) throw notFound('webhook endpoint')
     // What is sent to callback addresses is signed with the tenant's secret.
     const signing =
-      record.kind === 'callback' ? await store.webhookEndpoints.readCallbackSecrets(record.tenantId) : secrets.secrets
+      record.kind === 'callback'
+        ? await store.webhookEndpoints.readCallbackSecrets(record.tenantId, record.mode)
+        : secrets.secrets
     return toEndpointResource(record, { ...secrets, secrets: signing }, Date.now())
   }
 
@@ -201,11 +203,13 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     return { status: 200, body: { secret, previous_expires_at: toIso(previous) } }
   })
 
-  const rotateCallback = defineEndpoint(routes.rotateCallbackSecret, async ({ tenantId, body = {} }) => {
+  const rotateCallback = defineEndpoint(routes.rotateCallbackSecret, async ({ tenantId, caller, body = {} }) => {
     const now = Date.now()
     const secret = createSecret()
-    const rotated = await store.webhookEndpoints.updateCallbackSecrets(tenantId, (secrets) =>
-      rotateSecrets(secrets, secret, (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS, now),
+    const rotated = await store.webhookEndpoints.updateCallbackSecrets(
+      tenantId,
+      (secrets) => rotateSecrets(secrets, secret, (body.overlap_hours ?? DEFAULT_OVERLAP_HOURS) * HOUR_MS, now),
+      modeOf(caller),
     )
     return { status: 200, body: { secret, previous_expires_at: toIso(rotated[1]?.expiresAt ?? null) } }
   })

@@ -80,7 +80,7 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     if (!secrets) return { kind: 'done' }
     const shared =
       endpoint.kind === 'callback'
-        ? await store.webhookEndpoints.readCallbackSecrets(endpoint.tenantId)
+        ? await store.webhookEndpoints.readCallbackSecrets(endpoint.tenantId, endpoint.mode)
         : secrets.secrets
     const signing = [
       ...activeSecrets(shared, clock.now()).map(({ secret }) => secret),
