@@ -134,6 +134,25 @@ describe('a provider that echoes what it was sent', () => {
     expectNoSecret(JSON.stringify(held.body))
     expectNoSecret(await everythingKept())
   })
+
+  test('in its wish to be left alone: the account tells of it without naming the person', async () => {
+    const login = 'canary.of.cooldown'
+    respond = ({ body }) => ({
+      status: 429,
+      headers: { 'retry-after': '60' },
+      body: { errorCode: 'E0000047', errorSummary: `Too many calls: ${login}@example.com, ${body}` },
+    })
+    const account = await muster.connect('okta', { config: { base_url: providerUrl } })
+    await muster.create(account, { ...newUser('okta', login), password: PASSWORD })
+    const cooling = await eventually(
+      () => muster.request<{ cooldown: { reason: string } | null }>('GET', `/integrated-accounts/${account}`),
+      ({ body }) => body.cooldown !== null,
+    )
+    expect(cooling.body.cooldown?.reason).toContain('[secret]')
+    expect(JSON.stringify(cooling.body)).not.toContain(login)
+    expectNoSecret(JSON.stringify(cooling.body))
+    expect(await everythingKept()).not.toContain(login)
+  })
 })
 
 test('a receiver that echoes its address and its secret leaves neither in the log of deliveries', async () => {

@@ -312,10 +312,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         return verdict.kind === 'again' ? { ...verdict, pauseMs: restMs } : verdict
       }
       const { status } = confirmed
-      // The account's record is not sealed, and is about no person.
-      const { username, emails } = input.user as JsonObject
-      const logins = new KnownSecrets(secretStrings([username ?? null, emails ?? null]))
-      const reason = blotOut(blotOut(confirmed.reason, secrets), logins)
+      const reason = aboutNoOne(confirmed.reason)
       const held = await store.accounts.hold(account.id, status, reason, account.credentialsVersion, now)
       refusals.answered(account.id)
       await finish({ outcome: 'held', failure: told })
@@ -325,8 +322,15 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       return { kind: 'hold' }
     }
 
-    // By the account as it is now: a changed config must not look for, or create, another user than the accepted one.
     const naturalKey = provider.toNaturalKey(input, accountContext)
+    /** The account's record is not sealed, and is about no person. */
+    const aboutNoOne = (text: string): string => {
+      const { username, emails } = input.user as JsonObject
+      const logins = new KnownSecrets(secretStrings([username ?? null, emails ?? null, naturalKey.sent]))
+      return blotOut(blotOut(text, secrets), logins)
+    }
+
+    // By the account as it is now: a changed config must not look for, or create, another user than the accepted one.
     const baseUrl = baseUrlOf(provider, account.config)
     const { unknown } = record.state
     const isOther = hashNaturalKey(await store.hasher(), account.id, naturalKey) !== record.head.naturalKeyHash
@@ -427,7 +431,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     const now = clock.now()
     const end = toAttemptEnd(result, { secrets, now, firstLookUpMs: provider.lookUpAfterMs[0] ?? 0, throttleMs })
     const forMs = Math.max(throttleMs, restMs)
-    const reason = 'failure' in end ? end.failure.message : ''
+    const reason = aboutNoOne('failure' in end ? end.failure.message : '')
     const plan = forMs > 0 ? planCooldown(account.cooldown, { forMs, reason }, now) : undefined
     // Before anything is waited for, or other calls would leave meanwhile.
     if (plan) context.rest(plan.restMs)
