@@ -301,7 +301,10 @@ describe('integrated accounts', () => {
       account,
       newUser('okta'),
     )
-    expect([body.status, body.status_reason]).toEqual(['held', expect.stringContaining('paused')])
+    expect([body.status, body.status_reason]).toEqual([
+      'held',
+      'The integrated account is on hold (paused): Paused by hand. Resume the account to continue.',
+    ])
     expect(
       (
         await client.request<{ result: { id: string }[] }>(

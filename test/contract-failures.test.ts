@@ -117,7 +117,10 @@ describe('what the provider refuses, as the synchronous API would have said it',
       headers: { prefer: 'wait=60' },
     })
     expect([answer.status, answer.body.status]).toEqual([202, 'held'])
-    expect(answer.body.status_reason).toContain('needs_reauth')
+    expect(answer.body.status_reason).toBe(
+      'The integrated account is on hold (needs_reauth): Invalid token provided. A check call was refused too. ' +
+        'PATCH new credentials into the account.',
+    )
   })
 
   test('504 outcome_unknown when no answer came and nobody can be looked up', async () => {

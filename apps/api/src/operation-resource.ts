@@ -1,4 +1,6 @@
 import type { AccountRecord } from '@muster/store/accounts'
+import { asSentence } from '@muster/contracts/sentence'
+import type { AccountStatus } from '@muster/contracts/integrated-account'
 import type { Attempt, OperationResource, OperationStatus } from '@muster/contracts/operation'
 import { toResponseView, type ResponseView } from '@muster/contracts/response-format'
 import type { AttemptRecord, OperationRecord } from '@muster/store/operation-record'
@@ -7,6 +9,13 @@ import type { Store } from '@muster/store/store'
 
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
+
+/** What ends a hold. */
+const REMEDIES: Record<Exclude<AccountStatus, 'active'>, string> = {
+  paused: 'Resume the account to continue.',
+  needs_reauth: 'PATCH new credentials into the account.',
+  permission_denied: 'Give the account the right to create users at the provider, then resume it.',
+}
 
 export type OperationSummary = Omit<OperationResource, 'attempts' | 'result' | 'warnings'>
 
@@ -20,11 +29,11 @@ export function shownStatus(
 ): { status: OperationStatus; reason: string | null } {
   const { status, statusReason } = record.state
   const isWaiting = status === 'queued' || status === 'retrying'
-  if (isWaiting && account && account.status !== 'active')
-    return {
-      status: 'held',
-      reason: `The integrated account is on hold (${account.status})${account.statusReason ? `: ${account.statusReason}` : '.'}`,
-    }
+  if (isWaiting && account && account.status !== 'active') {
+    const why = account.statusReason === null ? '.' : `: ${asSentence(account.statusReason)}`
+    const reason = `The integrated account is on hold (${account.status})${why} ${REMEDIES[account.status]}`
+    return { status: 'held', reason }
+  }
   return { status: isWaiting && record.state.isUnreadable ? 'held' : status, reason: statusReason }
 }
 

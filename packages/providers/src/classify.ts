@@ -7,6 +7,7 @@ import {
   type RemoteResponse,
 } from './provider.ts'
 import { parseRetryAfter } from '@muster/contracts/retry-after'
+import { asSentence } from '@muster/contracts/sentence'
 
 /**
  * What an answer means that is no success. An answer that is not of the provider's own form says nothing final: whoever
@@ -21,7 +22,7 @@ export function classifyAnswer(
   const failure = provider.classifyFailure(response, input, context)
   const isFinal = ['rejected', 'unauthorized', 'forbidden'].includes(failure.disposition)
   if (!isFinal || provider.isOwnAnswer(response)) return failure
-  const message = `${failure.message} The answer is not in ${provider.name}'s own form: a gateway, a firewall or a maintenance page gave it.`
+  const message = `${asSentence(failure.message)} The answer is not in ${provider.name}'s own form: a gateway, a firewall or a maintenance page gave it.`
   // A gateway that knows no such path has passed nothing on.
   if (response.status === 404) return { ...failure, disposition: 'unavailable', message }
   return { code: 'provider_unavailable', disposition: 'unknown', message }

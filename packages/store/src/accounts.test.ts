@@ -135,7 +135,7 @@ describe('the checks of an account on hold', () => {
     }
     expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360])
     expect(held).toMatchObject({ status: 'needs_reauth', statusSince: 1_000 })
-    expect(held?.statusReason).toBe(`still revoked Checked again at ${new Date(now).toISOString()}.`)
+    expect(held?.statusReason).toBe(`still revoked. Checked again at ${new Date(now).toISOString()}.`)
   })
 
   test('that got no answer about the credentials leave the reason as it is', async () => {

@@ -2,6 +2,7 @@ import { defaultLimits, refuseLarge, type Limits } from '@muster/contracts/bound
 import type { AccountLimits, AccountStatus, Credentials } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
 import type { ProviderId } from '@muster/contracts/provider-ids'
+import { asSentence } from '@muster/contracts/sentence'
 import { addWithin, pageOf, type PageOptions } from './bounded-index.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
@@ -257,7 +258,8 @@ export function createAccounts({
         isHeld(record) && record.credentialsVersion === credentialsVersion
           ? {
               ...record,
-              statusReason: reason === null ? record.statusReason : `${reason} Checked again at ${toTime(now)}.`,
+              statusReason:
+                reason === null ? record.statusReason : `${asSentence(reason)} Checked again at ${toTime(now)}.`,
               recheck: { count: (record.recheck?.count ?? 0) + 1, lastAt: now },
               updatedAt: now,
             }

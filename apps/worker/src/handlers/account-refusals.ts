@@ -1,3 +1,4 @@
+import { asSentence } from '@muster/contracts/sentence'
 import { checkCredentials, holdFor } from '@muster/providers/check-credentials'
 import type { Connection } from '@muster/providers/connection'
 import type { AccountContext, Provider, RemoteFailure } from '@muster/providers/provider'
@@ -77,9 +78,12 @@ export async function confirmRefusal({
   if (check === undefined)
     return rounds < ROUNDS_IN_DOUBT
       ? undefined
-      : { status, reason: `${failure.message} Refused ${rounds} times in a row, though a check call was answered.` }
+      : {
+          status,
+          reason: `${asSentence(failure.message)} Refused ${rounds} times in a row, though a check call was answered.`,
+        }
   const checked = holdFor(check)
   if (checked === null) return undefined
   const words = check.message === failure.message ? '' : ` (${check.message})`
-  return { status: checked, reason: `${failure.message} A check call was refused too${words}.` }
+  return { status: checked, reason: `${asSentence(failure.message)} A check call was refused too${words}.` }
 }

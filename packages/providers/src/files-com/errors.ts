@@ -5,6 +5,7 @@ import { looseList, looseText } from '../loose-schema.ts'
 import { toPlainText } from '../plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { parseRetryAfter } from '@muster/contracts/retry-after'
+import { asSentence } from '@muster/contracts/sentence'
 
 const errorSchema = z.looseObject({
   type: looseText,
@@ -192,7 +193,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
         code: 'permission_denied',
         disposition: 'forbidden',
         certainty: 'final',
-        message: `${message} Set the account's base_url to ${toRedirect(response) ?? "the site's own host"}.`,
+        message: `${asSentence(message)} Set the account's base_url to ${toRedirect(response) ?? "the site's own host"}.`,
       }
     case 'not-authorized/api-key-is-disabled':
       return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'final', message }
