@@ -195,6 +195,15 @@ describe('at a connection', () => {
 test('name servers are addresses, with or without a port', () => {
   expect(parseNameServers(' 10.0.0.2, [fd00::2]:5353,::1 ')).toEqual(['10.0.0.2', '[fd00::2]:5353', '::1'])
   expect(parseNameServers('')).toEqual([])
-  for (const list of ['dns.example', '10.0.0.2:x', '10.0.0', '10.0.0.2 10.0.0.3'])
+  for (const list of [
+    'dns.example',
+    '10.0.0.2:x',
+    '10.0.0',
+    '10.0.0.2 10.0.0.3',
+    '10.0.0.2:99999',
+    '[fd00::2]:65536',
+    '10.0.0.2:00',
+    '10.0.0.2:0',
+  ])
     expect(() => parseNameServers(list), list).toThrow(RangeError)
 })

@@ -46,12 +46,16 @@ export function parseNameServers(list: string): readonly string[] {
     .split(',')
     .map((entry) => entry.trim())
     .filter(Boolean)
-  try {
-    new dns.Resolver().setServers(servers)
-  } catch {
+  if (!servers.every(isNameServer))
     throw new RangeError('must be IP addresses, each with or without a port, such as 10.0.0.2 or [fd00::2]:53')
-  }
   return servers
+}
+
+/** Node's `setServers` does not serve as the check: at port 0 it aborts the process, and it takes 99999 for another. */
+function isNameServer(entry: string): boolean {
+  const [, inBrackets, bare, port = '53'] = /^(?:\[(.+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(entry) ?? []
+  const isAddress = inBrackets === undefined ? net.isIP(bare ?? entry) > 0 : net.isIPv6(inBrackets)
+  return isAddress && Number(port) >= 1 && Number(port) <= 65_535
 }
 
 /**
