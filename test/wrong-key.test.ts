@@ -52,6 +52,22 @@ describe('a process whose keys are not those of what Redis holds refuses to run,
   })
 })
 
+describe('a command of the operator', () => {
+  test.each([
+    ['apps/api/dist/bootstrap.js', ['--tenant', 'acme']],
+    ['apps/api/dist/reseal.js', []],
+  ])('%s names why Redis cannot be reached', async (script, values) => {
+    const environment = { REDIS_URL: 'redis://127.0.0.1:1', MUSTER_ENCRYPTION_KEYS: right }
+    const { exitCode, lines } = await run(script, environment, ...values)
+    expect([exitCode, ...lines]).toEqual([1, expect.stringMatching(/^Redis at REDIS_URL .*ECONNREFUSED/)])
+  })
+
+  test('that takes no arguments does nothing when it is given some', async () => {
+    const { exitCode, lines } = await run('apps/api/dist/reseal.js', { MUSTER_ENCRYPTION_KEYS: right }, '--help')
+    expect([exitCode, ...lines]).toEqual([1, 'Usage: npm run reseal, without arguments.'])
+  })
+})
+
 const readiness = async (program: Program): Promise<{ status: number; body: { warnings: string[] } }> => {
   const response = await fetch(`http://127.0.0.1:${String(program.listening.port)}/readyz`)
   return { status: response.status, body: (await response.json()) as { warnings: string[] } }

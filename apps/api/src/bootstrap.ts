@@ -3,9 +3,9 @@ import { scopes, scopeSchema } from '@muster/contracts/api-key'
 import { unlimited } from '@muster/contracts/bounds'
 import { issueWords } from '@muster/contracts/issue-words'
 import { checkKeys } from '@muster/store/check-keys'
-import { connectRedis } from '@muster/store/redis'
 import { createTenants } from '@muster/store/tenants'
 import { z } from 'zod'
+import { connectForCommand } from './command-redis.ts'
 import { readBootstrapConfig } from './config.ts'
 
 const USAGE = 'Usage: npm run bootstrap -- --tenant NAME [--scopes provision,read,admin] [--mode live|test]'
@@ -40,16 +40,8 @@ async function bootstrap(): Promise<void> {
       `${options.error.issues.map((issue) => `--${issue.path.join('.')} ${issue.message}`).join('; ')}. ${USAGE}`,
     )
   const config = readBootstrapConfig()
-  let reason = ''
-  const redis = connectRedis(config.REDIS_URL, 'request', (error) => (reason = error.message))
+  const redis = await connectForCommand(config.REDIS_URL, 'request')
   try {
-    await new Promise<void>((resolve, reject) => {
-      redis.once('ready', resolve)
-      setTimeout(
-        () => reject(new RangeError(`Redis at REDIS_URL cannot be reached${reason ? ` (${reason})` : ''}.`)),
-        5_000,
-      ).unref()
-    })
     await checkKeys(redis, config.MUSTER_ENCRYPTION_KEYS)
     const tenants = createTenants({ redis, limits: unlimited })
     const tenantId = await tenants.ensure(options.data.tenant)

@@ -1,24 +1,21 @@
 import { checkKeys } from '@muster/store/check-keys'
-import { connectRedis } from '@muster/store/redis'
 import { resealAll } from '@muster/store/reseal'
+import { connectForCommand } from './command-redis.ts'
 import { readBootstrapConfig } from './config.ts'
 
 /** `npm run reseal`: after a new key was put in front of MUSTER_ENCRYPTION_KEYS and every process runs with it. */
 async function reseal(): Promise<void> {
+  if (process.argv.length > 2) throw new RangeError('Usage: npm run reseal, without arguments.')
   const config = readBootstrapConfig()
-  const redis = connectRedis(config.REDIS_URL, 'worker', () => undefined)
+  const redis = await connectForCommand(config.REDIS_URL, 'worker')
   const isTerminal = process.stderr.isTTY
   try {
-    await new Promise<void>((resolve, reject) => {
-      redis.once('ready', resolve)
-      setTimeout(() => reject(new RangeError('Redis at REDIS_URL cannot be reached.')), 5_000).unref()
-    })
     await checkKeys(redis, config.MUSTER_ENCRYPTION_KEYS)
     const done = await resealAll(
       redis,
       config.MUSTER_ENCRYPTION_KEYS,
       ({ looked, resealed }) => {
-        if (isTerminal) process.stderr.write(`\r${looked} looked at, ${resealed} sealed anew`)
+        if (isTerminal) process.stderr.write(`\r${looked} looked at, ${resealed} sealed again`)
       },
       (error) => process.stderr.write(`${isTerminal ? '\n' : ''}${error.message}\n`),
     )
