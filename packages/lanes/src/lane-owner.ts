@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
 import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
-import { obliterateLane, openLane, type Backlog, type Lane, type RunJob } from './lane.ts'
+import { obliterateLane, openLane, readJobs, type Backlog, type Lane, type RunJob } from './lane.ts'
 import { readLaneWait } from './lane-rest.ts'
 import { dueAtOf, FIRST_PATIENCE_MS, lanesToClose, lanesToOpen, type OpenLaneView } from './lane-turns.ts'
 import { createWaitingLanes } from './waiting-lanes.ts'
@@ -139,6 +139,8 @@ export function createLaneOwner({
     const wait = await readLaneWait(redis, accountId, pace, now())
     // Nothing could leave it for long: its work waits as well outside.
     if (Math.max(wait.restMs, wait.callInMs) > idleCloseMs) return letGo(accountId, null)
+    const laterOnly = await findLaterOnly(accountId)
+    if (laterOnly) return letGo(accountId, laterOnly)
     const lane = await openLane({
       redis,
       accountId,
@@ -167,6 +169,18 @@ export function createLaneOwner({
     lanes.set(accountId, open)
     // Not waited for: a long outbox must not keep other lanes from being opened.
     void guard(open.tend(), accountId)
+  }
+
+  /**
+   * What a lane has whose rows all wait for a time far away, and nothing else: hundreds of them are woken by one upload,
+   * and none needs a place. Undefined for any other, one without anything included: its work is about to be written.
+   */
+  async function findLaterOnly(accountId: string): Promise<Backlog | undefined> {
+    const outsideAt = await backlogAt(accountId)
+    if (outsideAt === Infinity || outsideAt - Date.now() <= idleCloseMs) return undefined
+    const [pending, jobs] = await Promise.all([source.readOutbox(accountId, 1), readJobs(redis, accountId)])
+    const left = { ...jobs, opensAt: 0, isAtWork: false }
+    return pending.length === 0 && dueAtOf(left, outsideAt, Date.now()) - Date.now() > idleCloseMs ? left : undefined
   }
 
   /**

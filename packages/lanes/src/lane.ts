@@ -135,6 +135,30 @@ async function freeOrphans(redis: Redis, queue: Queue): Promise<void> {
     .exec()
 }
 
+/** What waits in the queue of a lane, also of one that no process has open. */
+export async function readJobs(redis: Redis, accountId: string): Promise<Pick<Backlog, 'ready' | 'active' | 'nextAt'>> {
+  const key = (name: string): string => `${lanePrefix(accountId)}:${LANE_QUEUE}:${name}`
+  const answers = await redis
+    .pipeline()
+    .llen(key('wait'))
+    .zcard(key('prioritized'))
+    .llen(key('active'))
+    .zrange(key('delayed'), '0', '0', 'WITHSCORES')
+    .exec()
+  const [wait, prioritized, active, [, score] = []] = (answers ?? []).map(([, answer]) => answer) as [
+    number,
+    number,
+    number,
+    string[]?,
+  ]
+  return {
+    ready: wait + prioritized,
+    active,
+    // BullMQ's delayed zset is scored by due time, shifted left by 12 bits for a counter.
+    nextAt: score === undefined ? null : Math.floor(Number(score) / 0x1000),
+  }
+}
+
 export async function openLane(options: LaneOptions): Promise<Lane> {
   const { redis, accountId, pace, run, isOurs, onHold, onError, wait, now } = options
   const pacer = new CallPacer(pace, wait.callInMs)
@@ -258,16 +282,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   }
 
   async function backlog(): Promise<Backlog> {
-    const counts = await queue.getJobCounts('wait', 'prioritized', 'active')
-    // BullMQ's delayed zset is scored by due time, shifted left by 12 bits for a counter.
-    const [, score] = await redis.zrange(queue.toKey('delayed'), '0', '0', 'WITHSCORES')
-    return {
-      ready: (counts.wait ?? 0) + (counts.prioritized ?? 0),
-      active: counts.active ?? 0,
-      nextAt: score === undefined ? null : Math.floor(Number(score) / 0x1000),
-      opensAt: opensAt(),
-      isAtWork: atWork.size > 0,
-    }
+    return { ...(await readJobs(redis, accountId)), opensAt: opensAt(), isAtWork: atWork.size > 0 }
   }
 
   try {

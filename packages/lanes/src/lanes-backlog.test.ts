@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createLaneOwner, type LaneOwner, type LaneSource } from './lane-owner.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import type { Verdict } from './lane.ts'
-import { LANE_QUEUE, lanePrefix } from './lane-keys.ts'
+import { LANE_QUEUE, lanePrefix, SCHEDULE_KEY } from './lane-keys.ts'
 import { jobsAhead, type Pace } from './pace.ts'
 
 const BULK = 10
@@ -198,5 +198,21 @@ describe('work that waits outside of the lane', () => {
       if (Date.now() > until) throw new Error('the lane stays open')
     await backlog.until((all) => all.length >= 3)
     expect(Date.now()).toBeGreaterThanOrEqual(at)
+  })
+
+  test('whose rows all wait for a day far away, opens no lane when it is woken; one of them that is due does', async () => {
+    const at = Date.now() + 3_600_000
+    backlog.add('later', 5, at)
+    const owner = await startOwner()
+    await wake()
+    const scheduledAt = async (): Promise<number> => Number(await redis.zscore(SCHEDULE_KEY, accountId))
+    for (const until = Date.now() + 5_000; (await scheduledAt()) < at - 1_000;)
+      if (Date.now() > until) throw new Error('it is not expected at its time')
+    // What BullMQ writes when a queue is opened.
+    expect(await redis.exists(`${lanePrefix(accountId)}:${LANE_QUEUE}:meta`)).toBe(0)
+    expect(owner.openLanes()).toBe(0)
+    backlog.add('now', 1)
+    await wake()
+    expect(await backlog.until((all) => all.length >= 1)).toEqual(['now-6'])
   })
 })
