@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BoundReachedError } from '@muster/contracts/bounds'
 import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { StoredResult } from '@muster/contracts/response-format'
@@ -28,10 +27,10 @@ import {
   type OperationState,
 } from './operation-record.ts'
 import type { Redis } from './redis.ts'
+import { STRETCH_MS, takeTurn } from './turns.ts'
 import { readOrSkip, type OnUnreadable } from './unreadable.ts'
 
 const DAY_MS = 86_400_000
-const STRETCH_MS = 8
 /** Of a batch, accepted by one script: as many as keep others waiting for less than a millisecond. */
 const ROWS_A_CALL = 25
 
@@ -297,7 +296,7 @@ export function createOperations({
         count += 1
         // Sealing is computing, and others want the event loop too.
         if (performance.now() - stretchBegan < STRETCH_MS) continue
-        await nextTurn()
+        await takeTurn()
         stretchBegan = performance.now()
       }
       if (count === 0) return []

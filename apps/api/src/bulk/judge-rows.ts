@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Row } from '@muster/bulk/row'
 import { BoundReachedError } from '@muster/contracts/bounds'
 import { batchItemSchema, type BulkQuery } from '@muster/contracts/batch'
@@ -12,6 +11,7 @@ import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts'
 import { hashNaturalKey, type Hasher } from '@muster/store/hash-key'
 import type { Store } from '@muster/store/store'
+import { STRETCH_MS, takeTurn } from '@muster/store/turns'
 import { checkCallback } from '../check-webhook-url.ts'
 import type { ApiConfig } from '../config.ts'
 import { toAccountContext, toCreateInput } from '../create-input.ts'
@@ -31,9 +31,6 @@ export interface JudgedRow {
     naturalKeyHash: string
   }
 }
-
-/** The event loop serves others too: an upload never has it for longer at a stretch. */
-const STRETCH_MS = 8
 
 export interface Judge {
   judge(row: Row): Promise<JudgedRow>
@@ -105,7 +102,7 @@ export function createJudge({
   return {
     async judge(row) {
       if (performance.now() - stretchBegan > STRETCH_MS) {
-        await nextTurn()
+        await takeTurn()
         stretchBegan = performance.now()
       }
       const refused = (problems: InputProblem[]): JudgedRow => ({ row, problems })
