@@ -2,9 +2,9 @@ import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import type { AccountRecord } from '@muster/store/accounts'
 import { deliveryLaneOf, keys } from '@muster/store/keys'
 import type { Redis } from '@muster/store/redis'
+import { isRedisUnavailable } from '@muster/store/redis-error'
 import type { Clock } from '@muster/store/redis-clock'
 import type { Store } from '@muster/store/store'
-import { UnreadableError } from '@muster/store/unreadable'
 import { expireOperations } from './expire-operations.ts'
 
 const EVERY_MS = 5_000
@@ -61,23 +61,25 @@ export function startJanitor({
     for (const tenantId of await store.tenants.listIds()) {
       for (const endpointId of await store.webhookEndpoints.listIds(tenantId))
         await each(() => tendEndpoint(endpointId, isTrimming))
-      if (!isTrimming) continue
-      await store.operations.trimIndex({ tenantId }, now)
-      // A process that died between an acceptance and its report.
-      await store.openWork.recount(tenantId)
-      await store.batches.trimIndex(tenantId)
-      // Accounts that were removed leave the tenant's sum.
-      await store.openWork.recount(tenantId)
+      if (isTrimming) await each(() => trimTenant(tenantId, now))
     }
     if (!isTrimming) return
     trimmedAt = now
   }
 
-  /** One record that cannot be read must not keep the others from being looked after. */
+  async function trimTenant(tenantId: string, now: number): Promise<void> {
+    await store.operations.trimIndex({ tenantId }, now)
+    await store.batches.trimIndex(tenantId)
+    // Accounts that were removed leave the tenant's sum, and so does what a process had accepted that died before its
+    // report.
+    await store.openWork.recount(tenantId)
+  }
+
+  /** What goes wrong with one, of one tenant, must not keep the others from being looked after. */
   async function each(work: () => Promise<void>): Promise<void> {
     await work().catch((error: unknown) => {
-      if (!(error instanceof UnreadableError)) throw error
-      onError(error)
+      if (isRedisUnavailable(error)) throw error
+      onError(error as Error)
     })
   }
 
