@@ -1,3 +1,4 @@
+import { defaultLimits } from '@muster/contracts/bounds'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
 import { providerOf } from '@muster/providers/registry'
 import type { BatchRecord } from '@muster/store/batch-record'
@@ -13,6 +14,7 @@ import { newAccount, newKeyring, useRedis } from '../../../packages/store/test/r
 import { createBatchTender, type BatchTender } from './batch-tender.ts'
 
 const ROWS = 40
+const keyring = newKeyring()
 const connect = useRedis(4)
 /** Without secrets, which would be erased with the end of the row: it could not be run again. */
 const requestOf = (row: number) => ({
@@ -25,7 +27,7 @@ let clock: RedisClock
 let redis: Redis
 beforeAll(async () => {
   redis = connect()
-  store = openStore({ redis, keyring: newKeyring(), retentionMs: 86_400_000, waitReplicas: 0 })
+  store = openStore({ redis, keyring, retentionMs: 86_400_000, waitReplicas: 0 })
   clock = await followRedisClock(redis, () => undefined)
 })
 afterAll(() => clock.stop())
@@ -98,6 +100,27 @@ function withMeanwhile(happens: () => Promise<unknown>): Store {
   }
   return { ...store, batches: { ...store.batches, countParts } }
 }
+
+test('rows that are to run again wait for room where their tenant has all the open operations it may', async () => {
+  const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
+  const batch = await startBatch({ work: retry })
+  await fail(await batch.rows())
+  const tight = openStore({
+    redis,
+    keyring,
+    retentionMs: 86_400_000,
+    waitReplicas: 0,
+    limits: { ...defaultLimits, openOperations: 10 },
+  })
+  const queued = async (): Promise<OperationRecord[]> =>
+    (await batch.rows()).filter(({ state }) => state.status === 'queued')
+  await tenderOf(tight).tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'running', work: retry, retrySkipped: 0 })
+  expect(await queued()).toHaveLength(10)
+  await tenderOf(store).tend(batch.id)
+  expect(await batch.read()).toMatchObject({ work: null, retrySkipped: 0 })
+  expect(await queued()).toHaveLength(ROWS)
+})
 
 test('a batch whose last rows fail between the look at its brake and the look at its end says so, though there is nothing left to stop', async () => {
   const batch = await startBatch({ maxFailures: 25 })

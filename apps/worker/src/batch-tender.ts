@@ -83,12 +83,15 @@ export function createBatchTender({
     const delayMs = Math.min(accountCountOf(record) * LOOK_MS_PER_ACCOUNT, LOOK_AFTER_AT_MOST_MS)
     if (delayMs > LOOK_AFTER_MS) delays.set(batchId, delayMs)
     record = await applyBrake(record)
-    if (record.work) {
+    const { work } = record
+    if (work) {
       record = (await workOnBatch({ store, clock }, record)) ?? record
       for (const { id } of await store.batches.readAccounts(record)) {
         await schedule.wake(id)
         onEvent(id)
       }
+      // Without room for more open operations nothing came of it: then the janitor's next look is soon enough.
+      if (JSON.stringify(record.work) === JSON.stringify(work)) return
       if (record.work) return nudge(batchId, LOOK_AFTER_MS)
     }
     await conclude(record)

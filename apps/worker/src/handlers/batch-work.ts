@@ -1,3 +1,4 @@
+import { BoundReachedError } from '@muster/contracts/bounds'
 import { checkCreate } from '@muster/providers/check-create'
 import { providerOf } from '@muster/providers/registry'
 import { itemIdOf } from '@muster/store/batch-item-id'
@@ -36,11 +37,15 @@ export async function workOnBatch(
   let skipped = 0
   for (; chunk < chunks && performance.now() < until; chunk += 1) {
     const rows = await store.batches.readChunk(record.id, chunk)
-    await doAll(
+    const skippedBefore = skipped
+    const isDone = await doAll(
       rows.flatMap(({ row, account }) =>
         account === null ? [] : [{ accountId: accounts[account]?.id ?? '', operationId: itemIdOf(record.id, row) }],
       ),
-    )
+    ).then(() => true, ifFull)
+    if (isDone) continue
+    skipped = skippedBefore
+    break
   }
   if (chunk >= chunks && work.kind === 'cancel') await doAll(await uncommitted())
   const now = clock.now()
@@ -59,12 +64,15 @@ export async function workOnBatch(
   async function doAll(located: { accountId: string; operationId: string }[]): Promise<void> {
     const operations = await store.operations.readMany(located)
     for (let from = 0; from < operations.length; from += SIDE_BY_SIDE) {
-      const done = await Promise.all(
+      const outcomes = await Promise.allSettled(
         operations
           .slice(from, from + SIDE_BY_SIDE)
           .map((operation) => (work?.kind === 'cancel' ? cancelOne(operation) : retryOne(operation))),
       )
-      skipped += done.filter((isDone) => !isDone).length
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') throw outcome.reason
+        if (!outcome.value) skipped += 1
+      }
     }
   }
 
@@ -124,6 +132,12 @@ export async function workOnBatch(
 /** A worker has just taken it up: it heeds the brake itself. */
 function ignoreStale(error: unknown): undefined {
   if (error instanceof StaleVersionError) return undefined
+  throw error
+}
+
+/** The tenant has all the open operations it may: the chunk is looked at again when some have ended. */
+function ifFull(error: unknown): false {
+  if (error instanceof BoundReachedError) return false
   throw error
 }
 
