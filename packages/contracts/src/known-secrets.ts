@@ -116,7 +116,9 @@ export class KnownSecrets {
  * How much of the beginning of the needle, short of all of it, stands before each of these ends. By Knuth, Morris and
  * Pratt: a hostile text costs one look at it, however often it is cut.
  */
-function* beginningsAt(text: string, needle: string, ends: ReadonlyMap<number, number>): Generator<[number, number]> {
+function* beginningsAt(text: string, whole: string, ends: ReadonlyMap<number, number>): Generator<[number, number]> {
+  // No more of a long one fits into the text, and there may be many texts.
+  const needle = whole.slice(0, text.length + 1)
   const borders = bordersOf(needle)
   let length = 0
   for (let at = 0; at < text.length; at += 1) {
