@@ -2,7 +2,7 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { UnifiedUserInputField } from '@muster/contracts/unified-user'
-import { checkNaturalKey } from './natural-key.ts'
+import { checkNaturalKey, checkQuery } from './natural-key.ts'
 import type { AccountContext, CreateInput, FieldSupport, Provider } from './provider.ts'
 
 const parameterNames = { organization_id: 'organizationId', workspace_id: 'workspaceId' } as const
@@ -58,7 +58,13 @@ export function checkInput(
     if (!seen.has(problem.pointer)) problems.push(problem)
   }
   // The adapter's own words come first: they know where else it could come from.
-  if (problems.length === 0) problems.push(...checkNaturalKey(provider.toNaturalKey(input, account), provider.name))
+  if (problems.length === 0) {
+    const naturalKey = provider.toNaturalKey(input, account)
+    problems.push(
+      ...checkNaturalKey(naturalKey, provider.name),
+      ...checkQuery(input.remoteQuery, naturalKey, provider.name),
+    )
+  }
   return { problems, warnings }
 }
 

@@ -157,6 +157,17 @@ describe.each(providerIds)('%s: who is created is who is validated, locked, look
     expect(count).toBeGreaterThan(200)
   })
 
+  test('the query names no user besides, in whatever spelling', () => {
+    const request = inputOf({ username: 'ada@b.example', emails: [{ email: 'ada@b.example' }] })
+    const { field } = provider.toNaturalKey(request, account)
+    expect(checkInput(provider, request, account).problems).toEqual([])
+    for (const name of [field, field.toUpperCase(), field.replace(/(?=[A-Z])/, '_')])
+      for (const remoteQuery of [{ [name]: 'eve@b.example' }, { user: { [name]: 'eve@b.example' } }])
+        expect(checkInput(provider, { ...request, remoteQuery }, account).problems).toMatchObject([
+          { pointer: '?remote_query', code: 'ambiguous' },
+        ])
+  })
+
   test('two requests have one natural key exactly where the provider sees one user', () => {
     fc.assert(
       fc.property(given, given, (one, other) => {

@@ -33,12 +33,33 @@ function at(body: JsonObject, path: Path): JsonValue | undefined {
   )
 }
 
+const fold = (name: string): string => name.toLowerCase().replace(/[_-]/g, '')
+
+/**
+ * Frameworks of the web let a query win over a body: a login in there could name another user than the one that is
+ * looked up, and adopted.
+ */
+export function checkQuery(remoteQuery: JsonObject, { field }: NaturalKey, providerName: string): InputProblem[] {
+  const name = namesIn(remoteQuery).find((given) => fold(given) === fold(field))
+  return name === undefined
+    ? []
+    : [
+        {
+          pointer: '?remote_query',
+          code: 'ambiguous',
+          detail: `remote_query has "${name}", which ${providerName} may read as ${field}: give it in the body alone.`,
+        },
+      ]
+}
+
+const namesIn = (value: JsonObject): string[] =>
+  Object.entries(value).flatMap(([name, inner]) => [name, ...(isJsonObject(inner) ? namesIn(inner) : [])])
+
 /**
  * Whether a provider reads `Login` or `primary_email` as the field itself is mostly not documented, so a body that says
  * both is not sent. (An adapter whose provider is known to do so merges them instead.)
  */
 function otherSpelling(body: JsonObject, path: Path): { otherSpelling?: string } {
-  const fold = (name: string): string => name.toLowerCase().replace(/[_-]/g, '')
   for (const [index, wanted] of path.entries()) {
     const place = at(body, path.slice(0, index)) ?? {}
     const other = Object.keys(place).find((name) => name !== wanted && fold(name) === fold(wanted))
