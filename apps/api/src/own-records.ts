@@ -29,7 +29,7 @@ export const checkMode = ({ isTest }: Caller, mode: 'live' | 'test' | undefined)
         {
           pointer: '/mode',
           code: 'test_key',
-          detail: 'A test key makes what is of mode test alone: say "mode": "test".',
+          detail: 'A test key makes only test accounts and test keys: send "mode": "test", or use a live key.',
         },
       ]
     : []

@@ -170,9 +170,9 @@ export const batchRoutes = {
     ...change,
     id: 'resumeBatch',
     path: `${one}/resume`,
-    summary: 'Go on with a batch that was paused or stopped',
+    summary: 'Resume a batch that was paused or stopped',
     responses: {
-      200: { description: 'Goes on; its brake counts anew.', schema: batchSchema },
+      200: { description: 'Running again; its failure limit counts from zero.', schema: batchSchema },
       ...wrongState,
       ...refusals,
       ...notFound,

@@ -56,7 +56,8 @@ export const bulkQuerySchema = z.strictObject({
   dry_run: query.dry_run.meta({ description: 'Judges every row, sends and stores nothing.' }),
   reference: query.reference.meta({ description: "The client's own id for the batch." }),
   callback_url: query.callback_url.meta({
-    description: 'Where the end of the batch is told, signed with the callback secret. Rows can have one of their own.',
+    description:
+      'Where the end of the batch is reported, signed with the callback secret. Rows can have one of their own.',
   }),
   on_invalid: z.enum(['continue', 'reject_all']).optional().meta({
     description:
@@ -144,7 +145,7 @@ export const batchSchema = z
     counts: batchCountsSchema,
     is_uploading: z.boolean().meta({
       description:
-        'A request is sending rows at the moment. uploading without it: the upload broke off, and the same request with the same Idempotency-Key goes on with it.',
+        'A request is sending rows at the moment. uploading without it: the upload broke off, and the same request with the same Idempotency-Key continues it.',
     }),
     rate_per_second: z
       .number()
@@ -155,7 +156,8 @@ export const batchSchema = z
         'Until the last row has ended, by the limits of the accounts and what is ahead; of a batch over more accounts than are shown, by rate_per_second as well. null while it stands still, or nothing is known.',
     }),
     retry_skipped: z.int().meta({
-      description: 'Rows that a retry left out, since their secrets were erased with their end: upload them again.',
+      description:
+        'Rows that a retry left out: their secrets were erased, another operation is creating their login, or the account as it is now would refuse them. Upload them again.',
     }),
     account_count: z.int().meta({ description: 'How many accounts its rows name.' }),
     accounts: z.array(batchAccountSchema).meta({

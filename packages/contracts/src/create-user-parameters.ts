@@ -65,7 +65,7 @@ export const createUserQuerySchema = z.strictObject({
   expires_at: dateTime.optional().meta({ description: 'No attempt starts later.' }),
   callback_url: z.string().min(1).max(2_000).optional().meta({
     description:
-      'Where what happens to this operation is told, by a webhook signed with the callback secret of the tenant (POST /callback-secret).',
+      'Where what happens to this operation is reported, by a webhook signed with the callback secret of the tenant (POST /callback-secret).',
   }),
   reference: z
     .string()

@@ -114,7 +114,8 @@ export const accountTestSchema = z
   .object({
     ok: z.boolean(),
     status: z.enum(['active', 'needs_reauth', 'permission_denied', 'unreachable']).meta({
-      description: 'What the account would be after this answer; unreachable when it tells nothing of the credentials.',
+      description:
+        'What the account would be after this answer; unreachable when it says nothing about the credentials.',
     }),
     message: z.string(),
     calls: z.array(remoteCallSchema),

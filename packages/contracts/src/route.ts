@@ -46,7 +46,7 @@ export const pageSchema = <T extends z.ZodType>(item: T) =>
   z.object({ result: z.array(item), next_cursor: z.string().nullable() })
 /** What a route that stores, starts or holds something can answer: docs/operating.md has the table. */
 export const boundReached = {
-  429: { description: 'The tenant has all of it that it may have. Retry-After says when to look again.' },
+  429: { description: 'A limit of the tenant is reached: detail says what makes room, Retry-After when to try again.' },
 }
 
 export const route = <R extends Route>(definition: R): R => definition
@@ -78,7 +78,7 @@ export const refusals = {
       'Redis is away. Retry-After says when to try again; with the same Idempotency-Key, nothing can happen twice.',
   },
 }
-export const notFound = { 404: { description: 'No such thing, or not yours.' } }
+export const notFound = { 404: { description: 'Not found, or owned by another tenant.' } }
 /** What a route with a body can answer besides. */
 export const bodyRefusals = {
   400: { description: 'Not JSON in UTF-8.' },

@@ -327,7 +327,7 @@ export const routes = {
     summary: 'Revoke an API key',
     scope: 'admin',
     params: idParams,
-    responses: { 204: { description: 'It opens nothing any more.' }, ...refusals, ...notFound },
+    responses: { 204: { description: 'Revoked.' }, ...refusals, ...notFound },
   }),
   ...batchRoutes,
   ...webhookRoutes,

@@ -75,7 +75,9 @@ export const webhookEndpointSchema = z
       .enum(['registered', 'callback'])
       .meta({ description: 'callback: made by itself for the host of a callback_url.' }),
     url: z.string(),
-    mode: modeSchema.meta({ description: 'test: made with a test key, and told of accounts of mode test alone.' }),
+    mode: modeSchema.meta({
+      description: 'test: made with a test key, and receives events of accounts of mode test only.',
+    }),
     description: z.string().nullable(),
     events: z.array(webhookEventTypeSchema).nullable(),
     integrated_account_ids: z.array(z.uuid()).nullable(),

@@ -119,10 +119,10 @@ const summaries: Record<WebhookEventType, string> = {
   'batch.completed': 'Every row of the batch has come to an end.',
   'batch.progress': 'Counts of a batch at work, every few seconds at most. Sent only to endpoints that name it.',
   'integrated_account.needs_reauth':
-    'The provider rejects the credentials of the account, or does not let them create users: its operations wait. status tells which.',
-  'integrated_account.resumed': 'The account is active again, and what waited goes on.',
+    'The provider rejects the credentials of the account, or does not let them create users: its operations wait. status says which.',
+  'integrated_account.resumed': 'The account is active again, and what waited continues.',
   'webhook_endpoint.disabled':
-    'An endpoint of the tenant is sent nothing more; reason says why. Told to its other endpoints.',
+    'An endpoint of the tenant is sent nothing more; reason says why. Sent to its other endpoints.',
   'webhook_endpoint.test': 'Asked for by POST /webhook-endpoints/{id}/test.',
 }
 

@@ -38,7 +38,7 @@ export const webhookRoutes = {
     method: 'post',
     path,
     tag,
-    summary: 'Register an address that is told what happens',
+    summary: 'Register an address that receives events',
     scope: 'admin',
     body: webhookEndpointInputSchema,
     responses: {
@@ -204,7 +204,7 @@ export const webhookRoutes = {
     method: 'post',
     path: '/callback-secret',
     tag: 'Callback secret',
-    summary: 'Make, or make anew, the secret that signs what is sent to callback_url',
+    summary: 'Make or replace the secret that signs what is sent to callback_url',
     scope: 'admin',
     body: rotateSecretInputSchema,
     isBodyOptional: true,
