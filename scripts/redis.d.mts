@@ -13,6 +13,7 @@ export function startRedis(options: {
   appendonly?: false | 'everysec' | 'always'
   command?: string
   logFile?: string
+  databases?: number
 }): Promise<StartedRedis>
 
 export function pingRedis(url: string, timeoutMs?: number): Promise<string | undefined>

@@ -15,6 +15,7 @@ import { Refusal } from './refusal.mjs'
  * - `port`: 0 or absent takes a free one. A fault test passes the `port` of the server it killed to start it again.
  * - `appendonly`: `false` (nothing survives), `'everysec'`, or `'always'` (fsync before every answer).
  * - `command`: the server's path; found on PATH when absent.
+ * - `databases`: how many it has; 16 as Redis' own default.
  * - `logFile`: where its log goes. `start`: starts the process, in place of startProcess.
  *
  * Resolves with `{ url, port, pid, exited, stop(signal = 'SIGTERM') }`; `stop` resolves when the process is gone.
@@ -31,6 +32,7 @@ export async function startRedis({
   appendonly = false,
   command = findRedisServer(),
   logFile,
+  databases = 16,
   start = startProcess,
 }) {
   if (!command) throw new Refusal('no redis-server or valkey-server (6.2 or newer) on PATH')
@@ -39,7 +41,7 @@ export async function startRedis({
   for (let attempt = 1; ; attempt += 1) {
     const chosen = port || (await findFreePort())
     try {
-      return await startOnPort({ dir, port: chosen, appendonly, command, logFile, start })
+      return await startOnPort({ dir, port: chosen, appendonly, command, logFile, databases, start })
     } catch (error) {
       const lostRace = error instanceof ChildEnded && error.child.lastLines().some((line) => /in use/i.test(line))
       if (port || !lostRace || attempt === 5) throw error
@@ -47,7 +49,7 @@ export async function startRedis({
   }
 }
 
-async function startOnPort({ dir, port, appendonly, command, logFile, start }) {
+async function startOnPort({ dir, port, appendonly, command, logFile, databases, start }) {
   const persistence = appendonly ? ['--appendonly', 'yes', '--appendfsync', appendonly] : ['--appendonly', 'no']
   const args = [
     '--bind',
@@ -56,6 +58,8 @@ async function startOnPort({ dir, port, appendonly, command, logFile, start }) {
     String(port),
     '--dir',
     dir,
+    '--databases',
+    String(databases),
     '--daemonize',
     'no',
     '--save',

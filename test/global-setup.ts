@@ -21,7 +21,7 @@ export default async function startTestRedis(project: TestProject): Promise<() =
   const command = await findOrInstallRedisServer()
   if (command === undefined) throw new Error('The tests need redis-server or valkey-server (6.2 or newer) on PATH.')
   const dir = await mkdtemp(join(tmpdir(), 'muster-test-redis-'))
-  const redis = await startRedis({ dir, command })
+  const redis = await startRedis({ dir, command, databases: 256 })
   project.provide('redisUrl', redis.url)
   return async () => {
     await redis.stop()

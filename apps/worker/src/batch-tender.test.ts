@@ -15,7 +15,7 @@ import { createBatchTender, type BatchTender } from './batch-tender.ts'
 
 const ROWS = 40
 const keyring = newKeyring()
-const connect = useRedis(4)
+const connect = useRedis()
 /** Without secrets, which would be erased with the end of the row: it could not be run again. */
 const requestOf = (row: number) => ({
   user: { username: `ada.${row}@example.com`, first_name: 'Ada', last_name: 'L', emails: [{ email: 'a@example.com' }] },

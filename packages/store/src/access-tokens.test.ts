@@ -6,7 +6,7 @@ import { createAccounts, type AccountRecord } from './accounts.ts'
 import { keys } from './keys.ts'
 import { createTokenStore } from './token-store.ts'
 
-const connect = useRedis(13)
+const connect = useRedis()
 const keyring = newKeyring()
 
 /** One process's view of the store. */

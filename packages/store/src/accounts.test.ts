@@ -5,7 +5,7 @@ import { newAccount, newKeyring, useRedis } from '../test/redis.ts'
 import { createAccounts, recheckAt } from './accounts.ts'
 import { keys } from './keys.ts'
 
-const connect = useRedis(11)
+const connect = useRedis()
 const page = { after: null, limit: 100 }
 const keyring = newKeyring()
 const open = () => createAccounts({ redis: connect(), keyring })

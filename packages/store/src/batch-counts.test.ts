@@ -21,7 +21,7 @@ import {
 import { createOperations, StaleVersionError, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
 
-const connect = useRedis(7)
+const connect = useRedis()
 const keyring = newKeyring()
 const policy = { maxAttempts: 3, baseDelayMs: 1, maxDelayMs: 1 }
 let redis: Redis

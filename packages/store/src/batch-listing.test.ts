@@ -11,7 +11,7 @@ import { keys } from './keys.ts'
 import { createOperations, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
 
-const connect = useRedis(8)
+const connect = useRedis()
 const keyring = newKeyring()
 const RETENTION_MS = 604_800_000
 const T0 = Date.now() - 100_000

@@ -11,7 +11,7 @@ import { cancel } from './operation-state.ts'
 import { createOperations, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
 
-const connect = useRedis(15)
+const connect = useRedis()
 const keyring = newKeyring()
 const RETENTION_MS = 604_800_000
 const DAY_MS = 86_400_000

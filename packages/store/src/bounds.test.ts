@@ -9,7 +9,7 @@ import { openStore, type Store } from './store.ts'
 const MOST = 20
 const AT_ONCE = 60
 
-const connect = useRedis(3)
+const connect = useRedis()
 let store: Store
 let tenantId: string
 beforeAll(() => {

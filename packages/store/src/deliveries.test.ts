@@ -14,7 +14,7 @@ import { deliveryLaneOf, keys } from './keys.ts'
 import type { Redis } from './redis.ts'
 import { createWebhookEndpoints, type WebhookEndpointRecord } from './webhook-endpoints.ts'
 
-const connect = useRedis(7)
+const connect = useRedis()
 const keyring = newKeyring()
 const T0 = 1_750_000_000_000
 const DAY_MS = 86_400_000

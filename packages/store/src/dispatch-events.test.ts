@@ -10,7 +10,7 @@ import type { StoredEvent } from './stored-event.ts'
 import { UnreadableError } from './unreadable.ts'
 import type { WebhookEndpointRecord } from './webhook-endpoints.ts'
 
-const connect = useRedis(6)
+const connect = useRedis()
 let redis: Redis
 let store: Store
 let tenantId: string

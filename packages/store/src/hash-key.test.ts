@@ -5,7 +5,7 @@ import { loadHasher } from './hash-key.ts'
 import { Keyring } from './keyring.ts'
 import { keys } from './keys.ts'
 
-const connect = useRedis(9)
+const connect = useRedis()
 const [old, next] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')]
 beforeEach(async () => void (await connect().flushdb()))
 

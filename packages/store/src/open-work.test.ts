@@ -12,7 +12,7 @@ import { openStore, type Store } from './store.ts'
 
 const MOST = 20
 
-const connect = useRedis(5)
+const connect = useRedis()
 const keyring = newKeyring()
 const open = (limits: Partial<Limits> = {}): Store =>
   openStore({

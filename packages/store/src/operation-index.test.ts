@@ -9,7 +9,7 @@ import { cancel } from './operation-state.ts'
 import { createOperations, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
 
-const connect = useRedis(14)
+const connect = useRedis()
 const keyring = newKeyring()
 const RETENTION_MS = 604_800_000
 const T0 = 1_750_000_000_000

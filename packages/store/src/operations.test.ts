@@ -16,7 +16,7 @@ import {
 import { createOperations, NotReplicatedError, StaleVersionError, type Operations } from './operations.ts'
 import type { Redis } from './redis.ts'
 
-const connect = useRedis(10)
+const connect = useRedis()
 const keyring = newKeyring()
 const RETENTION_MS = 604_800_000
 const policy = { maxAttempts: 3, baseDelayMs: 1, maxDelayMs: 1 }

@@ -8,7 +8,7 @@ import { keys } from './keys.ts'
 import { resealAll } from './reseal.ts'
 import { openStore } from './store.ts'
 
-const connect = useRedis(3)
+const connect = useRedis()
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
 
 test('the chunks of a batch and its callback address are sealed by the newest key, and leave when they would have left', async () => {

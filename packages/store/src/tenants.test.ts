@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { useRedis } from '../test/redis.ts'
 import { createTenants } from './tenants.ts'
 
-const connect = useRedis(12)
+const connect = useRedis()
 const page = { after: null, limit: 100 }
 const open = () => createTenants({ redis: connect() })
 

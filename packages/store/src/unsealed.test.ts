@@ -7,7 +7,7 @@ import { DICTIONARY } from './record-codec.ts'
 import type { Redis } from './redis.ts'
 import { openStore } from './store.ts'
 
-const connect = useRedis(1)
+const connect = useRedis()
 const LOGIN = 'ada.lovelace@canary.example'
 let redis: Redis
 beforeEach(async () => {

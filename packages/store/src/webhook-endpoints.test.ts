@@ -14,7 +14,7 @@ import {
   type WebhookEndpoints,
 } from './webhook-endpoints.ts'
 
-const connect = useRedis(8)
+const connect = useRedis()
 const page = { after: null, limit: 100 }
 const T0 = 1_750_000_000_000
 let redis: Redis

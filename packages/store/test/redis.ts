@@ -12,19 +12,25 @@ export const newKeyring = (id = 'test'): Keyring => Keyring.parse(`${id}:${rando
 
 /**
  * A database of its own for each test file: the installation's hash key and the lists of tenants and accounts are one
- *   for a whole database.
+ * for a whole database. Redis counts them out, so that no two files share one.
  * Connections are closed when the file is done.
  */
-export function useRedis(database: number): (role?: RedisRole) => Redis {
+export function useRedis(): (role?: RedisRole) => Redis {
   const open: Redis[] = []
-  const connect = (role: RedisRole = 'worker'): Redis => {
-    const redis = connectRedis(`${inject('redisUrl')}/${database}`, role, () => undefined)
+  let database: number | undefined
+  const connectTo = (number: number, role: RedisRole): Redis => {
+    const redis = connectRedis(`${inject('redisUrl')}/${number}`, role, () => undefined)
     open.push(redis)
     return redis
   }
-  beforeAll(async () => void (await connect().flushdb()))
+  beforeAll(async () => {
+    database = await connectTo(0, 'worker').incr('test-databases')
+  })
   afterAll(() => open.forEach((redis) => redis.disconnect()))
-  return connect
+  return (role = 'worker') => {
+    if (database === undefined) throw new Error('Connect in a hook or a test: the database is not known before.')
+    return connectTo(database, role)
+  }
 }
 
 export function newAccount(more: Partial<AccountRecord> = {}): AccountRecord {

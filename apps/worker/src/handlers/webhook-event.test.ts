@@ -3,27 +3,23 @@ import { webhookEventSchemas } from '@muster/contracts/webhook-event'
 import { Keyring } from '@muster/store/keyring'
 import { finishAttempt, startAttempt, type AttemptEnd } from '@muster/store/operation-state'
 import type { OperationRecord } from '@muster/store/operation-record'
-import { connectRedis } from '@muster/store/redis'
 import { openStore, type Store } from '@muster/store/store'
 import { toOperationEvent, type StoredEvent } from '@muster/store/stored-event'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { newAccount, newHead, newRequest, newState } from '../../../../packages/store/test/redis.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { newAccount, newHead, newRequest, newState, useRedis } from '../../../../packages/store/test/redis.ts'
 import { toWebhookEvent } from './webhook-event.ts'
 
 const policy = { maxAttempts: 1, baseDelayMs: 1, maxDelayMs: 1 }
 let store: Store
-let close: () => void
+const connect = useRedis()
 beforeAll(() => {
-  const redis = connectRedis(`${inject('redisUrl')}/5`, 'worker', () => undefined)
-  close = () => redis.disconnect()
   store = openStore({
-    redis,
+    redis: connect(),
     keyring: Keyring.parse(`test:${randomBytes(32).toString('base64')}`),
     retentionMs: 86_400_000,
     waitReplicas: 0,
   })
 })
-afterAll(() => close())
 
 /** An operation that has come to this, and what that told. */
 async function ended(end: AttemptEnd): Promise<{ record: OperationRecord; event: StoredEvent }> {

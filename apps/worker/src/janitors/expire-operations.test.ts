@@ -11,7 +11,7 @@ import {
 } from '../../../../packages/store/test/redis.ts'
 import { expireOperations } from './expire-operations.ts'
 
-const connect = useRedis(2)
+const connect = useRedis()
 
 test('one record that cannot be read keeps no other from expiring, however many there are', async () => {
   const redis = connect()

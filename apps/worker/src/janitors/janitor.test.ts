@@ -7,7 +7,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { newAccount, newKeyring, useRedis } from '../../../../packages/store/test/redis.ts'
 import { startJanitor } from './janitor.ts'
 
-const connect = useRedis(6)
+const connect = useRedis()
 afterEach(() => void vi.useRealTimers())
 
 test('what goes wrong with the batch and the account of one tenant keeps no other from being looked after', async () => {
