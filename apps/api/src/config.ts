@@ -48,6 +48,8 @@ export const apiSettingsSchema = z.object({
   MUSTER_MAX_KEPT_MB: boundSetting('keptMegabytes'),
   MUSTER_MAX_UPLOADS: boundSetting('uploads'),
   MUSTER_MAX_WAITS: boundSetting('waits'),
+  /** Of one tenant, side by side; more wait their turn. In all eight times as many. */
+  MUSTER_REQUESTS_AT_WORK: z.coerce.number().int().min(1).max(1_000).default(16),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   LOG_LEVEL: logLevelSchema.default('info'),
 })

@@ -9,6 +9,7 @@ import { shownStatus } from './operation-resource.ts'
 interface Wait {
   waitMs: number
   signal: AbortSignal
+  leaveTurn(): void
   /** Stops at a hold too: it ends when somebody mends the account, and not within a request. */
   untilHeld?: boolean
 }
@@ -17,10 +18,11 @@ interface Wait {
 export async function waitForEnd(
   { store, finished }: { store: Store; finished: FinishedOperations },
   record: OperationRecord,
-  { waitMs, signal, untilHeld = false }: Wait,
+  { waitMs, signal, leaveTurn, untilHeld = false }: Wait,
 ): Promise<OperationRecord> {
   let latest = record
   if (waitMs === 0 || isFinished(record.state)) return latest
+  leaveTurn()
   await finished.wait(record.head.id, waitMs, signal, async () => {
     try {
       latest = (await store.operations.read(record.head.accountId, record.head.id)) ?? latest
@@ -39,11 +41,11 @@ export async function waitForEnd(
 export async function waitForBatch(
   { store, finished }: { store: Store; finished: FinishedOperations },
   record: BatchRecord,
-  waitMs: number,
-  signal: AbortSignal,
+  { waitMs, signal, leaveTurn }: Wait,
 ): Promise<BatchRecord> {
   let latest = record
   if (waitMs === 0 || isBatchFinished(record)) return latest
+  leaveTurn()
   await finished.wait(record.id, waitMs, signal, async () => {
     try {
       latest = (await store.batches.read(record.id)) ?? latest

@@ -21,6 +21,8 @@ export interface ApiRequest<R extends Route> {
   stream?: IncomingMessage
   /** Aborted when the client goes away. */
   signal: AbortSignal
+  /** Before it waits for anything but Redis: other requests of the tenant need not wait with it. */
+  leaveTurn(): void
 }
 
 export interface ApiResponse {

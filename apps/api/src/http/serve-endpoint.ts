@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ApiMetrics } from '../metrics.ts'
 import { requestIdOf } from './answer-errors.ts'
 import type { HeldRequests } from '../held-requests.ts'
+import type { LaneGate } from '@muster/egress/lane-gate'
 import { authenticate, revoked, toCaller } from './authenticate.ts'
 import type { ApiResponse, Endpoint } from './endpoint.ts'
 import { parsePrefer, type Preferences } from './prefer.ts'
@@ -18,11 +19,16 @@ export interface ServeOptions {
   store: Pick<Store, 'tenants' | 'hasher'>
   metrics: ApiMetrics
   held: HeldRequests
+  /** Requests at work, for each tenant and in all. */
+  turns: LaneGate
   isDraining(): boolean
 }
 
 /** One route from its data: who asks, what is asked, the handler, the answer. */
-export function serveEndpoint({ store, metrics, held, isDraining }: ServeOptions, endpoint: Endpoint): RequestHandler {
+export function serveEndpoint(
+  { store, metrics, held, turns, isDraining }: ServeOptions,
+  endpoint: Endpoint,
+): RequestHandler {
   const { route } = endpoint
   return async (request, response) => {
     const stopTimer = metrics.requests.startTimer({ route: route.id })
@@ -57,19 +63,26 @@ export function serveEndpoint({ store, metrics, held, isDraining }: ServeOptions
     // HEAD is GET without the body (app.ts needs no route for it), and has nothing to wait for.
     const prefer = parsePrefer(request.method === 'HEAD' ? undefined : request.get('prefer'))
     announcePreferences(route, prefer, response)
-    const handle = (): Promise<ApiResponse> =>
-      endpoint.handle({
-        requestId: requestIdOf(response),
-        tenantId,
-        caller,
-        params: params.value as never,
-        query: input.query as never,
-        headers: input.headers as never,
-        body: input.body as never,
-        prefer,
-        ...(route.streamedBody ? { stream: request } : {}),
-        signal: left.signal,
-      })
+    const handle = async (): Promise<ApiResponse> => {
+      // Of a tenant that sends many at once, some wait, so that the event loop has room for another's. What lasts is
+      // bounded by itself.
+      const leaveTurn = route.scope === null || route.holds ? () => undefined : await turns.enter(tenantId, left.signal)
+      return endpoint
+        .handle({
+          requestId: requestIdOf(response),
+          tenantId,
+          caller,
+          params: params.value as never,
+          query: input.query as never,
+          headers: input.headers as never,
+          body: input.body as never,
+          prefer,
+          ...(route.streamedBody ? { stream: request } : {}),
+          signal: left.signal,
+          leaveTurn,
+        })
+        .finally(leaveTurn)
+    }
     const bound = heldBoundOf(route, prefer, input.query)
     if (bound === null || access === null) {
       const answer = await handle()

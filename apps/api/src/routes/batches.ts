@@ -78,13 +78,12 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
       unreadable,
     )
 
-  const read = defineEndpoint(routes.readBatch, async ({ caller, params, prefer, signal }) => {
-    const record = await waitForBatch(
-      { store, finished },
-      await readOwnBatch(store, caller, params.id),
-      prefer.waitMs,
+  const read = defineEndpoint(routes.readBatch, async ({ caller, params, prefer, signal, leaveTurn }) => {
+    const record = await waitForBatch({ store, finished }, await readOwnBatch(store, caller, params.id), {
+      waitMs: prefer.waitMs,
       signal,
-    )
+      leaveTurn,
+    })
     const headers: Record<string, string> = isBatchFinished(record) ? {} : { 'retry-after': '2' }
     return { status: 200, headers, body: await toResource(record) }
   })

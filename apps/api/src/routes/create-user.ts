@@ -21,7 +21,7 @@ const HOUR_MS = 3_600_000
 export function createUser({ store, schedule, egress, finished, log, metrics, config }: ApiDependencies) {
   return defineEndpoint(
     routes.createUser,
-    async ({ tenantId, caller, query, headers, body, prefer, requestId, signal }) => {
+    async ({ tenantId, caller, query, headers, body, prefer, requestId, signal, leaveTurn }) => {
       const account = await readOwnAccount(store, caller, query.integrated_account_id)
       const input = toCreateInput(query, body)
       const now = Date.now()
@@ -97,7 +97,12 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
         { request_id: requestId, operation_id: record.head.id, account_id: account.id, provider: account.provider },
         acceptance.kind,
       )
-      const latest = await waitForEnd({ store, finished }, record, { waitMs: prefer.waitMs, signal, untilHeld: true })
+      const latest = await waitForEnd({ store, finished }, record, {
+        waitMs: prefer.waitMs,
+        signal,
+        leaveTurn,
+        untilHeld: true,
+      })
       return prefer.waitMs > 0 && isFinished(latest.state)
         ? answerSynchronously(store, latest, requestId)
         : answerAccepted({ store, schedule }, latest, account)

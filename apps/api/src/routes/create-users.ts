@@ -31,7 +31,7 @@ export function createUsers(dependencies: ApiDependencies) {
 
   return defineEndpoint(
     routes.createUsers,
-    async ({ tenantId, caller, query, headers, prefer, requestId, signal, stream: request }) => {
+    async ({ tenantId, caller, query, headers, prefer, requestId, signal, leaveTurn, stream: request }) => {
       if (!request) throw new RequestError('malformed_upload', 'The body is missing.')
       const now = Date.now()
       const hash = await store.hasher()
@@ -77,7 +77,10 @@ export function createUsers(dependencies: ApiDependencies) {
         return {
           status: 202,
           headers: { location: `/batches/${record.id}` },
-          body: await toBatchResource(dependencies, await waitForBatch(dependencies, uploaded, prefer.waitMs, signal)),
+          body: await toBatchResource(
+            dependencies,
+            await waitForBatch(dependencies, uploaded, { waitMs: prefer.waitMs, signal, leaveTurn }),
+          ),
         }
       } finally {
         await spool?.remove()

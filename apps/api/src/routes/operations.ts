@@ -21,22 +21,26 @@ const refusals: Record<Refusal, string> = {
 }
 
 export function operationRoutes({ store, schedule, finished, events, config }: ApiDependencies) {
-  const read = defineEndpoint(routes.readOperation, async ({ caller, params, query, headers, prefer, signal }) => {
-    const record = await waitForEnd({ store, finished }, await readOwnOperation(store, caller, params.id), {
-      waitMs: prefer.waitMs,
-      signal,
-    })
-    const body = await toResource(store, record, await store.accounts.read(record.head.accountId), toView(query))
-    const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
-    const answer = {
-      etag,
-      'cache-control': 'private, no-cache',
-      ...(isFinished(record.state) ? {} : { 'retry-after': '1' }),
-    }
-    return isNamed(headers['if-none-match'], etag)
-      ? { status: 304, headers: answer }
-      : { status: 200, headers: answer, body }
-  })
+  const read = defineEndpoint(
+    routes.readOperation,
+    async ({ caller, params, query, headers, prefer, signal, leaveTurn }) => {
+      const record = await waitForEnd({ store, finished }, await readOwnOperation(store, caller, params.id), {
+        waitMs: prefer.waitMs,
+        signal,
+        leaveTurn,
+      })
+      const body = await toResource(store, record, await store.accounts.read(record.head.accountId), toView(query))
+      const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
+      const answer = {
+        etag,
+        'cache-control': 'private, no-cache',
+        ...(isFinished(record.state) ? {} : { 'retry-after': '1' }),
+      }
+      return isNamed(headers['if-none-match'], etag)
+        ? { status: 304, headers: answer }
+        : { status: 200, headers: answer, body }
+    },
+  )
 
   const cancelOperation = defineEndpoint(routes.cancelOperation, async ({ caller, params }) => {
     for (;;) {
