@@ -1,6 +1,8 @@
 import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
+import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
+import { secretStrings, splitSecrets } from '@muster/contracts/secrets'
 import { checkInput } from './field-support.ts'
 import { planCreate } from './preview.ts'
 import {
@@ -13,6 +15,8 @@ import {
 } from './provider.ts'
 
 const DAY_MS = 86_400_000
+/** Each is looked for in every answer, in every spelling: thousands would keep a worker from all other work. */
+const MOST_SECRETS = 100
 /** What the provider would not get. With `isStrict` each is a reason to refuse. */
 const DROPPED = new Set(['field_not_supported', 'parameter_not_supported', 'not_sent', 'ignored_by_provider'])
 
@@ -35,7 +39,7 @@ export function checkCreate(
   { isStrict, now }: { isStrict: boolean; now: number },
 ): CheckedCreate {
   const { problems, warnings } = checkInput(provider, input, account)
-  problems.push(...checkTimes(times, now))
+  problems.push(...checkTimes(times, now), ...checkSecrets(input))
   if (problems.length === 0) {
     try {
       warnings.push(...planCreate(provider, input, account).plan.warnings)
@@ -57,6 +61,20 @@ function toProblem(error: unknown): InputProblem {
   if (error instanceof UnresolvedInputError) return { pointer: error.pointer, code: 'not_found', detail: error.message }
   if (error instanceof RemoteFailureError) return { pointer: '', code: 'invalid_value', detail: error.message }
   throw error
+}
+
+function checkSecrets({ user, remoteQuery }: CreateInput): InputProblem[] {
+  const { secrets } = splitSecrets({ user: user as JsonObject, remoteQuery })
+  const count = secretStrings(secrets).length
+  return count <= MOST_SECRETS
+    ? []
+    : [
+        {
+          pointer: '/remote_data',
+          code: 'too_many_secrets',
+          detail: `The request holds ${count} values under names of secrets (password, token, …), and ${MOST_SECRETS} at most are taken.`,
+        },
+      ]
 }
 
 function checkTimes(times: Pick<CreateUserQuery, 'not_before' | 'expires_at'>, now: number): InputProblem[] {
