@@ -31,6 +31,8 @@ export function checkAnswer(method: string, path: string, { status, headers, bod
     if (headers.get('content-type') !== 'application/problem+json') fail('is no problem+json')
     const problem = problemSchema.safeParse(body)
     if (!problem.success) return fail(`is no problem (${problem.error.message})`)
+    const undescribed = Object.keys(problem.data).filter((name) => !(name in problemSchema.shape))
+    if (undescribed.length > 0) fail(`has members that no document describes (${undescribed.join(', ')})`)
     if (problem.data.status !== status || problem.data.request_id !== headers.get('x-request-id'))
       fail('does not name its own status and request id')
     if (status === 422 && problem.data.code === 'validation_failed' && !problem.data.errors?.length)

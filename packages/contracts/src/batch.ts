@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { createUserQuerySchema } from './create-user-parameters.ts'
 import { idSchema } from './id.ts'
 import { accountStatusSchema } from './integrated-account.ts'
-import { inputProblemSchema } from './problem.ts'
+import { inputProblemSchema, rejectedRowSchema } from './problem.ts'
 import { providerIdSchema } from './provider-ids.ts'
 import { unifiedUserInputSchema } from './unified-user.ts'
 import { unreadableRecordsSchema } from './unreadable-record.ts'
@@ -188,10 +188,6 @@ export const batchPageSchema = z
     unreadable: unreadableRecordsSchema,
   })
   .meta({ id: 'BatchPage' })
-
-const rejectedRowSchema = z
-  .object({ row: z.int(), line: z.int().nullable(), errors: z.array(inputProblemSchema) })
-  .meta({ id: 'RejectedRow' })
 
 export const bulkDryRunSchema = z
   .object({
