@@ -284,7 +284,7 @@ describe('blotting out', () => {
     ['half an escape before every cut', 'a'.repeat(2_000), 'aaaa%4…'],
     ['a secret that overlaps itself', 'aaaa', 'a'],
   ])('looks at a hostile text in a moment: %s', (_, secret, piece) => {
-    const hostile = piece.repeat(500_000 / piece.length)
+    const hostile = piece.repeat(250_000 / piece.length)
     const startedAt = performance.now()
     expect(blotOut({ hostile }, [secret]).hostile).toContain(MASK)
     expect(performance.now() - startedAt).toBeLessThan(3_000)

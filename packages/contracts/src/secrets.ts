@@ -75,7 +75,7 @@ export const credentialSecrets = (credentials: JsonObject): string[] => secretSt
 /** Deeper than any provider's answer; a hostile one nests until a recursion dies, here or in JSON.stringify. */
 const MAX_DEPTH = 100
 /** More than any record of a user has, in all its texts; a hostile answer must not cost more than this to look at. */
-const MAX_CHARACTERS = 1024 * 1024
+const MAX_CHARACTERS = 256 * 1024
 
 /**
  * A copy of anything JSON-like in which none of `secrets` is to be found. All that came from outside passes here before
