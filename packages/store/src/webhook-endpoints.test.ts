@@ -131,6 +131,15 @@ describe('an endpoint', () => {
     expect(await endpoints.readCallbackSecrets(record.tenantId)).toHaveLength(5)
   })
 
+  test('the first secret of callbacks of test accounts follows the live one, which signs along, and changes no live one', async () => {
+    const tenantId = randomUUID()
+    await endpoints.updateCallbackSecrets(tenantId, () => [secret('live')])
+    expect(await endpoints.readCallbackSecrets(tenantId, 'test')).toEqual([secret('live')])
+    await endpoints.updateCallbackSecrets(tenantId, (present) => [secret('test'), ...present], 'test')
+    expect(await endpoints.readCallbackSecrets(tenantId, 'test')).toEqual([secret('test'), secret('live')])
+    expect(await endpoints.readCallbackSecrets(tenantId)).toEqual([secret('live')])
+  })
+
   test('one that was removed does not come back by a change that was under way', async () => {
     const record = newEndpoint()
     await endpoints.create(record, newSecrets())
