@@ -3,6 +3,7 @@
 set -eu
 
 file=${1:?usage: bulk-csv.sh FILE.csv [RESULTS.csv]}
+[ -r "$file" ] || { echo "cannot read $file" >&2; exit 1; }
 results=${2:-results.csv}
 demo=.muster/demo.json
 url=${MUSTER_URL:-$(sed -n 's/.*"url": "\(.*\)".*/\1/p' "$demo")}

@@ -79,6 +79,8 @@ describe('examples/bulk-csv.sh', () => {
   })
 
   test('ends badly, and says why, when the file or the key is wrong', async () => {
+    const missing = await run('sh', 'bulk-csv.sh', ['nowhere.csv'])
+    expect([missing.code, missing.output.trim()]).toEqual([1, 'cannot read nowhere.csv'])
     writeFileSync(join(folder, 'wrong.csv'), 'first_name,colour\nAda,red\n')
     const wrong = await run('sh', 'bulk-csv.sh', ['wrong.csv'])
     expect([wrong.code, wrong.output]).toEqual([1, expect.stringContaining('unknown_headers')])
