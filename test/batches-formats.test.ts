@@ -59,9 +59,14 @@ describe('an upload in every format', () => {
       const { body } = await client.bulk(toNdjson(itemsOf('okta', 3)), {
         query: `integrated_account_id=${accountOf.okta}`,
       })
-      const response = await fetch(`${muster.url()}/batches/${body.id}/results?format=${format}&end_mark=true`, {
-        headers: { authorization: `Bearer ${muster.owner.adminKey}` },
-      })
+      const read = (endMark: string): Promise<Response> =>
+        fetch(`${muster.url()}/batches/${body.id}/results?format=${format}&end_mark=${endMark}`, {
+          headers: { authorization: `Bearer ${muster.owner.adminKey}` },
+        })
+      // Spelt as every flag may be.
+      expect(await (await read('1')).text()).toContain('sha256:')
+      expect(await (await read('0')).text()).not.toContain('sha256:')
+      const response = await read('true')
       const bytes = Buffer.from(await response.arrayBuffer())
       expect(response.headers.get('content-length')).toBe(String(bytes.length))
       expect(response.headers.get('x-total-rows')).toBe('3')

@@ -9,6 +9,7 @@ import {
   bulkQuerySchema,
   columnMappingSchema,
 } from './batch.ts'
+import { flag } from './flag.ts'
 import { idSchema } from './id.ts'
 import {
   bodyRefusals,
@@ -116,7 +117,7 @@ export const batchRoutes = {
     query: z.strictObject({
       format: z.enum(['ndjson', 'csv']).optional().meta({ description: 'ndjson without it.' }),
       status: z.enum(batchResultStatuses).optional(),
-      end_mark: z.enum(['true', 'false']).optional().meta({
+      end_mark: flag.optional().meta({
         description:
           'true: a last line with the status `end`, in `row` the number of rows before it, in `reference` the SHA-256 of their bytes.',
       }),

@@ -109,7 +109,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     const record = await readOwnBatch(store, caller, params.id)
     const format = query.format ?? 'ndjson'
     const rows = Readable.from(readBatchResults(store, record, query.status))
-    const endMark = query.end_mark === 'true' ? toEndMark : undefined
+    const endMark = query.end_mark ? toEndMark : undefined
     const writer = createResultWriter(format, record.columns ?? [], [...batchResultFields], endMark)
     rows.once('error', (error) => writer.destroy(error))
     const leave = (): void => void (rows.destroy(), writer.destroy())
