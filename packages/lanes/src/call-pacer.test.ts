@@ -198,6 +198,19 @@ describe('the pace of calls', () => {
     expect(((left.length - 1) * 1000) / ((left.at(-1) ?? 0) - (left[0] ?? 0))).toBeGreaterThan(9.5)
   })
 
+  test('a new owner counts the calls of the one before it, those that made up for a pause too', async () => {
+    const fast = { requests: 20, perSeconds: 1 }
+    // Four intervals' worth of calls leave within one of them, as they do after a pause of the machine.
+    const sent = [0, 24, 62, 63, 87].map((at) => performance.now() + at)
+    await vi.advanceTimersByTimeAsync(100)
+    const heir = new CallPacer(fast, callIntervalMs(fast) - 13)
+    const all = Promise.all(Array.from({ length: 40 }, () => heir.wait().then(() => sent.push(performance.now()))))
+    await vi.runAllTimersAsync()
+    await all
+    for (const at of sent)
+      expect(sent.filter((other) => other >= at && other < at + 1_000).length).toBeLessThanOrEqual(fast.requests)
+  })
+
   test('the more urgent job goes first among those that wait', async () => {
     const pacer = new CallPacer(pace, callIntervalMs(pace))
     const order: string[] = []

@@ -67,13 +67,16 @@ export class CallPacer {
   #usualMs = Infinity
   #timer: NodeJS.Timeout | undefined
 
-  /** @param firstInMs what is left to wait after the call that an owner before this one made. */
-  constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>, firstInMs = 0) {
+  /** @param firstInMs until one interval after the last call of the owner before this one; negative if it has passed. */
+  constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>, firstInMs = -Infinity) {
     this.#intervalMs = callIntervalMs(pace)
     const places = Math.min(pace.requests, MOST_PLACES)
     this.#windowMs = (pace.perSeconds * 1000 * places) / pace.requests
-    this.#places = Array.from({ length: places }, () => ({ freeAt: -Infinity }))
-    this.#nextAt = performance.now() + firstInMs
+    this.#nextAt = performance.now() + Math.max(0, firstInMs)
+    const lastCallAt = performance.now() + firstInMs - this.#intervalMs
+    // The calls of the owner before this one are in the provider's window, and some may have made up for a pause.
+    const freeAt = lastCallAt + MADE_UP_FOR_MS + this.#windowMs * PLACE_MARGIN
+    this.#places = Array.from({ length: places }, (_, index) => ({ freeAt: freeAt - index * this.#intervalMs }))
   }
 
   /**

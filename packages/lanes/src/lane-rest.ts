@@ -19,6 +19,7 @@ export async function readRestMs(redis: Redis, accountId: string): Promise<numbe
 /** Milliseconds in which nothing can leave the lane: while it rests, and until its next call. */
 export interface LaneWait {
   restMs: number
+  /** Negative: the next call could have left so long ago. */
   callInMs: number
 }
 

@@ -7,11 +7,9 @@ export const KEPT_MS = 26 * 60 * 60 * 1000
 /** Calls closer together than this are noted ahead: one write a second, however fast the lane. */
 const AHEAD_MS = 1_000
 
-/** Milliseconds that a new owner has to wait for its first call. */
+/** Milliseconds until one interval after the last call; negative if it has passed. */
 export function waitAfterCallMs(lastCallAt: number | null, pace: Pick<Pace, 'requests' | 'perSeconds'>, now: number) {
-  if (lastCallAt === null) return 0
-  const interval = callIntervalMs(pace)
-  return Math.min(interval, Math.max(0, lastCallAt + interval - now))
+  return callIntervalMs(pace) + Math.min(0, (lastCallAt ?? -Infinity) - now)
 }
 
 export async function readLastCallAt(redis: Redis, accountId: string): Promise<number | null> {
