@@ -5,7 +5,7 @@ import { configDefaults, defineConfig } from 'vitest/config'
  * they share, so that those of two files would take each other's.
  */
 const alone = [
-  'test/faults-limits.test.ts',
+  'test/faults/limits.test.ts',
   'packages/lanes/src/lanes.test.ts',
   'packages/lanes/src/lanes-backlog.test.ts',
 ]
@@ -15,7 +15,7 @@ export default defineConfig({
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source'] } },
   test: {
-    globalSetup: ['test/global-setup.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
     // The long ones wait for leases and time-outs more than they compute; vitest's own choice on two cores would be one
     // at a time.
     maxWorkers: 3,

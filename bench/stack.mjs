@@ -142,7 +142,7 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
 
 function bootstrap(env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'apps/api/dist/bootstrap.js'), '--tenant', 'bench'], {
+    const child = spawn(process.execPath, [join(root, 'apps/api/dist/commands/bootstrap.js'), '--tenant', 'bench'], {
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     })

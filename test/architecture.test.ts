@@ -16,7 +16,7 @@ const foldersIn = (path: string): string[] =>
   )
 
 interface Source {
-  /** From the root: `packages/store/src/redis.ts`. */
+  /** From the root: `packages/store/src/redis/connect.ts`. */
   path: string
   /** `packages/store`. */
   home: string
@@ -53,6 +53,12 @@ function sourcesIn(folder: string): Source[] {
 
 const all = [...sourcesIn('packages'), ...sourcesIn('apps')]
 const sources = all.filter(({ isTest }) => !isTest)
+/** What every provider shares. */
+const sharedFolders = ['engine', 'mapping']
+const adapterFolders = foldersIn('packages/providers/src').filter((name) => !sharedFolders.includes(name))
+const isOfAdapter = (path: string): boolean =>
+  adapterFolders.some((folder) => path.startsWith(`packages/providers/src/${folder}/`))
+
 const isRelative = (specifier: string): boolean => specifier.startsWith('.')
 const packageOf = (specifier: string): string =>
   specifier
@@ -70,24 +76,26 @@ const breaches = (of: Source[], isAllowed: (specifier: string, source: Source) =
 test('the imports of this repository are read at all', () => {
   expect(sources.length).toBeGreaterThan(100)
   expect(sources.flatMap(({ imports }) => imports).length).toBeGreaterThan(400)
-  expect(sources.find(({ path }) => path === 'packages/store/src/redis.ts')?.imports).toEqual(
+  expect(sources.find(({ path }) => path === 'packages/store/src/redis/connect.ts')?.imports).toEqual(
     expect.arrayContaining(['node:crypto', 'ioredis']),
   )
 })
 
 describe('who may import whom', () => {
-  const middle = ['@muster/contracts']
-  const every = ['bulk', 'contracts', 'egress', 'lanes', 'providers', 'store', 'telemetry', 'webhooks'].map(
+  const contracts = ['@muster/contracts']
+  const middle = [...contracts, '@muster/domain']
+  const every = ['bulk', 'contracts', 'domain', 'egress', 'lanes', 'process', 'providers', 'store', 'webhooks'].map(
     (name) => `@muster/${name}`,
   )
   const allowed: Record<string, string[]> = {
-    'packages/bulk': middle,
+    'packages/bulk': contracts,
     'packages/contracts': [],
-    'packages/egress': middle,
+    'packages/domain': contracts,
+    'packages/egress': contracts,
     'packages/lanes': middle,
     'packages/providers': middle,
     'packages/store': middle,
-    'packages/telemetry': middle,
+    'packages/process': contracts,
     'packages/webhooks': middle,
     'apps/api': every,
     'apps/worker': every,
@@ -149,7 +157,7 @@ describe('who may import whom', () => {
     ['bullmq', /^packages\/lanes\//],
     ['undici', /^packages\/egress\//],
     ['ipaddr.js', /^packages\/egress\//],
-    ['pino', /^packages\/telemetry\//],
+    ['pino', /^packages\/process\//],
     ['standardwebhooks', /^packages\/webhooks\//],
     ['express', /^apps\//],
   ])('%s is imported in its own place only', (library, place) => {
@@ -174,13 +182,13 @@ describe('where side effects are', () => {
   })
 
   test('an adapter puts values into a path by pathOf alone, which refuses what would lead elsewhere', () => {
-    const adapters = sources.filter(({ path }) => /^packages\/providers\/src\/[^/]+\//.test(path))
+    const adapters = sources.filter(({ path }) => isOfAdapter(path))
     expect(adapters.filter(({ text }) => /encodeURI/.test(text)).map(({ path }) => path)).toEqual([])
     expect(adapters.filter(({ text }) => /\bpath: `\/[^`]*\$\{/.test(text)).map(({ path }) => path)).toEqual([])
   })
 
   test('an adapter talks to nobody: no sockets, files, clocks of its own', () => {
-    const adapters = sources.filter(({ path }) => /^packages\/providers\/src\/[^/]+\//.test(path))
+    const adapters = sources.filter(({ path }) => isOfAdapter(path))
     expect(breaches(adapters, (specifier) => !specifier.startsWith('node:'))).toEqual([])
     expect(
       adapters.filter(({ text }) => /\bfetch\(|\bsetTimeout\(|\bsetInterval\(/.test(text)).map(({ path }) => path),
@@ -189,7 +197,6 @@ describe('where side effects are', () => {
 })
 
 describe('a provider is one folder', () => {
-  const adapterFolders = foldersIn('packages/providers/src')
   const simulatorFolders = foldersIn('apps/simulator/src')
   /** Which folder a name of a registry comes from. */
   const foldersOf = (registry: string): string[] =>
@@ -198,7 +205,7 @@ describe('a provider is one folder', () => {
   test.each(adapterFolders)('%s imports contracts, what all adapters share, and no other adapter', (folder) => {
     const own = `packages/providers/src/${folder}/`
     const isShared = (path: string): boolean =>
-      dirname(path) === 'packages/providers/src' && !path.endsWith('/registry.ts')
+      path.startsWith('packages/providers/src/') && !isOfAdapter(path) && !path.endsWith('/registry.ts')
     const files = sources.filter(({ path }) => path.startsWith(own))
     expect(files.length).toBeGreaterThan(3)
     expect(
@@ -242,9 +249,16 @@ describe('a provider is one folder', () => {
 
   test('what is shared knows no adapter, but for the registry', () => {
     const shared = sources.filter(
-      ({ path }) => dirname(path) === 'packages/providers/src' && !path.endsWith('/registry.ts'),
+      ({ path }) => path.startsWith('packages/providers/src/') && !isOfAdapter(path) && !path.endsWith('/registry.ts'),
     )
-    expect(breaches(shared, (specifier) => !isRelative(specifier) || /^\.\/[^/]+\.ts$/.test(specifier))).toEqual([])
+    expect(
+      breaches(
+        shared,
+        (specifier, { path }) =>
+          !isRelative(specifier) ||
+          (!specifier.endsWith('/registry.ts') && !isOfAdapter(join(dirname(path), specifier))),
+      ),
+    ).toEqual([])
   })
 
   test('each id has its line in both registries, and each folder is in one', () => {

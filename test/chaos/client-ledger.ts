@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Muster, ProviderName } from '../harness.ts'
-import { newUser } from '../harness.ts'
+import type { Muster, ProviderName } from '../support/harness.ts'
+import { newUser } from '../support/harness.ts'
 
 /**
  * What the client knows: every create it asked for, and every one that was acknowledged. Decides together with the

@@ -5,8 +5,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
-import { Keyring } from '../../packages/store/dist/keyring.js'
-import { createRecordCodec } from '../../packages/store/dist/record-codec.js'
+import { Keyring } from '../../packages/store/dist/crypto/keyring.js'
+import { createRecordCodec } from '../../packages/store/dist/operations/record-codec.js'
 
 const point = process.env.MUSTER_FAILPOINT
 const mark = process.env.MUSTER_FAILPOINT_FILE

@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { Keyring } from '../../packages/store/src/keyring.ts'
-import { createRecordCodec } from '../../packages/store/src/record-codec.ts'
-import { eventually, type Ledger, type Muster, type ProviderName } from '../harness.ts'
+import { Keyring } from '../../packages/store/src/crypto/keyring.ts'
+import { createRecordCodec } from '../../packages/store/src/operations/record-codec.ts'
+import { eventually, type Ledger, type Muster, type ProviderName } from '../support/harness.ts'
 import type { ClientEntry } from './client-ledger.ts'
 
 export interface Verdict {

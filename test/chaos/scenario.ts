@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { startMuster, type Muster, type MusterOptions, type ProviderName } from '../harness.ts'
+import { startMuster, type Muster, type MusterOptions, type ProviderName } from '../support/harness.ts'
 import { submitAll, type ClientEntry } from './client-ledger.ts'
 import { busiestWindow, judge, type Verdict } from './invariants.ts'
 import { demoAccounts } from '../../scripts/demo-accounts.mjs'

@@ -1,6 +1,6 @@
 import type { DeliveryResource } from '../../packages/contracts/src/webhook-endpoint.ts'
-import { eventually, type Muster } from '../harness.ts'
-import { answer, startReceiver, type Behaviour, type Received } from '../receiver.ts'
+import { eventually, type Muster } from '../support/harness.ts'
+import { answer, startReceiver, type Behaviour, type Received } from '../support/receiver.ts'
 import type { ClientEntry } from './client-ledger.ts'
 import { findSecrets } from './invariants.ts'
 

@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
-import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/contracts/settings'
+import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/process/settings'
 import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
-import { Keyring } from '@muster/store/keyring'
+import { Keyring } from '@muster/store/crypto/keyring'
 import { DEFAULT_SCHEDULE, parseSchedule } from '@muster/webhooks/schedule'
 import { z } from 'zod'
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { whyKeysDoNotFit } from '@muster/store/check-keys'
-import type { Redis } from '@muster/store/redis'
-import { checkRedis } from '@muster/store/redis-health'
+import { whyKeysDoNotFit } from '@muster/store/crypto/check-keys'
+import type { Redis } from '@muster/store/redis/connect'
+import { checkRedis } from '@muster/store/redis/health'
 import type { Registry } from 'prom-client'
 
 /** Nobody is created twice by it, but what waits is taken up too early or too late. */

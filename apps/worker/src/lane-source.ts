@@ -1,13 +1,13 @@
 import type { LaneSource } from '@muster/lanes/lane-owner'
 import type { RunJob, Verdict } from '@muster/lanes/lane'
 import type { Pace } from '@muster/lanes/pace'
-import { limitsOf } from '@muster/providers/limits'
+import { limitsOf } from '@muster/providers/engine/limits'
 import { providerOf } from '@muster/providers/registry'
-import { endpointOfLane } from '@muster/store/keys'
-import { operationIdOf, priorities, timeOfId } from '@muster/store/operation-record'
-import type { Clock } from '@muster/store/redis-clock'
+import { endpointOfLane } from '@muster/store/redis/keys'
+import { operationIdOf, priorities, timeOfId } from '@muster/domain/operation/record'
+import type { Clock } from '@muster/store/redis/clock'
 import type { Store } from '@muster/store/store'
-import { UnreadableError } from '@muster/store/unreadable'
+import { UnreadableError } from '@muster/store/crypto/unreadable'
 
 /** A receiver is nobody's bottleneck to begin with; its owner can set another rate. */
 const DELIVERY_PACE = { requests: 100, perSeconds: 1, concurrency: 10, callsPerJob: 1 }

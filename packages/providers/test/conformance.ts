@@ -4,11 +4,11 @@ import type { JsonObject } from '@muster/contracts/json'
 import { unifiedUserInputSchema, type UnifiedUser, type UnifiedUserInput } from '@muster/contracts/unified-user'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { checkAccount } from '../src/account-config.ts'
-import { attemptCreate } from '../src/attempt.ts'
-import { classifyAnswer } from '../src/classify.ts'
-import { isSuccess, type Connection } from '../src/connection.ts'
-import { checkInput } from '../src/field-support.ts'
+import { checkAccount } from '../src/engine/account-config.ts'
+import { attemptCreate } from '../src/engine/attempt.ts'
+import { classifyAnswer } from '../src/engine/classify.ts'
+import { isSuccess, type Connection } from '../src/engine/connection.ts'
+import { checkInput } from '../src/engine/field-support.ts'
 import {
   RemoteFailureError,
   type AccountContext,

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { classifyByStatus } from '../src/classify.ts'
-import type { Connection } from '../src/connection.ts'
-import { isSuccess } from '../src/connection.ts'
-import { readNaturalKey } from '../src/natural-key.ts'
+import { classifyByStatus } from '../src/engine/classify.ts'
+import type { Connection } from '../src/engine/connection.ts'
+import { isSuccess } from '../src/engine/connection.ts'
+import { readNaturalKey } from '../src/engine/natural-key.ts'
 import {
   RemoteFailureError,
   type CreateInput,

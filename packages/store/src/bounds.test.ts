@@ -3,7 +3,7 @@ import { BoundReachedError, bounds, defaultLimits, PAGE_BYTES } from '@muster/co
 import { beforeAll, describe, expect, test } from 'vitest'
 import { newBatch } from '../test/batches.ts'
 import { newAccount, newEndpoint, newKeyring, newSecrets, useRedis } from '../test/redis.ts'
-import { keys } from './keys.ts'
+import { keys } from './redis/keys.ts'
 import { openStore, type Store } from './store.ts'
 
 const MOST = 20

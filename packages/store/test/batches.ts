@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { createBatchId, itemIdOf } from '../src/batch-item-id.ts'
-import type { BatchRecord } from '../src/batch-record.ts'
-import type { NewOperation } from '../src/operations.ts'
+import { createBatchId, itemIdOf } from '../src/batches/batch-item-id.ts'
+import type { BatchRecord } from '../../domain/src/batch/record.ts'
+import type { NewOperation } from '../src/operations/operations.ts'
 import { newHead, newRequest, newState } from './redis.ts'
 
 export function newBatch(more: Partial<BatchRecord> & Pick<BatchRecord, 'tenantId'>): BatchRecord {

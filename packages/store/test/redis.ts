@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, inject } from 'vitest'
-import type { AccountRecord } from '../src/accounts.ts'
-import { Keyring } from '../src/keyring.ts'
-import type { OperationHead, OperationRequest, OperationState } from '../src/operation-record.ts'
-import { connectRedis, type Redis, type RedisRole } from '../src/redis.ts'
-import type { StoredEvent } from '../src/stored-event.ts'
-import type { WebhookEndpointRecord, WebhookEndpointSecrets } from '../src/webhook-endpoints.ts'
+import type { AccountRecord } from '../src/accounts/accounts.ts'
+import { Keyring } from '../src/crypto/keyring.ts'
+import type { OperationHead, OperationRequest, OperationState } from '../../domain/src/operation/record.ts'
+import { connectRedis, type Redis, type RedisRole } from '../src/redis/connect.ts'
+import type { StoredEvent } from '../src/webhooks/stored-event.ts'
+import type { WebhookEndpointRecord, WebhookEndpointSecrets } from '../src/webhooks/webhook-endpoints.ts'
 
 export const newKeyring = (id = 'test'): Keyring => Keyring.parse(`${id}:${randomBytes(32).toString('base64')}`)
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { eventually } from '../../harness.ts'
+import { eventually } from '../../support/harness.ts'
 import { onStage, type Scenario } from '../scenario.ts'
 
 const failpoints = fileURLToPath(new URL('../failpoints.mjs', import.meta.url))

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { batchClientOf, isOver, recount, toNdjson, type Batch } from '../../batch-client.ts'
-import { eventually, newUser, type ProviderName } from '../../harness.ts'
+import { batchClientOf, isOver, recount, toNdjson, type Batch } from '../../support/batch-client.ts'
+import { eventually, newUser, type ProviderName } from '../../support/harness.ts'
 import type { ClientEntry } from '../client-ledger.ts'
 import { onStage, type Scenario, type ScenarioResult, type Stage } from '../scenario.ts'
 

@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { BULK, toNdjson } from '../../batch-client.ts'
-import { newUser, type Answer, type Muster, type ProviderName } from '../../harness.ts'
-import { startReceiver, type Receiver } from '../../receiver.ts'
+import { BULK, toNdjson } from '../../support/batch-client.ts'
+import { newUser, type Answer, type Muster, type ProviderName } from '../../support/harness.ts'
+import { startReceiver, type Receiver } from '../../support/receiver.ts'
 import type { ClientEntry } from '../client-ledger.ts'
 import { onStage, type Scenario, type ScenarioContext, type Stage } from '../scenario.ts'
 

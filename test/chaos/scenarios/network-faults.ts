@@ -1,6 +1,6 @@
 import type { OperationResource } from '../../../packages/contracts/src/operation.ts'
 import { startNameServer } from '../../../packages/egress/test/name-server.ts'
-import { eventually } from '../../harness.ts'
+import { eventually } from '../../support/harness.ts'
 import { startFaultProxy } from '../fault-proxy.ts'
 import { onStage, type Scenario } from '../scenario.ts'
 import { deliveriesOf } from '../webhook-judge.ts'

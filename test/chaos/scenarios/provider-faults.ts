@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { eventually, type ProviderName } from '../../harness.ts'
+import { eventually, type ProviderName } from '../../support/harness.ts'
 import { busiestWindow } from '../invariants.ts'
 import { onStage, type Scenario, type Stage } from '../scenario.ts'
 

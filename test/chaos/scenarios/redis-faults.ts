@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../../scripts/redis.mjs'
-import { eventually } from '../../harness.ts'
+import { eventually } from '../../support/harness.ts'
 import { onStage, seconds, type Scenario, type Stage } from '../scenario.ts'
 
 async function created(stage: Stage): Promise<number> {

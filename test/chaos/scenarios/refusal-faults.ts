@@ -1,4 +1,4 @@
-import { eventually } from '../../harness.ts'
+import { eventually } from '../../support/harness.ts'
 import { onStage, type Scenario } from '../scenario.ts'
 
 /** What token endpoints say in passing, some of it beside a code that would be final in other words. */

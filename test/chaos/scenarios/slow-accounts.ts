@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { eventually, newUser } from '../../harness.ts'
+import { eventually, newUser } from '../../support/harness.ts'
 import { onStage, seconds, type Scenario } from '../scenario.ts'
 
 /** Its worker dies again and again while it waits for its turn: what is restarted most is what waits longest. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { eventually, newUser } from '../../harness.ts'
+import { eventually, newUser } from '../../support/harness.ts'
 import { onStage, seconds, type Scenario, type ScenarioResult, type Stage } from '../scenario.ts'
 
 const failpoints = fileURLToPath(new URL('../failpoints.mjs', import.meta.url))

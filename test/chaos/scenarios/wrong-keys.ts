@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { startProgram } from '../../harness.ts'
+import { startProgram } from '../../support/harness.ts'
 import { onStage, type Scenario, type Stage } from '../scenario.ts'
 
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Logger } from '@muster/telemetry/logger'
+import type { Logger } from '@muster/process/logger'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { PROBLEM_TYPE, toProblem, toRequestError } from './problem.ts'
 

@@ -1,6 +1,6 @@
 import type { Scope } from '@muster/contracts/api-key'
-import { isTestKey, type ApiKeyRecord, type Tenants } from '@muster/store/tenants'
-import type { Caller } from '../own-records.ts'
+import { isTestKey, type ApiKeyRecord, type Tenants } from '@muster/store/tenants/tenants'
+import type { Caller } from './own-records.ts'
 import { RequestError } from './request-error.ts'
 
 const CHALLENGE = { 'www-authenticate': 'Bearer realm="muster"' }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import type { z } from 'zod'
-import type { Caller } from '../own-records.ts'
+import type { Caller } from './own-records.ts'
 import type { Preferences } from './prefer.ts'
 
 type Output<S> = S extends z.ZodType ? z.output<S> : undefined

@@ -1,9 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import { BoundReachedError, TooLargeError } from '@muster/contracts/bounds'
 import type { Problem } from '@muster/contracts/problem'
-import { NotReplicatedError } from '@muster/store/operations'
-import { isRedisUnavailable } from '@muster/store/redis'
-import { UnreadableError } from '@muster/store/unreadable'
+import { NotReplicatedError } from '@muster/store/operations/operations'
+import { isRedisUnavailable } from '@muster/store/redis/connect'
+import { UnreadableError } from '@muster/store/crypto/unreadable'
 import { RequestError } from './request-error.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'

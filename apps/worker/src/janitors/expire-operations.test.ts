@@ -1,4 +1,4 @@
-import { keys } from '@muster/store/keys'
+import { keys } from '@muster/store/redis/keys'
 import { openStore } from '@muster/store/store'
 import { expect, test } from 'vitest'
 import {

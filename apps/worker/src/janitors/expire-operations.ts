@@ -1,7 +1,7 @@
-import { expire, isExpired } from '@muster/store/operation-state'
-import { StaleVersionError } from '@muster/store/operations'
+import { expire, isExpired } from '@muster/domain/operation/state'
+import { StaleVersionError } from '@muster/store/operations/operations'
 import type { Store } from '@muster/store/store'
-import { UnreadableError } from '@muster/store/unreadable'
+import { UnreadableError } from '@muster/store/crypto/unreadable'
 
 const CHUNK = 200
 

@@ -3,10 +3,10 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import { describe, expect, test } from 'vitest'
 import { describeProvider, json, text } from '../../test/conformance.ts'
-import { baseUrlOf, checkOrigin } from '../base-url.ts'
-import { checkInput } from '../field-support.ts'
+import { baseUrlOf, checkOrigin } from '../engine/base-url.ts'
+import { checkInput } from '../engine/field-support.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
-import { judgeOwnership } from '../same-user.ts'
+import { judgeOwnership } from '../engine/same-user.ts'
 import { activecampaign } from './provider.ts'
 
 const account: AccountContext = { config: { base_url: 'https://acme.api-us1.com' }, credentialType: 'api_token' }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { classifyByStatus, IN_DOUBT, THROTTLED } from '../classify.ts'
-import { primaryEmailPointer } from '../emails.ts'
-import { looseText } from '../loose-schema.ts'
-import { joinTexts, toPlainText } from '../plain-text.ts'
+import { classifyByStatus, IN_DOUBT, THROTTLED } from '../engine/classify.ts'
+import { primaryEmailPointer } from '../mapping/emails.ts'
+import { looseText } from '../engine/loose-schema.ts'
+import { joinTexts, toPlainText } from '../mapping/plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 
 interface VendorError {

@@ -1,7 +1,7 @@
 import { isJsonObject, mergeJson, type JsonObject } from '@muster/contracts/json'
 import { primaryEmail, type UnifiedUserInput } from '@muster/contracts/unified-user'
-import { firstText } from '../first-text.ts'
-import { readNaturalKey, remotePointer } from '../natural-key.ts'
+import { firstText } from '../mapping/first-text.ts'
+import { readNaturalKey, remotePointer } from '../engine/natural-key.ts'
 import type { CreateInput, NaturalKey } from '../provider.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { Warning } from '@muster/contracts/operation'
-import { warnOfFurtherEmails } from '../emails.ts'
+import { warnOfFurtherEmails } from '../mapping/emails.ts'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
-import { pathOf } from '../remote-request.ts'
+import { pathOf } from '../engine/remote-request.ts'
 import { namesOf, tidy, toBody, toNaturalKey } from './identity.ts'
 
 export function toCreateRequest(input: CreateInput, _account: AccountContext): CreatePlan {

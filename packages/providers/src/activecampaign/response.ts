@@ -1,7 +1,7 @@
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import { toEmailList } from '../emails.ts'
-import { looseText } from '../loose-schema.ts'
+import { toEmailList } from '../mapping/emails.ts'
+import { looseText } from '../engine/loose-schema.ts'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
 import { emailOf, foldUsername, toNaturalKey } from './identity.ts'
 

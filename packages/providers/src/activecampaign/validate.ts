@@ -1,6 +1,6 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { UnifiedUserInputField } from '@muster/contracts/unified-user'
-import { firstText } from '../first-text.ts'
+import { firstText } from '../mapping/first-text.ts'
 import type { CreateInput } from '../provider.ts'
 import { sentUser, toNaturalKey } from './identity.ts'
 

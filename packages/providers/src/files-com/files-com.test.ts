@@ -3,7 +3,7 @@ import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import { describe, expect, test } from 'vitest'
 import { describeProvider, json, text } from '../../test/conformance.ts'
 import { RemoteFailureError, UnresolvedInputError, type AccountContext, type CreateInput } from '../provider.ts'
-import { toUrl } from '../remote-request.ts'
+import { toUrl } from '../engine/remote-request.ts'
 import { filesCom } from './provider.ts'
 
 const fixture = (name: string) =>

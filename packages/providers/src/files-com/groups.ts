@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { unreadableAnswer } from '../classify.ts'
+import { unreadableAnswer } from '../engine/classify.ts'
 import { UnresolvedInputError, type CreateInput, type LookUp, type RemoteResponse } from '../provider.ts'
 import { remoteDataOf } from './identity.ts'
 

@@ -1,8 +1,8 @@
 import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import { primaryEmail } from '@muster/contracts/unified-user'
-import { warnOfFurtherEmails } from '../emails.ts'
-import { firstText } from '../first-text.ts'
+import { warnOfFurtherEmails } from '../mapping/emails.ts'
+import { firstText } from '../mapping/first-text.ts'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
 import { toGroupIds } from './groups.ts'
 import {

@@ -1,4 +1,4 @@
-import { presentTimeZone } from '../time-zone-names.ts'
+import { presentTimeZone } from '../mapping/time-zone-names.ts'
 
 /**
  * Files.com names time zones as Rails does ("Pacific Time (US & Canada)" in its own examples). Whether it takes IANA

@@ -1,5 +1,5 @@
 import type { InputProblem } from '@muster/contracts/problem'
-import { firstText } from '../first-text.ts'
+import { firstText } from '../mapping/first-text.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
 import { authenticationMethodOf, emailOf, remoteDataOf, ssoStrategyOf, usernameOf } from './identity.ts'
 import { GROUP_ADMIN, roleIds, roleKey, toRoleFlag } from './roles.ts'

@@ -1,7 +1,7 @@
 import { isJsonObject } from '@muster/contracts/json'
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import { looseFlag, looseList, looseText } from '../loose-schema.ts'
+import { looseFlag, looseList, looseText } from '../engine/loose-schema.ts'
 import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
 import { foldAddress, isConflictResolution, toNaturalKey } from './identity.ts'
 import { toBcp47 } from './languages.ts'

@@ -1,7 +1,7 @@
 import { isJsonObject } from '@muster/contracts/json'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { UnifiedUserInputField } from '@muster/contracts/unified-user'
-import { firstText } from '../first-text.ts'
+import { firstText } from '../mapping/first-text.ts'
 import type { CreateInput } from '../provider.ts'
 import { findAddress } from './identity.ts'
 

@@ -1,5 +1,5 @@
-import { bearer, parseTokenBody, toAccessToken } from '../authentication.ts'
-import { firstText } from '../first-text.ts'
+import { bearer, parseTokenBody, toAccessToken } from '../engine/authentication.ts'
+import { firstText } from '../mapping/first-text.ts'
 import { RemoteFailureError, type Authentications } from '../provider.ts'
 
 const TOKEN_URL = 'https://as.meraki.com/oauth/token'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { classifyByStatus, PASSING } from '../classify.ts'
-import { primaryEmailPointer } from '../emails.ts'
-import { toPlainText } from '../plain-text.ts'
+import { classifyByStatus, PASSING } from '../engine/classify.ts'
+import { primaryEmailPointer } from '../mapping/emails.ts'
+import { toPlainText } from '../mapping/plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { isPlaceOfAccount, userTypeOf } from './target.ts'
 

@@ -3,10 +3,10 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import { describe, expect, test } from 'vitest'
 import { describeProvider, json, text } from '../../test/conformance.ts'
-import { isAllowedOrigin } from '../base-url.ts'
-import { checkInput } from '../field-support.ts'
+import { isAllowedOrigin } from '../engine/base-url.ts'
+import { checkInput } from '../engine/field-support.ts'
 import { RemoteFailureError, type AccountContext, type CreateInput } from '../provider.ts'
-import { judgeOwnership } from '../same-user.ts'
+import { judgeOwnership } from '../engine/same-user.ts'
 import { meraki } from './provider.ts'
 
 const fixture = (name: string) =>

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
-import { warnOfFurtherEmails } from '../emails.ts'
+import { warnOfFurtherEmails } from '../mapping/emails.ts'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
 import { emailOf, nameOf, withRemoteData } from './identity.ts'
 import { readAdminRoles, readNetworkRoles } from './roles.ts'

@@ -1,5 +1,5 @@
-import { firstText } from '../first-text.ts'
-import { pathOf } from '../remote-request.ts'
+import { firstText } from '../mapping/first-text.ts'
+import { pathOf } from '../engine/remote-request.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
 
 /** Chooses the kind of user where `remote_data` leaves it open; read by Muster and never passed on. */

@@ -1,5 +1,5 @@
-import { bearer, parseTokenBody, signAssertion, toAccessToken } from '../authentication.ts'
-import { firstText } from '../first-text.ts'
+import { bearer, parseTokenBody, signAssertion, toAccessToken } from '../engine/authentication.ts'
+import { firstText } from '../mapping/first-text.ts'
 import { RemoteFailureError, type Authentications } from '../provider.ts'
 
 /** Enough to create and to read users; reading by okta.users.read alone would not do. */

@@ -1,9 +1,9 @@
 import { isJsonObject } from '@muster/contracts/json'
 import { z } from 'zod'
-import { classifyByStatus, PASSING, THROTTLED, type Verdict } from '../classify.ts'
-import { primaryEmailPointer } from '../emails.ts'
-import { looseList, looseText } from '../loose-schema.ts'
-import { toPlainText } from '../plain-text.ts'
+import { classifyByStatus, PASSING, THROTTLED, type Verdict } from '../engine/classify.ts'
+import { primaryEmailPointer } from '../mapping/emails.ts'
+import { looseList, looseText } from '../engine/loose-schema.ts'
+import { toPlainText } from '../mapping/plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { parseRetryAfter, serverTime } from '@muster/contracts/retry-after'
 

@@ -1,8 +1,8 @@
 import { isJsonObject, mergeJson, type JsonObject } from '@muster/contracts/json'
 import { primaryEmail } from '@muster/contracts/unified-user'
-import { primaryEmailPointer } from '../emails.ts'
-import { firstText } from '../first-text.ts'
-import { readNaturalKey, remotePointer } from '../natural-key.ts'
+import { primaryEmailPointer } from '../mapping/emails.ts'
+import { firstText } from '../mapping/first-text.ts'
+import { readNaturalKey, remotePointer } from '../engine/natural-key.ts'
 import type { CreateInput, NaturalKey } from '../provider.ts'
 
 const profileOf = (input: CreateInput): JsonObject => {

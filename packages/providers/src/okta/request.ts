@@ -2,7 +2,7 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import { primaryEmail } from '@muster/contracts/unified-user'
 import type { AccountContext, CreateInput, CreatePlan, RemoteRequest } from '../provider.ts'
-import { pathOf } from '../remote-request.ts'
+import { pathOf } from '../engine/remote-request.ts'
 import { identityOf, toNaturalKey, withRemoteData } from './identity.ts'
 
 export function toCreateRequest(input: CreateInput, account: AccountContext): CreatePlan {

@@ -1,6 +1,6 @@
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
-import { looseText } from '../loose-schema.ts'
+import { looseText } from '../engine/loose-schema.ts'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
 import { foldLogin, toNaturalKey } from './identity.ts'
 

@@ -1,5 +1,5 @@
 import type { InputProblem } from '@muster/contracts/problem'
-import { primaryEmailPointer } from '../emails.ts'
+import { primaryEmailPointer } from '../mapping/emails.ts'
 import type { CreateInput } from '../provider.ts'
 import { identityOf } from './identity.ts'
 

@@ -1,5 +1,5 @@
-import { bearer, parseTokenBody, signAssertion, toAccessToken } from '../authentication.ts'
-import { firstText } from '../first-text.ts'
+import { bearer, parseTokenBody, signAssertion, toAccessToken } from '../engine/authentication.ts'
+import { firstText } from '../mapping/first-text.ts'
 import { RemoteFailureError, type AccessToken, type AccountContext, type Authentications } from '../provider.ts'
 
 const PRODUCTION = 'https://login.salesforce.com'

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { classifyByStatus, IN_DOUBT, PASSING, THROTTLED, type Verdict } from '../classify.ts'
-import { primaryEmailPointer } from '../emails.ts'
-import { looseList, looseText } from '../loose-schema.ts'
-import { toPlainText } from '../plain-text.ts'
+import { classifyByStatus, IN_DOUBT, PASSING, THROTTLED, type Verdict } from '../engine/classify.ts'
+import { primaryEmailPointer } from '../mapping/emails.ts'
+import { looseList, looseText } from '../engine/loose-schema.ts'
+import { toPlainText } from '../mapping/plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { remoteFieldPointer } from './identity.ts'
 

@@ -1,7 +1,7 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import { z } from 'zod'
-import { unreadableAnswer } from '../classify.ts'
-import { firstText } from '../first-text.ts'
+import { unreadableAnswer } from '../engine/classify.ts'
+import { firstText } from '../mapping/first-text.ts'
 import {
   UnresolvedInputError,
   type AccountContext,

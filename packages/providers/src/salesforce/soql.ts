@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { firstText } from '../first-text.ts'
+import { firstText } from '../mapping/first-text.ts'
 import type { AccountContext, RemoteRequest } from '../provider.ts'
-import { pathOf } from '../remote-request.ts'
+import { pathOf } from '../engine/remote-request.ts'
 
 /** Seen in recorded traffic of May 2026; versions stay callable for years. */
 export const DEFAULT_API_VERSION = 'v66.0'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { unreadableAnswer } from '../classify.ts'
-import { looseFlag, looseList } from '../loose-schema.ts'
+import { unreadableAnswer } from '../engine/classify.ts'
+import { looseFlag, looseList } from '../engine/loose-schema.ts'
 import { UnresolvedInputError, type AccountContext, type CreateInput, type LookUp } from '../provider.ts'
 import { remoteText } from './identity.ts'
 import { dataPath } from './soql.ts'

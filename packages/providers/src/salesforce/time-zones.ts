@@ -1,4 +1,4 @@
-import { namesOfTimeZone } from '../time-zone-names.ts'
+import { namesOfTimeZone } from '../mapping/time-zone-names.ts'
 
 /**
  * The values that the TimeZoneSidKey picklist of User is known to have (published by HashiCorp's Salesforce provider

@@ -1,0 +1,131 @@
+import type { BatchResource } from '@muster/contracts/batch'
+import { accountCountOf } from '@muster/store/batches/batch-accounts'
+import {
+  endedOf,
+  isBatchFinished,
+  isMoving,
+  openOf,
+  statuses,
+  sumParts,
+  type BatchPart,
+  type BatchRecord,
+} from '@muster/domain/batch/record'
+import type { ApiDependencies } from '../dependencies.ts'
+import {
+  createsPerSecond,
+  estimateWaitSeconds,
+  fullRestMs,
+  OVERTAKERS_WINDOW_MS,
+  shareLeft,
+} from '../operations/estimated-wait.ts'
+
+const time = (at: number): string => new Date(at).toISOString()
+const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
+
+type AccountProgress = BatchResource['accounts'][number]
+
+export async function toBatchResource(
+  { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
+  record: BatchRecord,
+): Promise<BatchResource> {
+  const [{ parts, totals }, progress, isUploading] = await Promise.all([
+    store.batches.readCounts(record),
+    store.batches.readProgress(record.id),
+    store.batches.isUploading(record.id),
+  ])
+  const counts = sumParts([totals], progress)
+  const now = Date.now()
+  const accounts = await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part)))
+  const isFinished = isBatchFinished(record)
+  const self = `/batches/${record.id}`
+  const rate = rateOf(record, endedOf(counts), now)
+  const accountCount = accountCountOf(record)
+  return {
+    id: record.id,
+    status: record.status,
+    status_reason: record.statusReason,
+    reference: store.batches.readReference(record),
+    format: record.format,
+    on_invalid: record.onInvalid,
+    max_failures: record.maxFailures,
+    max_failure_rate: record.maxFailureRate,
+    counts,
+    is_uploading: isUploading,
+    rate_per_second: isFinished ? null : rate,
+    eta_seconds: isFinished
+      ? 0
+      : isMoving(record)
+        ? latest([...accounts, ...(accountCount > accounts.length ? [{ eta_seconds: etaByRate(counts, rate) }] : [])])
+        : null,
+    retry_skipped: record.retrySkipped,
+    account_count: accountCount,
+    accounts,
+    created_at: time(record.createdAt),
+    updated_at: time(record.updatedAt),
+    uploaded_at: timeOrNull(record.uploadedAt),
+    finished_at: timeOrNull(record.finishedAt),
+    links: {
+      self,
+      accounts: `${self}/accounts`,
+      results: `${self}/results`,
+      events: `${self}/events`,
+      ...(isFinished || record.status === 'canceling' ? {} : { cancel: `${self}/cancel` }),
+      ...(isMoving(record) ? { pause: `${self}/pause` } : {}),
+      ...(record.status === 'paused' || record.status === 'stopped' ? { resume: `${self}/resume` } : {}),
+      ...(record.status === 'completed' && counts.failed + counts.expired > 0 ? { retry: `${self}/retry` } : {}),
+    },
+  }
+}
+
+export async function toAccountProgress(
+  { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
+  record: BatchRecord,
+  part: BatchPart,
+): Promise<AccountProgress> {
+  const { accountId, provider } = part
+  const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']
+  const now = Date.now()
+  // What was accepted after the batch overtakes it, but for rows of later batches.
+  const windowMs = Math.min(OVERTAKERS_WINDOW_MS, Math.max(0, now - record.createdAt - 1))
+  const [account, open, behind, laneRestMs, since] = await Promise.all([
+    store.accounts.read(accountId),
+    store.operations.countOpen(accountId),
+    store.batches.countBehind(accountId, record.id),
+    schedule.restMs(accountId),
+    store.operations.countSince(accountId, now - windowMs),
+  ])
+  const restMs = account ? fullRestMs(account, laneRestMs) : laneRestMs
+  const share = account ? shareLeft(account, Math.max(0, since - behind), windowMs) : 1
+  const limit = account ? createsPerSecond(account) : null
+  const own = openOf(part)
+  const waiting = Math.max(0, open - own - behind)
+  return {
+    integrated_account_id: accountId,
+    provider,
+    status: account?.status ?? null,
+    counts,
+    waiting_ahead: waiting,
+    limit_per_second: limit === null ? null : Math.round(limit * 100) / 100,
+    resting_until: restMs === 0 ? null : time(Date.now() + restMs),
+    eta_seconds: own === 0 ? 0 : account ? estimateWaitSeconds(account, waiting + own, restMs, share) : null,
+  }
+}
+
+/** The slowest account decides; nobody knows when one on hold goes on. */
+function latest(accounts: readonly Pick<AccountProgress, 'eta_seconds'>[]): number | null {
+  return accounts.reduce<number | null>(
+    (eta, account) => (eta === null || account.eta_seconds === null ? null : Math.max(eta, account.eta_seconds)),
+    0,
+  )
+}
+
+/** For accounts that are too many to be asked one by one. */
+function etaByRate(counts: BatchResource['counts'], rate: number | null): number | null {
+  return rate === null || rate <= 0 ? null : Math.ceil(openOf(counts) / rate)
+}
+
+function rateOf({ samples, createdAt }: BatchRecord, ended: number, now: number): number | null {
+  const from = samples[0] ?? { at: createdAt, ended: 0 }
+  const seconds = (now - from.at) / 1000
+  return seconds < 1 ? null : Math.round(((ended - from.ended) / seconds) * 100) / 100
+}

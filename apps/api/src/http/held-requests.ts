@@ -1,0 +1,73 @@
+import { BoundReachedError, bounds, type HeldBound, type Limits } from '@muster/contracts/bounds'
+import type { ApiKeyRecord, Tenants } from '@muster/store/tenants/tenants'
+
+/** A revoked key is noticed so soon after. */
+const LOOK_EVERY_MS = 1_000
+
+type Access = Pick<ApiKeyRecord, 'id' | 'tenantId'>
+
+interface Held {
+  bound: HeldBound
+  access: Access
+  end(): void
+}
+
+export type HeldRequests = ReturnType<typeof createHeldRequests>
+
+/**
+ * Requests that last: waits, streams, downloads, uploads. Each takes room in this process for as long as it does, so
+ * they are counted, and each ends when the key that it came with is revoked, since nothing else asks for it again.
+ */
+export function createHeldRequests({
+  tenants,
+  limits,
+  everyMs = LOOK_EVERY_MS,
+}: {
+  tenants: Pick<Tenants, 'areValid'>
+  limits: Limits
+  everyMs?: number
+}) {
+  const held = new Set<Held>()
+  let isLooking = false
+
+  const countOf = (bound: HeldBound, tenantId?: string): number =>
+    [...held].filter((one) => one.bound === bound && (tenantId === undefined || one.access.tenantId === tenantId))
+      .length
+
+  async function look(): Promise<void> {
+    const all = [...held]
+    const accesses = [...new Map(all.map(({ access }) => [access.id, access])).values()]
+    const valid = await tenants.areValid(accesses)
+    const revoked = new Set(accesses.flatMap(({ id }, index) => (valid[index] === false ? [id] : [])))
+    for (const one of all) if (revoked.has(one.access.id)) one.end()
+  }
+
+  const timer = setInterval(() => {
+    if (isLooking || held.size === 0) return
+    isLooking = true
+    look()
+      // While Redis is away nobody can revoke a key either.
+      .catch(() => undefined)
+      .finally(() => {
+        isLooking = false
+      })
+  }, everyMs)
+  timer.unref()
+
+  return {
+    /**
+     * @param end is called when its key is revoked
+     * @returns what is to be called when the request has ended
+     * @throws BoundReachedError
+     */
+    enter(bound: HeldBound, access: Access, end: () => void): () => void {
+      if (countOf(bound, access.tenantId) >= limits[bound]) throw new BoundReachedError(bound, limits[bound])
+      const { perProcess } = bounds[bound]
+      if (countOf(bound) >= perProcess) throw new BoundReachedError(bound, perProcess, 'process')
+      const one = { bound, access, end }
+      held.add(one)
+      return () => void held.delete(one)
+    },
+    stop: (): void => clearInterval(timer),
+  }
+}

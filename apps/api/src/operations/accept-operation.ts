@@ -1,0 +1,105 @@
+import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
+import type { Warning } from '@muster/contracts/operation'
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import type { CreateInput, NaturalKey } from '@muster/providers/provider'
+import type { AccountRecord } from '@muster/store/accounts/accounts'
+import { hashNaturalKey, type Hasher } from '@muster/store/crypto/hash-key'
+import {
+  priorities,
+  type OperationHead,
+  type OperationRecord,
+  type OperationState,
+} from '@muster/domain/operation/record'
+import type { Acceptance, NewOperation } from '@muster/store/operations/operations'
+import type { Store } from '@muster/store/store'
+import { v7 as uuidv7 } from 'uuid'
+import { canonicalJson } from './create-input.ts'
+
+export interface AcceptOptions {
+  account: AccountRecord
+  input: CreateInput
+  query: CreateUserQuery
+  warnings: Warning[]
+  idempotencyKey: string | null
+  requestId: string
+  now: number
+  expiresAt: number
+  /** What `checkCreate` said of this request. */
+  naturalKey: NaturalKey
+  /** A row of a batch, whose id is made of both. */
+  item?: { id: string; batchId: string }
+}
+
+export const idempotencyHashOf = (hash: Hasher, account: AccountRecord, key: string): string =>
+  hash('idempotency-key', account.tenantId, account.id, key)
+
+export function toNewOperation(
+  hash: Hasher,
+  { account, input, query, warnings, naturalKey, idempotencyKey, requestId, now, expiresAt, item }: AcceptOptions,
+): NewOperation {
+  const head: OperationHead = {
+    id: item?.id ?? uuidv7({ msecs: now }),
+    tenantId: account.tenantId,
+    accountId: account.id,
+    provider: account.provider,
+    batchId: item?.batchId ?? null,
+    reference: query.reference ?? null,
+    requestId,
+    createdAt: now,
+    priority: item ? priorities.bulk : priorities.single,
+    naturalKeyHash: hashNaturalKey(hash, account.id, naturalKey),
+    idempotencyHash: idempotencyKey === null ? null : idempotencyHashOf(hash, account, idempotencyKey),
+    onConflict: query.on_conflict ?? 'fail',
+    view: {
+      format: query.truto_response_format ?? 'unified',
+      ignoreRemoteData: query.truto_ignore_remote_data ?? false,
+      excludeFields: query.truto_exclude_fields ?? [],
+    },
+    ...(query.callback_url === undefined ? {} : { hasCallback: true }),
+  }
+  const state: OperationState = {
+    status: 'queued',
+    statusReason: null,
+    updatedAt: now,
+    startedAt: null,
+    finishedAt: null,
+    notBefore: query.not_before === undefined ? null : Date.parse(query.not_before),
+    expiresAt,
+    nextAttemptAt: null,
+    run: 0,
+    attemptCount: 0,
+    usedAttempts: 0,
+    attempts: [],
+    warnings,
+    outcome: null,
+    remoteId: null,
+    error: null,
+    unknown: null,
+  }
+  // Only an idempotency key asks for it.
+  const fingerprint =
+    idempotencyKey === null ? '' : hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
+  return {
+    head,
+    state,
+    request: input,
+    fingerprint,
+    ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }),
+  }
+}
+
+/** From a checked request to an operation that cannot be lost. When this resolves, it may be acknowledged. */
+export async function acceptOperation(
+  store: Store,
+  schedule: LaneSchedule,
+  options: AcceptOptions,
+): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
+  const operation = toNewOperation(await store.hasher(), options)
+  // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
+  await schedule.wake(options.account.id)
+  const acceptance = await store.operations.accept(operation)
+  if (acceptance.kind !== 'accepted') return acceptance
+  // It is safe already; this only makes it quick.
+  schedule.wake(options.account.id).catch(() => undefined)
+  return { kind: 'accepted', record: { head: operation.head, state: operation.state, version: 1 } }
+}

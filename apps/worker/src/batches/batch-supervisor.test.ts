@@ -1,0 +1,175 @@
+import { defaultLimits } from '@muster/contracts/bounds'
+import { createLaneSchedule } from '@muster/lanes/lane-schedule'
+import { providerOf } from '@muster/providers/registry'
+import type { BatchRecord } from '@muster/domain/batch/record'
+import { hashNaturalKey } from '@muster/store/crypto/hash-key'
+import { defaultRetryPolicy, finishAttempt, requeue, startAttempt } from '@muster/domain/operation/state'
+import type { OperationRecord } from '@muster/domain/operation/record'
+import type { Redis } from '@muster/store/redis/connect'
+import { followRedisClock, type RedisClock } from '@muster/store/redis/clock'
+import { openStore, type Store } from '@muster/store/store'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newBatch, newItem } from '../../../../packages/store/test/batches.ts'
+import { newAccount, newKeyring, useRedis } from '../../../../packages/store/test/redis.ts'
+import { createBatchTender, type BatchTender } from './batch-supervisor.ts'
+
+const ROWS = 40
+const keyring = newKeyring()
+const connect = useRedis()
+/** Without secrets, which would be erased with the end of the row: it could not be run again. */
+const requestOf = (row: number) => ({
+  user: { username: `ada.${row}@example.com`, first_name: 'Ada', last_name: 'L', emails: [{ email: 'a@example.com' }] },
+  remoteQuery: {},
+})
+const failure = { code: 'provider_unavailable' as const, message: 'x', origin: 'provider' as const }
+let store: Store
+let clock: RedisClock
+let redis: Redis
+beforeAll(async () => {
+  redis = connect()
+  store = openStore({ redis, keyring, retentionMs: 86_400_000, waitReplicas: 0 })
+  clock = await followRedisClock(redis, () => undefined)
+})
+afterAll(() => clock.stop())
+
+const tenderOf = (seen: Store): BatchTender =>
+  createBatchTender({
+    store: seen,
+    schedule: createLaneSchedule(redis),
+    redis,
+    subscriber: redis,
+    clock,
+    onEvent: () => undefined,
+    onError: (error) => expect.unreachable(String(error)),
+  })
+
+/** A batch whose rows have all come in, and all of them. */
+async function startBatch(more: Partial<BatchRecord>) {
+  const account = newAccount()
+  await store.accounts.create(account, { type: 'api_token', api_token: 'x' })
+  const batch = newBatch({
+    tenantId: account.tenantId,
+    status: 'running',
+    uploadedAt: Date.now(),
+    accounts: [{ id: account.id, provider: 'okta' }],
+    ...more,
+  })
+  await store.batches.create(batch, { fingerprint: 'f' })
+  const hash = await store.hasher()
+  const items = Array.from({ length: ROWS }, (_, index) => {
+    const request = requestOf(index + 1)
+    const naturalKeyHash = hashNaturalKey(hash, account.id, providerOf('okta').toNaturalKey(request, account))
+    return { ...newItem(batch, index + 1, account.id, { naturalKeyHash }), request }
+  })
+  await store.operations.acceptMany(items)
+  await store.batches.commitChunk(
+    batch.id,
+    0,
+    items.map((_, index) => ({ row: index + 1, line: null, account: 0 })),
+    { rows: ROWS, rejected: 0, digest: '' },
+  )
+  const rows = (): Promise<OperationRecord[]> =>
+    store.operations.readMany(items.map(({ head }) => ({ accountId: account.id, operationId: head.id })))
+  return { id: batch.id, rows, read: async (): Promise<BatchRecord | undefined> => store.batches.read(batch.id) }
+}
+
+async function fail(records: readonly OperationRecord[]): Promise<void> {
+  for (const record of records) {
+    const running = await store.operations.save(record, startAttempt(record.state, clock.now()))
+    await store.operations.save(
+      running,
+      finishAttempt(
+        running.state,
+        { outcome: 'failed', failure, warnings: [] },
+        [],
+        { ...defaultRetryPolicy, maxAttempts: 1 },
+        clock.now(),
+      ),
+    )
+  }
+}
+
+/** A store in which this happens once, right after the counts have been read for the first time. */
+function withMeanwhile(happens: () => Promise<unknown>): Store {
+  let isOver = false
+  const countParts: Store['batches']['countParts'] = async (record) => {
+    const parts = await store.batches.countParts(record)
+    if (!isOver) await happens()
+    isOver = true
+    return parts
+  }
+  return { ...store, batches: { ...store.batches, countParts } }
+}
+
+test('rows that are to run again wait for room where their tenant has all the open operations it may', async () => {
+  const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
+  const batch = await startBatch({ work: retry })
+  await fail(await batch.rows())
+  const tight = openStore({
+    redis,
+    keyring,
+    retentionMs: 86_400_000,
+    waitReplicas: 0,
+    limits: { ...defaultLimits, openOperations: 10 },
+  })
+  const queued = async (): Promise<OperationRecord[]> =>
+    (await batch.rows()).filter(({ state }) => state.status === 'queued')
+  await tenderOf(tight).tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'running', work: retry, retrySkipped: 0 })
+  expect(await queued()).toHaveLength(10)
+  await tenderOf(store).tend(batch.id)
+  expect(await batch.read()).toMatchObject({ work: null, retrySkipped: 0 })
+  expect(await queued()).toHaveLength(ROWS)
+})
+
+test('a batch whose last rows fail between the look at its brake and the look at its end says so, though there is nothing left to stop', async () => {
+  const batch = await startBatch({ maxFailures: 25 })
+  const rows = await batch.rows()
+  await fail(rows.slice(0, 24))
+  await tenderOf(withMeanwhile(() => fail(rows.slice(24)))).tend(batch.id)
+  expect(await batch.read()).toMatchObject({
+    status: 'completed',
+    statusReason: '40 rows have failed, and max_failures is 25.',
+  })
+})
+
+test('a batch that is stopped and resumed while another process looks at its brake is not stopped again for the same failures', async () => {
+  const batch = await startBatch({ maxFailures: 25 })
+  await fail((await batch.rows()).slice(0, 25))
+  const stopAndResume = async (): Promise<void> => {
+    await tenderOf(store).tend(batch.id)
+    expect(await batch.read()).toMatchObject({ status: 'stopped' })
+    await store.batches.update(batch.id, (latest) => ({
+      ...latest,
+      status: 'running',
+      statusReason: null,
+      brakeFrom: { failed: 25, ended: 25 },
+    }))
+  }
+  await tenderOf(withMeanwhile(stopAndResume)).tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
+})
+
+test('rows that a process had queued again when it died count for the brake like those that the next one queues', async () => {
+  const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
+  const batch = await startBatch({ maxFailures: 25, brakeFrom: { failed: ROWS, ended: ROWS }, work: retry })
+  await fail(await batch.rows())
+  for (const row of (await batch.rows()).slice(0, 20)) {
+    const opened = await store.operations.readRequest(row.head.accountId, row.head.id)
+    const next = requeue(row.state, retry.expiresAt, clock.now())
+    await store.operations.requeue(row, next, opened?.request ?? requestOf(0), row.head.naturalKeyHash)
+  }
+  const { tend } = tenderOf(store)
+  await tend(batch.id)
+  const again = await batch.rows()
+  expect(again.map(({ state }) => [state.status, state.run])).toEqual(Array.from({ length: ROWS }, () => ['queued', 1]))
+  await fail(again.slice(0, 24))
+  await tend(batch.id)
+  expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
+  await fail(again.slice(24, 25))
+  await tend(batch.id)
+  expect(await batch.read()).toMatchObject({
+    status: 'stopped',
+    statusReason: '25 rows have failed, and max_failures is 25.',
+  })
+})

@@ -1,0 +1,55 @@
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import { onceAtATime } from '@muster/lanes/once-at-a-time'
+import { EVENTS_CHANNEL } from '@muster/store/redis/keys'
+import type { Redis } from '@muster/store/redis/connect'
+import type { Clock } from '@muster/store/redis/clock'
+import type { Store } from '@muster/store/store'
+
+export type EventDispatcher = ReturnType<typeof createEventDispatcher>
+
+/**
+ * Hands events to the webhook endpoints as soon as this process hears of them; the janitor finds what nobody told of.
+ */
+export function createEventDispatcher({
+  store,
+  schedule,
+  subscriber,
+  clock,
+  onError,
+}: {
+  store: Store
+  schedule: LaneSchedule
+  subscriber: Redis
+  clock: Clock
+  onError(error: Error): void
+}) {
+  const running = new Map<string, () => Promise<void>>()
+
+  const dispatch = (source: string): Promise<void> => store.dispatchEvents(source, clock.now, schedule.wake)
+
+  /** A burst at one source is handed over in one go. */
+  function nudge(source: string): void {
+    const present = running.get(source)
+    if (present) return void present().catch(() => undefined)
+    const run = onceAtATime(() => dispatch(source))
+    running.set(source, run)
+    run()
+      .catch((error: unknown) => onError(error as Error))
+      .finally(() => running.delete(source))
+  }
+
+  const hear = (channel: string, source: string): void => {
+    if (channel === EVENTS_CHANNEL) nudge(source)
+  }
+  return {
+    nudge,
+    start(): void {
+      subscriber.on('message', hear)
+      subscriber.subscribe(EVENTS_CHANNEL).catch((error: unknown) => onError(error as Error))
+    },
+    /** What is not handed over yet stays in its outbox. */
+    stop(): void {
+      subscriber.off('message', hear)
+    },
+  }
+}

@@ -1,0 +1,25 @@
+import { classifyAnswer } from './classify.ts'
+import { isSuccess, type Connection } from './connection.ts'
+import { RemoteFailureError, type AccountContext, type Provider, type RemoteFailure } from '../provider.ts'
+
+/** One harmless call with the account's credentials. Undefined: the provider accepts them. */
+export async function checkCredentials(
+  provider: Provider,
+  account: AccountContext,
+  connection: Connection,
+): Promise<RemoteFailure | undefined> {
+  try {
+    const response = await connection.read('check', provider.toCheckRequest(account))
+    if (isSuccess(response)) return undefined
+    return classifyAnswer(provider, response, undefined, { purpose: 'check', account })
+  } catch (error) {
+    if (error instanceof RemoteFailureError) return error.failure
+    throw error
+  }
+}
+
+/** What the account is after such a failure; null where it says nothing of the credentials. */
+export function holdFor(failure: RemoteFailure): 'needs_reauth' | 'permission_denied' | null {
+  if (failure.disposition === 'unauthorized') return 'needs_reauth'
+  return failure.disposition === 'forbidden' || failure.code === 'permission_denied' ? 'permission_denied' : null
+}

@@ -1,0 +1,164 @@
+import { ACCOUNTS_SHOWN } from '@muster/contracts/batch'
+import type { ProviderId } from '@muster/contracts/provider-ids'
+import {
+  addUp,
+  openOf,
+  endedOf,
+  toPartCounts,
+  type BatchPart,
+  type BatchRecord,
+  type BatchRow,
+  type PartCounts,
+} from '@muster/domain/batch/record'
+import { keys } from '../redis/keys.ts'
+import { defineScript, type Redis } from '../redis/connect.ts'
+
+/**
+ * So many accounts stand in the record of a batch, those that are shown with it. Further ones have a key of their own,
+ * so that neither a write of the record nor an answer grows with them.
+ */
+const ACCOUNTS_IN_RECORD = ACCOUNTS_SHOWN
+
+export interface BatchAccount {
+  id: string
+  provider: ProviderId
+}
+type WithAccounts = Pick<BatchRecord, 'id' | 'accounts' | 'accountCount'>
+
+/** A batch of an earlier version has all of them in its record. */
+export const accountCountOf = ({ accounts, accountCount }: WithAccounts): number => accountCount ?? accounts.length
+
+const encode = ({ id, provider }: BatchAccount): string => `${provider}:${id}`
+function decode(text: string): BatchAccount {
+  const [provider = '', id = ''] = text.split(':')
+  return { id, provider: provider as ProviderId }
+}
+
+/** In the order of their first rows, by which rows name them; without a range, all of them. */
+export async function readBatchAccounts(
+  redis: Redis,
+  record: WithAccounts,
+  from = 0,
+  to = accountCountOf(record),
+): Promise<BatchAccount[]> {
+  const first = Math.max(from, record.accounts.length)
+  const positions = Array.from({ length: Math.max(0, to - first) }, (_, index) => String(first + index))
+  const further = positions.length === 0 ? [] : await redis.hmget(keys.batchAccounts(record.id), ...positions)
+  return [...record.accounts.slice(from, to), ...further.flatMap((text) => (text === null ? [] : decode(text)))]
+}
+
+/** Three bytes a row, which say at which account it is: its position and one. */
+const ROW_BYTES = 3
+export function toRowAccounts(rows: readonly BatchRow[]): { offset: number; bytes: Buffer } {
+  const bytes = Buffer.alloc(rows.length * ROW_BYTES)
+  rows.forEach(({ account }, index) =>
+    bytes.writeUIntBE(account === null ? 0 : account + 1, index * ROW_BYTES, ROW_BYTES),
+  )
+  return { offset: ((rows[0]?.row ?? 1) - 1) * ROW_BYTES, bytes }
+}
+
+/** For each row, the ids of the accounts that may hold it: one, or all where its chunk has not been committed. */
+export async function accountsOfRows(redis: Redis, batchId: string, rows: readonly number[]): Promise<string[][]> {
+  const kept = await redis.hget(keys.batch(batchId), 'record')
+  if (!kept) return rows.map(() => [])
+  const record = JSON.parse(kept) as BatchRecord
+  const pipeline = redis.pipeline()
+  for (const row of rows)
+    pipeline.getrangeBuffer(keys.batchRowAccounts(batchId), (row - 1) * ROW_BYTES, row * ROW_BYTES - 1)
+  const answers = (await pipeline.exec()) ?? []
+  const positions = answers.map(([, bytes]) =>
+    Buffer.isBuffer(bytes) && bytes.length === ROW_BYTES ? bytes.readUIntBE(0, ROW_BYTES) - 1 : -1,
+  )
+  // All accounts, where that of a row is unknown.
+  const [from, to] = positions.includes(-1)
+    ? [0, accountCountOf(record)]
+    : [Math.min(...positions), Math.max(...positions) + 1]
+  const accounts = await readBatchAccounts(redis, record, from, to)
+  return positions.map((position) => {
+    const account = position < 0 ? undefined : accounts[position - from]
+    return account ? [account.id] : accounts.map(({ id }) => id)
+  })
+}
+
+/**
+ * KEYS batch, its further accounts
+ * ARGV version read, record, then position and account of each that the record has no room for
+ */
+const addAccountsScript = defineScript(`
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('HSET', KEYS[1], 'record', ARGV[2])
+if #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
+return 1
+`)
+
+/** Resolves with the record as written; undefined when it was written since it was read. */
+export async function writeBatchAccounts(
+  redis: Redis,
+  { record, version }: { record: BatchRecord; version: string },
+  added: readonly BatchAccount[],
+  now: number,
+): Promise<BatchRecord | undefined> {
+  const count = accountCountOf(record)
+  const room = count > record.accounts.length ? 0 : Math.max(0, ACCOUNTS_IN_RECORD - count)
+  const further = added.slice(room).flatMap((account, index) => [count + room + index, encode(account)])
+  const next = {
+    ...record,
+    accounts: [...record.accounts, ...added.slice(0, room)],
+    accountCount: count + added.length,
+    updatedAt: now,
+  }
+  const keysOf = [keys.batch(record.id), keys.batchAccounts(record.id)]
+  return (await addAccountsScript(redis, keysOf, [version, JSON.stringify(next), ...further])) === 1 ? next : undefined
+}
+
+/**
+ * KEYS batch. ARGV totals, how many changes are in them. Of two processes that count, the one that has seen more is
+ * kept; a batch that has left does not come back.
+ */
+const keepTotalsScript = defineScript(`
+local before = redis.call('HMGET', KEYS[1], 'version', 'totals-changes')
+if not before[1] or tonumber(before[2] or '0') > tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], 'totals', ARGV[1], 'totals-changes', ARGV[2])
+return 1
+`)
+
+export function createBatchCounts({ redis }: { redis: Redis }) {
+  async function readPartsOf(batchId: string, accounts: readonly BatchAccount[]): Promise<BatchPart[]> {
+    const pipeline = redis.pipeline()
+    for (const { id } of accounts) pipeline.hgetall(keys.batchPart(id, batchId))
+    const rows = (await pipeline.exec()) ?? []
+    return accounts.map(({ id, provider }, index) => {
+      const fields = (rows[index]?.[1] ?? {}) as Record<string, string>
+      const brake = (fields.brake as BatchPart['brake']) ?? null
+      return { accountId: id, provider, brake, ...toPartCounts((name) => Number(fields[name] ?? 0)) }
+    })
+  }
+
+  return {
+    readPartsOf,
+
+    /** All parts, as they are. Costs a command for each account: for those who look after the whole. */
+    async countParts(record: WithAccounts): Promise<BatchPart[]> {
+      const parts = await readPartsOf(record.id, await readBatchAccounts(redis, record))
+      const totals = addUp(parts)
+      if (parts.length > ACCOUNTS_IN_RECORD)
+        await keepTotalsScript(redis, [keys.batch(record.id)], [JSON.stringify(totals), totals.changes])
+      return parts
+    },
+
+    /**
+     * The parts that are shown with the batch, and the sum of all: exact where those are all, else as it was counted
+     * last.
+     */
+    async readCounts(record: WithAccounts): Promise<{ parts: BatchPart[]; totals: PartCounts }> {
+      const parts = await readPartsOf(record.id, record.accounts.slice(0, ACCOUNTS_IN_RECORD))
+      if (accountCountOf(record) <= parts.length) return { parts, totals: addUp(parts) }
+      const [kept, rows, rejected] = await redis.hmget(keys.batch(record.id), 'totals', 'rows', 'rejected')
+      const totals = kept ? (JSON.parse(kept) as PartCounts) : addUp([])
+      // What came in since then waits, as far as is known.
+      const uncounted = Number(rows ?? 0) - Number(rejected ?? 0) - openOf(totals) - endedOf(totals)
+      return { parts, totals: { ...totals, queued: totals.queued + Math.max(0, uncounted) } }
+    },
+  }
+}

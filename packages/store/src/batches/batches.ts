@@ -1,0 +1,416 @@
+import { defaultLimits, type Limits } from '@muster/contracts/bounds'
+import {
+  accountCountOf,
+  createBatchCounts,
+  readBatchAccounts,
+  toRowAccounts,
+  writeBatchAccounts,
+  type BatchAccount,
+} from './batch-accounts.ts'
+import { createBatchBacklog } from './batch-backlog.ts'
+import {
+  brakeOf,
+  CHUNK_ROWS,
+  isBatchFinished,
+  sumParts,
+  type BatchBrake,
+  type BatchRecord,
+  type BatchRow,
+  type UploadProgress,
+} from '@muster/domain/batch/record'
+import { forgetReference, referenceMember } from './batch-references.ts'
+import { addWithin } from '../redis/bounded-index.ts'
+import type { Keyring } from '../crypto/keyring.ts'
+import { batchSourceOf, keys } from '../redis/keys.ts'
+import { defineScript, type Redis } from '../redis/connect.ts'
+import { batchEventTypeOf, toBatchEvent, type StoredEvent } from '../webhooks/stored-event.ts'
+import { putRecordScript, swapValueScript } from '../redis/versioned.ts'
+
+const DAY_MS = 86_400_000
+/** An upload that shows no sign of life for so long may be taken up by another request. */
+const UPLOAD_LEASE_MS = 15_000
+/** As long as one request may take. */
+const KEY_OF_NOTHING_MS = 15 * 60_000
+
+/**
+ * KEYS batch, chunk, rows by reference, accounts of the rows
+ * ARGV chunk number, rows so far, rejected so far, digest, blob, where the accounts of its rows go, what they are, then
+ * 0 and the member of each row with a reference
+ * Only the next chunk is taken, so that two requests that upload the same batch cannot both count a row.
+ */
+const commitScript = defineScript(`
+if tonumber(redis.call('HGET', KEYS[1], 'chunks') or '-1') ~= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[2], ARGV[5])
+redis.call('HSET', KEYS[1], 'chunks', ARGV[1] + 1, 'rows', ARGV[2], 'rejected', ARGV[3], 'digest', ARGV[4])
+redis.call('SETRANGE', KEYS[4], ARGV[6], ARGV[7])
+if #ARGV > 7 then redis.call('ZADD', KEYS[3], unpack(ARGV, 8)) end
+return 1
+`)
+
+export const referenceBoundTo = (batchId: string): string => `batch:${batchId}:reference`
+export const batchBoundTo = (batchId: string): string => `batch:${batchId}:credentials`
+export const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
+
+export type Batches = ReturnType<typeof createBatches>
+
+export function createBatches({
+  redis,
+  keyring,
+  retentionMs,
+  limits = defaultLimits,
+}: {
+  redis: Redis
+  keyring: Keyring
+  retentionMs: number
+  limits?: Limits
+}) {
+  const counts = createBatchCounts({ redis })
+
+  async function readVersioned(batchId: string): Promise<{ record: BatchRecord; version: string } | undefined> {
+    const [record, version] = await redis.hmget(keys.batch(batchId), 'record', 'version')
+    return record && version ? { record: JSON.parse(record) as BatchRecord, version } : undefined
+  }
+
+  async function readProgress(batchId: string): Promise<UploadProgress> {
+    const [rows, rejected, chunks, digest] = await redis.hmget(
+      keys.batch(batchId),
+      'rows',
+      'rejected',
+      'chunks',
+      'digest',
+    )
+    return {
+      rows: Number(rows ?? 0),
+      rejected: Number(rejected ?? 0),
+      chunks: Number(chunks ?? 0),
+      digest: digest ?? '',
+    }
+  }
+
+  async function eventOf(before: BatchRecord, record: BatchRecord, version: number): Promise<StoredEvent | undefined> {
+    const type = batchEventTypeOf(before, record)
+    if (!type) return undefined
+    const [{ totals }, progress] = await Promise.all([counts.readCounts(record), readProgress(record.id)])
+    return toBatchEvent(type, record, sumParts([totals], progress), version)
+  }
+
+  /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
+  async function update(
+    batchId: string,
+    change: (record: BatchRecord) => BatchRecord | undefined,
+  ): Promise<BatchRecord | undefined> {
+    for (;;) {
+      const present = await readVersioned(batchId)
+      if (!present) return undefined
+      const next = change(present.record)
+      if (!next) return present.record
+      const event = await eventOf(present.record, next, Number(present.version) + 1)
+      const written = await putRecordScript(
+        redis,
+        [keys.batch(batchId), keys.eventOutbox(batchSourceOf(batchId))],
+        [present.version, JSON.stringify(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+      )
+      if (written !== null) return next
+    }
+  }
+
+  async function readChunk(batchId: string, chunk: number): Promise<BatchRow[]> {
+    const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
+    return sealed ? (keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]) : []
+  }
+
+  /** Chunks have CHUNK_ROWS rows or, where those are large, fewer: never before the place that the number alone says. */
+  async function findChunk(batchId: string, row: number): Promise<number | undefined> {
+    let from = Math.floor((row - 1) / CHUNK_ROWS)
+    let to = (await readProgress(batchId)).chunks - 1
+    for (let chunk = from; from <= to; chunk = (from + to) >> 1) {
+      const rows = await readChunk(batchId, chunk)
+      const [first, last] = [rows[0]?.row ?? Infinity, rows.at(-1)?.row ?? Infinity]
+      if (row < first) to = chunk - 1
+      else if (row > last) from = chunk + 1
+      else return chunk
+    }
+    return undefined
+  }
+
+  /**
+   * The brakes of its accounts, as its status says. They lie in other slots than the status, so whoever writes them
+   * looks again afterwards: of two who write at the same moment, the later one has seen the latest status.
+   */
+  async function syncBrake(batchId: string, only?: readonly BatchAccount[]): Promise<void> {
+    for (let done = ''; ;) {
+      const record = (await readVersioned(batchId))?.record
+      if (!record || isBatchFinished(record)) return
+      const brake = brakeOf(record)
+      const wanted = JSON.stringify([brake, only ? 0 : accountCountOf(record)])
+      if (wanted === done) return
+      const pipeline = redis.pipeline()
+      for (const { id } of only ?? (await readBatchAccounts(redis, record))) {
+        if (brake === null) pipeline.hdel(keys.batchPart(id, record.id), 'brake')
+        else pipeline.hset(keys.batchPart(id, record.id), 'brake', brake)
+      }
+      await pipeline.exec()
+      done = wanted
+    }
+  }
+
+  /** The client's own id can be an e-mail address. */
+  function withoutReference(record: BatchRecord): BatchRecord {
+    if (record.reference === null) return record
+    const sealed = keyring.seal(record.reference, referenceBoundTo(record.id))
+    return { ...record, reference: null, sealedReference: sealed.toString('base64') }
+  }
+
+  async function reopen(record: BatchRecord, now: number): Promise<void> {
+    const [{ chunks }, accounts] = await Promise.all([readProgress(record.id), readBatchAccounts(redis, record)])
+    const pipeline = redis.pipeline()
+    for (const key of keysOf(record.id, accounts, chunks)) pipeline.persist(key)
+    for (const { id } of accounts) pipeline.zadd(keys.accountBatches(id), 'NX', now, record.id)
+    pipeline.sadd(keys.tenantOpenBatches(record.tenantId), record.id).sadd(keys.openBatches, record.id)
+    await pipeline.exec()
+  }
+
+  /** Among the open ones of its tenant, if there is room. @throws BoundReachedError */
+  const admit = ({ id, tenantId }: Pick<BatchRecord, 'id' | 'tenantId'>): Promise<void> =>
+    addWithin(redis, limits, { bound: 'openBatches', kind: 'set', key: keys.tenantOpenBatches(tenantId), entry: [id] })
+
+  return {
+    admit,
+    ...counts,
+    readAccounts: (record: BatchRecord, from?: number, to?: number): Promise<BatchAccount[]> =>
+      readBatchAccounts(redis, record, from, to),
+    readProgress,
+    readChunk,
+    update,
+    read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
+    readVersioned,
+
+    /**
+     * The id under which the batch of this key is to be written: whoever comes second, at the same moment or after a
+     * crash, gets the id of the first. The entry outlives the batch.
+     */
+    async reserveId(tenantId: string, keyHash: string, batchId: string): Promise<string> {
+      const key = keys.batchIdempotency(tenantId, keyHash)
+      if ((await redis.set(key, batchId, 'PX', 30 * DAY_MS + retentionMs, 'NX')) === 'OK') return batchId
+      return (await redis.get(key)) ?? batchId
+    },
+
+    /**
+     * Nothing is changed where it is written already; what is there then is for the caller to read. Resolves with false
+     * where it was made of another request. @throws BoundReachedError
+     */
+    async create(record: BatchRecord, options: { callbackUrl?: string; fingerprint: string }): Promise<boolean> {
+      // Counted first: what is refused leaves nothing behind.
+      const { id, tenantId } = record
+      await admit(record)
+      await addWithin(redis, limits, {
+        bound: 'batches',
+        kind: 'sorted',
+        key: keys.tenantBatches(tenantId),
+        entry: [id],
+      }).catch(async (error: unknown) => {
+        await redis.srem(keys.tenantOpenBatches(tenantId), id)
+        throw error
+      })
+      await redis.hsetnx(keys.batch(record.id), 'fingerprint', options.fingerprint)
+      if ((await redis.hget(keys.batch(record.id), 'fingerprint')) !== options.fingerprint) return false
+      await redis
+        .multi()
+        .hsetnx(keys.batch(record.id), 'chunks', '0')
+        .zadd(keys.tenantOperations(record.tenantId), 0, record.id)
+        .sadd(keys.openBatches, record.id)
+        .exec()
+      const sealed =
+        options.callbackUrl === undefined
+          ? ''
+          : keyring.seal({ callbackUrl: options.callbackUrl }, batchBoundTo(record.id))
+      await putRecordScript(
+        redis,
+        [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))],
+        ['', JSON.stringify(withoutReference(record)), sealed, '', 0],
+      )
+      return true
+    },
+
+    /** Unwritten again: nothing of it was accepted. Its id stays reserved for its key. */
+    async remove(record: BatchRecord): Promise<void> {
+      const latest = (await readVersioned(record.id))?.record ?? record
+      for (const { id } of await readBatchAccounts(redis, latest)) await redis.zrem(keys.accountBatches(id), record.id)
+      await redis
+        .multi()
+        .zrem(keys.tenantBatches(record.tenantId), record.id)
+        .zrem(keys.tenantOperations(record.tenantId), record.id)
+        .srem(keys.tenantOpenBatches(record.tenantId), record.id)
+        .srem(keys.openBatches, record.id)
+        .del(keys.batch(record.id), keys.batchAccounts(record.id))
+        .exec()
+    },
+    /**
+     * The upload of this key brought no row: the id is kept for as long as another request with the key may be under
+     * way, and no longer, or a tenant could store keys without end.
+     */
+    letKeyGo: async (tenantId: string, keyHash: string): Promise<void> =>
+      void (await redis.pexpire(keys.batchIdempotency(tenantId, keyHash), KEY_OF_NOTHING_MS)),
+    readFingerprint: (batchId: string): Promise<string | null> => redis.hget(keys.batch(batchId), 'fingerprint'),
+    findByIdempotencyKey: (tenantId: string, keyHash: string): Promise<string | null> =>
+      redis.get(keys.batchIdempotency(tenantId, keyHash)),
+
+    /** @throws UnreadableError */
+    readReference: ({ id, reference, sealedReference }: BatchRecord): string | null =>
+      sealedReference === undefined
+        ? reference
+        : String(keyring.open(Buffer.from(sealedReference, 'base64'), referenceBoundTo(id))),
+
+    async readCallback(batchId: string): Promise<string | undefined> {
+      const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')
+      return sealed ? (keyring.open(sealed, batchBoundTo(batchId)) as { callbackUrl: string }).callbackUrl : undefined
+    },
+
+    /** Ids of a page, newest first, older than `before`. */
+    listIds: (tenantId: string, before: string | null, count: number): Promise<string[]> =>
+      redis.zrevrangebylex(keys.tenantBatches(tenantId), before === null ? '+' : `(${before}`, '-', 'LIMIT', 0, count),
+    listOpenIds: (): Promise<string[]> => redis.smembers(keys.openBatches),
+    countOpenOf: (tenantId: string): Promise<number> => redis.scard(keys.tenantOpenBatches(tenantId)),
+
+    /**
+     * Before the first row of them is accepted, so that its operations can be found, and their lanes fed. Resolves with
+     * undefined where the batch has other accounts than those `from` before them: another request is adding to it.
+     */
+    async addAccounts(
+      batchId: string,
+      from: number,
+      added: readonly BatchAccount[],
+      now: number,
+    ): Promise<BatchRecord | undefined> {
+      const pipeline = redis.pipeline()
+      for (const { id } of added) pipeline.zadd(keys.accountBatches(id), 'NX', now, batchId)
+      await pipeline.exec()
+      for (;;) {
+        const present = await readVersioned(batchId)
+        if (!present || accountCountOf(present.record) !== from) return undefined
+        const record = await writeBatchAccounts(redis, present, added, now)
+        if (!record) continue
+        // What was paused or canceled before it had these accounts.
+        await syncBrake(batchId, added)
+        return record
+      }
+    },
+
+    /** Resolves with false when another request has committed it. */
+    async commitChunk(
+      batchId: string,
+      chunk: number,
+      rows: readonly BatchRow[],
+      progress: Omit<UploadProgress, 'chunks'>,
+    ): Promise<boolean> {
+      const references = rows.flatMap(({ row, account, reference }) =>
+        account !== null && reference ? [0, referenceMember(reference, row)] : [],
+      )
+      const rowAccounts = toRowAccounts(rows)
+      const written = await commitScript(
+        redis,
+        [
+          keys.batch(batchId),
+          keys.batchChunk(batchId, chunk),
+          keys.batchReferenceRows(batchId),
+          keys.batchRowAccounts(batchId),
+        ],
+        [
+          chunk,
+          progress.rows,
+          progress.rejected,
+          progress.digest,
+          keyring.seal(rows, chunkBoundTo(batchId, chunk)),
+          rowAccounts.offset,
+          rowAccounts.bytes,
+          ...references,
+        ],
+      )
+      return written === 1
+    },
+
+    /** A person's cells leave the chunk that holds them. */
+    async eraseRow(batchId: string, row: number): Promise<void> {
+      const chunk = await findChunk(batchId, row)
+      for (; chunk !== undefined;) {
+        const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
+        if (!sealed) return
+        const rows = keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]
+        const reference = rows.find((kept) => kept.row === row)?.reference
+        if (reference) await forgetReference(redis, batchId, reference, row)
+        const erased = rows.map((kept) =>
+          kept.row === row ? { row: kept.row, line: kept.line, account: kept.account } : kept,
+        )
+        // Only over what was read: another row of the chunk may be erased at the same moment, and its cells must not
+        //   come back.
+        if (
+          (await swapValueScript(
+            redis,
+            [keys.batchChunk(batchId, chunk)],
+            [sealed, keyring.seal(erased, chunkBoundTo(batchId, chunk))],
+          )) === 1
+        )
+          return
+      }
+    },
+
+    /** One request at a time uploads rows. Resolves with false while another does. */
+    async takeUpload(batchId: string, holder: string): Promise<boolean> {
+      if ((await redis.set(keys.batchUpload(batchId), holder, 'PX', UPLOAD_LEASE_MS, 'NX')) === 'OK') return true
+      if ((await redis.get(keys.batchUpload(batchId))) !== holder) return false
+      await redis.pexpire(keys.batchUpload(batchId), UPLOAD_LEASE_MS)
+      return true
+    },
+    async releaseUpload(batchId: string, holder: string): Promise<void> {
+      if ((await redis.get(keys.batchUpload(batchId))) === holder) await redis.del(keys.batchUpload(batchId))
+    },
+    isUploading: async (batchId: string): Promise<boolean> => (await redis.exists(keys.batchUpload(batchId))) === 1,
+
+    syncBrake,
+    readBrake: async (accountId: string, batchId: string): Promise<BatchBrake | null> =>
+      (await redis.hget(keys.batchPart(accountId, batchId), 'brake')) as BatchBrake | null,
+
+    ...createBatchBacklog({ redis }),
+
+    /** It has come to an end: what is kept of it leaves with its last operations. */
+    async close(record: BatchRecord): Promise<void> {
+      const [{ chunks }, accounts] = await Promise.all([readProgress(record.id), readBatchAccounts(redis, record)])
+      const lifetimeMs = retentionMs + DAY_MS
+      const pipeline = redis.pipeline()
+      for (const key of keysOf(record.id, accounts, chunks)) pipeline.pexpire(key, lifetimeMs)
+      for (const { id } of accounts) pipeline.zrem(keys.accountBatches(id), record.id)
+      pipeline.srem(keys.tenantOpenBatches(record.tenantId), record.id).srem(keys.openBatches, record.id)
+      await pipeline.exec()
+      // Its failed rows were asked to run again meanwhile.
+      const latest = (await readVersioned(record.id))?.record
+      if (latest && !isBatchFinished(latest)) await reopen(latest, latest.updatedAt)
+    },
+    /**
+     * It goes on: failed rows are run again. To be called before its status says so, since what is kept of it could
+     * leave, and after, since somebody could just be closing it.
+     */
+    reopen,
+
+    /** Takes those that have left out of the tenant's list. */
+    async trimIndex(tenantId: string): Promise<void> {
+      const ids = await redis.zrange(keys.tenantBatches(tenantId), '0', '-1')
+      const pipeline = redis.pipeline()
+      for (const id of ids) pipeline.exists(keys.batch(id))
+      const present = (await pipeline.exec()) ?? []
+      const gone = ids.filter((_, index) => present[index]?.[1] === 0)
+      if (gone.length > 0) await redis.zrem(keys.tenantBatches(tenantId), ...gone)
+    },
+  }
+}
+
+function keysOf(batchId: string, accounts: readonly BatchAccount[], chunks: number): string[] {
+  return [
+    keys.batch(batchId),
+    keys.batchAccounts(batchId),
+    keys.batchRowAccounts(batchId),
+    keys.batchReferenceRows(batchId),
+    keys.batchReferences(batchId),
+    ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(batchId, chunk)),
+    ...accounts.flatMap(({ id }) => [keys.batchPart(id, batchId), keys.batchOutbox(id, batchId)]),
+  ]
+}

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import { Redis, type ChainableCommander, type RedisOptions } from 'ioredis'
+import { createPrimaryConnector } from './primary-connector.ts'
+import { isDemotion } from './error.ts'
+import { WATCH_EVERY_MS, watchRole } from './role-watch.ts'
+
+export type { Redis } from 'ioredis'
+export { isRedisUnavailable } from './error.ts'
+
+/**
+ * Reconnects for ever, never more than two seconds apart: the default waits up to 20 s, and work stood still that long
+ * after an outage.
+ */
+const retryStrategy = (attempt: number): number => Math.min(50 * 2 ** attempt, 2_000)
+
+/**
+ * request: commands fail within a second when Redis is away or frozen, so that a caller gets an answer. Not with
+ *   automatic pipelining: a batch starts when the one before is answered, so a command behind a frozen one waited
+ *   twice, and creates were no faster with it (measured).
+ * worker: commands wait for Redis to come back.
+ * subscriber: for pub/sub; subscriptions are restored after a reconnect.
+ */
+export type RedisRole = 'request' | 'worker' | 'subscriber'
+
+const optionsByRole: Record<RedisRole, RedisOptions> = {
+  request: { enableOfflineQueue: false, maxRetriesPerRequest: 0, connectTimeout: 2_000, commandTimeout: 800 },
+  worker: { maxRetriesPerRequest: null },
+  subscriber: { maxRetriesPerRequest: null, autoResubscribe: true },
+}
+
+/** Of `reconnectOnError`: connect again, and then send the refused command again. */
+const RESEND = 2
+
+/**
+ * Leads to a primary, also after a failover that kept the connection open.
+ * @param onError called with every connection error; without a listener ioredis would print them.
+ */
+export function connectRedis(
+  url: string,
+  role: RedisRole,
+  onError: (error: Error) => void,
+  watchEveryMs = WATCH_EVERY_MS,
+): Redis {
+  const redis = new Redis(url, {
+    ...optionsByRole[role],
+    retryStrategy,
+    lazyConnect: false,
+    Connector: createPrimaryConnector(onError),
+    // BullMQ copies these options to the connections that it makes of this one. What was refused has done nothing.
+    reconnectOnError(error) {
+      if (!isDemotion(error)) return false
+      onError(error)
+      return role === 'request' ? true : RESEND
+    },
+  })
+  redis.on('error', onError)
+  watchRole(redis, onError, watchEveryMs)
+  refuseHalfAnswers(redis)
+  return redis
+}
+
+/**
+ * ioredis resolves exec() although its commands failed, each with an error of its own. A reader that looks at the
+ * answers alone takes a record that could not be read for one that is gone, so the first error rejects the whole.
+ */
+function refuseHalfAnswers(redis: Redis): void {
+  for (const name of ['pipeline', 'multi'] as const) {
+    const begin: unknown = redis[name]
+    if (typeof begin !== 'function') continue
+    Reflect.set(redis, name, (...values: unknown[]) => {
+      const chain = Reflect.apply(begin, redis, values) as ChainableCommander
+      const exec = chain.exec.bind(chain)
+      chain.exec = async () => {
+        const answers = await exec()
+        for (const [error] of answers ?? []) if (error) throw error
+        return answers
+      }
+      return chain
+    })
+  }
+}
+
+type Argument = string | number | Buffer
+
+/** A Lua script, sent once and called by its hash from then on. */
+export function defineScript(lua: string): Script {
+  const hash = createHash('sha1').update(lua).digest('hex')
+  const run = async (redis: Redis, keys: string[], values: Argument[]): Promise<unknown> => {
+    try {
+      return await redis.evalsha(hash, keys.length, ...keys, ...values)
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('NOSCRIPT'))
+        return redis.eval(lua, keys.length, ...keys, ...values)
+      throw error
+    }
+  }
+  /** All in one round trip, in order, each by itself: others' commands may come between. */
+  const pipelined = async (
+    redis: Redis,
+    calls: readonly { keys: string[]; values: Argument[] }[],
+  ): Promise<unknown[]> => {
+    if (calls.length === 0) return []
+    const pipeline = redis.pipeline()
+    // Within the pipeline, since Redis may have been restarted since the last one.
+    pipeline.script('LOAD', lua)
+    for (const { keys, values } of calls) pipeline.evalsha(hash, keys.length, ...keys, ...values)
+    return ((await pipeline.exec()) ?? []).slice(1).map(([error, answer]) => {
+      if (error) throw error
+      return answer
+    })
+  }
+  return Object.assign(run, { pipelined })
+}
+
+export interface Script {
+  (redis: Redis, keys: string[], values: Argument[]): Promise<unknown>
+  pipelined(redis: Redis, calls: readonly { keys: string[]; values: Argument[] }[]): Promise<unknown[]>
+}

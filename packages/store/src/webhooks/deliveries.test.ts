@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
+import {
+  createDeliveries,
+  deliveryIdOf,
+  finishDeliveryAttempt,
+  StaleDeliveryError,
+  type Deliveries,
+  type DeliveryRecord,
+  type DeliveryState,
+} from './deliveries.ts'
+import { deliveryLaneOf, keys } from '../redis/keys.ts'
+import type { Redis } from '../redis/connect.ts'
+import { createWebhookEndpoints, type WebhookEndpointRecord } from './webhook-endpoints.ts'
+
+const connect = useRedis()
+const keyring = newKeyring()
+const T0 = 1_750_000_000_000
+const DAY_MS = 86_400_000
+let redis: Redis
+let deliveries: Deliveries
+let endpoint: WebhookEndpointRecord
+beforeAll(() => {
+  redis = connect()
+  deliveries = createDeliveries({ redis, keyring, retentionMs: 7 * DAY_MS })
+})
+beforeEach(async () => {
+  endpoint = newEndpoint()
+  await createWebhookEndpoints({ redis, keyring }).create(endpoint, newSecrets())
+})
+
+const pending: DeliveryState = {
+  status: 'pending',
+  updatedAt: T0,
+  finishedAt: null,
+  nextAttemptAt: null,
+  attemptCount: 0,
+  failedAttempts: 0,
+  run: 0,
+  attempts: [],
+}
+const attempt = { startedAt: T0, durationMs: 5, status: 500, reason: 'status_500', reply: null }
+const read = async (id: string): Promise<DeliveryRecord> => {
+  const record = await deliveries.read(endpoint.id, id)
+  if (!record) throw new Error('no delivery')
+  return record
+}
+
+describe('what an attempt makes of a delivery', () => {
+  test('delivered: it has ended, and waits for nothing', () => {
+    const before = { ...pending, nextAttemptAt: T0, failedAttempts: 2, attemptCount: 2 }
+    expect(
+      finishDeliveryAttempt(before, { ...attempt, status: 204, reason: null }, { kind: 'delivered' }, T0 + 9),
+    ).toEqual({
+      ...before,
+      status: 'delivered',
+      updatedAt: T0 + 9,
+      finishedAt: T0 + 9,
+      nextAttemptAt: null,
+      failedAttempts: 0,
+      attemptCount: 3,
+      attempts: [{ number: 3, ...attempt, status: 204, reason: null }],
+    })
+  })
+
+  test('again: it stays pending until then, one failure further in the schedule', () => {
+    expect(finishDeliveryAttempt(pending, attempt, { kind: 'again', delayMs: 5_000 }, T0)).toEqual({
+      ...pending,
+      nextAttemptAt: T0 + 5_000,
+      failedAttempts: 1,
+      attemptCount: 1,
+      attempts: [{ number: 1, ...attempt }],
+    })
+  })
+
+  test('failed: it has ended, and can be replayed', () => {
+    expect(
+      finishDeliveryAttempt({ ...pending, failedAttempts: 9, attemptCount: 9 }, attempt, { kind: 'failed' }, T0),
+    ).toMatchObject({ status: 'failed', finishedAt: T0, nextAttemptAt: null, failedAttempts: 10, attemptCount: 10 })
+  })
+
+  test('of many attempts the first and the latest are kept, and counted all the same', () => {
+    let state = pending
+    for (let count = 0; count < 100; count += 1)
+      state = finishDeliveryAttempt(state, attempt, { kind: 'again', delayMs: 1 }, T0)
+    expect(state.attemptCount).toBe(100)
+    expect(state.attempts.map(({ number }) => number)).toEqual([
+      1,
+      ...Array.from({ length: 19 }, (_, index) => 82 + index),
+    ])
+  })
+})
+
+describe('the id of a delivery', () => {
+  test('is made of event and endpoint, is a UUIDv7 with the time of the event, and differs for each of them', () => {
+    const events = Array.from({ length: 200 }, (_, index) => newEvent({ at: T0 + index }))
+    const ids = events.flatMap(({ id }) => [deliveryIdOf(id, 'endpoint-a'), deliveryIdOf(id, 'endpoint-b')])
+    expect(new Set(ids).size).toBe(400)
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    expect(ids[0]?.slice(0, 13)).toBe(events[0]?.id.slice(0, 13))
+    expect(deliveryIdOf(events[0]?.id ?? '', 'endpoint-a')).toBe(ids[0])
+  })
+})
+
+describe('a delivery', () => {
+  test('is made once, however often and by however many it is handed over; one that was delivered does not begin anew', async () => {
+    const event = newEvent()
+    const ids = await Promise.all(Array.from({ length: 10 }, () => deliveries.create(endpoint, event, undefined, T0)))
+    expect(new Set(ids).size).toBe(1)
+    const record = await read(ids[0] ?? '')
+    await deliveries.recordAttempt(record, finishDeliveryAttempt(record.state, attempt, { kind: 'delivered' }, T0))
+    await deliveries.create(endpoint, event, undefined, T0)
+    expect((await read(record.id)).state.status).toBe('delivered')
+    expect(await deliveries.countPending(endpoint.id)).toBe(0)
+    expect(await redis.zrange(keys.outbox(deliveryLaneOf(endpoint.id)), 0, '-1')).toEqual([`+${record.id}`])
+  })
+
+  test('to an endpoint that is gone is not made', async () => {
+    const [event, goneId] = [newEvent(), randomUUID()]
+    expect(await deliveries.create({ id: goneId, tenantId: endpoint.tenantId }, event, undefined, T0)).toBeUndefined()
+    expect(
+      await redis.exists(keys.delivery(goneId, deliveryIdOf(event.id, goneId)), keys.outbox(deliveryLaneOf(goneId))),
+    ).toBe(0)
+  })
+
+  test('is written by whoever read its latest version only', async () => {
+    const record = await read((await deliveries.create(endpoint, newEvent(), undefined, T0)) ?? '')
+    const state = finishDeliveryAttempt(record.state, attempt, { kind: 'again', delayMs: 1_000 }, T0)
+    const saved = await deliveries.recordAttempt(record, state)
+    await expect(deliveries.recordAttempt(record, state)).rejects.toThrow(StaleDeliveryError)
+    expect((await read(record.id)).state.attemptCount).toBe(1)
+    const [one, other] = await Promise.all([deliveries.replay(saved, T0), deliveries.replay(saved, T0)])
+    expect([one, other].filter((replayed) => replayed !== undefined)).toHaveLength(1)
+  })
+
+  test('that is replayed gets another job, since that of the run before may not be gone yet', async () => {
+    const record = await read((await deliveries.create(endpoint, newEvent(), undefined, T0)) ?? '')
+    const failed = await deliveries.recordAttempt(
+      record,
+      finishDeliveryAttempt(record.state, attempt, { kind: 'failed' }, T0),
+    )
+    expect(await deliveries.replay(failed, T0 + 5)).toMatchObject({
+      state: { status: 'pending', run: 1, failedAttempts: 0, attemptCount: 1, finishedAt: null },
+    })
+    expect(await redis.zrange(keys.outbox(deliveryLaneOf(endpoint.id)), 0, '-1')).toContain(`+${record.id}-1`)
+    expect(await deliveries.countPending(endpoint.id)).toBe(1)
+  })
+
+  test('keeps the address that came with the request, and what receivers answer, sealed', async () => {
+    const id = (await deliveries.create(endpoint, newEvent(), 'https://hooks.example.com/canary', T0)) ?? ''
+    const record = await read(id)
+    await deliveries.recordAttempt(
+      record,
+      finishDeliveryAttempt(record.state, { ...attempt, reply: 'canary@example.com' }, { kind: 'failed' }, T0),
+    )
+    const values = Object.values(await redis.hgetallBuffer(keys.delivery(endpoint.id, id))).map((value) =>
+      value.toString('latin1'),
+    )
+    expect(values.filter((value) => value.includes('canary'))).toEqual([])
+    const kept = await read(id)
+    expect(await deliveries.readUrl(kept)).toBe('https://hooks.example.com/canary')
+    expect(kept.state.attempts[0]?.reply).toBe('canary@example.com')
+    expect((await deliveries.readMany(endpoint.id, [id]))[0]?.state.attempts[0]?.reply).toBe('canary@example.com')
+  })
+
+  test('waits for as long as the longest schedule, and is kept for the retention once it has ended', async () => {
+    const record = await read((await deliveries.create(endpoint, newEvent(), undefined, T0)) ?? '')
+    const ttl = () => redis.pttl(keys.delivery(endpoint.id, record.id))
+    expect(await ttl()).toBeGreaterThan(36 * DAY_MS)
+    await deliveries.recordAttempt(record, finishDeliveryAttempt(record.state, attempt, { kind: 'delivered' }, T0))
+    expect(await ttl()).toBeLessThanOrEqual(7 * DAY_MS)
+  })
+
+  test('what has left is taken out of the index; of what is removed nothing stays', async () => {
+    const ids = await Promise.all(
+      Array.from({ length: 5 }, (_, index) => deliveries.create(endpoint, newEvent({ at: T0 + index }), undefined, T0)),
+    )
+    await redis.del(keys.delivery(endpoint.id, ids[1] ?? ''), keys.delivery(endpoint.id, ids[3] ?? ''))
+    await deliveries.trimIndex(endpoint.id)
+    expect(await deliveries.listIds(endpoint.id, null, 10)).toEqual([ids[4], ids[2], ids[0]])
+    expect(await deliveries.countPending(endpoint.id)).toBe(3)
+    await deliveries.removeAll(endpoint.id)
+    expect(await redis.keys(`muster:{${deliveryLaneOf(endpoint.id)}}:*`)).toEqual([keys.webhookEndpoint(endpoint.id)])
+    for (const id of [ids[0], ids[2], ids[4]]) expect(await redis.exists(keys.deliveryLocator(id ?? ''))).toBe(0)
+  })
+})

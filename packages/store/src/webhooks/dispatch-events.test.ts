@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
+import { deliveryIdOf, type Deliveries } from './deliveries.ts'
+import { dispatchEvents, isWanted } from './dispatch-events.ts'
+import { deliveryLaneOf, keys } from '../redis/keys.ts'
+import type { Redis } from '../redis/connect.ts'
+import { openStore, type Store } from '../store.ts'
+import type { StoredEvent } from './stored-event.ts'
+import { UnreadableError } from '../crypto/unreadable.ts'
+import type { WebhookEndpointRecord } from './webhook-endpoints.ts'
+
+const connect = useRedis()
+let redis: Redis
+let store: Store
+let tenantId: string
+let source: string
+beforeAll(() => {
+  redis = connect()
+  store = openStore({ redis, keyring: newKeyring(), retentionMs: 86_400_000, waitReplicas: 0 })
+})
+beforeEach(() => {
+  tenantId = randomUUID()
+  source = randomUUID()
+})
+
+const dispatch = async (woken: string[] = []): Promise<Set<string>> => {
+  await store.dispatchEvents(source, Date.now, async (lane) => void woken.push(lane))
+  return new Set(woken)
+}
+async function register(more: Partial<WebhookEndpointRecord> = {}): Promise<WebhookEndpointRecord> {
+  const record = newEndpoint({ tenantId, ...more })
+  await store.webhookEndpoints.create(record, newSecrets())
+  return record
+}
+async function happen(count: number, more: Partial<StoredEvent> = {}): Promise<StoredEvent[]> {
+  const events = Array.from({ length: count }, () => newEvent({ tenantId, accountId: source, ...more }))
+  for (const event of events) await redis.zadd(keys.eventOutbox(source), event.at, JSON.stringify(event))
+  return events
+}
+const deliveriesOf = async ({ id }: WebhookEndpointRecord): Promise<string[]> =>
+  (await store.deliveries.listIds(id, null, 10_000)).sort()
+
+describe('handing events to endpoints', () => {
+  test('each wanted event becomes one delivery to each endpoint, its lane is told, and the outbox is empty', async () => {
+    const [first, second] = [await register(), await register({ status: 'disabled' })]
+    const choosy = await register({ events: ['operation.failed'] })
+    const events = await happen(250)
+    expect(await dispatch()).toEqual(new Set([deliveryLaneOf(first.id), deliveryLaneOf(second.id)]))
+    for (const endpoint of [first, second])
+      expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
+    expect(await deliveriesOf(choosy)).toEqual([])
+    expect(await redis.exists(keys.eventOutbox(source))).toBe(0)
+  })
+
+  test('repeated after a crash, or by several processes side by side, it changes nothing', async () => {
+    const endpoint = await register()
+    const events = await happen(30)
+    const entries = await redis.zrange(keys.eventOutbox(source), 0, '-1')
+    await Promise.all(Array.from({ length: 5 }, () => dispatch()))
+    // As whoever died before it took them out of the outbox leaves them.
+    for (const entry of entries) await redis.zadd(keys.eventOutbox(source), 0, entry)
+    await dispatch()
+    expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
+    expect(await redis.zcard(keys.outbox(deliveryLaneOf(endpoint.id)))).toBe(30)
+  })
+
+  test('cut off anywhere, it leaves what is not handed over yet in the outbox', async () => {
+    const endpoint = await register()
+    const events = await happen(20)
+    let left = 7
+    const dying: Deliveries = {
+      ...store.deliveries,
+      create: (...args) => {
+        left -= 1
+        return left < 0 ? Promise.reject(new Error('the process died')) : store.deliveries.create(...args)
+      },
+    }
+    const dependencies = {
+      redis,
+      endpoints: store.webhookEndpoints,
+      deliveries: dying,
+      readCallback: async () => undefined,
+      readMode: async () => undefined,
+      wake: async () => undefined,
+      now: Date.now,
+    }
+    await expect(dispatchEvents(dependencies, source)).rejects.toThrow('died')
+    expect(await deliveriesOf(endpoint)).toHaveLength(7)
+    expect(await redis.zcard(keys.eventOutbox(source))).toBe(20)
+    await dispatch()
+    expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
+  })
+
+  test('what is of another tenant, or told to one endpoint only, goes nowhere else', async () => {
+    const [own, other] = [await register(), await register()]
+    const stranger = await register({ tenantId: randomUUID() })
+    const [event] = await happen(1, { onlyEndpointId: own.id, type: 'webhook_endpoint.test' })
+    await dispatch()
+    expect(await deliveriesOf(own)).toEqual([deliveryIdOf(event?.id ?? '', own.id)])
+    for (const endpoint of [other, stranger]) expect(await deliveriesOf(endpoint)).toEqual([])
+  })
+
+  test('a lane is woken with the first of a long outbox, not after its last', async () => {
+    const endpoint = await register()
+    await happen(250)
+    const leftAtWakes: number[] = []
+    await store.dispatchEvents(
+      source,
+      Date.now,
+      async () => void leftAtWakes.push(await redis.zcard(keys.eventOutbox(source))),
+    )
+    expect(leftAtWakes[0]).toBe(250)
+    expect(leftAtWakes.length).toBeGreaterThanOrEqual(10)
+    expect(await deliveriesOf(endpoint)).toHaveLength(250)
+  })
+
+  test('one whose callback address does not open stays, however many, and holds up no other', async () => {
+    const endpoint = await register()
+    const unreadable = new UnreadableError('operation:7:callback', 'it is damaged')
+    const stuck = await happen(30, { hasCallback: true, at: 1 })
+    const events = await happen(30)
+    const dependencies = {
+      redis,
+      endpoints: store.webhookEndpoints,
+      deliveries: store.deliveries,
+      readCallback: async () => Promise.reject(unreadable),
+      readMode: async () => undefined,
+      wake: async () => undefined,
+      now: Date.now,
+    }
+    await expect(dispatchEvents(dependencies, source)).rejects.toBe(unreadable)
+    expect(await redis.zcard(keys.eventOutbox(source))).toBe(30)
+    expect(await deliveriesOf(endpoint)).toEqual(
+      [...stuck, ...events].map(({ id }) => deliveryIdOf(id, endpoint.id)).sort(),
+    )
+  })
+
+  test('with nobody to tell, events leave the outbox all the same', async () => {
+    await happen(3)
+    expect(await dispatch()).toEqual(new Set())
+    expect(await redis.exists(keys.eventOutbox(source))).toBe(0)
+  })
+})
+
+describe('which events an endpoint wants', () => {
+  const [account, other] = [randomUUID(), randomUUID()]
+  const event = newEvent({ accountId: account, provider: 'okta', type: 'operation.failed' })
+  test.each<[string, Partial<WebhookEndpointRecord>, Partial<StoredEvent>, boolean]>([
+    ['without filters', {}, {}, true],
+    ['one of its types', { events: ['operation.failed'] }, {}, true],
+    ['none of its types', { events: ['operation.succeeded'] }, {}, false],
+    ['progress, unasked', {}, { type: 'batch.progress' }, false],
+    ['progress, asked for', { events: ['batch.progress'] }, { type: 'batch.progress' }, true],
+    ['one of its accounts', { accountIds: [account] }, {}, true],
+    ['none of its accounts', { accountIds: [other] }, {}, false],
+    ['about no account', { accountIds: [other] }, { accountId: null, provider: null }, true],
+    ['its provider', { providers: ['okta'] }, {}, true],
+    ['another provider', { providers: ['salesforce'] }, {}, false],
+    ['all filters but one', { providers: ['okta'], accountIds: [account], events: ['operation.held'] }, {}, false],
+    ['while it is disabled', { status: 'disabled' }, {}, true],
+    ['of callback addresses', { kind: 'callback' }, {}, false],
+    ['told to another one alone', {}, { onlyEndpointId: randomUUID() }, false],
+  ])('%s', (_, endpoint, more, wanted) => {
+    expect(isWanted(newEndpoint(endpoint), { ...event, ...more }, account)).toBe(wanted)
+  })
+
+  test('never its own', () => {
+    const endpoint = newEndpoint()
+    expect(
+      isWanted(
+        endpoint,
+        newEvent({ accountId: null, provider: null, type: 'webhook_endpoint.disabled' }),
+        deliveryLaneOf(endpoint.id),
+      ),
+    ).toBe(false)
+  })
+})

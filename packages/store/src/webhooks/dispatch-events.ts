@@ -1,0 +1,89 @@
+import { optInEventTypes } from '@muster/contracts/webhook-event'
+import type { Deliveries } from './deliveries.ts'
+import { deliveryLaneOf, endpointOfLane, keys } from '../redis/keys.ts'
+import type { Redis } from '../redis/connect.ts'
+import type { StoredEvent } from './stored-event.ts'
+import { UnreadableError } from '../crypto/unreadable.ts'
+import type { WebhookEndpointRecord, WebhookEndpoints } from './webhook-endpoints.ts'
+
+/** Lanes are woken page by page: the first event of a long outbox must not wait for the last. */
+const PAGE = 25
+
+export interface DispatchDependencies {
+  redis: Redis
+  endpoints: WebhookEndpoints
+  deliveries: Deliveries
+  /** Where the end of an operation, or of a batch, is to be told besides. */
+  readCallback(event: StoredEvent): Promise<string | undefined>
+  /** The mode of what it is about. */
+  readMode(event: StoredEvent): Promise<'test' | undefined>
+  /** A lane was given something. */
+  wake(lane: string): Promise<void>
+  now(): number
+}
+
+/**
+ * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash between repeats, and
+ * repeating changes nothing, so any number of processes may do it at once.
+ * @throws UnreadableError at the end, when a callback address does not open: its event stays, and holds up no other
+ */
+export async function dispatchEvents(
+  { redis, endpoints, deliveries, readCallback, readMode, wake, now }: DispatchDependencies,
+  source: string,
+): Promise<void> {
+  let unreadable: UnreadableError | undefined
+  for (let kept = 0; ;) {
+    const entries = await redis.zrange(keys.eventOutbox(source), String(kept), String(kept + PAGE - 1))
+    if (entries.length === 0) break
+    const done: string[] = []
+    const lanes = new Set<string>()
+    const byTenant = new Map<string, WebhookEndpointRecord[]>()
+    for (const entry of entries) {
+      const event = JSON.parse(entry) as StoredEvent
+      let own = byTenant.get(event.tenantId)
+      if (!own) byTenant.set(event.tenantId, (own = await endpoints.listRegistered(event.tenantId)))
+      // Asked for where it matters only: most tenants have neither.
+      const isModal = event.hasCallback || own.some(({ mode }) => mode === 'test')
+      const mode = isModal ? await readMode(event) : undefined
+      const wanting = own.filter((endpoint) => isWanted(endpoint, event, source, mode))
+      await Promise.all(wanting.map((endpoint) => deliveries.create(endpoint, event, undefined, now())))
+      for (const { id } of wanting) lanes.add(deliveryLaneOf(id))
+      const callbackUrl = event.hasCallback ? await readCallback(event).catch(keepUnreadable) : undefined
+      if (callbackUrl instanceof UnreadableError) {
+        unreadable = callbackUrl
+        kept += 1
+        continue
+      }
+      if (callbackUrl !== undefined) {
+        // The janitor may just have taken away the lane of a host that nobody had named for long.
+        for (let isWritten = false; !isWritten;) {
+          const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now(), mode)
+          isWritten = (await deliveries.create(endpoint, event, callbackUrl, now())) !== undefined
+          lanes.add(deliveryLaneOf(endpoint.id))
+        }
+      }
+      done.push(entry)
+    }
+    // Before the entries go: whoever dies in between repeats both.
+    await Promise.all([...lanes].map(wake))
+    if (done.length > 0) await redis.zrem(keys.eventOutbox(source), ...done)
+  }
+  if (unreadable) throw unreadable
+}
+
+function keepUnreadable(error: unknown): UnreadableError {
+  if (error instanceof UnreadableError) return error
+  throw error
+}
+
+/** Disabled endpoints too: what happens meanwhile waits for them, as operations wait for an account on hold. */
+export function isWanted(endpoint: WebhookEndpointRecord, event: StoredEvent, source: string, mode?: 'test'): boolean {
+  if (event.onlyEndpointId !== undefined) return endpoint.id === event.onlyEndpointId
+  if (endpoint.mode === 'test' && mode !== 'test') return false
+  if (endpoint.kind !== 'registered' || endpointOfLane(source) === endpoint.id) return false
+  return (
+    (endpoint.events === null ? !optInEventTypes.includes(event.type) : endpoint.events.includes(event.type)) &&
+    (event.accountId === null || endpoint.accountIds === null || endpoint.accountIds.includes(event.accountId)) &&
+    (event.provider === null || endpoint.providers === null || endpoint.providers.includes(event.provider))
+  )
+}

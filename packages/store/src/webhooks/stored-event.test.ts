@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'vitest'
+import { newAccount, newHead, newState } from '../../test/redis.ts'
+import type { OperationState } from '@muster/domain/operation/record'
+import {
+  cancel,
+  expire,
+  finishAttempt,
+  recordIntent,
+  recoverFromCrash,
+  requeue,
+  startAttempt,
+  type AttemptEnd,
+  type Failure,
+} from '@muster/domain/operation/state'
+import { toAccountEvent, toOperationEvent } from './stored-event.ts'
+
+const T0 = 1_750_000_000_000
+const policy = { maxAttempts: 1, baseDelayMs: 1_000, maxDelayMs: 1_000 }
+const patient = { ...policy, maxAttempts: 5 }
+const failure: Failure = {
+  code: 'provider_unavailable',
+  message: 'ada@example.com could not be made.',
+  origin: 'provider',
+  rawResponse: { login: 'ada' },
+}
+const queued = newState({ expiresAt: T0 + 60_000 })
+const running = startAttempt(queued, T0)
+const waiting = finishAttempt(running, { outcome: 'retrying', failure }, [], patient, T0)
+const failed = finishAttempt(running, { outcome: 'failed', failure, warnings: [] }, [], policy, T0)
+const poisoned: OperationState = { ...recordIntent(running, [], T0), crashes: 2 }
+const end = (outcome: AttemptEnd, from = running, by = patient): OperationState =>
+  finishAttempt(from, outcome, [], by, T0)
+const head = newHead({ accountId: 'a', tenantId: 't', reference: 'ada@example.com', hasCallback: true })
+
+describe('what a write of an operation tells', () => {
+  test.each<[string, OperationState, OperationState, string | undefined]>([
+    ['queued → running', queued, running, undefined],
+    ['the intent', running, recordIntent(running, [], T0), undefined],
+    [
+      'running → succeeded',
+      running,
+      end({ outcome: 'succeeded', how: 'created', remoteId: 'r', warnings: [] }),
+      'operation.succeeded',
+    ],
+    ['running → failed', running, failed, 'operation.failed'],
+    ['running → retrying', running, waiting, undefined],
+    ['its last attempt fails', running, end({ outcome: 'retrying', failure }, running, policy), 'operation.failed'],
+    ['a lost answer', running, end({ outcome: 'unknown', failure, lookUpAt: T0 }), undefined],
+    [
+      'a lost answer, for good',
+      running,
+      end({ outcome: 'unknown', failure, lookUpAt: T0 }, running, policy),
+      'operation.failed',
+    ],
+    ['a look-up too early', running, end({ outcome: 'reconciling', at: T0 }), undefined],
+    ['a rate limit', running, end({ outcome: 'rate_limited', failure, until: T0 }), undefined],
+    ['a hold', running, end({ outcome: 'held', failure }), 'operation.held'],
+    ['handed back', running, end({ outcome: 'interrupted', at: T0 }), undefined],
+    ['its time passes while it runs', running, end({ outcome: 'expired' }), 'operation.expired'],
+    ['its time passes while it waits', waiting, expire(waiting, T0), 'operation.expired'],
+    [
+      'held → running',
+      end({ outcome: 'held', failure }),
+      startAttempt(end({ outcome: 'held', failure }), T0),
+      undefined,
+    ],
+    [
+      'held → expired',
+      end({ outcome: 'held', failure }),
+      expire(end({ outcome: 'held', failure }), T0),
+      'operation.expired',
+    ],
+    ['queued → canceled', queued, cancel(queued, T0), 'operation.canceled'],
+    ['its worker died', running, recoverFromCrash(running, T0), undefined],
+    ['its workers died, for good', poisoned, recoverFromCrash(poisoned, T0), 'operation.failed'],
+    ['failed → queued again', failed, requeue(failed, T0, T0), undefined],
+    ['written again after its end', failed, { ...failed, updatedAt: T0 + 1 }, undefined],
+  ])('%s', (_, before, state, type) => {
+    expect(toOperationEvent(head, before, state, 7)?.type).toBe(type)
+  })
+
+  test('ids, states and codes, and nobody by name; an end is told to the callback, a hold is not', () => {
+    const event = toOperationEvent(head, running, failed, 7)
+    expect(event).toMatchObject({
+      at: T0,
+      tenantId: 't',
+      accountId: 'a',
+      provider: 'okta',
+      operationId: head.id,
+      sequence: 7,
+      hasCallback: true,
+    })
+    expect(event?.data).toEqual({
+      operation_id: head.id,
+      status: 'failed',
+      integrated_account_id: 'a',
+      provider: 'okta',
+      batch_id: null,
+      outcome: null,
+      error: { code: 'provider_unavailable', retryable: true },
+    })
+    expect(JSON.stringify(event)).not.toContain('ada')
+    expect(toOperationEvent(head, running, end({ outcome: 'held', failure }), 7)).toMatchObject({
+      hasCallback: false,
+      data: { status: 'held', error: null },
+    })
+  })
+
+  test('two events have two ids, which begin with their time', () => {
+    const [one, other] = [toOperationEvent(head, running, failed, 7), toOperationEvent(head, running, failed, 7)]
+    expect(one?.id).not.toBe(other?.id)
+    expect(parseInt((one?.id ?? '').replace('-', '').slice(0, 12), 16)).toBe(T0)
+  })
+})
+
+describe('what a write of an account tells', () => {
+  const at = (status: 'active' | 'paused' | 'needs_reauth' | 'permission_denied') =>
+    newAccount({ id: 'a', status, statusReason: status === 'active' ? null : 'Because.' })
+  test.each([
+    ['active', 'needs_reauth', 'integrated_account.needs_reauth'],
+    ['active', 'permission_denied', 'integrated_account.needs_reauth'],
+    ['needs_reauth', 'active', 'integrated_account.resumed'],
+    ['permission_denied', 'active', 'integrated_account.resumed'],
+    ['paused', 'active', 'integrated_account.resumed'],
+    ['active', 'paused', undefined],
+    ['needs_reauth', 'paused', undefined],
+    ['active', 'active', undefined],
+  ] as const)('%s → %s', (before, after, type) => {
+    const event = toAccountEvent(at(before), at(after), 3)
+    expect(event?.type).toBe(type)
+    if (event)
+      expect(event).toMatchObject({
+        sequence: 3,
+        accountId: 'a',
+        operationId: null,
+        hasCallback: false,
+        data: { status: after, status_reason: after === 'active' ? null : 'Because.' },
+      })
+  })
+})

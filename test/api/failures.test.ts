@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
+import { newUser, startMuster, type Muster } from '../support/harness.ts'
+
+const WAIT = { prefer: 'wait=20' }
+
+describe('what the provider refuses, as the synchronous API would have said it', () => {
+  let muster: Muster
+  let client: ReturnType<typeof clientOf>
+  let okta: string
+  beforeAll(async () => {
+    // One attempt: what the provider refuses ends at once, and can be seen by who waits.
+    muster = await startMuster({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
+    client = clientOf(muster)
+    await muster.simulators.okta.set({ rate_limit: null })
+    okta = await muster.connect('okta', { limits: { requests: 1_000, per_seconds: 1 } })
+  })
+  afterAll(() => muster.close())
+
+  type Failure = ProblemBody & {
+    operation: string
+    origin: string
+    hint: string
+    raw_response: unknown
+    remote_id: string | null
+  }
+
+  test('409 user_exists, with the id of the user there', async () => {
+    const user = newUser('okta')
+    const first = await client.create<{ id: string }>(okta, user, { headers: WAIT })
+    const { status, headers, body } = await client.create<Failure>(okta, user, { headers: WAIT })
+    expect(status).toBe(409)
+    expect(body).toMatchObject({
+      code: 'user_exists',
+      remote_id: first.body.id,
+      hint: expect.stringContaining('on_conflict=adopt') as string,
+    })
+    expect(body.operation).toBe(headers.get('location'))
+    expect((await client.request('GET', body.operation)).body).toMatchObject({
+      status: 'failed',
+      error: { code: 'user_exists' },
+    })
+  })
+
+  test('on_conflict=adopt: 200 with the user there', async () => {
+    const user = newUser('okta')
+    const first = await client.create<{ id: string }>(okta, user, { headers: WAIT })
+    const { status, headers, body } = await client.create(okta, user, { query: 'on_conflict=adopt', headers: WAIT })
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ id: first.body.id, first_name: 'Ada' })
+    expect((await client.request('GET', headers.get('location') ?? '')).body).toMatchObject({
+      status: 'succeeded',
+      outcome: 'adopted',
+    })
+  })
+
+  test('422 password_rejected points at the password and does not quote it', async () => {
+    await muster.simulators.files_com.set({ password_require_special: true, password_min_length: 30 })
+    const files = await muster.connect('files_com')
+    const answer = await client.create<Failure>(
+      files,
+      { ...newUser('files_com'), password: 'TooShortForThisSite' },
+      { headers: WAIT },
+    )
+    expect(answer.status).toBe(422)
+    expect(answer.body).toMatchObject({ code: 'password_rejected', origin: 'provider' })
+    expect(pointersOf(answer)).toEqual(['/password'])
+    expect(JSON.stringify(answer.body)).not.toContain('TooShortForThisSite')
+  })
+
+  test('422 provider_validation_failed, provider_not_found and license_limit_reached', async () => {
+    const refused = await client.create(
+      okta,
+      { ...newUser('okta'), remote_data: { profile: { shoeSize: 'x' } } },
+      { headers: WAIT },
+    )
+    expect([refused.status, refused.body.code]).toEqual([422, 'provider_validation_failed'])
+
+    const salesforce = await muster.connect('salesforce')
+    const absent = await client.create(
+      salesforce,
+      { ...newUser('salesforce'), roles: [{ name: 'No Such Profile' }] },
+      { headers: WAIT },
+    )
+    expect([absent.status, absent.body.code, pointersOf(absent)]).toEqual([
+      422,
+      'provider_not_found',
+      ['/roles/0/name'],
+    ])
+
+    await muster.simulators.activecampaign.set({ seat_limit: 1 })
+    const full = await client.create(await muster.connect('activecampaign'), newUser('activecampaign'), {
+      headers: WAIT,
+    })
+    expect([full.status, full.body.code]).toEqual([422, 'license_limit_reached'])
+  })
+
+  test('503 provider_unavailable says when to come again', async () => {
+    const salesforce = await muster.connect('salesforce')
+    await muster.simulators.salesforce.arm({ fault: 'server_error', status: 503, times: 0, match: { method: 'GET' } })
+    const answer = await client.create(salesforce, newUser('salesforce'), { headers: WAIT })
+    await muster.simulators.salesforce.disarm()
+    expect([answer.status, answer.body.code, answer.body.retryable]).toEqual([503, 'provider_unavailable', true])
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  })
+
+  test('424 permission_denied when the provider does not let the account create this user', async () => {
+    const google = await muster.connect('google_workspace')
+    const user = { ...newUser('google_workspace'), emails: [{ email: `ada.${Date.now()}@not-our-domain.example` }] }
+    const answer = await client.create(google, user, { headers: WAIT })
+    expect([answer.status, answer.body.code, answer.body.provider_status]).toEqual([424, 'permission_denied', 403])
+  })
+
+  test('rejected credentials put the operation on hold: 202 at once, with the reason, and not an end', async () => {
+    const revoked = await muster.connect('okta', { credentials: { type: 'api_token', api_token: 'revoked' } })
+    const answer = await client.create<{ status: string; status_reason: string }>(revoked, newUser('okta'), {
+      headers: { prefer: 'wait=60' },
+    })
+    expect([answer.status, answer.body.status]).toEqual([202, 'held'])
+    expect(answer.body.status_reason).toBe(
+      'The integrated account is on hold (needs_reauth): Invalid token provided. A check call was refused too. ' +
+        'PATCH new credentials into the account.',
+    )
+  })
+
+  test('504 outcome_unknown when no answer came and nobody can be looked up', async () => {
+    await muster.simulators.okta.arm({ fault: 'reset_after_commit' })
+    const answer = await client.create(okta, newUser('okta'), { headers: WAIT })
+    expect([answer.status, answer.body.code]).toEqual([504, 'outcome_unknown'])
+  })
+})

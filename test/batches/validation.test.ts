@@ -1,0 +1,238 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { batchClientOf, BULK, itemsOf, toNdjson, type UploadProblem } from '../support/batch-client.ts'
+import { eventually, newUser, startMuster, type Muster } from '../support/harness.ts'
+
+interface DryRun extends UploadProblem {
+  dry_run: true
+  rows: number
+  valid: number
+  rejected: number
+  rejected_rows: { row: number; line: number | null; errors: { pointer: string; code: string }[] }[]
+  accounts: { integrated_account_id: string; rows: number; estimated_wait_seconds: number | null }[]
+}
+
+const UNKNOWN = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'
+
+describe('what is refused, and how', () => {
+  let muster: Muster
+  let client: ReturnType<typeof batchClientOf>
+  let okta: string
+  let query: string
+  beforeAll(async () => {
+    muster = await startMuster({
+      environment: {
+        MUSTER_MAX_OPEN_BATCHES: '2',
+        MUSTER_MAX_OPEN_ROWS: '40',
+        MUSTER_MAX_BATCH_ROWS: '50',
+        MUSTER_MAX_UPLOAD_MB: '1',
+      },
+    })
+    client = batchClientOf(muster)
+    okta = await muster.connect('okta')
+    query = `integrated_account_id=${okta}`
+  })
+  afterAll(() => muster.close())
+  const nothingIsThere = async (): Promise<void> => {
+    expect((await client.request<{ result: unknown[] }>('GET', '/batches')).body.result).toEqual([])
+    expect((await client.request<{ result: unknown[] }>('GET', '/operations')).body.result).toEqual([])
+    expect((await muster.simulators.okta.ledger()).requests).toEqual([])
+  }
+  const mixed = (): Record<string, unknown>[] => [
+    ...itemsOf('okta', 2),
+    { reference: 'no-mail', user: { first_name: 'Ada', last_name: 'Lovelace' } },
+    { reference: 'no-account', integrated_account_id: UNKNOWN, user: newUser('okta') },
+    { reference: 'too-late', expires_at: '2020-01-01T00:00:00Z', user: newUser('okta') },
+  ]
+
+  test('a dry run judges every row, sends nothing and leaves nothing behind', async () => {
+    const { status, body } = await client.bulk<DryRun>(toNdjson(mixed()), {
+      query: `${query}&dry_run=true`,
+      key: 'dry',
+    })
+    expect([status, body.rows, body.valid, body.rejected]).toEqual([200, 5, 2, 3])
+    expect(body.rejected_rows.map(({ row, line, errors }) => [row, line, errors[0]?.pointer])).toEqual([
+      [3, 3, expect.stringMatching(/^\/user\//)],
+      [4, 4, '/integrated_account_id'],
+      [5, 5, '/expires_at'],
+    ])
+    expect(body.accounts).toMatchObject([{ integrated_account_id: okta, rows: 2 }])
+    await nothingIsThere()
+  })
+
+  test('reject_all refuses the whole before anything is queued, with the place of each bad row, and takes the corrected file under the same key', async () => {
+    const options = { query: `${query}&on_invalid=reject_all`, key: 'all-or-nothing' }
+    const refused = await client.bulk(toNdjson(mixed()), options)
+    expect([refused.status, refused.body.code]).toEqual([422, 'validation_failed'])
+    expect(refused.body.errors?.map(({ pointer }) => pointer)).toEqual(
+      expect.arrayContaining(['/items/3/integrated_account_id', '/items/4/expires_at']),
+    )
+    expect(refused.body).toMatchObject({ rows: 5, rejected: 3 })
+    await nothingIsThere()
+    const taken = await client.bulk(toNdjson(mixed().slice(0, 2)), options)
+    expect([taken.status, (await client.completed(taken.body.id)).counts.succeeded]).toEqual([202, 2])
+  })
+
+  test.each<
+    [
+      string,
+      { body?: string; type?: string; query?: string; headers?: Record<string, string> },
+      number,
+      string,
+      string?,
+    ]
+  >([
+    ['an unknown parameter', { query: 'colour=red' }, 422, 'validation_failed', '?colour'],
+    ['an unknown account in the query', { query: `integrated_account_id=${UNKNOWN}` }, 404, 'not_found'],
+    ['a brake of nothing', { query: 'max_failures=0' }, 422, 'validation_failed', '?max_failures'],
+    ['a rate above 1', { query: 'max_failure_rate=1.5' }, 422, 'validation_failed', '?max_failure_rate'],
+    ['a rate of nothing', { query: 'max_failure_rate=0.0' }, 422, 'validation_failed', '?max_failure_rate'],
+    ['another word for on_invalid', { query: 'on_invalid=stop' }, 422, 'validation_failed', '?on_invalid'],
+    ['columns for NDJSON', { query: 'columns[a]=b' }, 422, 'validation_failed', '?columns'],
+    ['a mapping for JSON', { query: 'mapping=hr', type: 'application/json' }, 422, 'validation_failed', '?mapping'],
+    [
+      'a callback that leads inside',
+      { query: 'callback_url=http://10.0.0.1/' },
+      422,
+      'validation_failed',
+      '?callback_url',
+    ],
+    ['no type', { type: '' }, 415, 'unsupported_media_type'],
+    ['a spreadsheet', { type: 'application/vnd.ms-excel' }, 415, 'unsupported_media_type'],
+    ['another charset', { type: 'text/csv; charset=latin1' }, 415, 'unsupported_media_type'],
+    ['another encoding', { headers: { 'content-encoding': 'br' } }, 415, 'unsupported_media_type'],
+    [
+      'a key with a space',
+      { headers: { 'idempotency-key': 'two words' } },
+      422,
+      'validation_failed',
+      'idempotency-key',
+    ],
+    ['a CSV without columns', { body: '', type: 'text/csv' }, 400, 'malformed_upload'],
+    ['a CSV with a column that goes nowhere', { body: 'shoe_size\n44\n', type: 'text/csv' }, 400, 'malformed_upload'],
+    ['no JSON', { body: 'x', type: 'application/json' }, 400, 'malformed_upload'],
+    ['JSON without items', { body: '{}', type: 'application/json' }, 400, 'malformed_upload'],
+    ['no gzip', { headers: { 'content-encoding': 'gzip' } }, 400, 'malformed_upload'],
+    ['more rows than are allowed', { body: '{}\n'.repeat(51) }, 413, 'payload_too_large'],
+    ['more bytes than are allowed', { body: `{"a":"${'x'.repeat(60_000)}"}\n`.repeat(18) }, 413, 'payload_too_large'],
+  ])(
+    'an upload with %s',
+    async (_, { body = '{}\n', type = 'application/x-ndjson', query: more, headers = {} }, status, code, pointer) => {
+      const answer = await client.bulk(body, { type, headers, ...(more === undefined ? {} : { query: more }) })
+      expect([answer.status, answer.body.code]).toEqual([status, code])
+      if (pointer) expect(answer.body.errors?.map((error) => error.pointer)).toContain(pointer)
+      // What was begun must not count among the open ones.
+      if (answer.body.batch_id)
+        await client.change(answer.body.batch_id, 'cancel').then(() => client.completed(answer.body.batch_id ?? ''))
+    },
+  )
+
+  test.each([
+    ['GET', `/batches/${UNKNOWN}`, undefined, 404],
+    ['GET', '/batches/x', undefined, 404],
+    ['GET', `/batches/${UNKNOWN}/results`, undefined, 404],
+    ['GET', `/batches/${UNKNOWN}/accounts`, undefined, 404],
+    ['GET', `/batches/${UNKNOWN}/accounts?cursor=x`, undefined, 422],
+    ['GET', `/batches/${UNKNOWN}/events`, undefined, 404],
+    ['POST', `/batches/${UNKNOWN}/cancel`, undefined, 404],
+    ['GET', '/batches?status=done', undefined, 422],
+    ['GET', '/batches?limit=0', undefined, 422],
+    ['GET', '/batches?cursor=x', undefined, 422],
+    ['GET', `/batches/${UNKNOWN}/results?format=xml`, undefined, 422],
+    ['GET', `/batches/${UNKNOWN}/results?status=done`, undefined, 422],
+    ['GET', BULK, undefined, 405],
+    ['POST', '/column-mappings', {}, 422],
+    ['POST', '/column-mappings', { name: 'a b', columns: {} }, 422],
+    ['POST', '/column-mappings', { name: 'a', columns: { Shoe: 'shoe_size' } }, 422],
+    ['POST', '/column-mappings', { name: 'a', columns: { A: '__proto__' } }, 422],
+    ['POST', '/column-mappings', { name: 'a', columns: {} }, 422],
+    ['DELETE', '/column-mappings/never', undefined, 404],
+  ])('%s %s is answered as the document says', async (method, path, body, status) => {
+    expect((await client.request(method, path, body === undefined ? {} : { body })).status).toBe(status)
+  })
+
+  test('a tenant with as many open batches, or waiting rows, as it may have is told to come back; another tenant is not', async () => {
+    await muster.request('POST', `/integrated-accounts/${okta}/pause`)
+    const ids: string[] = []
+    for (let count = 0; count < 2; count += 1)
+      ids.push((await client.bulk(toNdjson(itemsOf('okta', 3)), { query })).body.id)
+    const third = await client.bulk(toNdjson(itemsOf('okta', 3)), { query })
+    expect([third.status, third.body.code, third.headers.get('retry-after')]).toEqual([429, 'too_many_requests', '60'])
+    // One that is known already is no new one.
+    const stranger = await muster.bootstrap()
+    const theirs = await muster.connect('okta', { key: stranger.adminKey })
+    const other = await muster.request('POST', `${BULK}?integrated_account_id=${theirs}`, {
+      rawBody: toNdjson(itemsOf('okta', 1)),
+      headers: { 'content-type': 'application/x-ndjson' },
+      key: stranger.adminKey,
+    })
+    expect(other.status).toBe(202)
+
+    await client.change(ids[0] ?? '', 'cancel')
+    await client.completed(ids[0] ?? '')
+    const tooMany = await eventually(
+      () => client.bulk(toNdjson(itemsOf('okta', 38)), { query }),
+      ({ body }) => (body as { bound?: string }).bound !== 'openBatches',
+    )
+    expect(tooMany).toMatchObject({ status: 429, body: { bound: 'openOperations', limit: 40 } })
+    expect(await muster.request('GET', '/batches?status=uploading')).toMatchObject({ body: { result: [] } })
+    ids.push((await client.bulk(toNdjson(itemsOf('okta', 37)), { query })).body.id)
+    expect(await client.create(okta, newUser('okta'))).toMatchObject({
+      status: 429,
+      body: { code: 'too_many_requests', bound: 'openOperations', limit: 40 },
+    })
+    for (const id of ids.slice(1)) {
+      await client.change(id, 'cancel')
+      await client.completed(id)
+    }
+    expect((await client.create(okta, newUser('okta'))).status).toBe(202)
+    await muster.request('POST', `/integrated-accounts/${okta}/resume`)
+  })
+
+  test('tenants see and change their own batches, operations and mappings only', async () => {
+    const { body } = await client.bulk(toNdjson(itemsOf('okta', 2, 'own')), { query, key: 'shared-key' })
+    await client.completed(body.id)
+    await client.request('POST', '/column-mappings', { body: { name: 'mine', columns: { Mail: 'email' } } })
+    const { adminKey: key } = await muster.bootstrap()
+    for (const [method, path] of [
+      ['GET', ''],
+      ['GET', '/results'],
+      ['GET', '/accounts'],
+      ['GET', '/events'],
+      ['POST', '/cancel'],
+      ['POST', '/pause'],
+      ['POST', '/resume'],
+      ['POST', '/retry'],
+    ] as const)
+      expect([path, (await client.request(method, `/batches/${body.id}${path}`, { key })).status]).toEqual([path, 404])
+    for (const path of ['/batches', '/column-mappings', '/operations?reference=own-1'])
+      expect([path, (await client.request<{ result: unknown[] }>('GET', path, { key })).body.result]).toEqual([
+        path,
+        [],
+      ])
+    // As a filter by an account does: a batch that is not theirs is one that does not exist.
+    expect((await client.request('GET', `/operations?batch_id=${body.id}`, { key })).status).toBe(404)
+    expect((await client.request('DELETE', '/column-mappings/mine', { key })).status).toBe(404)
+    // The account of another tenant is as unknown as any other, in the query and in a row; and a key is the tenant's
+    // own.
+    const theirs = await muster.connect('okta', { key })
+    const rows = toNdjson([
+      { integrated_account_id: okta, user: newUser('okta') },
+      { integrated_account_id: theirs, user: newUser('okta') },
+    ])
+    const answer = await muster.request<{ id: string; counts: Record<string, number> }>('POST', BULK, {
+      rawBody: rows,
+      headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': 'shared-key' },
+      key,
+    })
+    expect([answer.status, answer.body.id === body.id, answer.body.counts.rejected]).toEqual([202, false, 1])
+    expect(
+      (
+        await muster.request('POST', `${BULK}?${query}`, {
+          rawBody: rows,
+          headers: { 'content-type': 'application/x-ndjson' },
+          key,
+        })
+      ).status,
+    ).toBe(404)
+  })
+})

@@ -1,0 +1,162 @@
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually, newUser } from '../support/harness.ts'
+import { answer, type Behaviour } from '../support/receiver.ts'
+import { inTurn, startWebhookStage, type Endpoint, type WebhookStage } from '../support/webhook-stage.ts'
+
+let stage: WebhookStage
+let redis: Redis
+beforeAll(async () => {
+  stage = await startWebhookStage({
+    environment: { MUSTER_WEBHOOK_SCHEDULE: '1', MUSTER_MAX_WEBHOOK_ENDPOINTS: '100' },
+  })
+  redis = new Redis(stage.muster.redis.url)
+})
+afterAll(async () => {
+  redis.disconnect()
+  await stage.close()
+})
+
+const replay = (deliveryId: string) => stage.client.request('POST', `/deliveries/${deliveryId}/replay`)
+const replaySince = async (endpointId: string, body: object) =>
+  (await stage.client.request<{ replayed: number }>('POST', `/webhook-endpoints/${endpointId}/replay`, { body })).body
+    .replayed
+
+/** An endpoint and its deliveries, all of which have failed. */
+async function failed(path: string, count: number): Promise<{ endpoint: Endpoint; ids: string[] }> {
+  stage.receiver.behave(answer(500), path)
+  const endpoint = await stage.register(path)
+  const ids: string[] = []
+  for (let index = 0; index < count; index += 1) ids.push((await stage.send(endpoint.id)).id)
+  const all = await stage.settled(endpoint.id, count)
+  expect(all.every(({ status }) => status === 'failed')).toBe(true)
+  return { endpoint, ids }
+}
+
+describe('a test delivery', () => {
+  test('is told to that endpoint alone, whatever its filters, and its Location leads to its log', async () => {
+    const endpoint = await stage.register('/test/one', { events: ['operation.failed'] })
+    await stage.register('/test/other')
+    const sent = await stage.client.request<{ id: string; event_id: string }>(
+      'POST',
+      `/webhook-endpoints/${endpoint.id}/test`,
+    )
+    expect([sent.status, sent.headers.get('location')]).toEqual([202, `/deliveries/${sent.body.id}`])
+    const received = await stage.told('/test/one', 'webhook_endpoint.test')
+    expect(received.id).toBe(sent.body.event_id)
+    expect(await stage.delivery(sent.body.id)).toMatchObject({
+      event_type: 'webhook_endpoint.test',
+      operation_id: null,
+      status: 'delivered',
+    })
+    expect(stage.receiver.at('/test/other')).toEqual([])
+  })
+})
+
+describe('the log of deliveries', () => {
+  test('is filtered by status, type and operation, and walked through page by page, newest first', async () => {
+    const account = await stage.muster.connect('okta')
+    const endpoint = await stage.register('/log', { integrated_account_ids: [account] })
+    const { body: operation } = await stage.client.create<{ id: string }>(account, newUser('okta'))
+    await stage.told('/log', 'operation.succeeded')
+    stage.receiver.behave(answer(500), '/log')
+    for (let count = 0; count < 4; count += 1) await stage.send(endpoint.id)
+    await stage.settled(endpoint.id, 5)
+    const all = await stage.deliveries(endpoint.id)
+    const typesBy = async (query: string): Promise<string[]> =>
+      (await stage.deliveries(endpoint.id, query)).map(({ event_type }) => event_type)
+    expect(await typesBy('status=delivered')).toEqual(['operation.succeeded'])
+    expect(await typesBy('status=failed')).toHaveLength(4)
+    expect(await typesBy('event_type=webhook_endpoint.test&status=delivered')).toEqual([])
+    expect(await typesBy(`operation_id=${operation.id}`)).toEqual(['operation.succeeded'])
+    const walked: string[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: { body: { result: { id: string }[]; next_cursor: string | null } } = await stage.client.request(
+        'GET',
+        `/webhook-endpoints/${endpoint.id}/deliveries?limit=2${cursor && `&cursor=${cursor}`}`,
+      )
+      walked.push(...page.body.result.map(({ id }) => id))
+      cursor = page.body.next_cursor
+    }
+    expect(walked).toEqual(all.map(({ id }) => id))
+    expect(walked).toEqual([...walked].sort().reverse())
+  })
+})
+
+describe('a replay', () => {
+  test('of one: sent again under the same id, with the schedule begun anew, and its attempts stay in the log', async () => {
+    const { ids } = await failed('/replay/one', 1)
+    stage.receiver.behave(inTurn(answer(502), answer(204)), '/replay/one')
+    expect((await replay(ids[0] ?? '')).status).toBe(202)
+    const delivery = await stage.delivery(ids[0] ?? '')
+    expect(delivery.attempts.map(({ number, reason }) => [number, reason])).toEqual([
+      [1, 'status_500'],
+      [2, 'status_500'],
+      [3, 'status_502'],
+      [4, null],
+    ])
+    expect(new Set(stage.receiver.at('/replay/one').map(({ id }) => id))).toEqual(new Set([delivery.event_id]))
+    // What was delivered can be sent again too; what is pending cannot.
+    const silence: Behaviour = () => undefined
+    stage.receiver.behave(silence, '/replay/one')
+    expect([(await replay(delivery.id)).status, (await replay(delivery.id)).status]).toEqual([202, 409])
+  })
+
+  test('of all that failed since a time: not of what was delivered, nor of what came before or after', async () => {
+    const { endpoint, ids } = await failed('/replay/since', 3)
+    stage.receiver.behave(answer(204), '/replay/since')
+    const delivered = await stage.delivery((await stage.send(endpoint.id)).id)
+    const [, second] = await Promise.all(ids.map((id) => stage.delivery(id)))
+    const at = second?.created_at ?? ''
+    expect(await replaySince(endpoint.id, { since: at, until: at })).toBe(1)
+    expect(await stage.delivery(second?.id ?? '')).toMatchObject({ status: 'delivered', attempt_count: 3 })
+    expect(await replaySince(endpoint.id, { since: new Date(Date.parse(at) - 60_000).toISOString() })).toBe(2)
+    const all = await stage.settled(endpoint.id, 4)
+    expect(all.every(({ status }) => status === 'delivered')).toBe(true)
+    expect(all.find(({ id }) => id === delivered.id)?.attempt_count).toBe(1)
+    expect(await replaySince(endpoint.id, { since: new Date(Date.parse(at) - 60_000).toISOString() })).toBe(0)
+  })
+})
+
+describe('an endpoint that is removed', () => {
+  test('is told nothing more, and nothing of it is left in Redis: deliveries, lane, schedule', async () => {
+    const account = await stage.muster.connect('okta')
+    stage.receiver.behave(answer(503, { 'retry-after': '60' }), '/removed')
+    const endpoint = await stage.register('/removed', { integrated_account_ids: [account] })
+    const ids = [await stage.send(endpoint.id), await stage.send(endpoint.id)].map(({ id }) => id)
+    await stage.receiver.until(({ path }) => path === '/removed', 2)
+    for (const id of ids) await stage.delivery(id, ({ attempt_count }) => attempt_count === 1)
+    expect((await stage.client.request('DELETE', `/webhook-endpoints/${endpoint.id}`)).status).toBe(204)
+    for (const path of [
+      `/webhook-endpoints/${endpoint.id}`,
+      `/webhook-endpoints/${endpoint.id}/deliveries`,
+      `/deliveries/${ids[0] ?? ''}`,
+    ])
+      expect((await stage.client.request('GET', path)).status).toBe(404)
+    await stage.muster.finished((await stage.client.create<{ id: string }>(account, newUser('okta'))).body.id)
+    const left = async (): Promise<unknown[]> => [
+      ...(await redis.keys(`*${endpoint.id}*`)),
+      ...(await Promise.all(ids.map((id) => redis.keys(`*${id}*`)))).flat(),
+      ...((await redis.zscore('muster:lane-schedule', `webhook-${endpoint.id}`)) === null ? [] : ['on the schedule']),
+    ]
+    expect(await eventually(left, ({ length }) => length === 0)).toEqual([])
+    expect(stage.receiver.at('/removed')).toHaveLength(2)
+  })
+
+  test('while a delivery is on its way: it leaves nothing behind either', async () => {
+    let letGo: () => void = () => undefined
+    stage.receiver.behave((_, response) => void (letGo = () => response.writeHead(500).end()), '/removed-late')
+    const endpoint = await stage.register('/removed-late')
+    const { id } = await stage.send(endpoint.id)
+    await stage.receiver.until(({ path }) => path === '/removed-late')
+    expect((await stage.client.request('DELETE', `/webhook-endpoints/${endpoint.id}`)).status).toBe(204)
+    letGo()
+    expect(
+      await eventually(
+        async () => [...(await redis.keys(`*${endpoint.id}*`)), ...(await redis.keys(`*${id}*`))],
+        ({ length }) => length === 0,
+      ),
+    ).toEqual([])
+    expect(stage.receiver.at('/removed-late')).toHaveLength(1)
+  })
+})
