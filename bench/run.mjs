@@ -9,7 +9,7 @@ import { onStopSignal } from '../scripts/stop-signals.mjs'
 const [name = '', ...args] = process.argv.slice(2)
 const file = join(root, 'bench', `${name}.mjs`)
 if (!/^[a-z-]+$/.test(name) || !existsSync(file)) {
-  console.error('Usage: npm run bench -- NAME [options]; NAME is bulk or webhooks (bench/README.md).')
+  console.error('Usage: npm run bench -- NAME [options]; NAME is creates, bulk or webhooks (bench/README.md).')
   process.exit(2)
 }
 

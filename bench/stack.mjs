@@ -32,19 +32,15 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
   const redis = new Redis(redisServer.url)
 
   async function startProgram(name, env) {
-    let listening
-    const child = start({
+    const started = await startNode({
+      stack,
       name,
-      command: process.execPath,
-      args: [...(nodeOptions[name] ?? []), join(root, 'apps', name, 'dist', 'main.js')],
-      env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...env },
-      onLine(line) {
-        if (listening !== undefined || !line.includes('"listening"')) return
-        listening = JSON.parse(line)
-      },
+      file: join('apps', name, 'dist', 'main.js'),
+      nodeOptions: nodeOptions[name],
+      env: { LOG_LEVEL: 'info', ...env },
     })
-    await waitUntil(() => listening, { child, deadlineMs: 60_000, what: `the ${name}` })
-    return { child, listening }
+    children.push(started.child)
+    return started
   }
 
   const simulator = await startProgram('simulator', { MUSTER_SIMULATOR_PORT: '0' })
@@ -78,7 +74,10 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
 
   return {
     url,
+    key,
     redis,
+    redisUrl: redisServer.url,
+    simulators,
     call,
     apiPid: api.child.pid,
     simulatorPid: simulator.child.pid,
@@ -138,6 +137,23 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A program of ours that prints a line of JSON when it listens. */
+export async function startNode({ stack, name, file, nodeOptions = [], env }) {
+  let listening
+  const child = stack.startTool({
+    name,
+    command: process.execPath,
+    args: [...nodeOptions, join(root, file)],
+    env: { PATH: process.env.PATH, ...env },
+    onLine(line) {
+      if (listening !== undefined || !line.includes('"listening"')) return
+      listening = JSON.parse(line)
+    },
+  })
+  await waitUntil(() => listening, { child, deadlineMs: 60_000, what: `the ${name}` })
+  return { child, listening }
 }
 
 function bootstrap(env) {
