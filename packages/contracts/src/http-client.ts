@@ -33,7 +33,7 @@ export interface HttpResponse {
  * Leave for one call, and what that call tells of itself: a provider counts it from when it arrives, which lies between
  * the two.
  */
-export interface CallSlot {
+export interface CallPermit {
   sent(): void
   /** An answer came, or none will. */
   ended(): void

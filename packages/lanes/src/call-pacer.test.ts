@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { CallPacer, LaneRestsError } from './call-pacer.ts'
+import { CallPacer, CoolingDownError } from './call-pacer.ts'
 import { callIntervalMs, jobWindow } from './pace.ts'
 
 const pace = { requests: 10, perSeconds: 1 }
@@ -23,10 +23,10 @@ describe('the pace of calls', () => {
     const first = await pacer.wait()
     const second = pacer.wait()
     first.unused()
-    const slot = await second
-    slot.sent()
-    slot.ended()
-    slot.unused()
+    const permit = await second
+    permit.sent()
+    permit.ended()
+    permit.unused()
     let third: number | undefined
     void pacer.wait().then(() => (third = performance.now()))
     await vi.advanceTimersByTimeAsync(3_600_000)
@@ -39,10 +39,10 @@ describe('the pace of calls', () => {
     const pacer = new CallPacer({ requests: 1, perSeconds: 60 })
     await pacer.wait()
     const begun = pacer.wait(undefined, { mayGoBack: false })
-    const waiting = expect(pacer.wait(undefined, { mayGoBack: true })).rejects.toBeInstanceOf(LaneRestsError)
+    const waiting = expect(pacer.wait(undefined, { mayGoBack: true })).rejects.toBeInstanceOf(CoolingDownError)
     pacer.sendBack()
     await waiting
-    await expect(pacer.wait(undefined, { mayGoBack: true })).rejects.toBeInstanceOf(LaneRestsError)
+    await expect(pacer.wait(undefined, { mayGoBack: true })).rejects.toBeInstanceOf(CoolingDownError)
     await vi.advanceTimersByTimeAsync(60_000)
     const near = pacer.wait(undefined, { priority: -1, mayGoBack: true })
     pacer.sendBack()
@@ -53,19 +53,19 @@ describe('the pace of calls', () => {
   test('a permit that was given before a rest, however short, is not good while it lasts', async () => {
     const pacer = new CallPacer(pace)
     await pacer.wait()
-    pacer.throwIfResting()
-    pacer.rest(100)
-    expect(() => pacer.throwIfResting()).toThrow(LaneRestsError)
+    pacer.throwIfCoolingDown()
+    pacer.coolDown(100)
+    expect(() => pacer.throwIfCoolingDown()).toThrow(CoolingDownError)
     await vi.advanceTimersByTimeAsync(101)
-    pacer.throwIfResting()
+    pacer.throwIfCoolingDown()
   })
 
   test('a rest that is ended by hand lets calls leave at once, and not sooner than the limit allows', async () => {
     const pacer = new CallPacer({ requests: 1, perSeconds: 1 })
     await pacer.wait()
-    pacer.rest(60_000)
+    pacer.coolDown(60_000)
     await vi.advanceTimersByTimeAsync(200)
-    pacer.endRest()
+    pacer.endCooldown()
     const startedAt = performance.now()
     const next = pacer.wait().then(() => performance.now())
     await vi.advanceTimersByTimeAsync(1_000)
@@ -74,9 +74,9 @@ describe('the pace of calls', () => {
 
   test('a permit given back does not shorten a rest', async () => {
     const pacer = new CallPacer({ requests: 1, perSeconds: 1 })
-    const slot = await pacer.wait()
-    pacer.rest(1_900)
-    slot.unused()
+    const permit = await pacer.wait()
+    pacer.coolDown(1_900)
+    permit.unused()
     const startedAt = performance.now()
     const next = pacer.wait().then(() => performance.now())
     await vi.advanceTimersByTimeAsync(2_000)
@@ -105,9 +105,9 @@ describe('the pace of calls', () => {
     const sent: number[] = []
     const all = Promise.all(
       Array.from({ length: 30 }, (_, index) =>
-        pacer.wait().then((slot) => {
+        pacer.wait().then((permit) => {
           const send = (): void => {
-            slot.sent()
+            permit.sent()
             sent.push(performance.now())
           }
           if (index % 12 === 0) setTimeout(send, 250)
@@ -146,10 +146,10 @@ describe('the pace of calls', () => {
       const pacer = new CallPacer(pace)
       const arrived: number[] = []
       const send = async (index: number): Promise<void> => {
-        const slot = await pacer.wait()
-        slot.sent()
+        const permit = await pacer.wait()
+        permit.sent()
         setTimeout(() => arrived.push(performance.now()), arrivesIn(index))
-        setTimeout(() => slot.ended(), answersIn(index))
+        setTimeout(() => permit.ended(), answersIn(index))
       }
       const all = Promise.all(Array.from({ length: 600 }, (_unused, index) => send(index)))
       await vi.runAllTimersAsync()
@@ -169,10 +169,10 @@ describe('the pace of calls', () => {
     const pacer = new CallPacer(pace)
     const left: number[] = []
     const send = async (index: number): Promise<void> => {
-      const slot = await pacer.wait()
+      const permit = await pacer.wait()
       left.push(performance.now())
-      slot.sent()
-      setTimeout(() => slot.ended(), index > 40 && index < 45 ? 90 : 4)
+      permit.sent()
+      setTimeout(() => permit.ended(), index > 40 && index < 45 ? 90 : 4)
     }
     const all = Promise.all(Array.from({ length: 300 }, (_, index) => send(index)))
     await vi.runAllTimersAsync()
@@ -186,7 +186,7 @@ describe('the pace of calls', () => {
     const pacer = new CallPacer({ requests: 864_000, perSeconds: 86_400 })
     const left: number[] = []
     const all = Promise.all(
-      Array.from({ length: 2_500 }, () => pacer.wait().then((slot) => (slot.sent(), left.push(performance.now())))),
+      Array.from({ length: 2_500 }, () => pacer.wait().then((permit) => (permit.sent(), left.push(performance.now())))),
     )
     await vi.runAllTimersAsync()
     await all
@@ -226,16 +226,16 @@ describe('the pace of calls', () => {
   test('a short rest is sat out, a long one hands back whoever waits and whoever comes', async () => {
     const pacer = new CallPacer(pace, callIntervalMs(pace))
     const patient = pacer.wait()
-    pacer.rest(1_000)
+    pacer.coolDown(1_000)
     await vi.advanceTimersByTimeAsync(1_001)
     await patient
-    const waiting = expect(pacer.wait()).rejects.toMatchObject({ name: 'LaneRestsError', until: Date.now() + 60_000 })
-    pacer.rest(60_000)
+    const waiting = expect(pacer.wait()).rejects.toMatchObject({ name: 'CoolingDownError', until: Date.now() + 60_000 })
+    pacer.coolDown(60_000)
     await waiting
-    await expect(pacer.wait()).rejects.toBeInstanceOf(LaneRestsError)
-    pacer.rest(10)
+    await expect(pacer.wait()).rejects.toBeInstanceOf(CoolingDownError)
+    pacer.coolDown(10)
     await vi.advanceTimersByTimeAsync(57_000)
-    await expect(pacer.wait()).rejects.toBeInstanceOf(LaneRestsError)
+    await expect(pacer.wait()).rejects.toBeInstanceOf(CoolingDownError)
     await vi.advanceTimersByTimeAsync(3_001)
     const again = pacer.wait()
     await vi.runAllTimersAsync()

@@ -1,9 +1,9 @@
-import type { CallSlot } from '@muster/contracts/http-client'
+import type { CallPermit } from '@muster/contracts/http-client'
 import { callIntervalMs, type Pace } from './pace.ts'
 
 /** The lane rests for longer than a job should wait for: hand it back, unsent. */
-export class LaneRestsError extends Error {
-  override readonly name = 'LaneRestsError'
+export class CoolingDownError extends Error {
+  override readonly name = 'CoolingDownError'
   /** Unix milliseconds. */
   readonly until: number
   constructor(until: number) {
@@ -27,20 +27,20 @@ const MOST_ON_THE_WAY_MS = 25
  * Of a window. Less than the schedule's: calls that came close together after a pause drift apart again, instead of
  * leaving in bunches for ever.
  */
-const PLACE_MARGIN = 1.02
+const WINDOW_MARGIN = 1.02
 /** A limit of more calls than this, such as one of a day, is kept as its share of a shorter window. */
-const MOST_PLACES = 1_000
+const MAX_WINDOW_PERMITS = 1_000
 
-interface Place {
+interface WindowPermit {
   /** Milliseconds of the monotonic clock. */
   freeAt: number
-  takenBy?: CallSlot
+  takenBy?: CallPermit
 }
 
 interface Waiter {
   priority: number
   mayGoBack: boolean
-  pass(slot: CallSlot): void
+  pass(permit: CallPermit): void
   refuse(reason: unknown): void
 }
 
@@ -57,11 +57,11 @@ export class CallPacer {
    * As many as the limit allows calls in a window: a call takes one, and the next call that takes it surely arrives a
    * window later.
    */
-  readonly #places: Place[]
+  readonly #windowPermits: WindowPermit[]
   readonly #waiters = new Set<Waiter>()
   #nextAt: number
-  #latest: CallSlot | undefined
-  #restsUntil = 0
+  #latest: CallPermit | undefined
+  #coolsDownUntil = 0
   #isClosing = false
   /** In how many milliseconds nine of ten answers come. */
   #usualMs = Infinity
@@ -70,41 +70,44 @@ export class CallPacer {
   /** @param firstInMs until one interval after the last call of the owner before this one; negative if it has passed. */
   constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>, firstInMs = -Infinity) {
     this.#intervalMs = callIntervalMs(pace)
-    const places = Math.min(pace.requests, MOST_PLACES)
-    this.#windowMs = (pace.perSeconds * 1000 * places) / pace.requests
+    const permits = Math.min(pace.requests, MAX_WINDOW_PERMITS)
+    this.#windowMs = (pace.perSeconds * 1000 * permits) / pace.requests
     this.#nextAt = performance.now() + Math.max(0, firstInMs)
     const lastCallAt = performance.now() + firstInMs - this.#intervalMs
     // The calls of the owner before this one are in the provider's window, and some may have made up for a pause.
-    const freeAt = lastCallAt + MADE_UP_FOR_MS + this.#windowMs * PLACE_MARGIN
-    this.#places = Array.from({ length: places }, (_, index) => ({ freeAt: freeAt - index * this.#intervalMs }))
+    const freeAt = lastCallAt + MADE_UP_FOR_MS + this.#windowMs * WINDOW_MARGIN
+    this.#windowPermits = Array.from({ length: permits }, (_, index) => ({ freeAt: freeAt - index * this.#intervalMs }))
   }
 
   /**
-   * Nothing leaves for so long. Whoever waits for a slot is refused with a `LaneRestsError` where that is long;
+   * Nothing leaves for so long. Whoever waits for a permit is refused with a `CoolingDownError` where that is long;
    * Infinity: whoever ever asks.
    */
-  rest(forMs: number): void {
+  coolDown(forMs: number): void {
     const until = performance.now() + forMs
-    this.#restsUntil = Math.max(this.#restsUntil, until)
+    this.#coolsDownUntil = Math.max(this.#coolsDownUntil, until)
     const refusal = this.#refusal()
     if (!refusal) return
     for (const waiter of this.#waiters) waiter.refuse(refusal)
   }
 
   /** It was ended by hand. A hold is not a rest: its lane closes. */
-  endRest(): void {
-    if (Number.isFinite(this.#restsUntil)) this.#restsUntil = 0
+  endCooldown(): void {
+    if (Number.isFinite(this.#coolsDownUntil)) this.#coolsDownUntil = 0
     this.#restart()
   }
 
   /** Milliseconds until the next call may leave. */
   nextInMs(): number {
-    const freeAt = this.#places.reduce((soonest, place) => Math.min(soonest, place.freeAt), Infinity)
+    const freeAt = this.#windowPermits.reduce(
+      (soonest, windowPermit) => Math.min(soonest, windowPermit.freeAt),
+      Infinity,
+    )
     return Math.max(
       0,
       this.#nextAt - performance.now(),
       freeAt - performance.now(),
-      this.#restsUntil - performance.now(),
+      this.#coolsDownUntil - performance.now(),
     )
   }
 
@@ -114,9 +117,9 @@ export class CallPacer {
   }
 
   /** A permit that was given before the lane began to rest must not be used while it does. */
-  throwIfResting(): void {
-    const restMs = this.#restsUntil - performance.now()
-    if (restMs > 0) throw new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now())
+  throwIfCoolingDown(): void {
+    const cooldownMs = this.#coolsDownUntil - performance.now()
+    if (cooldownMs > 0) throw new CoolingDownError(Number.isFinite(cooldownMs) ? Date.now() + cooldownMs : Date.now())
   }
 
   /** The lane is to close: jobs that have done nothing yet need not wait here, now or later, where that takes long. */
@@ -126,10 +129,10 @@ export class CallPacer {
     if (refusal) for (const waiter of this.#waiters) if (waiter.mayGoBack) waiter.refuse(refusal)
   }
 
-  #refusal(mayGoBack = false): LaneRestsError | undefined {
-    const restMs = this.#isClosing && mayGoBack ? this.nextInMs() : this.#restsUntil - performance.now()
-    return restMs > WORTH_WAITING_MS
-      ? new LaneRestsError(Number.isFinite(restMs) ? Date.now() + restMs : Date.now())
+  #refusal(mayGoBack = false): CoolingDownError | undefined {
+    const cooldownMs = this.#isClosing && mayGoBack ? this.nextInMs() : this.#coolsDownUntil - performance.now()
+    return cooldownMs > WORTH_WAITING_MS
+      ? new CoolingDownError(Number.isFinite(cooldownMs) ? Date.now() + cooldownMs : Date.now())
       : undefined
   }
 
@@ -139,7 +142,7 @@ export class CallPacer {
    * it ends: while a connection is opened, or the machine is busy, it is late and the calls after it are not, which
    *   would put one too many into a window.
    */
-  wait(signal?: AbortSignal, { priority = 0, mayGoBack = false } = {}): Promise<CallSlot> {
+  wait(signal?: AbortSignal, { priority = 0, mayGoBack = false } = {}): Promise<CallPermit> {
     return new Promise((resolve, reject) => {
       const refusal = this.#refusal(mayGoBack)
       if (signal?.aborted || refusal) return reject((refusal ?? signal?.reason) as Error)
@@ -150,9 +153,9 @@ export class CallPacer {
       const waiter: Waiter = {
         priority,
         mayGoBack,
-        pass: (slot) => {
+        pass: (permit) => {
           leave()
-          resolve(slot)
+          resolve(permit)
         },
         refuse: (reason) => {
           leave()
@@ -175,8 +178,12 @@ export class CallPacer {
       undefined,
     )
     if (!first) return
-    const place = this.#places.reduce((best, other) => (other.freeAt < best.freeAt ? other : best))
-    const at = Math.max(this.#nextAt, place.freeAt, Number.isFinite(this.#restsUntil) ? this.#restsUntil : 0)
+    const windowPermit = this.#windowPermits.reduce((best, other) => (other.freeAt < best.freeAt ? other : best))
+    const at = Math.max(
+      this.#nextAt,
+      windowPermit.freeAt,
+      Number.isFinite(this.#coolsDownUntil) ? this.#coolsDownUntil : 0,
+    )
     if (now < at) {
       this.#timer = setTimeout(() => {
         this.#timer = undefined
@@ -184,24 +191,24 @@ export class CallPacer {
       }, at - now)
       return
     }
-    const slot = this.#take(place, now)
-    this.#latest = slot
+    const permit = this.#take(windowPermit, now)
+    this.#latest = permit
     // Timers come late: the schedule is kept, so that this costs no throughput; no window gets more than its limit
-    //   for it, since the places see to that.
+    //   for it, since the permits see to that.
     this.#nextAt = Math.max(this.#nextAt, now - MADE_UP_FOR_MS) + this.#intervalMs
-    first.pass(slot)
+    first.pass(permit)
     this.#release()
   }
 
-  #take(place: Place, now: number): CallSlot {
+  #take(windowPermit: WindowPermit, now: number): CallPermit {
     let sentAt = now
     let isUsed = false
-    const before = { freeAt: place.freeAt, nextAt: this.#nextAt }
+    const before = { freeAt: windowPermit.freeAt, nextAt: this.#nextAt }
     const keepFrom = (arrivedAt: number): void => {
       // Unless a later call has it by now.
-      if (place.takenBy === slot) place.freeAt = arrivedAt + this.#windowMs * PLACE_MARGIN
+      if (windowPermit.takenBy === permit) windowPermit.freeAt = arrivedAt + this.#windowMs * WINDOW_MARGIN
     }
-    const slot: CallSlot = {
+    const permit: CallPermit = {
       sent: () => {
         isUsed = true
         keepFrom((sentAt = performance.now()))
@@ -211,16 +218,16 @@ export class CallPacer {
         keepFrom(sentAt + Math.min(this.#lateness(performance.now() - sentAt), this.#windowMs))
       },
       unused: () => {
-        if (isUsed || place.takenBy !== slot) return
+        if (isUsed || windowPermit.takenBy !== permit) return
         isUsed = true
-        place.freeAt = before.freeAt
-        if (this.#latest === slot) this.#nextAt = before.nextAt
+        windowPermit.freeAt = before.freeAt
+        if (this.#latest === permit) this.#nextAt = before.nextAt
         this.#restart()
       },
     }
-    place.takenBy = slot
+    windowPermit.takenBy = permit
     keepFrom(now)
-    return slot
+    return permit
   }
 
   /** Something may leave sooner than the timer expects. */

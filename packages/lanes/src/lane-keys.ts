@@ -1,4 +1,4 @@
-/** BullMQ's keys of a lane lie under `muster:{account}:lane:`, in the account's slot of a Redis Cluster. */
+/** BullMQ's keys of a lane lie under `muster:{account}:lane:`, in the account's permit of a Redis Cluster. */
 export const lanePrefix = (accountId: string): string => `muster:{${accountId}}`
 export const LANE_QUEUE = 'lane'
 /**

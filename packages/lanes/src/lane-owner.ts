@@ -3,7 +3,7 @@ import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
 import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import { obliterateLane, openLane, readJobs, type Backlog, type Lane, type RunJob } from './lane.ts'
-import { readLaneWait } from './lane-rest.ts'
+import { readLaneWait } from './lane-cooldown.ts'
 import { dueAtOf, FIRST_PATIENCE_MS, lanesToClose, lanesToOpen, type OpenLaneView } from './lane-turns.ts'
 import { createWaitingLanes } from './waiting-lanes.ts'
 import { onceAtATime } from './once-at-a-time.ts'
@@ -138,7 +138,7 @@ export function createLaneOwner({
     if (!pace) return letGo(accountId, null)
     const wait = await readLaneWait(redis, accountId, pace, now())
     // Nothing could leave it for long: its work waits as well outside.
-    if (Math.max(wait.restMs, wait.callInMs) > idleCloseMs) return letGo(accountId, null)
+    if (Math.max(wait.cooldownMs, wait.callInMs) > idleCloseMs) return letGo(accountId, null)
     const laterOnly = await findLaterOnly(accountId)
     if (laterOnly) return letGo(accountId, laterOnly)
     const lane = await openLane({
@@ -294,8 +294,8 @@ export function createLaneOwner({
       backlogAt(accountId),
     ])
     if (!pace) return
-    const { restMs, callInMs } = await readLaneWait(redis, accountId, pace, now())
-    const opensAt = Date.now() + Math.max(restMs, callInMs)
+    const { cooldownMs, callInMs } = await readLaneWait(redis, accountId, pace, now())
+    const opensAt = Date.now() + Math.max(cooldownMs, callInMs)
     const isDue = left === null || pending.length > 0
     const dueAt = isDue ? opensAt : dueAtOf({ ...left, opensAt, isAtWork: false }, outsideAt, Date.now())
     if (dueAt <= Date.now()) await schedule.wake(accountId)
@@ -345,7 +345,7 @@ export function createLaneOwner({
     const open = lanes.get(accountId)
     if (channel === RELOAD_CHANNEL && open)
       void guard(
-        open.lane.noticeEndOfRest().then(() => open.tend()),
+        open.lane.noticeEndOfCooldown().then(() => open.tend()),
         accountId,
       )
     // The least busy process gets there first.

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { lastCallKey, limiterKey, RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
-import { readRestMs } from './lane-rest.ts'
+import { readCooldownMs } from './lane-cooldown.ts'
 import { KEPT_MS } from './last-call.ts'
 
 /**
@@ -46,14 +46,14 @@ export function createLaneSchedule(redis: Redis) {
       await redis.zadd(SCHEDULE_KEY, until, accountId)
     },
     /** Nothing keeps the lane waiting any more; `reload` tells its owner. */
-    async endRest(accountId: string): Promise<void> {
+    async endCooldown(accountId: string): Promise<void> {
       await redis.del(limiterKey(accountId))
     },
     /** A call is made outside the lane, such as a test of the credentials: the next owner waits for it as for any other. */
     async noteCall(accountId: string): Promise<void> {
       await redis.eval(NOTE_CALL, 1, lastCallKey(accountId), KEPT_MS)
     },
-    restMs: (accountId: string): Promise<number> => readRestMs(redis, accountId),
+    cooldownMs: (accountId: string): Promise<number> => readCooldownMs(redis, accountId),
     async remove(accountId: string): Promise<void> {
       await redis.zrem(SCHEDULE_KEY, accountId)
     },

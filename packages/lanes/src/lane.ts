@@ -1,9 +1,9 @@
-import type { CallSlot } from '@muster/contracts/http-client'
+import type { CallPermit } from '@muster/contracts/http-client'
 import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
 import { LANE_QUEUE, lanePrefix, lastCallKey } from './lane-keys.ts'
-import { readRestMs, type LaneWait } from './lane-rest.ts'
+import { readCooldownMs, type LaneWait } from './lane-cooldown.ts'
 import { createCallNotes } from './last-call.ts'
 import { jobsAhead, jobWindow, type Pace } from './pace.ts'
 import { StartGate } from './start-gate.ts'
@@ -27,13 +27,13 @@ export interface RunContext {
   /** Aborted when the lane is lost or the process is stopping: nothing more may be sent. */
   signal: AbortSignal
   /**
-   * Resolves when a call may leave, at once. Rejects with a `LaneRestsError` when that would take too long, and with
+   * Resolves when a call may leave, at once. Rejects with a `CoolingDownError` when that would take too long, and with
    * the signal's reason.
    */
-  waitForSlot(signal?: AbortSignal): Promise<CallSlot>
+  waitForPermit(signal?: AbortSignal): Promise<CallPermit>
   /** From this moment on no call leaves; the verdict of the job tells it to those who come after. */
-  rest(forMs: number): void
-  /** For how long `waitForSlot` would wait, about. */
+  coolDown(forMs: number): void
+  /** For how long `waitForPermit` would wait, about. */
   expectedWaitMs(): number
   /**
    * Throws when a permit must not be used any more, since the lane is no longer ours, or rests: to be asked after
@@ -108,7 +108,7 @@ export interface Lane {
   backlog(): Promise<Backlog>
   isAtWork(): boolean
   /** A rest can be ended by hand. */
-  noticeEndOfRest(): Promise<void>
+  noticeEndOfCooldown(): Promise<void>
   /** Jobs of that priority, other than 0, that wait in the lane. */
   waitingAt(priority: number): Promise<number>
   /** Cuts off what is under way: it hands itself back, or, where a create was sent, is looked up by the next owner. */
@@ -162,7 +162,7 @@ export async function readJobs(redis: Redis, accountId: string): Promise<Pick<Ba
 export async function openLane(options: LaneOptions): Promise<Lane> {
   const { redis, accountId, pace, run, isOurs, onHold, onError, wait, now } = options
   const pacer = new CallPacer(pace, wait.callInMs)
-  if (wait.restMs > 0) pacer.rest(wait.restMs)
+  if (wait.cooldownMs > 0) pacer.coolDown(wait.cooldownMs)
   const noteCall = createCallNotes(options, now)
   const gate = new StartGate(jobsAhead(pace))
   /** One for each job under way. */
@@ -172,7 +172,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   const queue = new Queue(LANE_QUEUE, { ...base, streams: { events: { maxLen: 100 } } })
   queue.on('error', onError)
   /** Unix milliseconds. BullMQ would let a short rest cut a long one off. */
-  let restsUntil = 0
+  let coolsDownUntil = 0
 
   const sendBack = (): void => gate.makeRoom(gate.waiting, -1)
   const abandon = (): void => {
@@ -180,24 +180,24 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     for (const controller of running.values()) controller.abort(new Error('the lane was lost, or its worker stops'))
   }
 
-  async function rest(forMs: number): Promise<void> {
-    pacer.rest(forMs)
-    restsUntil = Math.max(restsUntil, Date.now() + forMs)
-    await queue.rateLimit(Math.max(1, Math.ceil(restsUntil - Date.now())))
+  async function coolDown(forMs: number): Promise<void> {
+    pacer.coolDown(forMs)
+    coolsDownUntil = Math.max(coolsDownUntil, Date.now() + forMs)
+    await queue.rateLimit(Math.max(1, Math.ceil(coolsDownUntil - Date.now())))
   }
 
-  async function waitForSlot(jobSignal: AbortSignal, turn: Turn, own?: AbortSignal): Promise<CallSlot> {
-    const slot = await pacer.wait(own ?? jobSignal, turn)
+  async function waitForPermit(jobSignal: AbortSignal, turn: Turn, own?: AbortSignal): Promise<CallPermit> {
+    const permit = await pacer.wait(own ?? jobSignal, turn)
     turn.mayGoBack = false
     atWork.add(turn.jobId)
     throwIfLost(jobSignal)
     noteCall()
-    return slot
+    return permit
   }
 
   function throwIfStale(jobSignal: AbortSignal): void {
     throwIfLost(jobSignal)
-    pacer.throwIfResting()
+    pacer.throwIfCoolingDown()
   }
 
   function throwIfLost(jobSignal: AbortSignal): void {
@@ -217,8 +217,8 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     try {
       return await run(accountId, jobId, {
         signal: controller.signal,
-        waitForSlot: (own) => waitForSlot(controller.signal, turn, own).finally(leaveGate),
-        rest: (forMs) => pacer.rest(forMs),
+        waitForPermit: (own) => waitForPermit(controller.signal, turn, own).finally(leaveGate),
+        coolDown: (forMs) => pacer.coolDown(forMs),
         expectedWaitMs: () => pacer.expectedWaitMs(),
         throwIfStale: () => throwIfStale(controller.signal),
       })
@@ -240,15 +240,15 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       case 'done':
         return
       case 'again':
-        if (verdict.pauseMs) await rest(verdict.pauseMs)
+        if (verdict.pauseMs) await coolDown(verdict.pauseMs)
         await job.moveToDelayed(Math.max(verdict.at, Date.now()), token)
         throw new DelayedError()
       case 'pause':
-        await rest(verdict.forMs)
+        await coolDown(verdict.forMs)
         throw new RateLimitError()
       case 'hold':
         // At once, not when the lane has closed: every job that starts until then would be refused as well.
-        pacer.rest(Infinity)
+        pacer.coolDown(Infinity)
         sendBack()
         worker.pause(true).catch(onError)
         onHold()
@@ -329,10 +329,10 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       pacer.sendBack()
     },
     backlog,
-    async noticeEndOfRest() {
-      if ((await readRestMs(redis, accountId)) > 0) return
-      restsUntil = 0
-      pacer.endRest()
+    async noticeEndOfCooldown() {
+      if ((await readCooldownMs(redis, accountId)) > 0) return
+      coolsDownUntil = 0
+      pacer.endCooldown()
     },
     isAtWork: () => atWork.size > 0,
     async waitingAt(priority) {

@@ -173,11 +173,11 @@ describe('lanes and their owners', () => {
   test("an owner whose lease is another's sends nothing more and closes the lane", async () => {
     const { owner } = await startOwner('a')
     const lease = leaseKey(accountId)
-    let slot: Promise<unknown> = Promise.resolve()
+    let permit: Promise<unknown> = Promise.resolve()
     source.verdict = async ({ context }) => {
       await redis.set(lease, 'another', 'PX', 60_000)
       await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve(), { once: true }))
-      slot = context.waitForSlot().then(
+      permit = context.waitForPermit().then(
         () => 'sent',
         () => 'refused',
       )
@@ -190,7 +190,7 @@ describe('lanes and their owners', () => {
       () => owner.openLanes(),
       (count) => count === 0 && source.runs.length === 1,
     )
-    expect(await slot).toBe('refused')
+    expect(await permit).toBe('refused')
     expect(await redis.get(lease)).toBe('another')
   })
 
@@ -217,8 +217,8 @@ describe('lanes and their owners', () => {
     expect(second('later')).toBeGreaterThanOrEqual(laterAt - 20)
   })
 
-  test('for how long a lane rests is told to whoever asks, and a lane at work does not rest', async () => {
-    const rest = (): Promise<number> => createLaneSchedule(redis).restMs(accountId)
+  test('anyone can ask how long a lane cools down, and a lane at work does not', async () => {
+    const cooldownMs = (): Promise<number> => createLaneSchedule(redis).cooldownMs(accountId)
     // One job in a window of two seconds, which BullMQ counts under the same key.
     source.paces.set(accountId, { ...pace, requests: 1, perSeconds: 4 })
     await startOwner('a')
@@ -227,21 +227,21 @@ describe('lanes and their owners', () => {
     await wake()
     await source.until((runs) => runs.length >= 1)
     expect(await redis.pttl(limiterKey(accountId))).toBeGreaterThan(0)
-    expect(await rest()).toBe(0)
+    expect(await cooldownMs()).toBe(0)
     source.put(accountId, '+throttled')
     await wake()
-    await eventually(rest, (restMs) => restMs > 0)
-    expect(await rest()).toBeGreaterThan(25_000)
-    expect(await rest()).toBeLessThanOrEqual(30_000)
+    await eventually(cooldownMs, (milliseconds) => milliseconds > 0)
+    expect(await cooldownMs()).toBeGreaterThan(25_000)
+    expect(await cooldownMs()).toBeLessThanOrEqual(30_000)
   })
 
   test('a lane that never called does not wait, and a new owner waits only what the last call left', async () => {
     source.paces.set(accountId, { requests: 1, perSeconds: 4, concurrency: 1, callsPerJob: 1 })
     const permits: { owner: string; at: number }[] = []
     source.verdict = async ({ owner, context }) => {
-      const slot = await context.waitForSlot()
+      const permit = await context.waitForPermit()
       permits.push({ owner, at: Date.now() })
-      slot.ended()
+      permit.ended()
       return { kind: 'done' }
     }
     const { owner } = await startOwner('a')
@@ -339,8 +339,8 @@ describe('lanes and their owners', () => {
       await source.until((runs) => runs.length >= 2)
       if (jobId === 'short')
         await eventually(
-          () => createLaneSchedule(redis).restMs(accountId),
-          (restMs) => restMs > 0,
+          () => createLaneSchedule(redis).cooldownMs(accountId),
+          (cooldownMs) => cooldownMs > 0,
         )
       return { kind: 'pause', forMs: jobId === 'long' ? 1_500 : 1 }
     }

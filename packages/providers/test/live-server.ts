@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { CallSlot } from '@muster/contracts/http-client'
+import type { CallPermit } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import type { RemoteCall } from '@muster/contracts/operation'
@@ -96,16 +96,16 @@ interface Options {
   tokens?: TokenStore
   hosts?: string[]
   signal?: AbortSignal
-  waitForSlot?: (signal?: AbortSignal) => Promise<CallSlot | void>
+  waitForPermit?: (signal?: AbortSignal) => Promise<CallPermit | void>
   config?: Record<string, string>
 }
-export function open(url: string, options: Options = {}): Connection & { calls: RemoteCall[]; slots: () => number } {
+export function open(url: string, options: Options = {}): Connection & { calls: RemoteCall[]; permits: () => number } {
   const allowedHosts = new Set([url, ...(options.hosts ?? [])].map((one) => new URL(one).host))
   const { httpFor, close } = createEgress({ allowedHosts, maxSockets: 100, nameServers: [], ports: new Set() })
   closing.push(close)
   const credentials = options.credentials ?? staticCredentials
   const calls: RemoteCall[] = []
-  let slots = 0
+  let permits = 0
   const connection = connect({
     provider: options.provider ?? tinyProvider,
     account: { config: { base_url: url, ...options.config }, credentialType: credentials.type },
@@ -114,14 +114,14 @@ export function open(url: string, options: Options = {}): Connection & { calls: 
     http: httpFor({ tenantId: 'tenant', laneId: 'lane' }),
     tokens: options.tokens ?? memoryTokens(credentials),
     allowedHosts,
-    waitForSlot: async (signal) => {
-      slots += 1
-      return (await options.waitForSlot?.(signal)) ?? undefined
+    waitForPermit: async (signal) => {
+      permits += 1
+      return (await options.waitForPermit?.(signal)) ?? undefined
     },
     onCall: (call) => calls.push(call),
     ...(options.signal ? { signal: options.signal } : {}),
   })
-  return { ...connection, calls, slots: () => slots }
+  return { ...connection, calls, permits: () => permits }
 }
 
 export async function failureOf(call: Promise<unknown>): Promise<RemoteFailureError['failure']> {

@@ -47,7 +47,7 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
     })
     if (!written) throw notFound('integrated account')
     events.nudge(accountId)
-    if (endsCooldown) await schedule.endRest(accountId)
+    if (endsCooldown) await schedule.endCooldown(accountId)
     await schedule.reload(accountId)
     return { status: 200, body: toResource(written) }
   }
@@ -125,7 +125,7 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
       events.nudge(params.id)
       // Before the lane may open: wrong credentials are met by the test, not by the first user.
       const tested = await toTested(written, body.credentials !== undefined && query.test !== false, signal)
-      if (isNewStart) await schedule.endRest(params.id)
+      if (isNewStart) await schedule.endCooldown(params.id)
       await schedule.reload(params.id)
       return { status: 200, body: tested }
     },

@@ -41,7 +41,7 @@ export async function testAccount(
     allowedHosts,
     tokens: createTokenStore(store, account),
     // One call outside the lane's pace: it waits for no one, and the provider's 429 is an answer too.
-    waitForSlot: async () => void (await schedule.noteCall(account.id)),
+    waitForPermit: async () => void (await schedule.noteCall(account.id)),
     onCall: (call) => calls.push(call),
     signal,
   })

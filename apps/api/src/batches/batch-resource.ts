@@ -91,7 +91,7 @@ export async function toAccountProgress(
     store.accounts.read(accountId),
     store.operations.countOpen(accountId),
     store.batches.countBehind(accountId, record.id),
-    schedule.restMs(accountId),
+    schedule.cooldownMs(accountId),
     store.operations.countSince(accountId, now - windowMs),
   ])
   const restMs = account ? fullRestMs(account, laneRestMs) : laneRestMs

@@ -133,7 +133,7 @@ export function createUsers(dependencies: ApiDependencies) {
             entry.estimated_wait_seconds = estimateWaitSeconds(
               account,
               (await store.operations.countOpen(account.id)) + entry.rows,
-              await schedule.restMs(account.id),
+              await schedule.cooldownMs(account.id),
             )
         }
         return report

@@ -22,7 +22,7 @@ export async function answerAccepted(
   const [latest = account, open, restMs] = await Promise.all([
     store.accounts.read(account.id).catch(() => undefined),
     store.operations.countOpen(account.id).catch(() => null),
-    schedule.restMs(account.id).catch(() => 0),
+    schedule.cooldownMs(account.id).catch(() => 0),
   ])
   const seconds = open === null ? null : estimateWaitSeconds(latest, open, restMs)
   return {

@@ -50,7 +50,7 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
         const estimate = estimateWaitSeconds(
           account,
           await store.operations.countOpen(account.id),
-          await schedule.restMs(account.id),
+          await schedule.cooldownMs(account.id),
         )
         return {
           status: 200,

@@ -56,7 +56,7 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
       allowedHosts: options.allowedHosts,
       tokens: createTokenStore(store, account),
       // Its lane is closed, so there is no pace to keep; its next owner keeps it.
-      waitForSlot: async () => void (await schedule.noteCall(account.id)),
+      waitForPermit: async () => void (await schedule.noteCall(account.id)),
       signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       now: clock.now,
     })

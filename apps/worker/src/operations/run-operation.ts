@@ -1,5 +1,5 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import type { CallSlot } from '@muster/contracts/http-client'
+import type { CallPermit } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
 import type { RemoteCall, Warning } from '@muster/contracts/operation'
@@ -7,7 +7,7 @@ import type { StoredResult } from '@muster/contracts/response-format'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets, secretStrings } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
-import { LaneRestsError } from '@muster/lanes/call-pacer'
+import { CoolingDownError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import { attemptCreate, type AttemptResult } from '@muster/providers/engine/attempt'
 import { classifyAnswer } from '@muster/providers/engine/classify'
@@ -99,13 +99,13 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
   return async (accountId, jobId, context) => {
     const log = dependencies.log.child({ account_id: accountId, operation_id: operationIdOf(jobId) })
-    let permit: CallSlot | undefined
+    let permit: CallPermit | undefined
     try {
       let prepared = await prepare(accountId, jobId, log)
       if ('kind' in prepared) return prepared
       if (context.expectedWaitMs() > SOON_MS) {
         // Before it counts as running: this may take a day, in which everything can change, and nothing is sent.
-        permit = await context.waitForSlot(context.signal).catch((error: unknown) => {
+        permit = await context.waitForPermit(context.signal).catch((error: unknown) => {
           if (isHandedBack(context, error)) return undefined
           throw error
         })
@@ -115,7 +115,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       }
       const ready = prepared
       const { account } = ready
-      const begin = (): Promise<Verdict> => start(ready, { ...context, waitForSlot: firstOf(permit, context) }, log)
+      const begin = (): Promise<Verdict> => start(ready, { ...context, waitForPermit: firstOf(permit, context) }, log)
       return await (isCooling(account.cooldown, clock.now()) ? probes.alone(account.id, begin) : begin())
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
@@ -235,8 +235,8 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
     const mayBeExecuted = (): boolean => isSent && calls.some((call) => call.purpose === 'create')
     /** Before the create is sent, a wait that is long counts as waiting. */
-    const waitForPermit = async (signal?: AbortSignal): Promise<CallSlot> => {
-      const next = context.waitForSlot(signal)
+    const waitForPermit = async (signal?: AbortSignal): Promise<CallPermit> => {
+      const next = context.waitForPermit(signal)
       if (isSent || (await isSettledWithin(next, SOON_MS))) return next
       record = await store.operations.save(record, suspendAttempt(record.state, clock.now()))
       await next.catch(() => undefined)
@@ -255,7 +255,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       http: dependencies.httpFor({ tenantId: account.tenantId, laneId: account.id }),
       allowedHosts: dependencies.allowedHosts,
       tokens: createTokenStore(store, account),
-      waitForSlot: waitForPermit,
+      waitForPermit: waitForPermit,
       signal: context.signal,
       now: clock.now,
       onCall(call) {
@@ -434,7 +434,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     const reason = aboutNoOne('failure' in end ? end.failure.message : '')
     const plan = forMs > 0 ? planCooldown(account.cooldown, { forMs, reason }, now) : undefined
     // Before anything is waited for, or other calls would leave meanwhile.
-    if (plan) context.rest(plan.restMs)
+    if (plan) context.coolDown(plan.restMs)
     const state = await finish(end)
     if (!plan) return toVerdict(state)
     await coolDown(account, plan.cooldown)
@@ -454,12 +454,12 @@ function changedConfig(field: string, isUnknown: boolean): Failure {
 }
 
 /** Gives the permit that is there already before it waits for others. */
-function firstOf(permit: CallSlot | undefined, context: RunContext): RunContext['waitForSlot'] {
+function firstOf(permit: CallPermit | undefined, context: RunContext): RunContext['waitForPermit'] {
   let first = permit
   return async (signal) => {
     const present = first
     first = undefined
-    if (!present) return context.waitForSlot(signal)
+    if (!present) return context.waitForPermit(signal)
     context.throwIfStale()
     return present
   }
@@ -467,7 +467,7 @@ function firstOf(permit: CallSlot | undefined, context: RunContext): RunContext[
 
 /** The worker stops, the lane is another's, or it rests: nothing came of it, and the next owner or time decides. */
 const isHandedBack = (context: RunContext, error: unknown): boolean =>
-  context.signal.aborted || error instanceof LaneRestsError
+  context.signal.aborted || error instanceof CoolingDownError
 
 async function isSettledWithin(work: Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined

@@ -1,7 +1,7 @@
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
-import { LaneRestsError } from '@muster/lanes/call-pacer'
+import { CoolingDownError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
 import {
   finishDeliveryAttempt,
@@ -88,9 +88,9 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     ]
     const body = JSON.stringify(await toWebhookEvent(store, record.event, endpoint.payload))
     try {
-      await context.waitForSlot(context.signal)
+      await context.waitForPermit(context.signal)
     } catch (error) {
-      if (context.signal.aborted || error instanceof LaneRestsError) return { kind: 'back' }
+      if (context.signal.aborted || error instanceof CoolingDownError) return { kind: 'back' }
       throw error
     }
     const startedAt = clock.now()

@@ -115,7 +115,7 @@ describe('an access token', () => {
     expect(stranger.received).toHaveLength(0)
   })
 
-  test('waits for its slot before it takes the lock that others wait for', async () => {
+  test('waits for its permit before it takes the lock that others wait for', async () => {
     const { url } = await tokenServer(() => true)
     const order: string[] = []
     const tokens = memoryTokens(clientCredentials)
@@ -124,10 +124,10 @@ describe('an access token', () => {
     const connection = open(url, {
       credentials: clientCredentials,
       tokens,
-      waitForSlot: async () => void order.push('slot'),
+      waitForPermit: async () => void order.push('permit'),
     })
     await connection.write('create', create)
-    expect(order).toEqual(['slot', 'lock', 'slot'])
+    expect(order).toEqual(['permit', 'lock', 'permit'])
   })
 })
 
@@ -150,7 +150,7 @@ describe('a redirect', () => {
       },
       { method: 'GET', url: '/users/ada' },
     ])
-    expect(connection.slots()).toBe(3)
+    expect(connection.permits()).toBe(3)
   })
 
   test("to a host that is not the vendor's is not followed", async () => {

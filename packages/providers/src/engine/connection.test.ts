@@ -53,13 +53,13 @@ describe('a create', () => {
       ended: () => void order.push('ended'),
       unused: () => void order.push('back'),
     }
-    const waitForSlot = async () => (order.push('permit'), permit)
+    const waitForPermit = async () => (order.push('permit'), permit)
     const sending = { begin: async () => void order.push('intent'), takeBack: async () => undefined }
-    await open(url, { waitForSlot }).write('create', create, sending)
+    await open(url, { waitForPermit }).write('create', create, sending)
     expect(order).toEqual(['permit', 'intent', 'ended'])
     order.length = 0
     const refused = { ...sending, begin: () => Promise.reject(new Error('not saved')) }
-    await expect(open(url, { waitForSlot }).write('create', create, refused)).rejects.toThrow('not saved')
+    await expect(open(url, { waitForPermit }).write('create', create, refused)).rejects.toThrow('not saved')
     expect(order).toEqual(['permit', 'back'])
     expect(received).toHaveLength(1)
   })
@@ -74,7 +74,7 @@ describe('a create', () => {
     const order: string[] = []
     const connection = open(url, {
       credentials: clientCredentials,
-      waitForSlot: async () => void order.push('permit'),
+      waitForPermit: async () => void order.push('permit'),
     })
     const sending = {
       begin: async () => void order.push('intent'),
@@ -119,14 +119,14 @@ describe('a create', () => {
     expect(received).toHaveLength(0)
   })
 
-  test('that its worker cuts off is an unknown outcome; one that waits for its slot is none', async () => {
+  test('that its worker cuts off is an unknown outcome; one that waits for its permit is none', async () => {
     const worker = new AbortController()
     const { url } = await startServer(() => worker.abort())
     expect(await failureOf(open(url, { signal: worker.signal }).write('create', create))).toMatchObject({
       disposition: 'unknown',
     })
     const stopped = new Error('stopping')
-    await expect(open(url, { waitForSlot: () => Promise.reject(stopped) }).write('create', create)).rejects.toBe(
+    await expect(open(url, { waitForPermit: () => Promise.reject(stopped) }).write('create', create)).rejects.toBe(
       stopped,
     )
   })
@@ -138,7 +138,7 @@ describe('a read', () => {
     const connection = open(url)
     expect(await connection.read('find', read)).toMatchObject({ status: 503, body: 'away', isJson: false })
     expect(received).toHaveLength(3)
-    expect(connection.slots()).toBe(3)
+    expect(connection.permits()).toBe(3)
   })
 
   test('gets over a reset', async () => {

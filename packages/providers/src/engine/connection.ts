@@ -1,5 +1,5 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
-import type { CallSlot, HttpClient, HttpResponse } from '@muster/contracts/http-client'
+import type { CallPermit, HttpClient, HttpResponse } from '@muster/contracts/http-client'
 import { TransportError } from '@muster/contracts/http-client'
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { KnownSecrets } from '@muster/contracts/known-secrets'
@@ -46,7 +46,7 @@ export interface ConnectionOptions {
   tokens: TokenStore
   allowedHosts: AllowedHosts
   /** Resolves when the account's limit leaves room for one more call; with nothing, where nobody counts. */
-  waitForSlot(signal?: AbortSignal): Promise<CallSlot | undefined>
+  waitForPermit(signal?: AbortSignal): Promise<CallPermit | undefined>
   onCall?(call: RemoteCall): void
   signal?: AbortSignal
   /** Unix milliseconds by the clock that all workers share. */
@@ -95,7 +95,7 @@ export function connect(options: ConnectionOptions): Connection {
     headers: Record<string, string>,
     body: string | undefined,
     timeoutMs: number,
-    slot: CallSlot | undefined,
+    permit: CallPermit | undefined,
   ): Promise<RemoteResponse> {
     const startedAt = performance.now()
     const call: RemoteCall = {
@@ -117,7 +117,7 @@ export function connect(options: ConnectionOptions): Connection {
           timeoutMs,
           ...(body === undefined ? {} : { body }),
           ...(options.signal ? { signal: options.signal } : {}),
-          ...(slot ? { onSent: slot.sent } : {}),
+          ...(permit ? { onSent: permit.sent } : {}),
         }),
       )
       call.status = response.status
@@ -130,13 +130,13 @@ export function connect(options: ConnectionOptions): Connection {
       call.error = error instanceof TransportError ? error.code : 'UNKNOWN'
       throw new RemoteFailureError(classifyTransport(error))
     } finally {
-      slot?.ended()
+      permit?.ended()
       call.duration_ms = Math.round(performance.now() - startedAt)
       options.onCall?.(call)
     }
   }
 
-  async function requestToken(present: Credentials, slot: CallSlot | undefined): Promise<AccessToken> {
+  async function requestToken(present: Credentials, permit: CallPermit | undefined): Promise<AccessToken> {
     if (authentication?.kind !== 'token') throw new Error(`${provider.id}: ${credentials.type} needs no token`)
     secrets.add(credentialSecrets(present))
     const request = await authentication.toTokenRequest(
@@ -168,7 +168,7 @@ export function connect(options: ConnectionOptions): Connection {
       headers,
       new URLSearchParams(request.form).toString(),
       TOKEN_TIMEOUT_MS,
-      slot,
+      permit,
     ).catch(neverExecuted)
     if (answer.status < 200 || answer.status > 299) throw new RemoteFailureError(classifyTokenFailure(answer), answer)
     const token = authentication.parseToken(answer.body, now())
@@ -202,10 +202,10 @@ export function connect(options: ConnectionOptions): Connection {
     let token = await tokens.read()
     if (!isUsable(token)) {
       // Before the lock of the renewal, which a slow pace would outlast.
-      const slot = await options.waitForSlot(options.signal)
+      const permit = await options.waitForPermit(options.signal)
       token = await tokens.renew(async (other, latest) => {
-        if (!isUsable(other)) return requestToken(latest, slot)
-        slot?.unused()
+        if (!isUsable(other)) return requestToken(latest, permit)
+        permit?.unused()
         return other
       })
     }
@@ -213,13 +213,13 @@ export function connect(options: ConnectionOptions): Connection {
     return { headers: authentication.toHeaders(token), token }
   }
 
-  async function waitForPermit(sending: Sending | undefined): Promise<CallSlot | undefined> {
-    const slot = await options.waitForSlot(options.signal)
+  async function waitForPermit(sending: Sending | undefined): Promise<CallPermit | undefined> {
+    const permit = await options.waitForPermit(options.signal)
     try {
       await sending?.begin()
-      return slot
+      return permit
     } catch (error) {
-      slot?.unused()
+      permit?.unused()
       throw error
     }
   }
@@ -230,7 +230,7 @@ export function connect(options: ConnectionOptions): Connection {
     for (let redirects = 0; ;) {
       const { headers, token } = await authorize(rejected)
       const url = toUrl(redirectedBaseUrl ?? token?.baseUrl ?? baseUrlOf(provider, account.config), request)
-      const slot = await waitForPermit(sending)
+      const permit = await waitForPermit(sending)
       const requestHeaders = {
         accept: 'application/json',
         'user-agent': USER_AGENT,
@@ -238,7 +238,7 @@ export function connect(options: ConnectionOptions): Connection {
         ...headers,
         ...request.headers,
       }
-      const response = await exchange(purpose, request.method, url, requestHeaders, body, provider.timeoutMs, slot)
+      const response = await exchange(purpose, request.method, url, requestHeaders, body, provider.timeoutMs, permit)
       const elsewhere = provider.toRedirect?.(response)
       if (elsewhere !== undefined && redirects < MAX_REDIRECTS) {
         const origin = toOrigin(elsewhere)

@@ -7,7 +7,7 @@ import type { Pace } from './pace.ts'
  * For how long nothing leaves the lane, in milliseconds, since the provider said so or is taken to be down; 0 where it
  * does not rest.
  */
-export async function readRestMs(redis: Redis, accountId: string): Promise<number> {
+export async function readCooldownMs(redis: Redis, accountId: string): Promise<number> {
   const [[, begun], [, leftMs]] = (await redis
     .multi()
     .get(limiterKey(accountId))
@@ -18,7 +18,7 @@ export async function readRestMs(redis: Redis, accountId: string): Promise<numbe
 
 /** Milliseconds in which nothing can leave the lane: while it rests, and until its next call. */
 export interface LaneWait {
-  restMs: number
+  cooldownMs: number
   /** Negative: the next call could have left so long ago. */
   callInMs: number
 }
@@ -29,6 +29,9 @@ export async function readLaneWait(
   pace: Pick<Pace, 'requests' | 'perSeconds'>,
   now: number,
 ): Promise<LaneWait> {
-  const [restMs, lastCallAt] = await Promise.all([readRestMs(redis, accountId), readLastCallAt(redis, accountId)])
-  return { restMs, callInMs: waitAfterCallMs(lastCallAt, pace, now) }
+  const [cooldownMs, lastCallAt] = await Promise.all([
+    readCooldownMs(redis, accountId),
+    readLastCallAt(redis, accountId),
+  ])
+  return { cooldownMs, callInMs: waitAfterCallMs(lastCallAt, pace, now) }
 }
