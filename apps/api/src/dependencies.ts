@@ -11,7 +11,7 @@ import { createApp } from './app.ts'
 import { limitsOf, type ApiConfig } from './config.ts'
 import { watchFinishedOperations, type FinishedOperations } from './operations/finished-operations.ts'
 import { createHeldRequests, type HeldRequests } from './http/held-requests.ts'
-import { LaneGate } from '@muster/egress/lane-gate'
+import { FairGate } from '@muster/egress/fair-gate'
 import { createHttpServer } from './http/http-server.ts'
 import { createApiMetrics, type ApiMetrics } from './metrics.ts'
 
@@ -25,7 +25,7 @@ export interface ApiDependencies {
   events: { nudge(source: string): void }
   finished: FinishedOperations
   held: HeldRequests
-  turns: LaneGate
+  turns: FairGate
   /** Another process is to be asked: said by /readyz, and each answer closes its connection. */
   isDraining(): boolean
   /** What would go on by itself ends. */
@@ -77,7 +77,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
     events: { nudge: (source) => void redis.publish(EVENTS_CHANNEL, source).catch(() => undefined) },
     finished,
     held,
-    turns: new LaneGate({ perLane: config.MUSTER_REQUESTS_AT_WORK, total: 8 * config.MUSTER_REQUESTS_AT_WORK }),
+    turns: new FairGate({ perKey: config.MUSTER_REQUESTS_AT_WORK, total: 8 * config.MUSTER_REQUESTS_AT_WORK }),
     isDraining: () => draining,
     isStopping: () => stopping,
     log,

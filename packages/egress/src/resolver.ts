@@ -2,7 +2,7 @@ import dns, { type LookupAddress } from 'node:dns'
 import net from 'node:net'
 import type { Lookup } from './address-guard.ts'
 import { createHostsFile } from './hosts-file.ts'
-import { LaneGate } from './lane-gate.ts'
+import { FairGate } from './fair-gate.ts'
 
 /** Names of one tenant that are asked for at the same time; more wait. */
 const NAMES_PER_TENANT = 8
@@ -68,8 +68,8 @@ export function createResolver({ nameServers = [], hostsFile = '/etc/hosts' }: R
   const cache = new Map<string, { answer: Answer; until: number }>()
   const byTenant = new Map<string, Promise<Answer>>()
   const byName = new Map<string, Promise<Answer>>()
-  const tenants = new LaneGate({ perLane: NAMES_PER_TENANT, total: NAMES_IN_ALL })
-  const system = new LaneGate({ perLane: 1, total: 1 })
+  const tenants = new FairGate({ perKey: NAMES_PER_TENANT, total: NAMES_IN_ALL })
+  const system = new FairGate({ perKey: 1, total: 1 })
 
   function cached(name: string): Answer | undefined {
     const known = cache.get(name)

@@ -1,5 +1,5 @@
 import { Client, type buildConnector } from 'undici'
-import { LaneGate } from './lane-gate.ts'
+import { FairGate } from './fair-gate.ts'
 
 /** Who a call is made for: names are resolved on the tenant's account, connections opened on the lane's. */
 export interface Caller {
@@ -38,7 +38,7 @@ export interface LeasedSocket {
  */
 export class Sockets {
   readonly #options: SocketsOptions
-  readonly #gate: LaneGate
+  readonly #gate: FairGate
   readonly #open = new Set<Socket>()
   /** By lane, the longest idle first. */
   readonly #idle = new Map<string, Set<Socket>>()
@@ -47,7 +47,7 @@ export class Sockets {
 
   constructor(options: SocketsOptions) {
     this.#options = options
-    this.#gate = new LaneGate(options)
+    this.#gate = new FairGate({ perKey: options.perLane, total: options.total })
   }
 
   get size(): number {

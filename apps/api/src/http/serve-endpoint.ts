@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ApiMetrics } from '../metrics.ts'
 import { requestIdOf } from './answer-errors.ts'
 import type { HeldRequests } from './held-requests.ts'
-import type { LaneGate } from '@muster/egress/lane-gate'
+import type { FairGate } from '@muster/egress/fair-gate'
 import { authenticate, revoked, toCaller } from './authenticate.ts'
 import type { ApiResponse, Endpoint } from './endpoint.ts'
 import { parsePrefer, type Preferences } from './prefer.ts'
@@ -20,7 +20,7 @@ export interface ServeOptions {
   metrics: ApiMetrics
   held: HeldRequests
   /** Requests at work, for each tenant and in all. */
-  turns: LaneGate
+  turns: FairGate
   isDraining(): boolean
 }
 

@@ -9,7 +9,7 @@ import { serveEndpoint } from './serve-endpoint.ts'
 import { createApiMetrics } from '../metrics.ts'
 import { defaultLimits } from '@muster/contracts/bounds'
 import { routes } from '@muster/contracts/routes'
-import { LaneGate } from '@muster/egress/lane-gate'
+import { FairGate } from '@muster/egress/fair-gate'
 import { openStore } from '@muster/store/store'
 import { newKeyring, useRedis } from '../../../../packages/store/test/redis.ts'
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
     return { status: 204 }
   })
   const held = createHeldRequests({ tenants: store.tenants, limits: defaultLimits })
-  const turns = new LaneGate({ perLane: 2, total: 16 })
+  const turns = new FairGate({ perKey: 2, total: 16 })
   const app = express()
   app.use(assignRequestId)
   app.get('/', serveEndpoint({ store, metrics: createApiMetrics(), held, turns, isDraining: () => false }, endpoint))

@@ -1,13 +1,13 @@
 import { setMaxListeners } from 'node:events'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { LaneGate } from './lane-gate.ts'
+import { FairGate } from './fair-gate.ts'
 
 const never = new AbortController().signal
 setMaxListeners(0, never)
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-describe('places that lanes share', () => {
+describe('permits that keys share', () => {
   test('are bounded for each lane and in all, and none is lost', async () => {
     const step = fc.record({ lane: fc.nat(6), isLeaving: fc.boolean() })
     await fc.assert(
@@ -15,8 +15,8 @@ describe('places that lanes share', () => {
         fc.array(step, { maxLength: 60 }),
         fc.integer({ min: 1, max: 4 }),
         fc.integer({ min: 2, max: 9 }),
-        async (steps, perLane, total) => {
-          const gate = new LaneGate({ perLane, total })
+        async (steps, perKey, total) => {
+          const gate = new FairGate({ perKey, total })
           const held: { lane: number; leave(): void }[] = []
           const asked = steps.filter(({ isLeaving }) => !isLeaving)
           let served = 0
@@ -30,7 +30,7 @@ describe('places that lanes share', () => {
             await turn()
             expect(held.length).toBeLessThanOrEqual(total)
             for (const one of held)
-              expect(held.filter(({ lane: other }) => other === one.lane).length).toBeLessThanOrEqual(perLane)
+              expect(held.filter(({ lane: other }) => other === one.lane).length).toBeLessThanOrEqual(perKey)
           }
           while (held.length > 0) {
             held.shift()?.leave()
@@ -43,7 +43,7 @@ describe('places that lanes share', () => {
   })
 
   test('are never all taken by lanes that hold more than one', async () => {
-    const gate = new LaneGate({ perLane: 100, total: 20 })
+    const gate = new FairGate({ perKey: 100, total: 20 })
     for (const lane of ['a', 'b']) for (let count = 0; count < 50; count += 1) void gate.enter(lane, never)
     await turn()
     // Eight lanes more, each of which comes in at once.
@@ -51,7 +51,7 @@ describe('places that lanes share', () => {
   })
 
   test('go around: a lane that has waited longest and was not served is next', async () => {
-    const gate = new LaneGate({ perLane: 9, total: 2 })
+    const gate = new FairGate({ perKey: 9, total: 2 })
     const first = await gate.enter('a', never)
     const second = await gate.enter('b', never)
     const order: string[] = []
@@ -70,7 +70,7 @@ describe('places that lanes share', () => {
   })
 
   test('are left alone by a caller who gives up, while waiting or before', async () => {
-    const gate = new LaneGate({ perLane: 1, total: 2 })
+    const gate = new FairGate({ perKey: 1, total: 2 })
     const leave = await gate.enter('a', never)
     const caller = new AbortController()
     const waiting = gate.enter('a', caller.signal)
