@@ -2,6 +2,7 @@ import { routes } from '@muster/contracts/routes'
 import { checkCreate } from '@muster/providers/engine/check-create'
 import { previewCreate } from '@muster/providers/engine/preview'
 import { providerOf } from '@muster/providers/registry'
+import { expiryOf } from '@muster/domain/operation/expiry'
 import { isFinished } from '@muster/domain/operation/state'
 import type { Acceptance } from '@muster/store/operations/operations'
 import { acceptOperation, idempotencyHashOf } from './accept-operation.ts'
@@ -15,8 +16,6 @@ import { defineEndpoint } from '../http/endpoint.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
 import { readOwnAccount, readOwnOperation } from '../http/own-records.ts'
 import { waitForEnd } from './wait-for-end.ts'
-
-const HOUR_MS = 3_600_000
 
 export function createUser({ store, schedule, egress, finished, log, metrics, config }: ApiDependencies) {
   return defineEndpoint(
@@ -68,11 +67,6 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
       // Counted now, where it can be refused, and not by the worker that has something to tell it.
       if (query.callback_url !== undefined && !isRepeated)
         await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, query.callback_url, now, account.mode)
-      const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
-      const expiresAt =
-        query.expires_at === undefined
-          ? earliest + config.MUSTER_DEFAULT_EXPIRY_HOURS * HOUR_MS
-          : Date.parse(query.expires_at)
       const acceptance = await acceptOperation(store, schedule, {
         account,
         input,
@@ -82,7 +76,7 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
         idempotencyKey: headers['idempotency-key'] ?? null,
         requestId,
         now,
-        expiresAt,
+        expiresAt: expiryOf(query, config.MUSTER_DEFAULT_EXPIRY_HOURS, now),
       })
       if (acceptance.kind !== 'accepted' && acceptance.kind !== 'replayed') {
         metrics.refused.inc({ reason: acceptance.kind })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ResponseView } from '@muster/contracts/response-format'
 import { routes } from '@muster/contracts/routes'
+import { expiryOf } from '@muster/domain/operation/expiry'
 import { cancel, isFinished, RefusedTransitionError, type Refusal } from '@muster/domain/operation/state'
 import { StaleVersionError } from '@muster/store/operations/operations'
 import type { z } from 'zod'
@@ -72,9 +73,7 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
   })
 
   const retry = defineEndpoint(routes.retryOperation, async ({ caller, params, body = {} }) => {
-    const expiresAt = body.expires_at
-      ? Date.parse(body.expires_at)
-      : Date.now() + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
+    const expiresAt = expiryOf(body, config.MUSTER_DEFAULT_EXPIRY_HOURS, Date.now())
     try {
       const { record, account } = await retryOperation({ store, schedule, events }, caller, params.id, body, expiresAt)
       return {
