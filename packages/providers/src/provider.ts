@@ -1,11 +1,14 @@
-import type { OperationErrorCode } from '@muster/contracts/error-codes'
 import type { Credentials, CredentialType } from '@muster/contracts/integrated-account'
 import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { ProviderId } from '@muster/contracts/provider-ids'
-import type { UnifiedUser, UnifiedUserInput, UnifiedUserInputField } from '@muster/contracts/unified-user'
+import type { UnifiedUser, UnifiedUserInputField } from '@muster/contracts/unified-user'
+import type { CreateInput } from '@muster/domain/operation/record'
+import type { RemoteFailure } from '@muster/domain/outcome'
 import type { z } from 'zod'
+
+export type { CreateInput, RemoteFailure }
 
 /** One request to the remote system, as plain data: what a dry run prints is what an attempt sends. */
 export interface RemoteRequest {
@@ -35,43 +38,6 @@ export interface AccountContext {
   /** Checked by the provider's `configSchema`. */
   config: JsonObject
   credentialType: CredentialType
-}
-
-/** One accepted request, in the words of the unified model. */
-export interface CreateInput {
-  user: UnifiedUserInput
-  /** Passed to the provider's create call untouched. */
-  remoteQuery: JsonObject
-  organizationId?: string
-  workspaceId?: string
-}
-
-/**
- * What a failure means, decided once, where the error is read:
- * rejected: the provider did not create the user, and the same request would fail again.
- * throttled: not executed; the lane pauses, no attempt is used up.
- * unauthorized: the credentials are not accepted; once that is certain, the account goes on hold.
- * forbidden: the account as a whole may not create users; once that is certain, it goes on hold too.
- * unavailable: not executed; the same request may succeed later.
- * unknown: it may have been executed, so a look-up comes before anything is sent again.
- */
-export type FailureDisposition = 'rejected' | 'throttled' | 'unauthorized' | 'forbidden' | 'unavailable' | 'unknown'
-
-export interface RemoteFailure {
-  code: OperationErrorCode
-  disposition: FailureDisposition
-  /** For people; in the provider's words where it has any. */
-  message: string
-  /** JSON pointer of the unified field it is about, such as `/emails/0/email`. */
-  pointer?: string
-  /** How long the provider asks to wait. */
-  retryAfterMs?: number
-  /**
-   * Of a refusal of the account (unauthorized, forbidden). final: the standard or the vendor says that it lasts, so it
-   * is believed at once. confirm: one check call decides. Absent: vendors say it in passing too, so the call is tried
-   * again before a check call decides.
-   */
-  certainty?: 'final' | 'confirm'
 }
 
 /**

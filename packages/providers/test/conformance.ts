@@ -278,11 +278,11 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
           recordIntent: () => Promise.resolve(),
           withdrawIntent: () => Promise.resolve(),
         })
-        return [result.kind, ...sent]
+        return [result.outcome, ...sent]
       }
       for (const response of sample.absent)
         expect([response, await attempt(response)]).toEqual([response, ['unknown', 'create']])
-      for (const body of foreignBodies) expect([body, await attempt(json(200, body))]).toEqual([body, ['retry']])
+      for (const body of foreignBodies) expect([body, await attempt(json(200, body))]).toEqual([body, ['retrying']])
       for (const status of [200, 403, 404, 500])
         expect([status, ...(await attempt(text(status, '<html>')))]).not.toContain('create')
     })
@@ -322,16 +322,17 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
     })
 
     test('knows the statuses that mean the same everywhere', () => {
-      expect(provider.classifyFailure(text(500, '<html>'), minimal).disposition).toBe('unknown')
-      expect(provider.classifyFailure(text(502, '<html>'), minimal).disposition).toBe('unknown')
-      expect(provider.classifyFailure(text(200, '<html>'), minimal).disposition).toBe('unknown')
+      expect(provider.classifyFailure(text(500, '<html>'), minimal).outcome).toBe('unknown')
+      expect(provider.classifyFailure(text(502, '<html>'), minimal).outcome).toBe('unknown')
+      expect(provider.classifyFailure(text(200, '<html>'), minimal).outcome).toBe('unknown')
       expect(provider.classifyFailure(json(429, {}, { 'retry-after': '7' }), minimal)).toMatchObject({
         code: 'rate_limited',
-        disposition: 'throttled',
+        outcome: 'rate_limited',
         retryAfterMs: 7_000,
       })
       expect(provider.classifyFailure(json(401, {}), minimal)).toMatchObject({
-        disposition: 'unauthorized',
+        outcome: 'held',
+        code: 'credentials_rejected',
         certainty: 'confirm',
       })
     })
@@ -339,15 +340,15 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
     test('believes nothing final of an answer that is not in its own form', () => {
       for (const status of [300, 302, 400, 401, 403, 404, 405, 409, 410, 418, 422, 451])
         for (const body of ['<html><body>Sorry, you have been blocked</body></html>', 'nonsense', '{"ok":'])
-          expect([status, body, classifyAnswer(provider, text(status, body), minimal).disposition]).toEqual([
+          expect([status, body, classifyAnswer(provider, text(status, body), minimal).outcome]).toEqual([
             status,
             body,
-            status === 404 ? 'unavailable' : 'unknown',
+            status === 404 ? 'retrying' : 'unknown',
           ])
       for (const body of foreignBodies.filter((each) => each !== ''))
         for (const status of [400, 403, 404])
-          expect(['unavailable', 'unknown']).toContain(
-            classifyAnswer(provider, json(status, { request: body }), minimal).disposition,
+          expect(['retrying', 'unknown']).toContain(
+            classifyAnswer(provider, json(status, { request: body }), minimal).outcome,
           )
     })
 
@@ -374,9 +375,9 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
           recordIntent: () => Promise.resolve(),
           withdrawIntent: () => Promise.resolve(),
         })
-      expect(await attempt(null)).toMatchObject({ kind: 'retry' })
+      expect(await attempt(null)).toMatchObject({ outcome: 'retrying' })
       expect(sent).toEqual(['create'])
-      expect(await attempt({ firstSentAt: 0, lastSentAt: 0 })).toMatchObject({ kind: 'retry' })
+      expect(await attempt({ firstSentAt: 0, lastSentAt: 0 })).toMatchObject({ outcome: 'retrying' })
       expect(sent).toEqual(['create'])
     })
 

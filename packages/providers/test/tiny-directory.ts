@@ -85,7 +85,7 @@ export const tinyProvider: Provider = {
   toCheckRequest: () => ({ method: 'GET', path: '/users' }),
   classifyFailure: (response) =>
     response.status === 409
-      ? { code: 'user_exists', disposition: 'rejected', message: 'The login is taken.' }
+      ? { code: 'user_exists', outcome: 'failed', message: 'The login is taken.' }
       : classifyByStatus(response),
   toRedirect: (response) => (response.status === 307 ? response.headers.location : undefined),
 }
@@ -122,10 +122,10 @@ export class Crash extends Error {
   override readonly name = 'Crash'
 }
 
-const lost: RemoteFailure = { code: 'timeout', disposition: 'unknown', message: 'No answer.' }
+const lost: RemoteFailure = { code: 'timeout', outcome: 'unknown', message: 'No answer.' }
 const notConnected: RemoteFailure = {
   code: 'provider_unavailable',
-  disposition: 'unavailable',
+  outcome: 'retrying',
   message: 'No connection.',
 }
 
@@ -197,7 +197,7 @@ export function createTinyDirectory(
       case 'account forbidden':
         throw new RemoteFailureError({
           code: 'permission_denied',
-          disposition: 'forbidden',
+          outcome: 'held',
           message: 'No right to create users.',
         })
       case 'refused':

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, inject } from 'vitest'
 import type { AccountRecord } from '../src/accounts/accounts.ts'
 import { Keyring } from '../src/crypto/keyring.ts'
-import type { OperationHead, OperationRequest, OperationState } from '../../domain/src/operation/record.ts'
+import type { CreateInput, OperationHead, OperationState } from '../../domain/src/operation/record.ts'
 import { connectRedis, type Redis, type RedisRole } from '../src/redis/connect.ts'
 import type { StoredEvent } from '../src/webhooks/stored-event.ts'
 import type { WebhookEndpointRecord, WebhookEndpointSecrets } from '../src/webhooks/webhook-endpoints.ts'
@@ -94,7 +94,7 @@ export function newState(more: Partial<OperationState> = {}): OperationState {
   }
 }
 
-export const newRequest = (): OperationRequest => ({
+export const newRequest = (): CreateInput => ({
   user: {
     username: 'ada',
     password: 'Correct-Horse-9',

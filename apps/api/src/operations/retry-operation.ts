@@ -9,7 +9,7 @@ import type { NaturalKey } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts/accounts'
 import { hashNaturalKey } from '@muster/store/crypto/hash-key'
-import type { OperationRecord, OperationRequest } from '@muster/domain/operation/record'
+import type { CreateInput, OperationRecord } from '@muster/domain/operation/record'
 import { batchSourceOf } from '@muster/store/redis/keys'
 import { requeue } from '@muster/domain/operation/state'
 import { toAccountContext } from './create-input.ts'
@@ -81,9 +81,9 @@ function otherLogin({ field, pointer }: NaturalKey, { remote_data }: RetryInput)
 }
 
 function completeRequest(
-  { request, areSecretsErased }: { request: OperationRequest; areSecretsErased: boolean },
+  { request, areSecretsErased }: { request: CreateInput; areSecretsErased: boolean },
   body: RetryInput,
-): OperationRequest {
+): CreateInput {
   const patch: JsonObject = {
     ...(body.password ? { password: body.password } : {}),
     ...(body.remote_data ? { remote_data: body.remote_data } : {}),

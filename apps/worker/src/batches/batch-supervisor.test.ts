@@ -80,7 +80,7 @@ async function fail(records: readonly OperationRecord[]): Promise<void> {
       running,
       finishAttempt(
         running.state,
-        { outcome: 'failed', failure, warnings: [] },
+        { ...failure, outcome: 'failed' },
         [],
         { ...defaultRetryPolicy, maxAttempts: 1 },
         clock.now(),

@@ -1,5 +1,6 @@
 import { asSentence } from '@muster/contracts/sentence'
-import { checkCredentials, holdFor } from '@muster/providers/engine/check-credentials'
+import { checkCredentials } from '@muster/providers/engine/check-credentials'
+import { holdFor } from '@muster/providers/engine/classify'
 import type { Connection } from '@muster/providers/engine/connection'
 import type { AccountContext, Provider, RemoteFailure } from '@muster/providers/provider'
 

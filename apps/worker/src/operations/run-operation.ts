@@ -9,22 +9,22 @@ import { blotOut, credentialSecrets, secretStrings } from '@muster/contracts/sec
 import type { Egress } from '@muster/egress/egress'
 import { CoolingDownError } from '@muster/lanes/call-pacer'
 import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
-import { attemptCreate, type AttemptResult } from '@muster/providers/engine/attempt'
-import { classifyAnswer } from '@muster/providers/engine/classify'
+import { attemptCreate } from '@muster/providers/engine/attempt'
 import { baseUrlOf } from '@muster/providers/engine/base-url'
-import { connect, isSuccess, type Connection } from '@muster/providers/engine/connection'
-import {
-  RemoteFailureError,
-  type AccountContext,
-  type CreateInput,
-  type LookUp,
-  type Provider,
-  type RemoteFailure,
-} from '@muster/providers/provider'
+import { connect } from '@muster/providers/engine/connection'
+import { runLookUp } from '@muster/providers/engine/find'
+import type { AccountContext, Provider } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord, Cooldown } from '@muster/store/accounts/accounts'
 import { hashNaturalKey } from '@muster/store/crypto/hash-key'
-import { jobIdOf, operationIdOf, type OperationRecord, type OperationState } from '@muster/domain/operation/record'
+import {
+  jobIdOf,
+  operationIdOf,
+  type CreateInput,
+  type OperationRecord,
+  type OperationState,
+} from '@muster/domain/operation/record'
+import type { Failure, Outcome } from '@muster/domain/outcome'
 import {
   cancel,
   dueAt,
@@ -38,8 +38,6 @@ import {
   startAttempt,
   suspendAttempt,
   withdrawIntent,
-  type AttemptEnd,
-  type Failure,
   type RetryPolicy,
 } from '@muster/domain/operation/state'
 import { StaleVersionError } from '@muster/store/operations/operations'
@@ -50,10 +48,10 @@ import { UnreadableError } from '@muster/store/crypto/unreadable'
 import type { Logger } from '@muster/process/logger'
 import type { WorkerMetrics } from '../metrics.ts'
 import { AccountRefusals, confirmRefusal } from './account-refusals.ts'
-import { toAttemptEnd, toFailure } from './attempt-end.ts'
 import { isCooling, isSameCooldown, planCooldown, Probes } from './cooldown.ts'
 import { LaneMoods } from './lane-backoff.ts'
 import { LookUpCache } from './look-up-cache.ts'
+import { sanitizeFailure } from './sanitize-failure.ts'
 
 export interface RunOperationDependencies {
   store: Store
@@ -271,7 +269,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       },
     })
 
-    const finish = async (end: AttemptEnd, result?: StoredResult): Promise<OperationState> => {
+    const finish = async (end: Outcome, result?: StoredResult): Promise<OperationState> => {
       const state = finishAttempt(record.state, end, calls, policy, clock.now())
       record = await store.operations.save(record, state, result)
       dependencies.onEvent(account.id)
@@ -286,7 +284,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
           attempt: state.attemptCount,
           outcome: end.outcome,
           status: state.status,
-          error_code: state.error?.code ?? ('failure' in end ? end.failure.code : undefined),
+          error_code: state.error?.code ?? ('code' in end ? end.code : undefined),
         },
         'attempt ended',
       )
@@ -294,11 +292,11 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     }
 
     /** One refusal is not believed for good: until it is confirmed, the lane rests and no attempt is used up. */
-    const settleRefusal = async (failure: RemoteFailure): Promise<Verdict> => {
-      const told = toFailure(failure, undefined, secrets)
+    const settleRefusal = async (failure: Failure): Promise<Verdict> => {
+      const refused = sanitizeFailure(failure, secrets)
       // Another call of the same moment was refused first.
       if ((await store.accounts.read(account.id))?.status !== 'active') {
-        await finish({ outcome: 'held', failure: told })
+        await finish(refused)
         return { kind: 'hold' }
       }
       const { rounds, restMs } = refusals.refused(account.id, clock.now())
@@ -307,7 +305,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       )
       const now = clock.now()
       if (!confirmed) {
-        const state = await finish({ outcome: 'retrying', failure: told, until: now + restMs })
+        const state = await finish({ ...refused, outcome: 'retrying', at: now + restMs })
         const verdict = toVerdict(state)
         return verdict.kind === 'again' ? { ...verdict, pauseMs: restMs } : verdict
       }
@@ -315,7 +313,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       const reason = aboutNoOne(confirmed.reason)
       const held = await store.accounts.hold(account.id, status, reason, account.credentialsVersion, now)
       refusals.answered(account.id)
-      await finish({ outcome: 'held', failure: told })
+      await finish(refused)
       if (held?.status === 'active') return { kind: 'again', at: Date.now() + CONTESTED_MS }
       metrics.held.inc({ provider: provider.id, status })
       log.warn({ provider: provider.id, status }, 'the account went on hold')
@@ -336,11 +334,11 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     const isOther = hashNaturalKey(await store.hasher(), account.id, naturalKey) !== record.head.naturalKeyHash
     if (isOther || (unknown?.sentTo !== undefined && unknown.sentTo !== baseUrl)) {
       const changed = isOther ? naturalKey.field : 'base_url'
-      await finish({ outcome: 'failed', failure: changedConfig(changed, unknown !== null), warnings: [] })
+      await finish(changedConfig(changed, unknown !== null))
       return { kind: 'done' }
     }
 
-    let result: AttemptResult
+    let result: Outcome
     try {
       result = await attemptCreate({
         provider,
@@ -352,7 +350,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         expiresAt: record.state.expiresAt,
         now: clock.now,
         lookUp: (lookUp) =>
-          lookUps.get(account.id, lookUp, () => runLookUp(provider, accountContext, connection, lookUp)),
+          lookUps.get(account.id, lookUp, () => runLookUp({ provider, account: accountContext, connection }, lookUp)),
         recordIntent: async (warnings: Warning[]) => {
           context.throwIfStale()
           record = await store.operations.save(record, recordIntent(record.state, warnings, clock.now(), baseUrl))
@@ -384,7 +382,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
           message: 'The attempt was cut off after its create was sent.',
           origin: 'muster' as const,
         }
-        return toVerdict(await finish({ outcome: 'unknown', failure, lookUpAt: at }))
+        return toVerdict(await finish({ ...failure, outcome: 'unknown', at }))
       }
       log.error({ err: error }, 'an attempt ended in an error of our own')
       const failure = {
@@ -394,19 +392,19 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       }
       return toVerdict(
         await finish(
-          isSent ? { outcome: 'unknown', failure, lookUpAt: clock.now() + 1_000 } : { outcome: 'retrying', failure },
+          isSent ? { ...failure, outcome: 'unknown', at: clock.now() + 1_000 } : { ...failure, outcome: 'retrying' },
         ),
       )
     }
 
-    if (result.kind === 'succeeded') {
+    if (result.outcome === 'succeeded') {
       moods.answered(account.id)
       refusals.answered(account.id)
       const { stored, warning } = toStoredResult(provider, result, input, accountContext, secrets)
       await finish(
         {
           outcome: 'succeeded',
-          how: result.outcome,
+          how: result.how,
           remoteId: blotOut(result.remoteId, secrets),
           warnings: warning ? [...result.warnings, warning] : result.warnings,
         },
@@ -416,29 +414,31 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       return { kind: 'done' }
     }
 
-    if (result.kind === 'failed' || result.kind === 'hold') await coolDown(account, null)
-    const throttleMs = result.kind === 'throttled' ? moods.throttled(account.id, result.failure.retryAfterMs) : 0
+    if (result.outcome === 'failed' || result.outcome === 'held') await coolDown(account, null)
+    const throttleMs = result.outcome === 'rate_limited' ? moods.throttled(account.id, result.retryAfterMs) : 0
     const restMs =
-      result.kind === 'retry' || result.kind === 'unknown'
-        ? Math.max(moods.failed(account.id), result.failure.retryAfterMs ?? 0)
+      result.outcome === 'retrying' || result.outcome === 'unknown'
+        ? Math.max(moods.failed(account.id), result.retryAfterMs ?? 0)
         : 0
-    if (result.kind === 'failed' || result.kind === 'hold') moods.answered(account.id)
-    if (result.kind === 'failed') refusals.answered(account.id)
-    if (result.kind === 'failed' && result.failure.code === 'provider_not_found') lookUps.forget(account.id)
+    if (result.outcome === 'failed' || result.outcome === 'held') moods.answered(account.id)
+    if (result.outcome === 'failed') refusals.answered(account.id)
+    if (result.outcome === 'failed' && result.code === 'provider_not_found') lookUps.forget(account.id)
 
-    if (result.kind === 'hold') return settleRefusal(result.failure)
+    if (result.outcome === 'held') return settleRefusal(result)
 
     const now = clock.now()
-    const end = toAttemptEnd(result, { secrets, now, firstLookUpMs: provider.lookUpAfterMs[0] ?? 0, throttleMs })
+    const end: Outcome = 'code' in result ? sanitizeFailure(result, secrets) : result
+    if (end.outcome === 'rate_limited') end.at = now + throttleMs
+    if (end.outcome === 'unknown') end.at = now + (provider.lookUpAfterMs[0] ?? 0)
     const forMs = Math.max(throttleMs, restMs)
-    const reason = aboutNoOne('failure' in end ? end.failure.message : '')
+    const reason = aboutNoOne('message' in end ? end.message : '')
     const plan = forMs > 0 ? planCooldown(account.cooldown, { forMs, reason }, now) : undefined
     // Before anything is waited for, or other calls would leave meanwhile.
     if (plan) context.coolDown(plan.restMs)
     const state = await finish(end)
     if (!plan) return toVerdict(state)
     await coolDown(account, plan.cooldown)
-    if (result.kind === 'throttled') return { kind: 'pause', forMs: plan.restMs }
+    if (result.outcome === 'rate_limited') return { kind: 'pause', forMs: plan.restMs }
     const verdict = toVerdict(state)
     return verdict.kind === 'again' ? { ...verdict, pauseMs: plan.restMs } : verdict
   }
@@ -446,11 +446,15 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
 
 /** The account as it is now would create another user, or the same one elsewhere, than the operation may have done. */
 function changedConfig(field: string, isUnknown: boolean): Failure {
-  const origin = 'muster' as const
   const cause = `The account's config was changed after the operation was accepted, so that ${field} would be another`
   return isUnknown
-    ? { code: 'outcome_unknown', message: `${cause}: an earlier create cannot be looked up.`, origin }
-    : { code: 'validation_failed', message: `${cause}: nothing was sent.`, origin }
+    ? {
+        outcome: 'failed',
+        code: 'outcome_unknown',
+        message: `${cause}: an earlier create cannot be looked up.`,
+        origin: 'muster',
+      }
+    : { outcome: 'failed', code: 'validation_failed', message: `${cause}: nothing was sent.`, origin: 'muster' }
 }
 
 /** Gives the permit that is there already before it waits for others. */
@@ -483,25 +487,10 @@ async function isSettledWithin(work: Promise<unknown>, milliseconds: number): Pr
   return isSettled
 }
 
-async function runLookUp(
-  provider: Provider,
-  account: AccountContext,
-  connection: Connection,
-  lookUp: LookUp,
-): Promise<unknown> {
-  const response = await connection.read('look_up', lookUp.request)
-  if (!isSuccess(response) && !provider.isAbsent(response))
-    throw new RemoteFailureError(
-      classifyAnswer(provider, response, undefined, { purpose: 'look_up', account }),
-      response,
-    )
-  return lookUp.parse(response)
-}
-
 /** The user was created, whatever its record looks like: a mapping that fails leaves the id and the raw body. */
 function toStoredResult(
   provider: Provider,
-  result: AttemptResult & { kind: 'succeeded' },
+  result: Extract<Outcome, { outcome: 'succeeded' }>,
   input: CreateInput,
   account: AccountContext,
   secrets: KnownSecrets,

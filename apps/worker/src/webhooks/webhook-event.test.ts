@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { webhookEventSchemas } from '@muster/contracts/webhook-event'
 import { Keyring } from '@muster/store/crypto/keyring'
-import { finishAttempt, startAttempt, type AttemptEnd } from '@muster/domain/operation/state'
+import { finishAttempt, startAttempt } from '@muster/domain/operation/state'
+import type { Outcome } from '@muster/domain/outcome'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import { openStore, type Store } from '@muster/store/store'
 import { toOperationEvent, type StoredEvent } from '@muster/store/webhooks/stored-event'
@@ -22,7 +23,7 @@ beforeAll(() => {
 })
 
 /** An operation that has come to this, and what that told. */
-async function ended(end: AttemptEnd): Promise<{ record: OperationRecord; event: StoredEvent }> {
+async function ended(end: Outcome): Promise<{ record: OperationRecord; event: StoredEvent }> {
   const account = newAccount()
   await store.accounts.create(account, { type: 'api_token', api_token: 'x' })
   const head = newHead({ accountId: account.id, tenantId: account.tenantId, reference: 'ada@example.com' })
@@ -43,11 +44,14 @@ async function ended(end: AttemptEnd): Promise<{ record: OperationRecord; event:
   if (!event) throw new Error('nothing was told')
   return { record, event }
 }
-const succeeded: AttemptEnd = { outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }
-const failed: AttemptEnd = {
+const succeeded: Outcome = { outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }
+const failed: Outcome = {
   outcome: 'failed',
   warnings: [],
-  failure: { code: 'user_exists', message: 'Ada is there.', origin: 'provider', pointer: '/username' },
+  code: 'user_exists',
+  message: 'Ada is there.',
+  origin: 'provider',
+  pointer: '/username',
 }
 
 describe('the body of a message', () => {

@@ -4,6 +4,7 @@ import type { JsonObject } from '@muster/contracts/json'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { ResponseView } from '@muster/contracts/response-format'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
+import type { UnknownOutcome } from '../outcome.ts'
 
 /**
  * Times are Unix milliseconds throughout the store. `held` is not stored: it is what a waiting operation of an account
@@ -69,8 +70,7 @@ export interface OperationState {
   outcome: 'created' | 'adopted' | null
   remoteId: string | null
   error: OperationError | null
-  /** Creates without an answer: the intent of the first and where it was sent, and when the last was given up. */
-  unknown: { firstSentAt: number; lastSentAt: number; sentTo?: string } | null
+  unknown: UnknownOutcome | null
   /** Something that it needs does not open; it waits until that does. */
   isUnreadable?: boolean
   /** How often in a row its worker died while it ran. */
@@ -79,9 +79,10 @@ export interface OperationState {
   erasedAt?: number
 }
 
-/** The accepted request, without its secrets. Sealed. */
-export interface OperationRequest {
+/** One accepted request, in the words of the unified model. Stored sealed, its secrets apart. */
+export interface CreateInput {
   user: UnifiedUserInput
+  /** Passed to the provider's create call untouched. */
   remoteQuery: JsonObject
   organizationId?: string
   workspaceId?: string

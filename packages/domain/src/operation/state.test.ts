@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Outcome } from '../outcome.ts'
 import type { OperationState } from './record.ts'
 import {
   backoff,
@@ -18,13 +19,11 @@ import {
   startAttempt,
   suspendAttempt,
   withdrawIntent,
-  type AttemptEnd,
-  type Failure,
 } from './state.ts'
 
 const policy = { maxAttempts: 4, baseDelayMs: 1_000, maxDelayMs: 60_000 }
 const T0 = 1_750_000_000_000
-const failure: Failure = { code: 'provider_unavailable', message: 'It failed.', origin: 'provider' }
+const failure = { code: 'provider_unavailable', message: 'It failed.' } as const
 const queued: OperationState = {
   status: 'queued',
   statusReason: null,
@@ -44,26 +43,22 @@ const queued: OperationState = {
   error: null,
   unknown: null,
 }
-const ends: Record<AttemptEnd['outcome'], (now: number) => AttemptEnd> = {
+const ends: Record<Outcome['outcome'], (now: number) => Outcome> = {
   succeeded: () => ({ outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }),
-  failed: () => ({ outcome: 'failed', failure: { ...failure, code: 'user_exists' }, warnings: [] }),
-  retrying: () => ({ outcome: 'retrying', failure }),
-  unknown: (now) => ({ outcome: 'unknown', failure: { ...failure, code: 'timeout' }, lookUpAt: now + 500 }),
+  failed: () => ({ ...failure, outcome: 'failed', code: 'user_exists' }),
+  retrying: () => ({ ...failure, outcome: 'retrying' }),
+  unknown: (now) => ({ ...failure, outcome: 'unknown', code: 'timeout', at: now + 500 }),
   reconciling: (now) => ({ outcome: 'reconciling', at: now + 2_000 }),
-  rate_limited: (now) => ({
-    outcome: 'rate_limited',
-    failure: { ...failure, code: 'rate_limited' },
-    until: now + 7_000,
-  }),
-  held: () => ({ outcome: 'held', failure: { ...failure, code: 'credentials_rejected' } }),
+  rate_limited: (now) => ({ ...failure, outcome: 'rate_limited', code: 'rate_limited', at: now + 7_000 }),
+  held: () => ({ ...failure, outcome: 'held', code: 'credentials_rejected' }),
   interrupted: (now) => ({ outcome: 'interrupted', at: now + 3_000 }),
   expired: () => ({ outcome: 'expired' }),
 }
-const outcomes = Object.keys(ends) as AttemptEnd['outcome'][]
+const outcomes = Object.keys(ends) as Outcome['outcome'][]
 
 type Step =
   | { do: 'start' | 'hold' | 'intent' | 'crash' | 'cancel' | 'expire' | 'requeue' }
-  | { do: 'end'; outcome: AttemptEnd['outcome'] }
+  | { do: 'end'; outcome: Outcome['outcome'] }
   | { do: 'wait'; ms: number }
 const stray: fc.Arbitrary<Step> = fc.oneof(
   fc.constantFrom<Step>(
@@ -253,14 +248,9 @@ describe('the life of an operation, in any order of events', () => {
     )
   })
 
-  function expectWait(
-    before: OperationState,
-    state: OperationState,
-    outcome: AttemptEnd['outcome'],
-    now: number,
-  ): void {
+  function expectWait(before: OperationState, state: OperationState, outcome: Outcome['outcome'], now: number): void {
     const wait = (state.nextAttemptAt ?? 0) - now
-    const fixed: Partial<Record<AttemptEnd['outcome'], number>> = {
+    const fixed: Partial<Record<Outcome['outcome'], number>> = {
       reconciling: 2_000,
       rate_limited: 7_000,
       held: 0,

@@ -1,5 +1,6 @@
-import { operationErrorHints, type OperationErrorCode } from '@muster/contracts/error-codes'
+import { operationErrorHints } from '@muster/contracts/error-codes'
 import type { OperationError, RemoteCall, Warning } from '@muster/contracts/operation'
+import type { Failure, Outcome, UnknownOutcome } from '../outcome.ts'
 import type { AttemptRecord, OperationState } from './record.ts'
 
 /** The first attempt and the latest ones are kept; the count goes on. */
@@ -23,30 +24,6 @@ export const defaultRetryPolicy: RetryPolicy = { maxAttempts: 20, baseDelayMs: 1
 export function backoff(policy: RetryPolicy, usedAttempts: number, random = Math.random()): number {
   return Math.floor(random * Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** usedAttempts)) + 50
 }
-
-export interface Failure {
-  code: OperationErrorCode
-  message: string
-  origin: OperationError['origin']
-  pointer?: string
-  providerStatus?: number
-  rawResponse?: unknown
-  remoteId?: string
-}
-
-/** What an attempt came to. The names are those of `AttemptOutcome`. */
-export type AttemptEnd =
-  | { outcome: 'succeeded'; how: 'created' | 'adopted'; remoteId: string; warnings: Warning[] }
-  | { outcome: 'failed'; failure: Failure; warnings: Warning[] }
-  /** `until`: it was the account that was refused, so no attempt is used up, and the lane rests. */
-  | { outcome: 'retrying'; failure: Failure; until?: number }
-  | { outcome: 'unknown'; failure: Failure; lookUpAt: number }
-  | { outcome: 'reconciling'; at: number }
-  | { outcome: 'rate_limited'; failure: Failure; until: number }
-  | { outcome: 'held'; failure: Failure }
-  /** The worker is stopping or its lane rests, and no create was sent. */
-  | { outcome: 'interrupted'; at: number }
-  | { outcome: 'expired' }
 
 export type Refusal = 'finished' | 'running' | 'not_failed' | 'sent'
 
@@ -140,6 +117,7 @@ export function recoverFromCrash(state: OperationState, now: number, random = Ma
     return fail(
       interrupted,
       {
+        outcome: 'failed',
         code,
         message: `The worker died ${crashes} times in a row while it ran this operation, so it was set aside.`,
         origin: 'muster',
@@ -164,7 +142,7 @@ function addUnknown(
   attempt: AttemptRecord,
   intendedAt: number,
   lostAt: number,
-): NonNullable<OperationState['unknown']> {
+): UnknownOutcome {
   const sentTo = unknown === null ? attempt.sentTo : unknown.sentTo
   return {
     firstSentAt: Math.min(unknown?.firstSentAt ?? intendedAt, intendedAt),
@@ -223,19 +201,18 @@ export function suspendAttempt(state: OperationState, now: number): OperationSta
 /** running → retrying or an end. */
 export function finishAttempt(
   state: OperationState,
-  end: AttemptEnd,
+  end: Outcome,
   calls: RemoteCall[],
   policy: RetryPolicy,
   now: number,
 ): OperationState {
   const latest = state.attempts.at(-1)
   if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
-  const failure = 'failure' in end ? end.failure : undefined
   const attempt: AttemptRecord = {
     ...withoutAddress(latest),
     finishedAt: now,
     outcome: end.outcome === 'expired' ? 'failed' : end.outcome,
-    errorCode: failure?.code ?? null,
+    errorCode: 'code' in end ? end.code : null,
     calls: calls.slice(-KEPT_CALLS),
   }
   // Only an attempt that came as far as those that died proves anything: a look-up does not.
@@ -265,15 +242,15 @@ export function finishAttempt(
         unknown: null,
       }
     case 'failed':
-      return { ...fail(next, end.failure, now), warnings: addWarnings(state.warnings, end.warnings) }
+      return { ...fail(next, end, now), warnings: addWarnings(state.warnings, end.warnings ?? []) }
     case 'expired':
       return expire(next, now)
     case 'reconciling':
       return wait(end.at, 'Looking the user up after a lost answer.', 0)
     case 'rate_limited':
-      return wait(end.until, end.failure.message, 0)
+      return wait(end.at ?? now, end.message, 0)
     case 'held':
-      return wait(now, end.failure.message, 0)
+      return wait(now, end.message, 0)
     case 'interrupted':
       // Nothing was sent, so the intent of this attempt is taken back.
       return {
@@ -282,18 +259,18 @@ export function finishAttempt(
       }
     case 'retrying':
     case 'unknown': {
-      if (end.outcome === 'retrying' && end.until !== undefined) return wait(end.until, end.failure.message, 0)
+      if (end.outcome === 'retrying' && end.at !== undefined) return wait(end.at, end.message, 0)
       const isUnknown = end.outcome === 'unknown'
       const unknown =
         isUnknown && latest.createSentAt !== null ? addUnknown(state, latest, latest.createSentAt, now) : state.unknown
       const used = state.usedAttempts + 1
       if (used >= policy.maxAttempts) {
-        const code = unknown === null ? end.failure.code : 'outcome_unknown'
-        return fail({ ...next, unknown, usedAttempts: used }, { ...end.failure, code }, now)
+        const code = unknown === null ? end.code : 'outcome_unknown'
+        return fail({ ...next, unknown, usedAttempts: used }, { ...end, code }, now)
       }
       // The first look-up comes at the provider's own time; later ones back off like everything else.
-      const at = isUnknown && state.unknown === null ? end.lookUpAt : now + backoff(policy, used)
-      return { ...wait(at, end.failure.message, 1), unknown }
+      const at = isUnknown && state.unknown === null ? (end.at ?? now) : now + backoff(policy, used)
+      return { ...wait(at, end.message, 1), unknown }
     }
   }
 }
@@ -302,11 +279,11 @@ function fail(state: OperationState, failure: Failure, now: number): OperationSt
   return { ...finish(state, 'failed', now), remoteId: failure.remoteId ?? null, error: toError(failure) }
 }
 
-function toError(failure: Failure): OperationError {
+function toError(failure: Omit<Failure, 'outcome'> & Partial<Failure>): OperationError {
   return {
     code: failure.code,
     message: failure.message,
-    origin: failure.origin,
+    origin: failure.origin ?? (failure.outcome === 'unknown' ? 'muster' : 'provider'),
     retryable: [
       'rate_limited',
       'provider_unavailable',
@@ -318,8 +295,8 @@ function toError(failure: Failure): OperationError {
       'license_limit_reached',
     ].includes(failure.code),
     pointer: failure.pointer ?? null,
-    provider_status: failure.providerStatus ?? null,
-    raw_response: failure.rawResponse ?? null,
+    provider_status: failure.response?.status ?? null,
+    raw_response: failure.response?.body ?? null,
     hint: operationErrorHints[failure.code],
   }
 }

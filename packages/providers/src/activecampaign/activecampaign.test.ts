@@ -310,63 +310,63 @@ describe('ActiveCampaign failures', () => {
       'a duplicate address',
       json(422, vendorError('Email address already exists in the system', 'duplicate', 'email')),
       'user_exists',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
       'a duplicate username',
       json(422, vendorError('Taken', 'duplicate', 'username')),
       'user_exists',
-      'rejected',
+      'failed',
       '/username',
     ],
     [
       'a duplicate in words alone',
       json(422, { message: 'This username is already in use' }),
       'user_exists',
-      'rejected',
+      'failed',
       '/username',
     ],
     [
       'a duplicate that calls itself invalid',
       json(422, vendorError('A user with the same username already exists.', 'field_invalid', 'username')),
       'user_exists',
-      'rejected',
+      'failed',
       '/username',
     ],
     [
       'a duplicate by 403',
       json(403, { message: 'A user with this username already exists' }),
       'user_exists',
-      'rejected',
+      'failed',
       '/username',
     ],
     [
       'a missing field',
       json(422, vendorError('The account name was not provided.', 'field_missing', 'name')),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'an invalid group',
       json(422, vendorError('Invalid', 'related_missing', 'group')),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/group',
     ],
     [
       'an invalid password',
       json(422, vendorError('Invalid', 'field_invalid', 'password')),
       'password_rejected',
-      'rejected',
+      'failed',
       '/password',
     ],
     [
       'a missing last name',
       json(422, vendorError('Missing', 'field_missing', 'lastName')),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/name',
     ],
     [
@@ -377,7 +377,7 @@ describe('ActiveCampaign failures', () => {
         ],
       }),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
@@ -388,54 +388,54 @@ describe('ActiveCampaign failures', () => {
         ],
       }),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/group',
     ],
     [
       'errors as a string',
       json(422, { errors: 'Bulk operation failed' }),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'errors as strings',
       json(422, { errors: ['Field name is required'] }),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
-    ['400 with nothing in it', json(400, {}), 'provider_validation_failed', 'rejected', undefined],
+    ['400 with nothing in it', json(400, {}), 'provider_validation_failed', 'failed', undefined],
     [
       'no permission, as errors',
       json(403, {
         errors: [{ status: 403, title: 'Forbidden', detail: 'You do not have permission to create lists.' }],
       }),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'no permission, as message',
       json(403, { message: "You don't have permission to access this resource" }),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'no permission to add users is not about seats',
       json(403, { message: 'You do not have permission to exceed the limit of users' }),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
-    ['a bad key', json(403, { message: 'Forbidden' }), 'credentials_rejected', 'unauthorized', undefined],
-    ['a bad key, without a word', text(403, ''), 'credentials_rejected', 'unauthorized', undefined],
+    ['a bad key', json(403, { message: 'Forbidden' }), 'credentials_rejected', 'held', undefined],
+    ['a bad key, without a word', text(403, ''), 'credentials_rejected', 'held', undefined],
     [
       'a bad key, as errors',
       json(403, { errors: [{ status: 403, title: 'Forbidden', detail: '' }] }),
       'credentials_rejected',
-      'unauthorized',
+      'held',
       undefined,
     ],
     [
@@ -445,10 +445,10 @@ describe('ActiveCampaign failures', () => {
         '<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center><hr>nginx</body></html>',
       ),
       'credentials_rejected',
-      'unauthorized',
+      'held',
       undefined,
     ],
-    ['a bad key, by 401', json(401, { message: 'Unauthorized' }), 'credentials_rejected', 'unauthorized', undefined],
+    ['a bad key, by 401', json(401, { message: 'Unauthorized' }), 'credentials_rejected', 'held', undefined],
     [
       'a pause',
       json(422, { errors: [{ title: 'The service is temporarily unavailable, try again later.' }] }),
@@ -456,19 +456,19 @@ describe('ActiveCampaign failures', () => {
       'unknown',
       undefined,
     ],
-    ['a rate, as a 400', json(400, { message: 'Too many requests' }), 'rate_limited', 'throttled', undefined],
+    ['a rate, as a 400', json(400, { message: 'Too many requests' }), 'rate_limited', 'rate_limited', undefined],
     [
       '403 that found no group',
       json(403, { message: 'No Result found for Group with id 9' }),
       'provider_not_found',
-      'rejected',
+      'failed',
       '/group',
     ],
     [
       '403 for something else',
       json(403, { message: 'Could not create User' }),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
@@ -484,10 +484,10 @@ describe('ActiveCampaign failures', () => {
       '404 that found no group',
       json(404, { message: 'No Result found for Group with id 9' }),
       'provider_not_found',
-      'rejected',
+      'failed',
       '/group',
     ],
-    ['the wrong host', text(404, '<html>Not Found</html>'), 'provider_not_found', 'rejected', undefined],
+    ['the wrong host', text(404, '<html>Not Found</html>'), 'provider_not_found', 'failed', undefined],
     [
       'a gateway that repeats what it was told',
       json(502, { message: 'already exists' }),
@@ -496,11 +496,11 @@ describe('ActiveCampaign failures', () => {
       undefined,
     ],
     ['success without a user', json(200, { message: 'already exists' }), 'outcome_unknown', 'unknown', undefined],
-  ])('%s', (_, response, code, disposition, pointer) => {
+  ])('%s', (_, response, code, outcome, pointer) => {
     const failure = activecampaign.classifyFailure(response, minimal)
-    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
+    expect({ code: failure.code, outcome: failure.outcome, pointer: failure.pointer }).toEqual({
       code,
-      disposition,
+      outcome,
       pointer,
     })
   })
@@ -509,7 +509,7 @@ describe('ActiveCampaign failures', () => {
     for (const status of [400, 402, 403, 422]) {
       expect(activecampaign.classifyFailure(json(status, { message: 'User limit reached' }), minimal)).toMatchObject({
         code: 'license_limit_reached',
-        disposition: 'rejected',
+        outcome: 'failed',
       })
     }
   })
@@ -542,7 +542,7 @@ describe('ActiveCampaign failures', () => {
     const headers = { 'ratelimit-limit': '5', 'ratelimit-remaining': '0', 'retry-after': '30' }
     expect(activecampaign.classifyFailure(text(429, '', headers), minimal)).toMatchObject({
       code: 'rate_limited',
-      disposition: 'throttled',
+      outcome: 'rate_limited',
       retryAfterMs: 30_000,
     })
   })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus, IN_DOUBT, THROTTLED } from '../engine/classify.ts'
+import { classifyByStatus, UNKNOWN, RATE_LIMITED } from '../engine/classify.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseText } from '../engine/loose-schema.ts'
 import { joinTexts, toPlainText } from '../mapping/plain-text.ts'
@@ -127,15 +127,15 @@ function classifyForbidden(
   message: string,
   pointer: { pointer?: string },
 ): RemoteFailure {
-  if (NO_PERMISSION.test(text)) return { code: 'permission_denied', disposition: 'forbidden', message }
+  if (NO_PERMISSION.test(text)) return { code: 'permission_denied', outcome: 'held', message }
   if (isBare(text) || BAD_KEY.test(text)) {
     return {
       code: 'credentials_rejected',
-      disposition: 'unauthorized',
+      outcome: 'held',
       message: `ActiveCampaign refused the API key (403${isBare(text) ? '' : `: ${text}`}).`,
     }
   }
-  if (response.isJson) return { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
+  if (response.isJson) return { code: 'provider_validation_failed', outcome: 'failed', message, ...pointer }
   return classifyByStatus(response, message)
 }
 
@@ -155,24 +155,23 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const pointer = named ? { pointer: named } : {}
 
   if (errors.some((error) => saysNotFound(error.text)))
-    return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
+    return { code: 'provider_not_found', outcome: 'failed', message, ...pointer }
   if (errors.some(({ code }) => code === 'duplicate') || errors.some((error) => TAKEN.test(error.text))) {
-    return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
+    return { code: 'user_exists', outcome: 'failed', message, ...pointer }
   }
-  if (TOO_MANY.test(text)) return { ...THROTTLED, message }
-  if (PASSES.test(text)) return { ...IN_DOUBT, message }
+  if (TOO_MANY.test(text)) return { ...RATE_LIMITED, message }
+  if (PASSES.test(text)) return { ...UNKNOWN, message }
   // "You do not have permission to add users" is not about seats, so permission comes first.
   if (!NO_PERMISSION.test(text) && response.isJson && NO_SEAT.test(text))
-    return { code: 'license_limit_reached', disposition: 'rejected', message }
+    return { code: 'license_limit_reached', outcome: 'failed', message }
   if (status === 403) return classifyForbidden(response, text, message, pointer)
   if (status === 404 || status === 410) {
     const hint =
       response.isJson && text
         ? ''
         : " Check the account's base_url: it is the API's address under Settings > Developer, not the one people log in at."
-    return { code: 'provider_not_found', disposition: 'rejected', message: message + hint, ...pointer }
+    return { code: 'provider_not_found', outcome: 'failed', message: message + hint, ...pointer }
   }
-  if (attribute === 'password')
-    return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
+  if (attribute === 'password') return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
   return { ...classifyByStatus(response, message), ...pointer }
 }

@@ -9,7 +9,8 @@ import {
   type CreateFate,
   type FindFate,
 } from '../../test/tiny-directory.ts'
-import { attemptCreate, type AttemptOptions, type AttemptResult, type UnknownOutcome } from './attempt.ts'
+import type { Outcome, UnknownOutcome } from '@muster/domain/outcome'
+import { attemptCreate, type AttemptOptions } from './attempt.ts'
 import { RemoteFailureError, UnresolvedInputError } from '../provider.ts'
 
 const T0 = 1_750_000_000_000
@@ -17,7 +18,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: T0 }))
 afterEach(() => void vi.useRealTimers())
 
 type Directory = ReturnType<typeof createTinyDirectory>
-function attempt(directory: Directory, more: Partial<AttemptOptions> = {}): Promise<AttemptResult> {
+function attempt(directory: Directory, more: Partial<AttemptOptions> = {}): Promise<Outcome> {
   return attemptCreate({
     provider: tinyProvider,
     account: { config: {}, credentialType: 'api_token' },
@@ -44,8 +45,8 @@ describe('a first attempt', () => {
   test('writes its intent, creates once, and looks nothing up', async () => {
     const directory = createTinyDirectory()
     expect(await attempt(directory)).toMatchObject({
-      kind: 'succeeded',
-      outcome: 'created',
+      outcome: 'succeeded',
+      how: 'created',
       remoteId: 'u1',
       body: { login: 'ada' },
       warnings: [],
@@ -53,16 +54,16 @@ describe('a first attempt', () => {
     expect(directory.log).toEqual(['intent', 'create: answered'])
   })
 
-  test.each<[CreateFate, Partial<AttemptResult>]>([
-    ['not connected', { kind: 'retry' }],
-    ['throttled', { kind: 'throttled' }],
-    ['unauthorized', { kind: 'hold', status: 'needs_reauth' }],
-    ['account forbidden', { kind: 'hold', status: 'permission_denied' }],
-    ['refused', { kind: 'failed' }],
-    ['lost after commit', { kind: 'unknown' }],
-    ['lost before commit', { kind: 'unknown' }],
-    ['500 after commit', { kind: 'unknown' }],
-    ['html after commit', { kind: 'unknown' }],
+  test.each<[CreateFate, Partial<Outcome>]>([
+    ['not connected', { outcome: 'retrying' }],
+    ['throttled', { outcome: 'rate_limited' }],
+    ['unauthorized', { outcome: 'held', code: 'credentials_rejected' }],
+    ['account forbidden', { outcome: 'held', code: 'permission_denied' }],
+    ['refused', { outcome: 'failed' }],
+    ['lost after commit', { outcome: 'unknown' }],
+    ['lost before commit', { outcome: 'unknown' }],
+    ['500 after commit', { outcome: 'unknown' }],
+    ['html after commit', { outcome: 'unknown' }],
   ])('whose create is %s', async (fate, expected) => {
     const directory = createTinyDirectory({ createFates: [fate] })
     expect(await attempt(directory)).toMatchObject(expected)
@@ -71,10 +72,10 @@ describe('a first attempt', () => {
 
   test('says how long a throttling provider asks to wait, and keeps a refusal with its answer', async () => {
     expect(await attempt(createTinyDirectory({ createFates: ['throttled'] }))).toMatchObject({
-      failure: { retryAfterMs: 3_000 },
+      retryAfterMs: 3_000,
     })
     expect(await attempt(createTinyDirectory({ createFates: ['refused'] }))).toMatchObject({
-      failure: { code: 'provider_validation_failed' },
+      code: 'provider_validation_failed',
       response: { status: 400, body: { error: 'bad name' } },
     })
   })
@@ -92,14 +93,14 @@ describe('a first attempt', () => {
     const { write } = directory.connection
     const late: typeof write = (...values) => (vi.setSystemTime(T0 + 3_600_000), write(...values))
     expect(await attempt(directory, { connection: { ...directory.connection, write: late } })).toEqual({
-      kind: 'expired',
+      outcome: 'expired',
     })
     expect(directory.log).toEqual([])
   })
 
   test('sends nothing once its time is over', async () => {
     const directory = createTinyDirectory()
-    expect(await attempt(directory, { expiresAt: T0 })).toEqual({ kind: 'expired' })
+    expect(await attempt(directory, { expiresAt: T0 })).toEqual({ outcome: 'expired' })
     expect(directory.log).toEqual([])
   })
 })
@@ -139,17 +140,17 @@ describe('look-ups before the create', () => {
       },
     }
     expect(await attempt(directory, { provider })).toMatchObject({
-      kind: 'failed',
-      failure: { code: 'provider_not_found', pointer: '/roles/0/name' },
+      outcome: 'failed',
+      code: 'provider_not_found',
+      pointer: '/roles/0/name',
     })
     expect(directory.log).toEqual([])
   })
 
   test('that get no answer leave nothing unknown', async () => {
     const directory = createTinyDirectory()
-    const lookUp = () =>
-      Promise.reject(new RemoteFailureError({ code: 'timeout', disposition: 'unknown', message: 'm' }))
-    expect(await attempt(directory, { provider: withLookUp, lookUp })).toMatchObject({ kind: 'retry' })
+    const lookUp = () => Promise.reject(new RemoteFailureError({ code: 'timeout', outcome: 'unknown', message: 'm' }))
+    expect(await attempt(directory, { provider: withLookUp, lookUp })).toMatchObject({ outcome: 'retrying' })
     expect(directory.log).toEqual([])
   })
 })
@@ -160,8 +161,8 @@ describe('after a lost answer', () => {
     await attempt(directory)
     vi.setSystemTime(T0 + 500)
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject({
-      kind: 'succeeded',
-      outcome: 'created',
+      outcome: 'succeeded',
+      how: 'created',
       remoteId: 'u1',
     })
     expect(directory.log.slice(2)).toEqual(['find: found'])
@@ -171,21 +172,21 @@ describe('after a lost answer', () => {
     const directory = createTinyDirectory({ createFates: ['lost after commit'], tellsCreation: false })
     await attempt(directory)
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject({
-      kind: 'succeeded',
-      outcome: 'adopted',
+      outcome: 'succeeded',
+      how: 'adopted',
       warnings: [{ code: 'ownership_unclear' }],
     })
   })
 
   test('a user that was there before stands in the way, or is adopted where that was asked for', async () => {
     expect(await attempt(occupied(), { unknown: lostAt(T0) })).toMatchObject({
-      kind: 'failed',
-      failure: { code: 'user_exists' },
+      outcome: 'failed',
+      code: 'user_exists',
       remoteId: 'u1',
     })
     expect(await attempt(occupied(), { unknown: lostAt(T0), onConflict: 'adopt' })).toMatchObject({
-      kind: 'succeeded',
-      outcome: 'adopted',
+      outcome: 'succeeded',
+      how: 'adopted',
       remoteId: 'u1',
     })
   })
@@ -194,31 +195,31 @@ describe('after a lost answer', () => {
     const directory = createTinyDirectory()
     directory.commit({ method: 'POST', path: '/users', body: { login: 'ada', name: 'Ada Byron' } })
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject({
-      kind: 'failed',
-      failure: { code: 'user_exists' },
+      outcome: 'failed',
+      code: 'user_exists',
     })
   })
 
   test('nobody is created again before the provider has had its time, and then once', async () => {
     const directory = createTinyDirectory()
     const unknown = lostAt(T0)
-    expect(await attempt(directory, { unknown })).toEqual({ kind: 'reconcile_later', at: T0 + 500 })
+    expect(await attempt(directory, { unknown })).toEqual({ outcome: 'reconciling', at: T0 + 500 })
     vi.setSystemTime(T0 + 500)
-    expect(await attempt(directory, { unknown })).toEqual({ kind: 'reconcile_later', at: T0 + 2_500 })
+    expect(await attempt(directory, { unknown })).toEqual({ outcome: 'reconciling', at: T0 + 2_500 })
     vi.setSystemTime(T0 + 2_500)
-    expect(await attempt(directory, { unknown })).toMatchObject({ kind: 'succeeded', outcome: 'created' })
+    expect(await attempt(directory, { unknown })).toMatchObject({ outcome: 'succeeded', how: 'created' })
     expect(directory.log).toEqual(['find: absent', 'find: absent', 'find: absent', 'intent', 'create: answered'])
   })
 
   test.each<[FindFate, object]>([
-    ['not connected', { kind: 'retry' }],
-    ['lost', { kind: 'retry' }],
-    ['500', { kind: 'retry' }],
-    ['unreadable', { kind: 'retry' }],
-    ['throttled', { kind: 'throttled' }],
-    ['unauthorized', { kind: 'hold', status: 'needs_reauth' }],
-    ['refused', { kind: 'failed', failure: { code: 'outcome_unknown' }, response: { status: 403 } }],
-    ['html 404', { kind: 'retry' }],
+    ['not connected', { outcome: 'retrying' }],
+    ['lost', { outcome: 'retrying' }],
+    ['500', { outcome: 'retrying' }],
+    ['unreadable', { outcome: 'retrying' }],
+    ['throttled', { outcome: 'rate_limited' }],
+    ['unauthorized', { outcome: 'held', code: 'credentials_rejected' }],
+    ['refused', { outcome: 'failed', code: 'outcome_unknown', response: { status: 403 } }],
+    ['html 404', { outcome: 'retrying' }],
   ])('a look-up that is %s leads to no create', async (fate, expected) => {
     const directory = createTinyDirectory({ findFates: [fate] })
     vi.setSystemTime(T0 + 60_000)
@@ -230,9 +231,9 @@ describe('after a lost answer', () => {
     const directory = createTinyDirectory({ createFates: ['lost after commit'] })
     await attempt(directory)
     vi.setSystemTime(T0 + 60_000)
-    expect(await attempt(directory, { unknown: lostAt(T0), expiresAt: T0 + 1 })).toMatchObject({ kind: 'succeeded' })
+    expect(await attempt(directory, { unknown: lostAt(T0), expiresAt: T0 + 1 })).toMatchObject({ outcome: 'succeeded' })
     expect(await attempt(createTinyDirectory(), { unknown: lostAt(T0), expiresAt: T0 + 1 })).toEqual({
-      kind: 'expired',
+      outcome: 'expired',
     })
   })
 })
@@ -240,14 +241,15 @@ describe('after a lost answer', () => {
 describe('a login that is taken', () => {
   test('on a first attempt names who has it, or adopts', async () => {
     expect(await attempt(occupied())).toMatchObject({
-      kind: 'failed',
-      failure: { code: 'user_exists', message: 'The login is taken.' },
+      outcome: 'failed',
+      code: 'user_exists',
+      message: 'The login is taken.',
       remoteId: 'u1',
       response: { status: 409 },
     })
     expect(await attempt(occupied(), { onConflict: 'adopt' })).toMatchObject({
-      kind: 'succeeded',
-      outcome: 'adopted',
+      outcome: 'succeeded',
+      how: 'adopted',
       remoteId: 'u1',
     })
   })
@@ -269,37 +271,37 @@ describe('a login that is taken', () => {
       return create(...values)
     }
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject({
-      kind: 'succeeded',
-      outcome: 'created',
+      outcome: 'succeeded',
+      how: 'created',
       remoteId: 'u1',
     })
     expect(directory.users).toHaveLength(1)
   })
 
   test('is confirmed by the look-up before it is reported', async () => {
-    expect(await attempt(occupied({ findFates: ['500'] }))).toMatchObject({ kind: 'retry' })
-    expect(await attempt(occupied({ findFates: ['throttled'] }))).toMatchObject({ kind: 'throttled' })
+    expect(await attempt(occupied({ findFates: ['500'] }))).toMatchObject({ outcome: 'retrying' })
+    expect(await attempt(occupied({ findFates: ['throttled'] }))).toMatchObject({ outcome: 'rate_limited' })
   })
 
   test('is a refusal even where the look-up is refused, without an id', async () => {
     const result = await attempt(occupied({ findFates: ['refused'] }))
-    expect(result).toMatchObject({ kind: 'failed', failure: { code: 'user_exists' } })
+    expect(result).toMatchObject({ outcome: 'failed', code: 'user_exists' })
     expect(result).not.toHaveProperty('remoteId')
   })
 
   test.each<[FindFate, object]>([
-    ['500', { kind: 'retry' }],
-    ['throttled', { kind: 'throttled' }],
-    ['unauthorized', { kind: 'hold' }],
-    ['refused', { kind: 'failed', failure: { code: 'user_exists' } }],
+    ['500', { outcome: 'retrying' }],
+    ['throttled', { outcome: 'rate_limited' }],
+    ['unauthorized', { outcome: 'held', code: 'credentials_rejected' }],
+    ['refused', { outcome: 'failed', code: 'user_exists' }],
   ])('cannot be adopted while the look-up is %s', async (fate, expected) => {
     expect(await attempt(occupied({ findFates: [fate] }), { onConflict: 'adopt' })).toMatchObject(expected)
   })
 
   test.each<[FindFate, object]>([
-    ['500', { kind: 'retry' }],
-    ['throttled', { kind: 'throttled' }],
-    ['refused', { kind: 'failed', failure: { code: 'outcome_unknown' } }],
+    ['500', { outcome: 'retrying' }],
+    ['throttled', { outcome: 'rate_limited' }],
+    ['refused', { outcome: 'failed', code: 'outcome_unknown' }],
   ])('after a lost answer, and the look-up is %s: it may be our own', async (fate, expected) => {
     const directory = occupied({ findFates: ['answered', fate] })
     const [user] = directory.users
@@ -314,10 +316,10 @@ describe('a login that is taken', () => {
     if (user) user.visibleAt = Infinity
     vi.setSystemTime(T0 + 60_000)
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject({
-      kind: 'failed',
-      failure: { code: 'outcome_unknown' },
+      outcome: 'failed',
+      code: 'outcome_unknown',
     })
-    expect(await attempt(directory)).toMatchObject({ kind: 'failed', failure: { code: 'user_exists' } })
+    expect(await attempt(directory)).toMatchObject({ outcome: 'failed', code: 'user_exists' })
   })
 })
 
@@ -325,7 +327,7 @@ describe('a provider that answers an id only', () => {
   test('is asked for the record', async () => {
     const directory = createTinyDirectory()
     expect(await attempt(directory, { provider: tinyProviderThatReads })).toMatchObject({
-      kind: 'succeeded',
+      outcome: 'succeeded',
       remoteId: 'u1',
       body: { login: 'ada' },
       warnings: [],
@@ -336,8 +338,8 @@ describe('a provider that answers an id only', () => {
   test.each(['lost', '500', 'aborted'] as const)('a read that is %s does not undo the create', async (readFate) => {
     const directory = createTinyDirectory({ readFate })
     expect(await attempt(directory, { provider: tinyProviderThatReads })).toMatchObject({
-      kind: 'succeeded',
-      outcome: 'created',
+      outcome: 'succeeded',
+      how: 'created',
       remoteId: 'u1',
       body: undefined,
       warnings: [{ code: 'read_failed' }],
@@ -346,11 +348,11 @@ describe('a provider that answers an id only', () => {
 })
 
 /** What a worker does with results, in short: keeps what is unknown, waits, goes on until the end. */
-async function runToEnd(directory: Directory, maxAttempts: number): Promise<AttemptResult | undefined> {
+async function runToEnd(directory: Directory, maxAttempts: number): Promise<Outcome | undefined> {
   let unknown = null as UnknownOutcome | null
   for (let count = 0; count < maxAttempts; count += 1) {
     const intent: { at?: number } = {}
-    let result: AttemptResult | undefined
+    let result: Outcome | undefined
     try {
       result = await attempt(directory, {
         unknown,
@@ -360,10 +362,10 @@ async function runToEnd(directory: Directory, maxAttempts: number): Promise<Atte
     } catch (error) {
       if (!(error instanceof Crash)) throw error
     }
-    if (result && ['succeeded', 'failed', 'expired'].includes(result.kind)) return result
-    if (intent.at !== undefined && (!result || result.kind === 'unknown'))
+    if (result && ['succeeded', 'failed', 'expired'].includes(result.outcome)) return result
+    if (intent.at !== undefined && (!result || result.outcome === 'unknown'))
       unknown = { firstSentAt: unknown?.firstSentAt ?? intent.at, lastSentAt: Date.now() }
-    vi.setSystemTime(result?.kind === 'reconcile_later' ? result.at : Date.now() + 700)
+    vi.setSystemTime(result?.outcome === 'reconciling' ? result.at : Date.now() + 700)
   }
   return undefined
 }
@@ -418,9 +420,8 @@ describe('whatever becomes of the calls', () => {
             if (next !== -1) expect(log[next - 1]).toBe('find: absent')
           })
           expect(result, 'it comes to an end').toBeDefined()
-          if (result?.kind === 'succeeded') expect(directory.users.map(({ id }) => id)).toEqual([result.remoteId])
-          if (result?.kind === 'failed' && result.failure.code !== 'outcome_unknown')
-            expect(directory.users).toEqual([])
+          if (result?.outcome === 'succeeded') expect(directory.users.map(({ id }) => id)).toEqual([result.remoteId])
+          if (result?.outcome === 'failed' && result.code !== 'outcome_unknown') expect(directory.users).toEqual([])
         },
       ),
       { numRuns: 1_000 },

@@ -35,7 +35,7 @@ describe('the answer of a token endpoint', () => {
     (body) => {
       expect(() => parseTokenBody(body)).toThrow(
         expect.objectContaining({
-          failure: expect.objectContaining({ disposition: 'unavailable' }) as unknown,
+          failure: expect.objectContaining({ outcome: 'retrying' }) as unknown,
         }) as Error,
       )
     },
@@ -77,7 +77,7 @@ describe('a signed assertion', () => {
   ])("with %s is the account's trouble, and quotes nothing", async (_, bad) => {
     const error: unknown = await signAssertion({ ...options, privateKey: bad }).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(RemoteFailureError)
-    expect(error).toMatchObject({ failure: { disposition: 'unauthorized', code: 'credentials_rejected' } })
+    expect(error).toMatchObject({ failure: { outcome: 'held', code: 'credentials_rejected' } })
     expect(String((error as Error).message) + String((error as Error).cause)).not.toContain(bad.slice(-40, -30))
   })
 })

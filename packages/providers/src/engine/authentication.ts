@@ -22,7 +22,7 @@ export function parseTokenBody(body: unknown): TokenBody {
   if (parsed.success) return parsed.data
   throw new RemoteFailureError({
     code: 'provider_unavailable',
-    disposition: 'unavailable',
+    outcome: 'retrying',
     message: 'The token endpoint answered without a token.',
   })
 }
@@ -60,7 +60,7 @@ export async function signAssertion(options: {
     // The cause is dropped on purpose: it could quote the key.
     throw new RemoteFailureError({
       code: 'credentials_rejected',
-      disposition: 'unauthorized',
+      outcome: 'held',
       certainty: 'final',
       message: 'The private key is not an RSA key in PKCS#8 PEM form.',
     })

@@ -17,9 +17,3 @@ export async function checkCredentials(
     throw error
   }
 }
-
-/** What the account is after such a failure; null where it says nothing of the credentials. */
-export function holdFor(failure: RemoteFailure): 'needs_reauth' | 'permission_denied' | null {
-  if (failure.disposition === 'unauthorized') return 'needs_reauth'
-  return failure.disposition === 'forbidden' || failure.code === 'permission_denied' ? 'permission_denied' : null
-}

@@ -20,17 +20,17 @@ export function classifyAnswer(
   context?: CallContext,
 ): RemoteFailure {
   const failure = provider.classifyFailure(response, input, context)
-  const isFinal = ['rejected', 'unauthorized', 'forbidden'].includes(failure.disposition)
+  const isFinal = ['failed', 'held'].includes(failure.outcome)
   if (!isFinal || provider.isOwnAnswer(response)) return failure
   const message = `${asSentence(failure.message)} The answer is not in ${provider.name}'s own form: a gateway, a firewall or a maintenance page gave it.`
   // A gateway that knows no such path has passed nothing on.
-  if (response.status === 404) return { ...failure, disposition: 'unavailable', message }
-  return { code: 'provider_unavailable', disposition: 'unknown', message }
+  if (response.status === 404) return { ...failure, outcome: 'retrying', message }
+  return { code: 'provider_unavailable', outcome: 'unknown', message }
 }
 
 /**
  * What a status means where the provider says nothing more exact. 408 and 5xx count as unknown: a gateway may have
- * passed the request on. A 403 is taken to be about this one request; providers say `forbidden` where they know it is
+ * passed the request on. A 403 is taken to be about this one request; providers say `held` where they know it is
  * about the account.
  */
 export function classifyByStatus(
@@ -40,39 +40,44 @@ export function classifyByStatus(
   const { status } = response
   const wait = parseRetryAfter(response.headers, Date.now())
   const retryAfter = wait === undefined ? {} : { retryAfterMs: wait }
-  if (status === 429) return { code: 'rate_limited', disposition: 'throttled', message, ...retryAfter }
-  if (status === 401)
-    return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm', message }
-  if (status === 403) return { code: 'permission_denied', disposition: 'rejected', message }
-  if (status === 404 || status === 410) return { code: 'provider_not_found', disposition: 'rejected', message }
+  if (status === 429) return { code: 'rate_limited', outcome: 'rate_limited', message, ...retryAfter }
+  if (status === 401) return { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm', message }
+  if (status === 403) return { code: 'permission_denied', outcome: 'failed', message }
+  if (status === 404 || status === 410) return { code: 'provider_not_found', outcome: 'failed', message }
   // 423: locked. 425: too early.
   if (status === 423 || status === 425)
-    return { code: 'provider_unavailable', disposition: 'unavailable', message, ...retryAfter }
+    return { code: 'provider_unavailable', outcome: 'retrying', message, ...retryAfter }
   if (status === 408 || status >= 500)
-    return { code: 'provider_unavailable', disposition: 'unknown', message, ...retryAfter }
-  if (status >= 400) return { code: 'provider_validation_failed', disposition: 'rejected', message }
+    return { code: 'provider_unavailable', outcome: 'unknown', message, ...retryAfter }
+  if (status >= 400) return { code: 'provider_validation_failed', outcome: 'failed', message }
   if (status >= 300) {
     return {
       code: 'provider_not_found',
-      disposition: 'rejected',
+      outcome: 'failed',
       message: `The provider answered with a redirect to another address (${status}): check the account's base_url.`,
     }
   }
   return {
     code: 'outcome_unknown',
-    disposition: 'unknown',
+    outcome: 'unknown',
     message: 'The provider answered with success, but with a body that is not its own.',
   }
 }
 
+/** What the account is after such a failure; null where it says nothing of the account. */
+export function holdFor({ outcome, code }: RemoteFailure): 'needs_reauth' | 'permission_denied' | null {
+  if (outcome === 'held' && code === 'credentials_rejected') return 'needs_reauth'
+  return outcome === 'held' || code === 'permission_denied' ? 'permission_denied' : null
+}
+
 /** A row of a vendor's table: what one of its codes means, whatever the status it comes with. */
-export type Verdict = Pick<RemoteFailure, 'code' | 'disposition' | 'certainty'>
+export type Meaning = Pick<RemoteFailure, 'code' | 'outcome' | 'certainty'>
 
 /** Not executed, and it passes by itself. */
-export const PASSING: Verdict = { code: 'provider_unavailable', disposition: 'unavailable' }
+export const RETRYING: Meaning = { code: 'provider_unavailable', outcome: 'retrying' }
 /** It passes by itself, and whether the request was executed is not said. */
-export const IN_DOUBT: Verdict = { code: 'provider_unavailable', disposition: 'unknown' }
-export const THROTTLED: Verdict = { code: 'rate_limited', disposition: 'throttled' }
+export const UNKNOWN: Meaning = { code: 'provider_unavailable', outcome: 'unknown' }
+export const RATE_LIMITED: Meaning = { code: 'rate_limited', outcome: 'rate_limited' }
 
 /**
  * For a look-up that was answered with success in a form that is not the provider's own: it may be asked again, and
@@ -82,7 +87,7 @@ export function unreadableAnswer(response: RemoteResponse): RemoteFailureError {
   return new RemoteFailureError(
     {
       code: 'provider_unavailable',
-      disposition: 'unavailable',
+      outcome: 'retrying',
       message: "A look-up was answered with success, but in a form that is not the provider's own.",
     },
     response,

@@ -89,10 +89,10 @@ describe('an access token', () => {
   })
 
   test.each<[string, Answer, object]>([
-    ['refuses', answer(400, { error: 'invalid_grant' }), { disposition: 'unauthorized', code: 'credentials_rejected' }],
-    ['throttles', answer(429), { disposition: 'throttled' }],
-    ['fails', answer(500), { disposition: 'unavailable' }],
-    ['resets', reset, { disposition: 'unavailable' }],
+    ['refuses', answer(400, { error: 'invalid_grant' }), { outcome: 'held', code: 'credentials_rejected' }],
+    ['throttles', answer(429), { outcome: 'rate_limited' }],
+    ['fails', answer(500), { outcome: 'retrying' }],
+    ['resets', reset, { outcome: 'retrying' }],
   ])('whose endpoint %s leaves nothing unknown about the create', async (_, tokenAnswer, expected) => {
     const { url, paths } = await tokenServer(() => true, tokenAnswer)
     expect(await failureOf(open(url, { credentials: clientCredentials }).write('create', create))).toMatchObject(
@@ -108,9 +108,10 @@ describe('an access token', () => {
       await failureOf(
         open(url, { credentials: clientCredentials, config: { token_url: stranger.url } }).write('create', create),
       ),
-    ).toMatchObject({ disposition: 'unauthorized' })
+    ).toMatchObject({ outcome: 'held', code: 'credentials_rejected' })
     expect(await failureOf(open(url, { credentials: clientCredentials }).write('create', create))).toMatchObject({
-      disposition: 'unauthorized',
+      outcome: 'held',
+      code: 'credentials_rejected',
     })
     expect(stranger.received).toHaveLength(0)
   })

@@ -85,8 +85,8 @@ describe('a create', () => {
   })
 
   test.each<[string, Answer, object]>([
-    ['a reset', reset, { disposition: 'unknown', code: 'provider_unavailable' }],
-    ['a silence', silence, { disposition: 'unknown', code: 'timeout' }],
+    ['a reset', reset, { outcome: 'unknown', code: 'provider_unavailable' }],
+    ['a silence', silence, { outcome: 'unknown', code: 'timeout' }],
   ])('is sent once, and %s is an unknown outcome', async (_, answered, expected) => {
     const { url, received } = await startServer(answered)
     expect(
@@ -99,7 +99,7 @@ describe('a create', () => {
     const { url } = await startServer(answer(200))
     await closeAll()
     expect(await failureOf(open(url).write('create', create))).toMatchObject({
-      disposition: 'unavailable',
+      outcome: 'retrying',
       code: 'provider_unavailable',
     })
   })
@@ -107,7 +107,7 @@ describe('a create', () => {
   test('to a private address that is not on the list is refused for good', async () => {
     const { url, received } = await startServer(answer(200))
     const connection = open('http://127.0.0.1:1', { config: { base_url: url } })
-    expect(await failureOf(connection.write('create', create))).toMatchObject({ disposition: 'rejected' })
+    expect(await failureOf(connection.write('create', create))).toMatchObject({ outcome: 'failed' })
     expect(received).toHaveLength(0)
   })
 
@@ -115,7 +115,7 @@ describe('a create', () => {
     const { url, received } = await startServer(answer(200))
     expect(
       await failureOf(open(url, { credentials: { type: 'api_token', api_token: 'a\nb' } }).write('create', create)),
-    ).toMatchObject({ disposition: 'unauthorized', code: 'credentials_rejected' })
+    ).toMatchObject({ outcome: 'held', code: 'credentials_rejected' })
     expect(received).toHaveLength(0)
   })
 
@@ -123,7 +123,7 @@ describe('a create', () => {
     const worker = new AbortController()
     const { url } = await startServer(() => worker.abort())
     expect(await failureOf(open(url, { signal: worker.signal }).write('create', create))).toMatchObject({
-      disposition: 'unknown',
+      outcome: 'unknown',
     })
     const stopped = new Error('stopping')
     await expect(open(url, { waitForPermit: () => Promise.reject(stopped) }).write('create', create)).rejects.toBe(

@@ -5,7 +5,7 @@ import type { Credentials } from '@muster/contracts/integrated-account'
 import type { KnownSecrets } from '@muster/contracts/known-secrets'
 import type { RemoteCall } from '@muster/contracts/operation'
 import pRetry from 'p-retry'
-import { classifyAnswer } from './classify.ts'
+import { classifyAnswer, holdFor } from './classify.ts'
 import { baseUrlOf, isAllowedOrigin, toOrigin } from './base-url.ts'
 import {
   RemoteFailureError,
@@ -150,7 +150,7 @@ export function connect(options: ConnectionOptions): Connection {
     if (!origin || !isAllowedOrigin(provider, origin, account.config, options.allowedHosts)) {
       throw new RemoteFailureError({
         code: 'credentials_rejected',
-        disposition: 'unauthorized',
+        outcome: 'held',
         certainty: 'final',
         message: `The token address ${origin ?? ''} is not a host of ${provider.name}.`,
       })
@@ -178,7 +178,7 @@ export function connect(options: ConnectionOptions): Connection {
     ) {
       throw new RemoteFailureError({
         code: 'credentials_rejected',
-        disposition: 'unauthorized',
+        outcome: 'held',
         certainty: 'final',
         message: `The token answer names ${toOrigin(token.baseUrl) ?? 'an address'}, which is not a host of ${provider.name}.`,
       })
@@ -190,7 +190,7 @@ export function connect(options: ConnectionOptions): Connection {
     if (!authentication)
       throw new RemoteFailureError({
         code: 'credentials_rejected',
-        disposition: 'unauthorized',
+        outcome: 'held',
         certainty: 'final',
         message: `${provider.name} does not take credentials of type ${credentials.type}.`,
       })
@@ -258,7 +258,7 @@ export function connect(options: ConnectionOptions): Connection {
         token &&
         !rejected &&
         !isSuccess(response) &&
-        classifyAnswer(provider, response).disposition === 'unauthorized'
+        holdFor(classifyAnswer(provider, response)) === 'needs_reauth'
       ) {
         rejected = token
         await sending?.takeBack()
@@ -285,7 +285,7 @@ export function connect(options: ConnectionOptions): Connection {
           shouldRetry: ({ error }) =>
             error instanceof RetryableRead ||
             (error instanceof RemoteFailureError &&
-              (error.failure.disposition === 'unknown' || error.failure.disposition === 'unavailable') &&
+              (error.failure.outcome === 'unknown' || error.failure.outcome === 'retrying') &&
               error.response === undefined),
           ...(options.signal ? { signal: options.signal } : {}),
         },
@@ -323,13 +323,13 @@ function classifyTransport(error: unknown): RemoteFailure {
   if (code === 'ADDRESS_REFUSED')
     return {
       code: 'provider_not_found',
-      disposition: 'rejected',
+      outcome: 'failed',
       message: "The account's base_url leads to an address that may not be called.",
     }
   if (code === 'UND_ERR_INVALID_ARG')
     return {
       code: 'credentials_rejected',
-      disposition: 'unauthorized',
+      outcome: 'held',
       certainty: 'final',
       message:
         'The credentials hold a character that no header can carry, such as a line break or a curly quote: nothing was sent.',
@@ -337,22 +337,22 @@ function classifyTransport(error: unknown): RemoteFailure {
   if (error instanceof TransportError && !error.isSent)
     return {
       code: 'provider_unavailable',
-      disposition: 'unavailable',
+      outcome: 'retrying',
       message: `No connection to the provider (${code}).`,
     }
   if (code === 'TIMEOUT')
-    return { code: 'timeout', disposition: 'unknown', message: 'The provider did not answer in time.' }
+    return { code: 'timeout', outcome: 'unknown', message: 'The provider did not answer in time.' }
   return {
     code: 'provider_unavailable',
-    disposition: 'unknown',
+    outcome: 'unknown',
     message: `The connection to the provider broke before an answer came (${code}).`,
   }
 }
 
 /** A call that creates nothing has no unknown outcome. */
 function neverExecuted(error: unknown): never {
-  if (error instanceof RemoteFailureError && error.failure.disposition === 'unknown')
-    throw new RemoteFailureError({ ...error.failure, disposition: 'unavailable' })
+  if (error instanceof RemoteFailureError && error.failure.outcome === 'unknown')
+    throw new RemoteFailureError({ ...error.failure, outcome: 'retrying' })
   throw error
 }
 

@@ -16,7 +16,7 @@ function toSegment(text: string): string {
   if (/^\.{0,2}$/.test(text))
     throw new RemoteFailureError({
       code: 'provider_not_found',
-      disposition: 'rejected',
+      outcome: 'failed',
       message: `${JSON.stringify(text)} cannot be part of an address, so nothing was sent.`,
     })
   return encode(text)

@@ -8,14 +8,22 @@ const error = (code: string, description?: string, status = 400) =>
 
 describe('a token endpoint that refuses', () => {
   test.each<[string, RemoteResponse, string]>([
-    ['a grant that was revoked', error('invalid_grant', 'revoked'), 'unauthorized'],
-    ['Salesforce, an ended refresh token', error('invalid_grant', 'expired access/refresh token'), 'unauthorized'],
-    ['an unknown client', error('invalid_client', undefined, 401), 'unauthorized'],
-    ['a client that may not', error('unauthorized_client'), 'unauthorized'],
-    ['a client that was deleted', error('deleted_client', 'The OAuth client was deleted.', 401), 'unauthorized'],
-    ['a scope that was not granted', error('invalid_scope'), 'forbidden'],
-  ])('is believed at once about %s', (_, response, disposition) => {
-    expect(classifyTokenFailure(response)).toMatchObject({ disposition, certainty: 'final' })
+    ['a grant that was revoked', error('invalid_grant', 'revoked'), 'credentials_rejected'],
+    [
+      'Salesforce, an ended refresh token',
+      error('invalid_grant', 'expired access/refresh token'),
+      'credentials_rejected',
+    ],
+    ['an unknown client', error('invalid_client', undefined, 401), 'credentials_rejected'],
+    ['a client that may not', error('unauthorized_client'), 'credentials_rejected'],
+    [
+      'a client that was deleted',
+      error('deleted_client', 'The OAuth client was deleted.', 401),
+      'credentials_rejected',
+    ],
+    ['a scope that was not granted', error('invalid_scope'), 'permission_denied'],
+  ])('is believed at once about %s', (_, response, code) => {
+    expect(classifyTokenFailure(response)).toMatchObject({ outcome: 'held', code, certainty: 'final' })
   })
 
   test.each<[string, RemoteResponse]>([
@@ -24,7 +32,7 @@ describe('a token endpoint that refuses', () => {
     ['no code of OAuth', json(403, { errorCode: 'E0000006', errorSummary: 'You do not have permission' })],
   ])('is in doubt with %s', (_, response) => {
     const failure = classifyTokenFailure(response)
-    expect(failure).toMatchObject({ code: 'credentials_rejected', disposition: 'unauthorized' })
+    expect(failure).toMatchObject({ code: 'credentials_rejected', outcome: 'held' })
     expect(failure).not.toHaveProperty('certainty')
   })
 
@@ -53,7 +61,7 @@ describe('a token endpoint that stammers', () => {
   ])('is asked again: %s', (_, response) => {
     expect(classifyTokenFailure(response)).toMatchObject({
       code: 'provider_unavailable',
-      disposition: 'unavailable',
+      outcome: 'retrying',
     })
   })
 
@@ -64,7 +72,7 @@ describe('a token endpoint that stammers', () => {
     ['Salesforce, beside a code that is final', error('invalid_grant', 'login rate exceeded')],
     ['words alone', error('invalid_request', 'Too many requests')],
   ])('is left alone for a while where it throttles: %s', (_, response) => {
-    expect(classifyTokenFailure(response)).toMatchObject({ code: 'rate_limited', disposition: 'throttled' })
+    expect(classifyTokenFailure(response)).toMatchObject({ code: 'rate_limited', outcome: 'rate_limited' })
   })
 
   test('is left alone for as long as it asks', () => {

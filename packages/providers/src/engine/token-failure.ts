@@ -1,58 +1,58 @@
 import { parseRetryAfter } from '@muster/contracts/retry-after'
 import { z } from 'zod'
-import { PASSING, THROTTLED, type Verdict } from './classify.ts'
+import { RETRYING, RATE_LIMITED, type Meaning } from './classify.ts'
 import { looseText } from './loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { RemoteFailure, RemoteResponse } from '../provider.ts'
 
-const REFUSED: Verdict = { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'final' }
+const REFUSED: Meaning = { code: 'credentials_rejected', outcome: 'held', certainty: 'final' }
 
 /** By the code in `error`, or in a vendor's own `errorCode` or `status`. Any other code is a refusal in doubt. */
-const tokenErrors: Readonly<Record<string, Verdict>> = {
+const tokenErrors: Readonly<Record<string, Meaning>> = {
   // RFC 6749 section 5.2.
   invalid_grant: REFUSED,
   invalid_client: REFUSED,
   unauthorized_client: REFUSED,
-  invalid_scope: { code: 'permission_denied', disposition: 'forbidden', certainty: 'final' },
+  invalid_scope: { code: 'permission_denied', outcome: 'held', certainty: 'final' },
   // RFC 6749 section 4.1.2.1, sent by token endpoints too.
-  server_error: PASSING,
-  temporarily_unavailable: PASSING,
+  server_error: RETRYING,
+  temporarily_unavailable: RETRYING,
   // RFC 8628 section 3.5.
-  slow_down: THROTTLED,
+  slow_down: RATE_LIMITED,
   // Salesforce, "retry your request": amazon-connect-salesforce-lambda#43.
-  unknown_error: PASSING,
+  unknown_error: RETRYING,
   // Google: "Backend Error", and the codes of google.rpc.Code.
-  internal_failure: PASSING,
-  internal_error: PASSING,
-  backend_error: PASSING,
-  rate_limit_exceeded: THROTTLED,
-  RESOURCE_EXHAUSTED: THROTTLED,
-  UNAVAILABLE: PASSING,
-  INTERNAL: PASSING,
-  DEADLINE_EXCEEDED: PASSING,
-  ABORTED: PASSING,
+  internal_failure: RETRYING,
+  internal_error: RETRYING,
+  backend_error: RETRYING,
+  rate_limit_exceeded: RATE_LIMITED,
+  RESOURCE_EXHAUSTED: RATE_LIMITED,
+  UNAVAILABLE: RETRYING,
+  INTERNAL: RETRYING,
+  DEADLINE_EXCEEDED: RETRYING,
+  ABORTED: RETRYING,
   // Google, "Authorization errors": the OAuth client itself is gone.
   deleted_client: REFUSED,
   disabled_client: REFUSED,
   // Okta's error codes.
-  too_many_requests: THROTTLED,
-  E0000047: THROTTLED,
-  E0000009: PASSING,
-  E0000010: PASSING,
+  too_many_requests: RATE_LIMITED,
+  E0000047: RATE_LIMITED,
+  E0000009: RETRYING,
+  E0000010: RETRYING,
 }
 
 /** Said in passing beside whatever code. */
-const tokenWords: readonly (readonly [words: RegExp, verdict: Verdict])[] = [
+const tokenWords: readonly (readonly [words: RegExp, meaning: Meaning])[] = [
   // Salesforce, beside invalid_grant: more than 3,600 logins of a user in an hour.
-  [/login rate exceeded/i, THROTTLED],
+  [/login rate exceeded/i, RATE_LIMITED],
   // Salesforce, of two renewals at once. The second wording came beside invalid_grant, though no code was exchanged:
   // segmentio/action-destinations#2300.
-  [/already being processed|expired authorization code/i, PASSING],
+  [/already being processed|expired authorization code/i, RETRYING],
 ]
 /** The same beside a code that does not by itself mean a lasting refusal. */
 const doubtfulWords: typeof tokenWords = [
-  [/too many requests|rate limit|quota/i, THROTTLED],
-  [/retry|try again|temporar|unavailable|internal (?:server )?error|timed? ?out|overload|maintenance/i, PASSING],
+  [/too many requests|rate limit|quota/i, RATE_LIMITED],
+  [/retry|try again|temporar|unavailable|internal (?:server )?error|timed? ?out|overload|maintenance/i, RETRYING],
 ]
 
 const tokenErrorSchema = z.looseObject({
@@ -85,24 +85,24 @@ function readTokenError(body: unknown): { code: string; said: string } | undefin
 export function classifyTokenFailure(response: RemoteResponse): RemoteFailure {
   const error = readTokenError(response.body)
   const said = error?.said || `status ${response.status}`
-  const verdict = toTokenVerdict(response, error)
+  const meaning = toTokenMeaning(response, error)
   const wait = parseRetryAfter(response.headers, Date.now())
   const retryAfter = wait === undefined ? {} : { retryAfterMs: wait }
-  if (verdict.disposition === 'throttled')
-    return { ...verdict, message: `The token endpoint is throttling (${said}).`, ...retryAfter }
-  if (verdict.disposition === 'unavailable')
-    return { ...verdict, message: `The token endpoint failed (${said}).`, ...retryAfter }
-  return { ...verdict, message: `The token endpoint refused the credentials (${said}).` }
+  if (meaning.outcome === 'rate_limited')
+    return { ...meaning, message: `The token endpoint is throttling (${said}).`, ...retryAfter }
+  if (meaning.outcome === 'retrying')
+    return { ...meaning, message: `The token endpoint failed (${said}).`, ...retryAfter }
+  return { ...meaning, message: `The token endpoint refused the credentials (${said}).` }
 }
 
-function toTokenVerdict(response: RemoteResponse, error: ReturnType<typeof readTokenError>): Verdict {
-  if (response.status === 429) return THROTTLED
-  if (response.status >= 500 || response.status === 408) return PASSING
-  if (!error?.said) return PASSING
+function toTokenMeaning(response: RemoteResponse, error: ReturnType<typeof readTokenError>): Meaning {
+  if (response.status === 429) return RATE_LIMITED
+  if (response.status >= 500 || response.status === 408) return RETRYING
+  if (!error?.said) return RETRYING
   const wordsOf = (table: typeof tokenWords) => table.find(([words]) => words.test(error.said))?.[1]
   return (
     wordsOf(tokenWords) ??
     (Object.hasOwn(tokenErrors, error.code) ? tokenErrors[error.code] : undefined) ??
-    wordsOf(doubtfulWords) ?? { code: 'credentials_rejected', disposition: 'unauthorized' }
+    wordsOf(doubtfulWords) ?? { code: 'credentials_rejected', outcome: 'held' }
   )
 }

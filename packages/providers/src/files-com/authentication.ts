@@ -9,7 +9,7 @@ export const filesComAuthentications: Authentications = {
       if (!/^[\x21-\x7e]+$/.test(key)) {
         throw new RemoteFailureError({
           code: 'credentials_rejected',
-          disposition: 'unauthorized',
+          outcome: 'held',
           certainty: 'final',
           message: 'The API key holds white space or characters that no Files.com key has.',
         })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus, IN_DOUBT } from '../engine/classify.ts'
+import { classifyByStatus, UNKNOWN } from '../engine/classify.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
@@ -119,12 +119,12 @@ function classifyModelError(error: FilesComError, message: string, input: Create
     Array.isArray(entries) && entries.length === 0 ? [] : [field],
   )
   if (fields.includes('username') && isTaken(error))
-    return { code: 'user_exists', disposition: 'rejected', message, pointer: '/username' }
+    return { code: 'user_exists', outcome: 'failed', message, pointer: '/username' }
   const password = fields.find((field) => /^(imported_)?password(_hash|_confirmation)?$/.test(field))
   if (password !== undefined)
-    return { code: 'password_rejected', disposition: 'rejected', message, ...pointerOf(password, input) }
+    return { code: 'password_rejected', outcome: 'failed', message, ...pointerOf(password, input) }
   const located = fields.map((field) => pointerOf(field, input)).find(({ pointer }) => pointer !== undefined)
-  return { code: 'provider_validation_failed', disposition: 'rejected', message, ...located }
+  return { code: 'provider_validation_failed', outcome: 'failed', message, ...located }
 }
 
 /**
@@ -177,11 +177,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
 
   const { message } = byStatus
   const accountFailure = Object.hasOwn(accountFailures, type) ? accountFailures[type] : undefined
-  if (accountFailure !== undefined)
-    return { code: accountFailure, disposition: 'forbidden', certainty: 'final', message }
+  if (accountFailure !== undefined) return { code: accountFailure, outcome: 'held', certainty: 'final', message }
   const rejected = (reason: RemoteFailure['code'], located: { pointer?: string } = {}): RemoteFailure => ({
     code: reason,
-    disposition: 'rejected',
+    outcome: 'failed',
     message,
     ...located,
   })
@@ -191,25 +190,25 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case REGION_MISMATCH:
       return {
         code: 'permission_denied',
-        disposition: 'forbidden',
+        outcome: 'held',
         certainty: 'final',
         message: `${asSentence(message)} Set the account's base_url to ${toRedirect(response) ?? "the site's own host"}.`,
       }
     case 'not-authorized/api-key-is-disabled':
-      return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'final', message }
+      return { code: 'credentials_rejected', outcome: 'held', certainty: 'final', message }
     case 'rate-limited/too-many-login-attempts':
     case 'rate-limited/too-many-concurrent-logins':
     case 'rate-limited/reauthentication-rate-limited':
       return {
         code: 'rate_limited',
-        disposition: 'throttled',
+        outcome: 'rate_limited',
         message,
         retryAfterMs: Math.max(wait ?? 0, LOGIN_PAUSE_MS),
       }
     case 'service-unavailable/migration-in-progress':
       return {
         code: 'provider_unavailable',
-        disposition: 'unavailable',
+        outcome: 'retrying',
         message,
         ...(wait === undefined ? {} : { retryAfterMs: wait }),
       }
@@ -225,15 +224,15 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 'rate-limited':
       return {
         code: 'rate_limited',
-        disposition: 'throttled',
+        outcome: 'rate_limited',
         message,
         ...(wait === undefined ? {} : { retryAfterMs: wait }),
       }
     // A service that is away, a lock that is busy; a site that is disabled was told above.
     case 'service-unavailable':
-      return { ...IN_DOUBT, message, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
+      return { ...UNKNOWN, message, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
     case 'not-authenticated':
-      return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm', message }
+      return { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm', message }
     case 'not-authorized':
       return rejected('permission_denied')
     case 'not-found':

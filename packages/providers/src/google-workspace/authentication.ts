@@ -21,7 +21,7 @@ function parseToken(body: unknown, now: number): AccessToken {
   if (token.scope && !token.scope.split(' ').includes(DIRECTORY_SCOPE)) {
     throw new RemoteFailureError({
       code: 'permission_denied',
-      disposition: 'forbidden',
+      outcome: 'held',
       certainty: 'final',
       message: `The consent does not cover ${DIRECTORY_SCOPE}; it covers: ${token.scope}.`,
     })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus, IN_DOUBT, THROTTLED, type Verdict } from '../engine/classify.ts'
+import { classifyByStatus, UNKNOWN, RATE_LIMITED, type Meaning } from '../engine/classify.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
@@ -11,7 +11,7 @@ const errorSchema = z.looseObject({
   error: z.looseObject({ message: looseText, status: looseText, errors: reasonsSchema, details: reasonsSchema }),
 })
 
-const NO_ACCESS: Verdict = { code: 'permission_denied', disposition: 'forbidden', certainty: 'final' }
+const NO_ACCESS: Meaning = { code: 'permission_denied', outcome: 'held', certainty: 'final' }
 
 /** A quota of the day: refused until it returns, or is raised. */
 const dailyReasons = ['dailyLimitExceeded', 'dailyLimitExceededUnreg', 'variableTermExpiredDailyExceeded']
@@ -20,34 +20,34 @@ const dailyReasons = ['dailyLimitExceeded', 'dailyLimitExceededUnreg', 'variable
  * What a reason means whatever the status it comes with: `errors[].reason`, `details[].reason` or `error.status`. The
  * first row that fits an answer wins.
  */
-const reasonVerdicts: Readonly<Record<string, Verdict>> = {
+const reasonMeanings: Readonly<Record<string, Meaning>> = {
   // Google, "Directory API: Limits and quotas" and "Global domain errors", usageLimits. Google sends no Retry-After.
-  dailyLimitExceeded: THROTTLED,
-  dailyLimitExceededUnreg: THROTTLED,
-  variableTermExpiredDailyExceeded: THROTTLED,
-  variableTermLimitExceeded: THROTTLED,
-  userRateLimitExceeded: THROTTLED,
-  userRateLimitExceededUnreg: THROTTLED,
-  rateLimitExceeded: THROTTLED,
-  rateLimitExceededUnreg: THROTTLED,
-  quotaExceeded: THROTTLED,
-  concurrentLimitExceeded: THROTTLED,
-  servingLimitExceeded: THROTTLED,
-  RATE_LIMIT_EXCEEDED: THROTTLED,
-  RESOURCE_EXHAUSTED: THROTTLED,
+  dailyLimitExceeded: RATE_LIMITED,
+  dailyLimitExceededUnreg: RATE_LIMITED,
+  variableTermExpiredDailyExceeded: RATE_LIMITED,
+  variableTermLimitExceeded: RATE_LIMITED,
+  userRateLimitExceeded: RATE_LIMITED,
+  userRateLimitExceededUnreg: RATE_LIMITED,
+  rateLimitExceeded: RATE_LIMITED,
+  rateLimitExceededUnreg: RATE_LIMITED,
+  quotaExceeded: RATE_LIMITED,
+  concurrentLimitExceeded: RATE_LIMITED,
+  servingLimitExceeded: RATE_LIMITED,
+  RATE_LIMIT_EXCEEDED: RATE_LIMITED,
+  RESOURCE_EXHAUSTED: RATE_LIMITED,
   // Google's own trouble: what GAM tries again (gamlib/glgapi.py, DEFAULT_RETRY_REASONS and the reasons beside it).
-  backendError: IN_DOUBT,
-  internalError: IN_DOUBT,
-  badGateway: IN_DOUBT,
-  gatewayTimeout: IN_DOUBT,
-  transientError: IN_DOUBT,
-  systemError: IN_DOUBT,
-  serviceNotAvailable: IN_DOUBT,
+  backendError: UNKNOWN,
+  internalError: UNKNOWN,
+  badGateway: UNKNOWN,
+  gatewayTimeout: UNKNOWN,
+  transientError: UNKNOWN,
+  systemError: UNKNOWN,
+  serviceNotAvailable: UNKNOWN,
   // google.rpc.Code.
-  UNAVAILABLE: IN_DOUBT,
-  INTERNAL: IN_DOUBT,
-  ABORTED: IN_DOUBT,
-  DEADLINE_EXCEEDED: IN_DOUBT,
+  UNAVAILABLE: UNKNOWN,
+  INTERNAL: UNKNOWN,
+  ABORTED: UNKNOWN,
+  DEADLINE_EXCEEDED: UNKNOWN,
   // Of a 403, those that hold for every user. `forbidden` does not: it is said of one address in a foreign domain, too.
   insufficientPermissions: NO_ACCESS,
   ACCESS_TOKEN_SCOPE_INSUFFICIENT: NO_ACCESS,
@@ -131,7 +131,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   if (status === 202 && input && isConflictResolution(input) && response.body === '') {
     const message =
       'An unmanaged account of this address exists: its owner was invited to join, and no user was created yet.'
-    return { code: 'user_exists', disposition: 'rejected', message, ...toPointer('address', input) }
+    return { code: 'user_exists', outcome: 'failed', message, ...toPointer('address', input) }
   }
   const parsed = errorSchema.safeParse(response.body)
   if (!parsed.success || status < 400) return classifyByStatus(response)
@@ -140,18 +140,18 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   const message = toPlainText(error.message || error.errors?.[0]?.message || '') || `Google answered ${status}.`
   const has = (wanted: readonly string[]) => reasons.some((reason) => reason && wanted.includes(reason))
 
-  const verdict = [...reasons, error.status].flatMap((reason) =>
-    reason && Object.hasOwn(reasonVerdicts, reason) ? [reasonVerdicts[reason]] : [],
+  const meaning = [...reasons, error.status].flatMap((reason) =>
+    reason && Object.hasOwn(reasonMeanings, reason) ? [reasonMeanings[reason]] : [],
   )[0]
-  if (verdict?.disposition === 'throttled') {
+  if (meaning?.outcome === 'rate_limited') {
     const daily = has(dailyReasons) ? untilQuotaReturns(Date.now()) : undefined
     const retryAfterMs = parseRetryAfter(response.headers, Date.now()) ?? daily
-    return { ...verdict, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+    return { ...meaning, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
   }
-  if (verdict) return { ...verdict, message }
+  if (meaning) return { ...meaning, message }
   // A user was seen to exist after a 400 (terraform-provider-googleworkspace#55); GAM takes reason `invalid` with these
   // words for a server's error.
-  if (/system error has occurred/i.test(message)) return { ...IN_DOUBT, message }
+  if (/system error has occurred/i.test(message)) return { ...UNKNOWN, message }
 
   switch (status) {
     case 400:
@@ -159,10 +159,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
     case 403:
       if (!has(['forbidden'])) return classifyByStatus(response, message)
       // Said for some seconds of a user who was just created: it neither shows the user nor disproves one.
-      if (context?.purpose === 'find') return { code: 'provider_unavailable', disposition: 'unavailable', message }
+      if (context?.purpose === 'find') return { code: 'provider_unavailable', outcome: 'retrying', message }
       return {
         code: 'permission_denied',
-        disposition: 'rejected',
+        outcome: 'failed',
         message: `${message} (Google says so of an address in a domain that is not the customer's, and to an administrator who may not create users.)`,
       }
     case 404:
@@ -173,11 +173,11 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
     case 409:
       // Two writers at once get a 409 too; whether there is such a user, the look-up tells.
       if (!has(['duplicate']) && error.status !== 'ALREADY_EXISTS' && !/already exists/i.test(message))
-        return { ...IN_DOUBT, message }
-      return { code: 'user_exists', disposition: 'rejected', message, ...toPointer('address', input) }
+        return { ...UNKNOWN, message }
+      return { code: 'user_exists', outcome: 'failed', message, ...toPointer('address', input) }
     case 412:
-      if (has(['conditionNotMet'])) return { code: 'provider_unavailable', disposition: 'unavailable', message }
-      if (has(['limitExceeded'])) return { code: 'license_limit_reached', disposition: 'rejected', message }
+      if (has(['conditionNotMet'])) return { code: 'provider_unavailable', outcome: 'retrying', message }
+      if (has(['limitExceeded'])) return { code: 'license_limit_reached', outcome: 'failed', message }
       return classifyByStatus(response, message)
     default:
       return classifyByStatus(response, message)
@@ -196,7 +196,7 @@ function classifyInvalid(
   const subject = reasonPointer ?? pointer
   return {
     code: reasonCode ?? code ?? 'provider_validation_failed',
-    disposition: 'rejected',
+    outcome: 'failed',
     message,
     ...(subject === undefined ? {} : toPointer(subject, input)),
   }

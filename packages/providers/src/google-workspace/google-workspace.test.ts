@@ -414,10 +414,10 @@ describe('Google Workspace answers', () => {
     }
     expect(googleWorkspace.classifyFailure(text(202, ''), asked)).toMatchObject({
       code: 'user_exists',
-      disposition: 'rejected',
+      outcome: 'failed',
       pointer: '/emails/0/email',
     })
-    expect(googleWorkspace.classifyFailure(text(202, ''), minimal).disposition).toBe('unknown')
+    expect(googleWorkspace.classifyFailure(text(202, ''), minimal).outcome).toBe('unknown')
   })
 
   test.each(['aliases', 'nonEditableAliases'])('%s: whoever has the address as an alias is another user', (field) => {
@@ -459,7 +459,7 @@ describe('Google Workspace answers', () => {
       recordIntent: () => Promise.resolve(),
       withdrawIntent: () => Promise.resolve(),
     })
-    expect(result).toMatchObject({ kind: 'failed', remoteId: '7', failure: { code: 'user_exists' } })
+    expect(result).toMatchObject({ outcome: 'failed', remoteId: '7', code: 'user_exists' })
     expect(asked.at(-1)).toBe(
       "/admin/directory/v1/users?customer=my_customer&query=email%3D'o%5C'brien%40example.com'&showDeleted=true",
     )
@@ -517,57 +517,57 @@ describe('Google Workspace failures', () => {
       'a duplicate user, alias or group',
       error(409, 'duplicate', 'Entity already exists.'),
       'user_exists',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
       'a bad last name',
       error(400, 'invalid', 'Invalid Given/Family Name: FamilyName'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/last_name',
     ],
     [
       'a bad first name',
       error(400, 'invalid', 'Invalid Given/Family Name: GivenName'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/first_name',
     ],
     [
       'a missing name',
       error(400, 'required', 'Required parameter: [resource.name]'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/first_name',
     ],
-    ['a bad password', error(400, 'invalid', 'Invalid Password'), 'password_rejected', 'rejected', '/password'],
+    ['a bad password', error(400, 'invalid', 'Invalid Password'), 'password_rejected', 'failed', '/password'],
     [
       'a bad address',
       error(400, 'invalid', 'Invalid Input: primary_user_email'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
       'an organizational unit of the account',
       error(400, 'invalid', 'Invalid Input: INVALID_OU_ID'),
       'provider_not_found',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'a bad custom schema',
       error(400, 'invalid', 'Invalid Input: custom_schema'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'another bad request',
       error(400, 'invalidInput', 'Invalid Input: Bad request for x'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
@@ -581,35 +581,35 @@ describe('Google Workspace failures', () => {
       'a foreign domain, or an admin without the right',
       error(403, 'forbidden', 'Not Authorized to access this resource/api'),
       'permission_denied',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'a domain that does not exist',
       error(404, 'domainNotFound', 'Domain not found.'),
       'provider_not_found',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
       'a domain that does not exist, in other words',
       error(404, 'notFound', 'Resource Not Found: domain'),
       'provider_not_found',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
       'the user limit',
       error(412, 'limitExceeded', 'Domain user limit reached.'),
       'license_limit_reached',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'a user still being made',
       error(412, 'conditionNotMet', 'User creation is not complete.'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
@@ -619,7 +619,7 @@ describe('Google Workspace failures', () => {
         ...detail('ACCESS_TOKEN_SCOPE_INSUFFICIENT'),
       }),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
@@ -631,43 +631,49 @@ describe('Google Workspace failures', () => {
         detail('ACCESS_TOKEN_SCOPE_INSUFFICIENT'),
       ),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'an API that is switched off',
       error(403, 'accessNotConfigured', 'Admin SDK API has not been used in project 1.'),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'a domain without API access',
       error(403, 'domainCannotUseApis', 'The domain cannot use apis.'),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'a dead token',
       error(401, 'authError', 'Request had invalid authentication credentials.', { status: 'UNAUTHENTICATED' }),
       'credentials_rejected',
-      'unauthorized',
+      'held',
       undefined,
     ],
     [
       'a quota of the user',
       error(403, 'userRateLimitExceeded', 'User Rate Limit Exceeded'),
       'rate_limited',
-      'throttled',
+      'rate_limited',
       undefined,
     ],
-    ['a quota of the project', error(403, 'quotaExceeded', 'Quota exceeded'), 'rate_limited', 'throttled', undefined],
+    [
+      'a quota of the project',
+      error(403, 'quotaExceeded', 'Quota exceeded'),
+      'rate_limited',
+      'rate_limited',
+      undefined,
+    ],
     [
       'a rate limit',
       error(429, 'rateLimitExceeded', 'Rate Limit Exceeded', { status: 'RESOURCE_EXHAUSTED' }),
       'rate_limited',
-      'throttled',
+      'rate_limited',
       undefined,
     ],
     ['a backend error', error(500, 'backendError', 'Backend Error'), 'provider_unavailable', 'unknown', undefined],
@@ -704,22 +710,22 @@ describe('Google Workspace failures', () => {
       'a duplicate in the newer form',
       json(409, { error: { code: 409, message: 'Entity', status: 'ALREADY_EXISTS' } }),
       'user_exists',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
-    ['a rate by user', error(403, 'userRateLimitExceededUnreg', 'Daily'), 'rate_limited', 'throttled', undefined],
+    ['a rate by user', error(403, 'userRateLimitExceededUnreg', 'Daily'), 'rate_limited', 'rate_limited', undefined],
     [
       'a rate, nested alone',
       json(403, { error: { code: 403, message: 'Quota', details: [{ reason: 'RATE_LIMIT_EXCEEDED' }] } }),
       'rate_limited',
-      'throttled',
+      'rate_limited',
       undefined,
     ],
     [
       'a rate, by status alone',
       json(403, { error: { code: 403, message: 'Quota', status: 'RESOURCE_EXHAUSTED' } }),
       'rate_limited',
-      'throttled',
+      'rate_limited',
       undefined,
     ],
     [
@@ -729,11 +735,11 @@ describe('Google Workspace failures', () => {
       'unknown',
       undefined,
     ],
-  ])('%s', (_, response, code, disposition, pointer) => {
+  ])('%s', (_, response, code, outcome, pointer) => {
     const failure = googleWorkspace.classifyFailure(response, minimal)
-    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
+    expect({ code: failure.code, outcome: failure.outcome, pointer: failure.pointer }).toEqual({
       code,
-      disposition,
+      outcome,
       pointer,
     })
     expect(failure).not.toHaveProperty('retryAfterMs')
@@ -744,9 +750,9 @@ describe('Google Workspace failures', () => {
     vi.useFakeTimers()
     try {
       vi.setSystemTime(Date.parse('2026-03-01T10:00:00-08:00'))
-      expect(daily()).toMatchObject({ code: 'rate_limited', disposition: 'throttled', retryAfterMs: 3_600_000 })
+      expect(daily()).toMatchObject({ code: 'rate_limited', outcome: 'rate_limited', retryAfterMs: 3_600_000 })
       vi.setSystemTime(Date.parse('2026-03-01T23:45:00-08:00'))
-      expect(daily()).toMatchObject({ code: 'rate_limited', disposition: 'throttled', retryAfterMs: 900_000 })
+      expect(daily()).toMatchObject({ code: 'rate_limited', outcome: 'rate_limited', retryAfterMs: 900_000 })
     } finally {
       vi.useRealTimers()
     }
@@ -756,12 +762,12 @@ describe('Google Workspace failures', () => {
     const forbidden = error(403, 'forbidden', 'Not Authorized to access this resource/api')
     expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose: 'find', account })).toMatchObject({
       code: 'provider_unavailable',
-      disposition: 'unavailable',
+      outcome: 'retrying',
     })
     for (const purpose of ['create', 'check'] as const)
       expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose, account })).toMatchObject({
         code: 'permission_denied',
-        disposition: 'rejected',
+        outcome: 'failed',
       })
   })
 
@@ -857,7 +863,9 @@ describe('Google Workspace logins', () => {
     const refused = () => refreshToken.parseToken({ ...token, scope: `${scope}.readonly` }, now)
     expect(refused).toThrow(RemoteFailureError)
     expect(refused).toThrow(
-      expect.objectContaining({ failure: expect.objectContaining({ disposition: 'forbidden' }) as unknown }),
+      expect.objectContaining({
+        failure: expect.objectContaining({ outcome: 'held', code: 'permission_denied' }) as unknown,
+      }),
     )
   })
 

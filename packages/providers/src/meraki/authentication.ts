@@ -26,7 +26,7 @@ export const merakiAuthentications: Authentications = {
       if (granted && !writeScopes.some((scope) => granted.includes(scope))) {
         throw new RemoteFailureError({
           code: 'permission_denied',
-          disposition: 'forbidden',
+          outcome: 'held',
           certainty: 'final',
           message: `The consent covers neither ${writeScopes.join(' nor ')}; it has: ${token.scope}.`,
         })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus, PASSING } from '../engine/classify.ts'
+import { classifyByStatus, RETRYING } from '../engine/classify.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
@@ -37,15 +37,14 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   const { status } = response
   const message = messageOf(response)
   const failure = classifyByStatus(response, message)
-  if (status === 403)
-    return { ...failure, disposition: isPlaceOfAccount(input, context?.account) ? 'forbidden' : 'rejected' }
+  if (status === 403) return { ...failure, outcome: isPlaceOfAccount(input, context?.account) ? 'held' : 'failed' }
   if (status === 404) return notFound(failure, message, input)
   if (message === undefined || failure.code !== 'provider_validation_failed') return failure
 
   const passing = passingWords.find(([words]) => words.test(message))
-  if (passing) return { ...PASSING, message, ...(passing[1] === undefined ? {} : { retryAfterMs: passing[1] }) }
+  if (passing) return { ...RETRYING, message, ...(passing[1] === undefined ? {} : { retryAfterMs: passing[1] }) }
   if (duplicate.test(message))
-    return { code: 'user_exists', disposition: 'rejected', message, pointer: primaryEmailPointer(input) }
+    return { code: 'user_exists', outcome: 'failed', message, pointer: primaryEmailPointer(input) }
   const pointer = attributes.find(([pattern]) => pattern.test(message))?.[1]
   if (pointer === '/remote_data/password') return { ...failure, code: 'password_rejected', pointer }
   return { ...failure, ...(pointer && { pointer: pointer === '/emails' ? primaryEmailPointer(input) : pointer }) }

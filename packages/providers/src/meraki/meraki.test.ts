@@ -387,7 +387,7 @@ describe('Meraki failures', () => {
       refusal(400, 'Email has already been taken'),
       minimal,
       'user_exists',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
@@ -395,7 +395,7 @@ describe('Meraki failures', () => {
       refusal(422, 'This email is already in use'),
       withUser({ emails: [{ email: 'a@b.example' }, { email: 'c@d.example', is_primary: true }] }),
       'user_exists',
-      'rejected',
+      'failed',
       '/emails/1/email',
     ],
     [
@@ -403,7 +403,7 @@ describe('Meraki failures', () => {
       refusal(400, "'access' must be one of: 'full', 'read-only'"),
       minimal,
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
@@ -411,7 +411,7 @@ describe('Meraki failures', () => {
       refusal(400, "'name' is required"),
       minimal,
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/name',
     ],
     [
@@ -419,7 +419,7 @@ describe('Meraki failures', () => {
       refusal(400, "'email' is invalid"),
       minimal,
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
@@ -427,7 +427,7 @@ describe('Meraki failures', () => {
       refusal(400, "'ssidNumber' must be an integer"),
       guest,
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/remote_data/authorizations',
     ],
     [
@@ -435,7 +435,7 @@ describe('Meraki failures', () => {
       refusal(400, 'Password is too short'),
       guest,
       'password_rejected',
-      'rejected',
+      'failed',
       '/remote_data/password',
     ],
     [
@@ -443,16 +443,16 @@ describe('Meraki failures', () => {
       refusal(400, 'Nope'),
       minimal,
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
-    ['no key', refusal(401, 'Missing API key'), minimal, 'credentials_rejected', 'unauthorized', undefined],
+    ['no key', refusal(401, 'Missing API key'), minimal, 'credentials_rejected', 'held', undefined],
     [
       'a place that the request named and the key may not change',
       refusal(403, 'You lack permission to perform the action'),
       minimal,
       'permission_denied',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
@@ -460,17 +460,17 @@ describe('Meraki failures', () => {
       refusal(403, 'You lack permission to perform the action'),
       { user: {}, remoteQuery: {} },
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
-    ['an unknown organization', text(404, ''), minimal, 'provider_not_found', 'rejected', '?organization_id'],
-    ['an unknown network', text(404, '<html>'), guest, 'provider_not_found', 'rejected', '?workspace_id'],
+    ['an unknown organization', text(404, ''), minimal, 'provider_not_found', 'failed', '?organization_id'],
+    ['an unknown network', text(404, '<html>'), guest, 'provider_not_found', 'failed', '?workspace_id'],
     [
       'a throttled organization',
       refusal(429, 'API rate limit exceeded for organization'),
       minimal,
       'rate_limited',
-      'throttled',
+      'rate_limited',
       undefined,
     ],
     [
@@ -478,7 +478,7 @@ describe('Meraki failures', () => {
       refusal(400, 'Too many concurrently executing batches.'),
       minimal,
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
@@ -502,51 +502,34 @@ describe('Meraki failures', () => {
       text(307, '', { location: 'https://meraki.com.evil.example/' }),
       minimal,
       'provider_not_found',
-      'rejected',
+      'failed',
       undefined,
     ],
-  ])('%s', (_, response, input, code, disposition, pointer) => {
+  ])('%s', (_, response, input, code, outcome, pointer) => {
     const failure = meraki.classifyFailure(response, input)
-    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
+    expect({ code: failure.code, outcome: failure.outcome, pointer: failure.pointer }).toEqual({
       code,
-      disposition,
+      outcome,
       pointer,
     })
   })
 
   test.each<[string, CreateInput, AccountContext['config'], string]>([
-    ['an organization of the request', minimal, {}, 'rejected'],
-    [
-      'an organization of the request, beside another one of the account',
-      minimal,
-      { organization_id: '1' },
-      'rejected',
-    ],
-    [
-      'the organization of the account',
-      { user: minimal.user, remoteQuery: {} },
-      { organization_id: '549236' },
-      'forbidden',
-    ],
-    [
-      'the organization of the account, named by the request again',
-      minimal,
-      { organization_id: '549236' },
-      'forbidden',
-    ],
-    ['a network of the request', guest, { organization_id: '549236' }, 'rejected'],
-    ['the network of the account', guest, { workspace_id: 'N_24329156' }, 'forbidden'],
-  ])('403 is about %s', (_, input, config, disposition) => {
+    ['an organization of the request', minimal, {}, 'failed'],
+    ['an organization of the request, beside another one of the account', minimal, { organization_id: '1' }, 'failed'],
+    ['the organization of the account', { user: minimal.user, remoteQuery: {} }, { organization_id: '549236' }, 'held'],
+    ['the organization of the account, named by the request again', minimal, { organization_id: '549236' }, 'held'],
+    ['a network of the request', guest, { organization_id: '549236' }, 'failed'],
+    ['the network of the account', guest, { workspace_id: 'N_24329156' }, 'held'],
+  ])('403 is about %s', (_, input, config, outcome) => {
     for (const purpose of ['create', 'find'] as const)
-      expect(
-        meraki.classifyFailure(text(403, ''), input, { purpose, account: { ...account, config } }).disposition,
-      ).toBe(disposition)
+      expect(meraki.classifyFailure(text(403, ''), input, { purpose, account: { ...account, config } }).outcome).toBe(
+        outcome,
+      )
   })
 
   test('403 to a test of the connection is about the account', () => {
-    expect(meraki.classifyFailure(text(403, ''), undefined, { purpose: 'check', account }).disposition).toBe(
-      'forbidden',
-    )
+    expect(meraki.classifyFailure(text(403, ''), undefined, { purpose: 'check', account }).outcome).toBe('held')
   })
 
   test('Retry-After is obeyed, and its absence leaves the wait to the lane', () => {
@@ -554,7 +537,7 @@ describe('Meraki failures', () => {
       meraki.classifyFailure(refusal(429, 'API rate limit exceeded for organization', headers)).retryAfterMs
     expect(limited({ 'retry-after': '2' })).toBe(2_000)
     expect(limited({})).toBeUndefined()
-    expect(meraki.classifyFailure(text(429, '<html><h1>429</h1></html>')).disposition).toBe('throttled')
+    expect(meraki.classifyFailure(text(429, '<html><h1>429</h1></html>')).outcome).toBe('rate_limited')
   })
 
   test('executing batches are waited for a minute', () => {

@@ -35,7 +35,7 @@ export const oktaAuthentications: Authentications = {
       if (token.scope && !token.scope.split(' ').includes('okta.users.manage')) {
         throw new RemoteFailureError({
           code: 'permission_denied',
-          disposition: 'forbidden',
+          outcome: 'held',
           certainty: 'final',
           message: `The app was not granted okta.users.manage; it has: ${token.scope}.`,
         })

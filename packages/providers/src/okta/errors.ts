@@ -1,6 +1,6 @@
 import { isJsonObject } from '@muster/contracts/json'
 import { z } from 'zod'
-import { classifyByStatus, PASSING, THROTTLED, type Verdict } from '../engine/classify.ts'
+import { classifyByStatus, RETRYING, RATE_LIMITED, type Meaning } from '../engine/classify.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
@@ -32,20 +32,20 @@ export function isOwnAnswer({ headers, body }: RemoteResponse): boolean {
 }
 
 /** What a code means whatever the request was (okta-developer-docs, error-codes.json); others by status. */
-const codes: Readonly<Record<string, Verdict>> = {
-  E0000047: THROTTLED,
-  E0000004: { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm' },
-  E0000011: { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm' },
-  E0000005: { code: 'credentials_rejected', disposition: 'unauthorized' },
+const codes: Readonly<Record<string, Meaning>> = {
+  E0000047: RATE_LIMITED,
+  E0000004: { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm' },
+  E0000011: { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm' },
+  E0000005: { code: 'credentials_rejected', outcome: 'held' },
   // Seen for some seconds of tokens that may: it is not believed at once.
-  E0000006: { code: 'permission_denied', disposition: 'forbidden' },
-  E0000015: { code: 'permission_denied', disposition: 'forbidden' },
+  E0000006: { code: 'permission_denied', outcome: 'held' },
+  E0000015: { code: 'permission_denied', outcome: 'held' },
   // Read-only mode, and users or user types that are still being set up: nothing was done.
-  E0000010: PASSING,
-  E0000112: PASSING,
-  E0000253: PASSING,
+  E0000010: RETRYING,
+  E0000112: RETRYING,
+  E0000253: RETRYING,
   // A search service that is away.
-  E0000100: PASSING,
+  E0000100: RETRYING,
 }
 
 /** The bucket is a minute wide, so nothing longer is believed. */
@@ -79,7 +79,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   if (status === 403 && challenge.includes('insufficient_scope')) {
     return {
       code: 'permission_denied',
-      disposition: 'forbidden',
+      outcome: 'held',
       certainty: 'final',
       message: 'The access token lacks the scope okta.users.manage.',
     }
@@ -97,21 +97,20 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const pointer = pointerOf(named, input)
 
   const { errorCode } = error.data
-  const verdict = Object.hasOwn(codes, errorCode) ? codes[errorCode] : undefined
-  if (verdict) return { ...verdict, message, ...(verdict.disposition === 'throttled' ? throttled(response) : {}) }
+  const meaning = Object.hasOwn(codes, errorCode) ? codes[errorCode] : undefined
+  if (meaning) return { ...meaning, message, ...(meaning.outcome === 'rate_limited' ? throttled(response) : {}) }
 
   switch (errorCode) {
     case 'E0000014':
     case 'E0000080':
-      return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
+      return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
     case 'E0000093':
-      return { code: 'provider_validation_failed', disposition: 'rejected', message, pointer: '/groups' }
+      return { code: 'provider_validation_failed', outcome: 'failed', message, pointer: '/groups' }
     case 'E0000001':
       if (causes.some((cause) => /already exists/i.test(cause)))
-        return { code: 'user_exists', disposition: 'rejected', message, ...pointer }
-      if (named === 'password')
-        return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
-      return { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
+        return { code: 'user_exists', outcome: 'failed', message, ...pointer }
+      if (named === 'password') return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
+      return { code: 'provider_validation_failed', outcome: 'failed', message, ...pointer }
     default:
       return { ...classifyByStatus(response, message), ...pointer }
   }

@@ -187,70 +187,64 @@ describe('Okta failures', () => {
         'login: An object with this field already exists in the current organization',
       ]),
       'user_exists',
-      'rejected',
+      'failed',
       '/username',
     ],
     [
       'an unknown attribute',
       error(400, 'E0000001', 'Api validation failed: newUser', ["Property name 'notValid' is not defined in profile"]),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'a malformed address',
       error(400, 'E0000001', 'Api validation failed: email', ['email: Does not match required pattern']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
       'a weak password',
       error(400, 'E0000001', 'Api validation failed: password', ['password: Password requirements were not met.']),
       'password_rejected',
-      'rejected',
+      'failed',
       '/password',
     ],
     [
       'a weak password, the other way',
       error(403, 'E0000080', 'The password does not meet the complexity requirements.'),
       'password_rejected',
-      'rejected',
+      'failed',
       '/password',
     ],
     [
       'too many groups',
       error(400, 'E0000093', 'Target count limit exceeded', ['The number of group targets is too large']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/groups',
     ],
-    [
-      'a revoked token',
-      error(401, 'E0000011', 'Invalid token provided'),
-      'credentials_rejected',
-      'unauthorized',
-      undefined,
-    ],
+    ['a revoked token', error(401, 'E0000011', 'Invalid token provided'), 'credentials_rejected', 'held', undefined],
     [
       'an admin without the right',
       error(403, 'E0000006', 'You do not have permission to perform the requested action'),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'a missing scope, in the header alone',
       text(403, '', { 'www-authenticate': 'Bearer scope="okta.users.manage", error="insufficient_scope"' }),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'read-only mode',
       error(503, 'E0000010', 'Service is in read only mode'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
@@ -264,14 +258,14 @@ describe('Okta failures', () => {
       'a user type that is being set up',
       error(409, 'E0000253', 'The User type is still being initialized'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
-  ])('%s', (_, response, code, disposition, pointer) => {
+  ])('%s', (_, response, code, outcome, pointer) => {
     const failure = okta.classifyFailure(response)
-    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
+    expect({ code: failure.code, outcome: failure.outcome, pointer: failure.pointer }).toEqual({
       code,
-      disposition,
+      outcome,
       pointer,
     })
   })
@@ -290,7 +284,7 @@ describe('Okta failures', () => {
       'x-rate-limit-reset': String(Date.UTC(2026, 2, 2, 10, 0, 20) / 1000),
     }
     expect(okta.classifyFailure(error(429, 'E0000047', 'API call exceeded rate limit', [], headers))).toMatchObject({
-      disposition: 'throttled',
+      outcome: 'rate_limited',
       retryAfterMs: 21_000,
     })
   })

@@ -27,7 +27,7 @@ function parseToken(body: unknown, now: number): AccessToken {
   if (token.baseUrl) return token
   throw new RemoteFailureError({
     code: 'provider_unavailable',
-    disposition: 'unavailable',
+    outcome: 'retrying',
     message: 'The token endpoint named no instance_url, so there is no address to call.',
   })
 }
@@ -62,7 +62,7 @@ export const salesforceAuthentications: Authentications = {
       if ([PRODUCTION, SANDBOX].includes(new URL(url).origin)) {
         throw new RemoteFailureError({
           code: 'credentials_rejected',
-          disposition: 'unauthorized',
+          outcome: 'held',
           certainty: 'final',
           message:
             "Salesforce takes client credentials at the org's My Domain alone: set the account's base_url to https://<your domain>.my.salesforce.com.",

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { classifyByStatus, IN_DOUBT, PASSING, THROTTLED, type Verdict } from '../engine/classify.ts'
+import { classifyByStatus, UNKNOWN, RETRYING, RATE_LIMITED, type Meaning } from '../engine/classify.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
@@ -52,18 +52,18 @@ const codePointers = new Map(
  * What passes by itself, whatever the status it comes with: exception codes of the Partner WSDL, and DML status codes.
  * With a 400 Salesforce rolls the whole request back.
  */
-const passingCodes: Readonly<Record<string, Verdict>> = {
-  REQUEST_LIMIT_EXCEEDED: THROTTLED,
-  TOO_MANY_APEX_REQUESTS: THROTTLED,
-  UNABLE_TO_LOCK_ROW: PASSING,
-  QUERY_TIMEOUT: PASSING,
-  FUNCTIONALITY_TEMPORARILY_UNAVAILABLE: PASSING,
-  ORG_IN_MAINTENANCE: PASSING,
-  ORG_LOCKED: PASSING,
-  SSO_SERVICE_DOWN: PASSING,
-  REQUEST_RUNNING_TOO_LONG: IN_DOUBT,
-  SERVER_UNAVAILABLE: IN_DOUBT,
-  UNKNOWN_EXCEPTION: IN_DOUBT,
+const passingCodes: Readonly<Record<string, Meaning>> = {
+  REQUEST_LIMIT_EXCEEDED: RATE_LIMITED,
+  TOO_MANY_APEX_REQUESTS: RATE_LIMITED,
+  UNABLE_TO_LOCK_ROW: RETRYING,
+  QUERY_TIMEOUT: RETRYING,
+  FUNCTIONALITY_TEMPORARILY_UNAVAILABLE: RETRYING,
+  ORG_IN_MAINTENANCE: RETRYING,
+  ORG_LOCKED: RETRYING,
+  SSO_SERVICE_DOWN: RETRYING,
+  REQUEST_RUNNING_TOO_LONG: UNKNOWN,
+  SERVER_UNAVAILABLE: UNKNOWN,
+  UNKNOWN_EXCEPTION: UNKNOWN,
 }
 
 /** Codes of the org's own automation, whose message quotes what stopped it: "first error: UNABLE_TO_LOCK_ROW, …". */
@@ -80,11 +80,11 @@ const wrappingCodes = [
 const LOCKED = /unable to obtain exclusive access|record currently unavailable/i
 
 /** The inner code counts: it is what stopped the trigger. */
-function findPassing(errors: z.infer<typeof errorsSchema>): Verdict | undefined {
+function findPassing(errors: z.infer<typeof errorsSchema>): Meaning | undefined {
   for (const { errorCode, message } of errors) {
     const inner = wrappingCodes.includes(errorCode) ? (message?.match(/\b[A-Z]+(?:_[A-Z]+)+\b/g) ?? []) : []
     for (const code of [...inner, errorCode]) if (Object.hasOwn(passingCodes, code)) return passingCodes[code]
-    if (LOCKED.test(message ?? '')) return PASSING
+    if (LOCKED.test(message ?? '')) return RETRYING
   }
   return undefined
 }
@@ -107,10 +107,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   const found = toPointer(error.errorCode, error.fields ?? [], message, input)
   const pointer = found ? { pointer: found } : {}
   const nickname = input && remoteFieldPointer(input, 'CommunityNickname')
-  const invalid: RemoteFailure = { code: 'provider_validation_failed', disposition: 'rejected', message, ...pointer }
+  const invalid: RemoteFailure = { code: 'provider_validation_failed', outcome: 'failed', message, ...pointer }
 
   const passing = findPassing(errors.data)
-  if (passing?.disposition === 'throttled') {
+  if (passing?.outcome === 'rate_limited') {
     const isDaily = error.errorCode === 'REQUEST_LIMIT_EXCEEDED' && !/concurrent/i.test(message)
     return { ...passing, message, retryAfterMs: isDaily ? DAILY_LIMIT_WAIT_MS : CONCURRENCY_WAIT_MS }
   }
@@ -118,34 +118,34 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
 
   switch (error.errorCode) {
     case 'INVALID_SESSION_ID':
-      return { code: 'credentials_rejected', disposition: 'unauthorized', certainty: 'confirm', message }
+      return { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm', message }
     case 'DUPLICATE_USERNAME':
-      return { code: 'user_exists', disposition: 'rejected', message, pointer: found ?? '/username' }
+      return { code: 'user_exists', outcome: 'failed', message, pointer: found ?? '/username' }
     case 'DUPLICATE_COMM_NICKNAME':
       // Salesforce makes up a nickname where none is given, and another one the next time.
       return nickname === undefined
-        ? { code: 'provider_unavailable', disposition: 'unavailable', message }
+        ? { code: 'provider_unavailable', outcome: 'retrying', message }
         : { ...invalid, pointer: nickname }
     case 'LICENSE_LIMIT_EXCEEDED':
-      return { code: 'license_limit_reached', disposition: 'rejected', message, ...licensePointer(input) }
+      return { code: 'license_limit_reached', outcome: 'failed', message, ...licensePointer(input) }
     case 'API_DISABLED_FOR_ORG':
     case 'FUNCTIONALITY_NOT_ENABLED':
-      return { code: 'permission_denied', disposition: 'forbidden', certainty: 'final', message }
+      return { code: 'permission_denied', outcome: 'held', certainty: 'final', message }
     // "Currently": of a user without the right, and of an org whose API is away.
     case 'API_CURRENTLY_DISABLED':
-      return { code: 'permission_denied', disposition: 'forbidden', message }
+      return { code: 'permission_denied', outcome: 'held', message }
     case 'INSUFFICIENT_ACCESS':
     case 'INSUFFICIENT_ACCESS_OR_READONLY':
       // Without a field it is about users as such; with one, about what this request asks for.
       return error.fields?.length
-        ? { code: 'permission_denied', disposition: 'rejected', message, ...pointer }
-        : { code: 'permission_denied', disposition: 'forbidden', message }
+        ? { code: 'permission_denied', outcome: 'failed', message, ...pointer }
+        : { code: 'permission_denied', outcome: 'held', message }
     case 'INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY':
-      return { code: 'permission_denied', disposition: 'rejected', message, ...pointer }
+      return { code: 'permission_denied', outcome: 'failed', message, ...pointer }
     case 'INVALID_CROSS_REFERENCE_KEY':
-      return { code: 'provider_not_found', disposition: 'rejected', message, ...pointer }
+      return { code: 'provider_not_found', outcome: 'failed', message, ...pointer }
     case 'INVALID_NEW_PASSWORD':
-      return { code: 'password_rejected', disposition: 'rejected', message, pointer: '/password' }
+      return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
     default:
       return response.status === 400 ? invalid : { ...classifyByStatus(response, message), ...pointer }
   }

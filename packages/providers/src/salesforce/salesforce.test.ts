@@ -557,28 +557,28 @@ describe('Salesforce failures', () => {
       'a duplicate username',
       error(400, 'DUPLICATE_USERNAME', 'Duplicate Username.<br>The username already exists', ['Username']),
       'user_exists',
-      'rejected',
+      'failed',
       '/username',
     ],
     [
       'a nickname that Salesforce made up',
       error(400, 'DUPLICATE_COMM_NICKNAME', 'Duplicate Nickname.<br>Another user has already selected this nickname.'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
       'a missing field',
       error(400, 'REQUIRED_FIELD_MISSING', 'Required fields are missing: [ProfileId]', ['ProfileId']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
       'a username that is no address',
       error(400, 'FIELD_INTEGRITY_EXCEPTION', 'Username must be in the form of an email address', ['Username']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/username',
     ],
     [
@@ -590,91 +590,91 @@ describe('Salesforce failures', () => {
         ['TimeZoneSidKey'],
       ),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/timezone',
     ],
     [
       'a language the org has not',
       error(400, 'INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST', 'Language: bad value', ['LanguageLocaleKey']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/languages/0',
     ],
     [
       'a value that is too long',
       error(400, 'STRING_TOO_LONG', 'Last Name: data value too large', ['LastName']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/last_name',
     ],
     [
       'a bad address',
       error(400, 'INVALID_EMAIL_ADDRESS', 'Email: invalid email address: x'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/emails/0/email',
     ],
     [
       'a malformed id',
       error(400, 'MALFORMED_ID', 'Profile ID: id value of incorrect type', ['ProfileId']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
       'an id of nothing',
       error(400, 'INVALID_CROSS_REFERENCE_KEY', 'invalid cross reference id'),
       'provider_not_found',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
       'a role of another user type',
       error(400, 'FIELD_INTEGRITY_EXCEPTION', 'Role Type Must Match User Type', ['UserRoleId']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
       'a profile that may not be given',
       error(400, 'INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY', 'insufficient access rights on cross-reference id'),
       'permission_denied',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
       'a column that is not there',
       error(400, 'INVALID_FIELD', "No such column 'foo' on sobject of type User"),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/remote_data/foo',
     ],
     [
       'a field that cannot be set',
       error(400, 'INVALID_FIELD_FOR_INSERT_UPDATE', 'Unable to create/update fields: Name', ['Name']),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'no licence',
       error(400, 'LICENSE_LIMIT_EXCEEDED', 'License Limit Exceeded'),
       'license_limit_reached',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
       "the org's own rule",
       error(400, 'FIELD_CUSTOM_VALIDATION_EXCEPTION', 'No contractors'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       "the org's own trigger",
       error(400, 'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY', 'OnUser: execution of BeforeInsert'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
@@ -685,28 +685,28 @@ describe('Salesforce failures', () => {
         'UserTrigger: execution of AfterInsert caused by: System.DmlException: Insert failed. First exception on row 0; first error: UNABLE_TO_LOCK_ROW, unable to obtain exclusive access to this record: []',
       ),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
       "a locked row that a trigger reports in its own error's words",
       error(400, 'FIELD_CUSTOM_VALIDATION_EXCEPTION', 'unable to obtain exclusive access to this record'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
       "a limit inside a flow's error",
       error(400, 'CANNOT_EXECUTE_FLOW_TRIGGER', 'The flow failed: REQUEST_LIMIT_EXCEEDED: ConcurrentRequests'),
       'rate_limited',
-      'throttled',
+      'rate_limited',
       undefined,
     ],
     [
       "another record's refusal inside a trigger's error",
       error(400, 'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY', 'first error: DUPLICATE_USERNAME, Duplicate Username.: []'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
@@ -716,14 +716,14 @@ describe('Salesforce failures', () => {
         { errorCode: 'UNABLE_TO_LOCK_ROW', message: 'unable to obtain exclusive access', fields: [] },
       ]),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
       'an org in maintenance, as a 400',
       error(400, 'ORG_IN_MAINTENANCE', 'Organization is in maintenance'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
@@ -737,84 +737,84 @@ describe('Salesforce failures', () => {
       'no right to create users',
       error(403, 'INSUFFICIENT_ACCESS', 'insufficient access rights on object id'),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'no right, as a 400',
       error(400, 'INSUFFICIENT_ACCESS_OR_READONLY', 'insufficient access rights on object id', []),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'no right to one field',
       error(400, 'INSUFFICIENT_ACCESS_OR_READONLY', 'no access', ['UserRoleId']),
       'permission_denied',
-      'rejected',
+      'failed',
       '/roles',
     ],
     [
       'a function that is off',
       error(400, 'FUNCTIONALITY_NOT_ENABLED', 'not enabled'),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'an org without the API',
       error(403, 'API_DISABLED_FOR_ORG', 'The REST API is not enabled for this Organization.'),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'an org whose API is switched off',
       error(403, 'API_CURRENTLY_DISABLED', 'API is currently disabled for this Organization.'),
       'permission_denied',
-      'forbidden',
+      'held',
       undefined,
     ],
     [
       'broken JSON',
       error(400, 'JSON_PARSER_ERROR', 'Unexpected character'),
       'provider_validation_failed',
-      'rejected',
+      'failed',
       '/remote_data',
     ],
     [
       'an ended session',
       error(401, 'INVALID_SESSION_ID', 'Session expired or invalid'),
       'credentials_rejected',
-      'unauthorized',
+      'held',
       undefined,
     ],
     [
       'a resource that is not there',
       error(404, 'NOT_FOUND', 'The requested resource does not exist'),
       'provider_not_found',
-      'rejected',
+      'failed',
       undefined,
     ],
     [
       'a locked row',
       error(400, 'UNABLE_TO_LOCK_ROW', 'unable to obtain exclusive access to this record'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
       'a query that took too long',
       error(400, 'QUERY_TIMEOUT', 'Your query request was running for too long.'),
       'provider_unavailable',
-      'unavailable',
+      'retrying',
       undefined,
     ],
     [
       'a weak password',
       error(400, 'INVALID_NEW_PASSWORD', 'Your password must have a mix of letters and numbers'),
       'password_rejected',
-      'rejected',
+      'failed',
       '/password',
     ],
     [
@@ -838,11 +838,11 @@ describe('Salesforce failures', () => {
       'unknown',
       undefined,
     ],
-  ])('%s', (_, response, code, disposition, pointer) => {
+  ])('%s', (_, response, code, outcome, pointer) => {
     const failure = salesforce.classifyFailure(response, input({ remote_data: { foo: 1 } }))
-    expect({ code: failure.code, disposition: failure.disposition, pointer: failure.pointer }).toEqual({
+    expect({ code: failure.code, outcome: failure.outcome, pointer: failure.pointer }).toEqual({
       code,
-      disposition,
+      outcome,
       pointer,
     })
   })
@@ -854,7 +854,7 @@ describe('Salesforce failures', () => {
   ])('the limit of %s waits as long as it takes', (_, status, message, retryAfterMs) => {
     expect(salesforce.classifyFailure(error(status, 'REQUEST_LIMIT_EXCEEDED', message))).toEqual({
       code: 'rate_limited',
-      disposition: 'throttled',
+      outcome: 'rate_limited',
       message,
       retryAfterMs,
     })
@@ -875,7 +875,7 @@ describe('Salesforce failures', () => {
       error(400, 'DUPLICATE_COMM_NICKNAME', 'Duplicate Nickname.'),
       input({ remote_data: { CommunityNickname: 'ada' } }),
     )
-    expect(failure).toMatchObject({ disposition: 'rejected', pointer: '/remote_data/CommunityNickname' })
+    expect(failure).toMatchObject({ outcome: 'failed', pointer: '/remote_data/CommunityNickname' })
   })
 
   test('a feature licence is not blamed on the profile', () => {
@@ -885,7 +885,7 @@ describe('Salesforce failures', () => {
     )
     expect(failure).toEqual({
       code: 'license_limit_reached',
-      disposition: 'rejected',
+      outcome: 'failed',
       message: 'License Limit Exceeded',
     })
   })
@@ -990,7 +990,11 @@ describe('Salesforce logins', () => {
     await expect(
       client.toTokenRequest(credentials, { ...account, config: {} }, 'https://login.salesforce.com', now),
     ).rejects.toMatchObject({
-      failure: { disposition: 'unauthorized', message: expect.stringContaining('My Domain') as string },
+      failure: {
+        outcome: 'held',
+        code: 'credentials_rejected',
+        message: expect.stringContaining('My Domain') as string,
+      },
     })
   })
 

@@ -16,8 +16,8 @@ import {
   recoverFromCrash,
   requeue,
   startAttempt,
-  type AttemptEnd,
 } from '@muster/domain/operation/state'
+import type { Outcome } from '@muster/domain/outcome'
 import { createOperations, StaleVersionError, type Operations } from '../operations/operations.ts'
 import type { Redis } from '../redis/connect.ts'
 
@@ -36,11 +36,11 @@ beforeAll(() => {
 const ACCOUNTS = 3
 const ROWS = 8
 const failure = { code: 'provider_unavailable' as const, message: 'x', origin: 'provider' as const }
-const ends: Record<string, AttemptEnd> = {
+const ends: Record<string, Outcome> = {
   succeed: { outcome: 'succeeded', how: 'created', remoteId: 'r', warnings: [] },
-  fail: { outcome: 'failed', failure, warnings: [] },
-  fall_back: { outcome: 'retrying', failure },
-  wait: { outcome: 'rate_limited', failure, until: 0 },
+  fail: { ...failure, outcome: 'failed', warnings: [] },
+  fall_back: { ...failure, outcome: 'retrying' },
+  wait: { ...failure, outcome: 'rate_limited', at: 0 },
 }
 const deeds = ['accept', 'start', ...Object.keys(ends), 'cancel', 'expire', 'crash', 'requeue'] as const
 const sequences = fc.array(

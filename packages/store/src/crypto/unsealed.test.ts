@@ -72,7 +72,7 @@ test('neither a login nor a reference can be read in Redis without a key, wherev
   }
   const retrying = finishAttempt(
     running.state,
-    { outcome: 'retrying', failure },
+    { ...failure, outcome: 'retrying' },
     [call],
     defaultRetryPolicy,
     Date.now(),
@@ -81,12 +81,12 @@ test('neither a login nor a reference can be read in Redis without a key, wherev
   expect(await findClearText(LOGIN)).toEqual([])
 
   const again = await store.operations.save(waiting, startAttempt(waiting.state, Date.now()))
-  const rawResponse = { login: LOGIN }
+  const response = { status: 409, body: { login: LOGIN } }
   await store.operations.save(
     again,
     finishAttempt(
       again.state,
-      { outcome: 'failed', failure: { ...failure, code: 'user_exists', rawResponse }, warnings: [] },
+      { ...failure, outcome: 'failed', code: 'user_exists', response },
       [call],
       defaultRetryPolicy,
       Date.now(),

@@ -4,15 +4,8 @@ import { newAccount, newHead, newKeyring, newRequest, newState, useRedis } from 
 import { createAccounts } from '../accounts/accounts.ts'
 import { FINISHED_CHANNEL, keys } from '../redis/keys.ts'
 import type { OperationHead, OperationRecord } from '@muster/domain/operation/record'
-import {
-  cancel,
-  expire,
-  finishAttempt,
-  recordIntent,
-  requeue,
-  startAttempt,
-  type AttemptEnd,
-} from '@muster/domain/operation/state'
+import { cancel, expire, finishAttempt, recordIntent, requeue, startAttempt } from '@muster/domain/operation/state'
+import type { Outcome } from '@muster/domain/outcome'
 import { createOperations, NotReplicatedError, StaleVersionError, type Operations } from './operations.ts'
 import type { Redis } from '../redis/connect.ts'
 
@@ -20,7 +13,7 @@ const connect = useRedis()
 const keyring = newKeyring()
 const RETENTION_MS = 604_800_000
 const policy = { maxAttempts: 3, baseDelayMs: 1, maxDelayMs: 1 }
-const success: AttemptEnd = { outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }
+const success: Outcome = { outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }
 const result = { user: { id: 'r1' }, remoteData: { id: 'r1', echo: 'canary-result' } }
 
 let redis: Redis
@@ -358,7 +351,7 @@ describe('a second run by hand', () => {
       running,
       finishAttempt(
         running.state,
-        { outcome: 'failed', failure: { code: 'password_rejected', message: 'm', origin: 'provider' }, warnings: [] },
+        { outcome: 'failed', code: 'password_rejected', message: 'm', origin: 'provider', warnings: [] },
         [],
         policy,
         2,

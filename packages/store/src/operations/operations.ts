@@ -16,7 +16,7 @@ import {
   jobIdOf,
   type OperationHead,
   type OperationRecord,
-  type OperationRequest,
+  type CreateInput,
   type OperationState,
 } from '@muster/domain/operation/record'
 import type { Redis } from '../redis/connect.ts'
@@ -61,7 +61,7 @@ export class NotReplicatedError extends Error {
 export interface NewOperation {
   head: OperationHead
   state: OperationState
-  request: OperationRequest
+  request: CreateInput
   fingerprint: string
   callbackUrl?: string
 }
@@ -111,7 +111,7 @@ export function createOperations({
   }
 
   /** Takes the secrets out of what is kept for as long as the operation, so that they can be erased alone. */
-  function sealRequest(operationId: string, request: OperationRequest): { request: Buffer; secrets: Buffer | '' } {
+  function sealRequest(operationId: string, request: CreateInput): { request: Buffer; secrets: Buffer | '' } {
     const user = splitSecrets(request.user as JsonObject)
     const remoteQuery = splitSecrets(request.remoteQuery)
     const secrets = { user: user.secrets, remoteQuery: remoteQuery.secrets }
@@ -342,7 +342,7 @@ export function createOperations({
     async readRequest(
       accountId: string,
       operationId: string,
-    ): Promise<{ request: OperationRequest; areSecretsErased: boolean; secrets: JsonObject } | undefined> {
+    ): Promise<{ request: CreateInput; areSecretsErased: boolean; secrets: JsonObject } | undefined> {
       const [request, secrets, hadSecrets] = await redis.hmgetBuffer(
         keys.operation(accountId, operationId),
         'request',
@@ -350,7 +350,7 @@ export function createOperations({
         'had-secrets',
       )
       if (!request) return undefined
-      const kept = keyring.open(request, boundTo(operationId, 'request')) as OperationRequest
+      const kept = keyring.open(request, boundTo(operationId, 'request')) as CreateInput
       const opened =
         secrets && secrets.length > 0
           ? (keyring.open(secrets, boundTo(operationId, 'secrets')) as { user: JsonObject; remoteQuery: JsonObject })
@@ -455,7 +455,7 @@ export function createOperations({
     async requeue(
       record: OperationRecord,
       state: OperationState,
-      request: OperationRequest,
+      request: CreateInput,
       naturalKeyHash: string,
     ): Promise<{ kind: 'accepted' | 'stale' | 'other_login' } | { kind: 'in_progress'; operationId: string }> {
       const { head } = record

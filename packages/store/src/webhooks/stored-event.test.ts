@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newAccount, newHead, newState } from '../../test/redis.ts'
 import type { OperationState } from '@muster/domain/operation/record'
+import type { Outcome } from '@muster/domain/outcome'
 import {
   cancel,
   expire,
@@ -9,27 +10,23 @@ import {
   recoverFromCrash,
   requeue,
   startAttempt,
-  type AttemptEnd,
-  type Failure,
 } from '@muster/domain/operation/state'
 import { toAccountEvent, toOperationEvent } from './stored-event.ts'
 
 const T0 = 1_750_000_000_000
 const policy = { maxAttempts: 1, baseDelayMs: 1_000, maxDelayMs: 1_000 }
 const patient = { ...policy, maxAttempts: 5 }
-const failure: Failure = {
+const failure = {
   code: 'provider_unavailable',
   message: 'ada@example.com could not be made.',
-  origin: 'provider',
-  rawResponse: { login: 'ada' },
-}
+  response: { status: 503, body: { login: 'ada' } },
+} as const
 const queued = newState({ expiresAt: T0 + 60_000 })
 const running = startAttempt(queued, T0)
-const waiting = finishAttempt(running, { outcome: 'retrying', failure }, [], patient, T0)
-const failed = finishAttempt(running, { outcome: 'failed', failure, warnings: [] }, [], policy, T0)
+const waiting = finishAttempt(running, { ...failure, outcome: 'retrying' }, [], patient, T0)
+const failed = finishAttempt(running, { ...failure, outcome: 'failed', warnings: [] }, [], policy, T0)
 const poisoned: OperationState = { ...recordIntent(running, [], T0), crashes: 2 }
-const end = (outcome: AttemptEnd, from = running, by = patient): OperationState =>
-  finishAttempt(from, outcome, [], by, T0)
+const end = (outcome: Outcome, from = running, by = patient): OperationState => finishAttempt(from, outcome, [], by, T0)
 const head = newHead({ accountId: 'a', tenantId: 't', reference: 'ada@example.com', hasCallback: true })
 
 describe('what a write of an operation tells', () => {
@@ -44,30 +41,30 @@ describe('what a write of an operation tells', () => {
     ],
     ['running → failed', running, failed, 'operation.failed'],
     ['running → retrying', running, waiting, undefined],
-    ['its last attempt fails', running, end({ outcome: 'retrying', failure }, running, policy), 'operation.failed'],
-    ['a lost answer', running, end({ outcome: 'unknown', failure, lookUpAt: T0 }), undefined],
+    ['its last attempt fails', running, end({ ...failure, outcome: 'retrying' }, running, policy), 'operation.failed'],
+    ['a lost answer', running, end({ ...failure, outcome: 'unknown', at: T0 }), undefined],
     [
       'a lost answer, for good',
       running,
-      end({ outcome: 'unknown', failure, lookUpAt: T0 }, running, policy),
+      end({ ...failure, outcome: 'unknown', at: T0 }, running, policy),
       'operation.failed',
     ],
     ['a look-up too early', running, end({ outcome: 'reconciling', at: T0 }), undefined],
-    ['a rate limit', running, end({ outcome: 'rate_limited', failure, until: T0 }), undefined],
-    ['a hold', running, end({ outcome: 'held', failure }), 'operation.held'],
+    ['a rate limit', running, end({ ...failure, outcome: 'rate_limited', at: T0 }), undefined],
+    ['a hold', running, end({ ...failure, outcome: 'held' }), 'operation.held'],
     ['handed back', running, end({ outcome: 'interrupted', at: T0 }), undefined],
     ['its time passes while it runs', running, end({ outcome: 'expired' }), 'operation.expired'],
     ['its time passes while it waits', waiting, expire(waiting, T0), 'operation.expired'],
     [
       'held → running',
-      end({ outcome: 'held', failure }),
-      startAttempt(end({ outcome: 'held', failure }), T0),
+      end({ ...failure, outcome: 'held' }),
+      startAttempt(end({ ...failure, outcome: 'held' }), T0),
       undefined,
     ],
     [
       'held → expired',
-      end({ outcome: 'held', failure }),
-      expire(end({ outcome: 'held', failure }), T0),
+      end({ ...failure, outcome: 'held' }),
+      expire(end({ ...failure, outcome: 'held' }), T0),
       'operation.expired',
     ],
     ['queued → canceled', queued, cancel(queued, T0), 'operation.canceled'],
@@ -100,7 +97,7 @@ describe('what a write of an operation tells', () => {
       error: { code: 'provider_unavailable', retryable: true },
     })
     expect(JSON.stringify(event)).not.toContain('ada')
-    expect(toOperationEvent(head, running, end({ outcome: 'held', failure }), 7)).toMatchObject({
+    expect(toOperationEvent(head, running, end({ ...failure, outcome: 'held' }), 7)).toMatchObject({
       hasCallback: false,
       data: { status: 'held', error: null },
     })
