@@ -2,14 +2,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { apiSettingsSchema } from '../../apps/api/src/config.ts'
-import { RequestError } from '../../apps/api/src/http/request-error.ts'
 import { workerSettingsSchema } from '../../apps/worker/src/config.ts'
-import {
-  operationErrorCodes,
-  operationErrorHints,
-  problemCodes,
-  synchronousStatus,
-} from '../../packages/contracts/src/error-codes.ts'
+import { errorCodes, operationErrorCodes, problemCodes } from '../../packages/contracts/src/error-codes.ts'
 import { attemptOutcomes, operationStatuses } from '../../packages/contracts/src/operation.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
@@ -130,14 +124,13 @@ describe('docs/api.md', () => {
 
   test('gives every error of an operation with its status and its hint', () => {
     for (const code of operationErrorCodes)
-      expect(rows, code).toContainEqual([`\`${code}\``, String(synchronousStatus[code]), operationErrorHints[code]])
+      expect(rows, code).toContainEqual([`\`${code}\``, String(errorCodes[code].status), errorCodes[code].hint])
   })
 
   test('gives every problem of a request with its status', () => {
     for (const code of problemCodes)
       expect(
-        rows.filter(([name, status]) => name === `\`${code}\`` && status === String(new RequestError(code, '').status))
-          .length,
+        rows.filter(([name, status]) => name === `\`${code}\`` && status === String(errorCodes[code].status)).length,
         code,
       ).toBeGreaterThan(0)
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { createUserQuerySchema } from './create-user-parameters.ts'
-import { operationErrorCodes, operationErrorHints, problemCodes, synchronousStatus } from './error-codes.ts'
+import { errorCodes, operationErrorCodes, problemCodes } from './error-codes.ts'
 import { credentialsSchema, integratedAccountInputSchema } from './integrated-account.ts'
 import { isTerminal, operationStatuses, terminalStatuses } from './operation.ts'
 import { routes } from './routes.ts'
@@ -136,12 +136,12 @@ describe('integrated accounts', () => {
 
 describe('error codes', () => {
   test('each has a status and a hint, and 401 and 403 stay with the caller of Muster', () => {
-    for (const code of operationErrorCodes) {
-      expect([401, 403]).not.toContain(synchronousStatus[code])
-      expect(synchronousStatus[code]).toBeGreaterThanOrEqual(400)
-      expect(operationErrorHints[code]).toMatch(/\.$/)
+    for (const code of operationErrorCodes) expect([401, 403], code).not.toContain(errorCodes[code].status)
+    for (const [code, { status, hint }] of Object.entries(errorCodes)) {
+      expect(status, code).toBeGreaterThanOrEqual(400)
+      expect(hint, code).toMatch(/[.…]$/)
     }
-    expect(new Set(problemCodes).size).toBe(problemCodes.length)
+    expect(new Set([...operationErrorCodes, ...problemCodes]).size).toBe(Object.keys(errorCodes).length)
   })
 
   test('four statuses of an operation are its end', () => {

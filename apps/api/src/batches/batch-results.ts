@@ -1,4 +1,4 @@
-import { operationErrorHints } from '@muster/contracts/error-codes'
+import { errorCodes } from '@muster/contracts/error-codes'
 import { batchResultStatuses, type BatchResult } from '@muster/contracts/batch'
 import { toCellsByName } from '@muster/bulk/row'
 import type { ResultRow } from '@muster/bulk/write-results'
@@ -91,7 +91,7 @@ function toResult(
     error_code: isRejected ? (row.problems?.[0]?.code ?? null) : (error?.code ?? null),
     error_message: isRejected ? (row.problems?.[0]?.detail ?? null) : (error?.message ?? unreadable ?? null),
     error_pointer: isRejected ? (row.problems?.[0]?.pointer ?? null) : (error?.pointer ?? null),
-    error_hint: isRejected ? 'Correct the row and upload it again.' : error ? operationErrorHints[error.code] : null,
+    error_hint: isRejected ? 'Correct the row and upload it again.' : error ? errorCodes[error.code].hint : null,
     errors: row.problems ?? null,
     finished_at: operation?.state.finishedAt ? new Date(operation.state.finishedAt).toISOString() : null,
   }

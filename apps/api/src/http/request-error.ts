@@ -1,31 +1,5 @@
-import type { ProblemCode } from '@muster/contracts/error-codes'
+import { errorCodes, type ProblemCode } from '@muster/contracts/error-codes'
 import type { InputProblem } from '@muster/contracts/problem'
-
-const statuses: Record<ProblemCode, number> = {
-  malformed_request: 400,
-  malformed_json: 400,
-  malformed_upload: 400,
-  upload_in_progress: 409,
-  validation_failed: 422,
-  unsupported_media_type: 415,
-  payload_too_large: 413,
-  headers_too_large: 431,
-  expectation_failed: 417,
-  request_timeout: 408,
-  unauthorized: 401,
-  forbidden: 403,
-  not_found: 404,
-  method_not_allowed: 405,
-  idempotency_key_reused: 422,
-  operation_in_progress: 409,
-  operation_not_cancelable: 409,
-  operation_not_retryable: 409,
-  conflict: 409,
-  service_unavailable: 503,
-  record_unreadable: 503,
-  too_many_requests: 429,
-  internal: 500,
-}
 
 /** The caller can act on it; becomes a problem+json answer. */
 export class RequestError extends Error {
@@ -42,7 +16,7 @@ export class RequestError extends Error {
   ) {
     super(detail)
     this.code = code
-    this.status = statuses[code]
+    this.status = errorCodes[code].status
     this.errors = options.errors
     this.headers = options.headers ?? {}
     this.extensions = options.extensions ?? {}

@@ -1,4 +1,4 @@
-import { synchronousStatus } from '@muster/contracts/error-codes'
+import { errorCodes } from '@muster/contracts/error-codes'
 import type { Problem } from '@muster/contracts/problem'
 import type { AccountRecord } from '@muster/store/accounts/accounts'
 import type { OperationRecord } from '@muster/domain/operation/record'
@@ -66,7 +66,7 @@ function toOperationProblem({ head, state }: OperationRecord, requestId: string)
   return {
     type: `urn:muster:problem:${code}`,
     title: `Operation ${state.status}`,
-    status: synchronousStatus[code],
+    status: errorCodes[code].status,
     detail,
     code,
     request_id: requestId,

@@ -1,4 +1,4 @@
-import { operationErrorHints } from '@muster/contracts/error-codes'
+import { errorCodes } from '@muster/contracts/error-codes'
 import { toResponseView } from '@muster/contracts/response-format'
 import { WEBHOOK_EVENT_VERSION, type OperationEventData, type WebhookEvent } from '@muster/contracts/webhook-event'
 import type { StoredEvent } from '@muster/store/webhooks/stored-event'
@@ -58,7 +58,7 @@ async function toOperationData(
     data.error = {
       ...facts.error,
       message: error.message,
-      hint: operationErrorHints[error.code],
+      hint: errorCodes[error.code].hint,
       pointer: error.pointer,
     }
   if (facts.status === 'succeeded') {

@@ -1,4 +1,4 @@
-import { operationErrorHints } from '@muster/contracts/error-codes'
+import { errorCodes } from '@muster/contracts/error-codes'
 import type { OperationError, RemoteCall, Warning } from '@muster/contracts/operation'
 import type { Failure, Outcome, UnknownOutcome } from '../outcome.ts'
 import type { AttemptRecord, OperationState } from './record.ts'
@@ -284,20 +284,11 @@ function toError(failure: Omit<Failure, 'outcome'> & Partial<Failure>): Operatio
     code: failure.code,
     message: failure.message,
     origin: failure.origin ?? (failure.outcome === 'unknown' ? 'muster' : 'provider'),
-    retryable: [
-      'rate_limited',
-      'provider_unavailable',
-      'timeout',
-      'outcome_unknown',
-      'internal',
-      'credentials_rejected',
-      'permission_denied',
-      'license_limit_reached',
-    ].includes(failure.code),
+    retryable: errorCodes[failure.code].retryable,
     pointer: failure.pointer ?? null,
     provider_status: failure.response?.status ?? null,
     raw_response: failure.response?.body ?? null,
-    hint: operationErrorHints[failure.code],
+    hint: errorCodes[failure.code].hint,
   }
 }
 
