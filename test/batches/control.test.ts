@@ -116,10 +116,10 @@ describe('a batch under way', () => {
     ['max_failures=5', 'max_failures is 5'],
     ['max_failure_rate=0.5', 'max_failure_rate is 0.5'],
   ])(
-    'a brake of %s stops the batch and says why; resumed, it counts anew',
-    async (brake, reason) => {
+    'a failure limit of %s stops the batch and says why; once resumed, it counts from zero',
+    async (limit, reason) => {
       await muster.simulators.okta.arm({ ...refusal, times: 0 })
-      const id = await start(150, `&${brake}`)
+      const id = await start(150, `&${limit}`)
       const stopped = await client.until(id, ({ status }) => status === 'stopped')
       expect(stopped.status_reason).toContain(reason)
       const first = (await client.until(id, ({ counts }) => counts.running === 0)).counts
@@ -138,7 +138,7 @@ describe('a batch under way', () => {
     40_000,
   )
 
-  test('a retry that fails like the first time is stopped by the brake like the first time', async () => {
+  test('a retry that fails like the first time is stopped by the failure limit like the first time', async () => {
     await muster.simulators.okta.arm({ ...refusal, times: 40 })
     const id = await start(100, '&max_failures=25')
     await client.until(id, ({ status }) => status === 'stopped')
@@ -150,7 +150,7 @@ describe('a batch under way', () => {
       id,
       ({ status, counts }) => status === 'stopped' || (status === 'completed' && counts.failed === 40),
     )
-    // On a slow machine the last of them have failed as well by the time of the brake, and the batch has ended.
+    // On a slow machine the last of them have failed as well by the time of the stop, and the batch has ended.
     expect(stopped.status_reason).toContain('max_failures is 25')
   }, 40_000)
 

@@ -109,8 +109,8 @@ describe('rows that are run again', () => {
     expect(await ended(body.id)).toMatchObject({ status: 'completed', counts: { succeeded: 1, canceled: 1 } })
   })
 
-  test('all together: the brake counts from then on', async () => {
-    const id = await failedBatch('brake', 8, '&max_failures=8')
+  test('all together: the failure limit counts from then on', async () => {
+    const id = await failedBatch('limit', 8, '&max_failures=8')
     const { body } = await client.request<Batch>('POST', `/batches/${id}/retry`)
     expect(body.status).toBe('running')
     expect(await ended(id)).toMatchObject({

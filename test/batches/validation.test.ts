@@ -44,7 +44,7 @@ describe('what is refused, and how', () => {
     { reference: 'too-late', expires_at: '2020-01-01T00:00:00Z', user: newUser('okta') },
   ]
 
-  test('a dry run judges every row, sends nothing and leaves nothing behind', async () => {
+  test('a dry run validates every row, sends nothing and leaves nothing behind', async () => {
     const { status, body } = await client.bulk<DryRun>(toNdjson(mixed()), {
       query: `${query}&dry_run=true`,
       key: 'dry',
@@ -83,7 +83,7 @@ describe('what is refused, and how', () => {
   >([
     ['an unknown parameter', { query: 'colour=red' }, 422, 'validation_failed', '?colour'],
     ['an unknown account in the query', { query: `integrated_account_id=${UNKNOWN}` }, 404, 'not_found'],
-    ['a brake of nothing', { query: 'max_failures=0' }, 422, 'validation_failed', '?max_failures'],
+    ['a failure limit of zero', { query: 'max_failures=0' }, 422, 'validation_failed', '?max_failures'],
     ['a rate above 1', { query: 'max_failure_rate=1.5' }, 422, 'validation_failed', '?max_failure_rate'],
     ['a rate of nothing', { query: 'max_failure_rate=0.0' }, 422, 'validation_failed', '?max_failure_rate'],
     ['another word for on_invalid', { query: 'on_invalid=stop' }, 422, 'validation_failed', '?on_invalid'],

@@ -7,8 +7,8 @@ import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { readBatchResults } from '../../apps/api/src/batches/batch-results.ts'
 import { createCommitter } from '../../apps/api/src/batches/commit-rows.ts'
-import { createJudge } from '../../apps/api/src/batches/validate-rows.ts'
-import { judgeUpload, type UploadedFile } from '../../apps/api/src/batches/upload.ts'
+import { createRowValidator } from '../../apps/api/src/batches/validate-rows.ts'
+import { validateUpload, type UploadedFile } from '../../apps/api/src/batches/upload.ts'
 import { apiSettingsSchema } from '../../apps/api/src/config.ts'
 import { createApiMetrics } from '../../apps/api/src/metrics.ts'
 import { createEgress } from '../../packages/egress/src/egress.ts'
@@ -52,7 +52,7 @@ async function upload(format: UploadedFile['format'], text: string): Promise<Bat
   const hash = await store.hasher()
   const query = { integrated_account_id: account.id, dry_run: false }
   const caller = { tenantId: account.tenantId, isTest: false }
-  const judge = createJudge({ store, egress, config, hash, caller, query, isStrict: false, now })
+  const validator = createRowValidator({ store, egress, config, hash, caller, query, isStrict: false, now })
   const committer = await createCommitter({
     store,
     schedule: createLaneSchedule(redis),
@@ -64,14 +64,14 @@ async function upload(format: UploadedFile['format'], text: string): Promise<Bat
     now,
   })
   const bytes = Readable.from([Buffer.from(text)])
-  for await (const judged of judgeUpload(bytes, { format, isGzip: false, mapping: {} }, judge, config))
-    await committer.add(judged)
+  for await (const validated of validateUpload(bytes, { format, isGzip: false, mapping: {} }, validator, config))
+    await committer.add(validated)
   await committer.finish()
   return (await store.batches.read(record.id)) ?? record
 }
 
 /**
- * The most rows that were judged or sealed between two turns of the event loop, were each to take a millisecond: what
+ * The most rows that were validated or sealed between two turns of the event loop, were each to take a millisecond: what
  * computes reads the clock once a row.
  */
 async function mostRowsInATurn(work: () => Promise<unknown>): Promise<number> {
@@ -122,7 +122,7 @@ describe('the widest upload that is accepted', () => {
     ['many members', 'ndjson', ndjsonOf(980, 150, 2)],
     ['large rows', 'ndjson', ndjsonOf(10, 130, 6_000)],
   ] as const)('of %s lets others in after every few rows', async (_title, format, text) => {
-    // The stretch of a judge, that of a sealing, and the readings that begin them.
+    // The stretch of a validator, that of a sealing, and the readings that begin them.
     expect(await mostRowsInATurn(() => upload(format, text))).toBeLessThanOrEqual(3 * STRETCH_MS)
   })
 

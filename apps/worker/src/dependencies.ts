@@ -13,7 +13,7 @@ import { openStore } from '@muster/store/store'
 import { UnreadableError } from '@muster/store/crypto/unreadable'
 import { createLogger, type Logger } from '@muster/process/logger'
 import { defaultWorkerId, type WorkerConfig } from './config.ts'
-import { createBatchTender } from './batches/batch-supervisor.ts'
+import { createBatchSupervisor } from './batches/batch-supervisor.ts'
 import { createEventDispatcher } from './webhooks/event-dispatcher.ts'
 import { createDeliverWebhook } from './webhooks/deliver-webhook.ts'
 import { createRunOperation } from './operations/run-operation.ts'
@@ -67,7 +67,15 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const metrics = createWorkerMetrics({ openLanes: () => owner.openLanes(), clockSkewMs: clock.skewMs })
   const schedule = createLaneSchedule(redis)
   const dispatcher = createEventDispatcher({ store, schedule, subscriber, clock, onError })
-  const tender = createBatchTender({ store, schedule, redis, subscriber, clock, onEvent: dispatcher.nudge, onError })
+  const batchSupervisor = createBatchSupervisor({
+    store,
+    schedule,
+    redis,
+    subscriber,
+    clock,
+    onEvent: dispatcher.nudge,
+    onError,
+  })
   const httpFor: Egress['httpFor'] = (caller) => capTimeouts(egress.httpFor(caller), config.MUSTER_PROVIDER_TIMEOUT_MS)
   const runOperation = createRunOperation({
     store,
@@ -78,7 +86,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     log,
     metrics,
     onEvent: dispatcher.nudge,
-    onBatch: tender.nudge,
+    onBatch: batchSupervisor.nudge,
   })
   const deliverWebhook = createDeliverWebhook({
     store,
@@ -125,14 +133,14 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
   const keysFit = waitForKeys(store.checkKeys).then(async () => {
     if (isStopping) return
     dispatcher.start()
-    tender.start()
+    batchSupervisor.start()
     janitor = startJanitor({
       store,
       redis,
       schedule,
       clock,
       onEvent: dispatcher.nudge,
-      tendBatch: tender.tend,
+      superviseBatch: batchSupervisor.supervise,
       recheckAccount: rechecks.consider,
       workerId,
       retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
@@ -153,7 +161,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
       janitor?.stop()
       rechecks.stop()
       dispatcher.stop()
-      tender.stop()
+      batchSupervisor.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
       await seen
       await health.close()

@@ -13,7 +13,7 @@ export type BatchFormat = (typeof batchFormats)[number]
 
 /**
  * uploading: rows are coming in, or the upload broke off; what came in runs already. running: all rows are in.
- * paused: by hand. stopped: by its own brake. canceling: what was not sent is being canceled. canceled, completed:
+ * paused: by hand. stopped: by its failure limit. canceling: what was not sent is being canceled. canceled, completed:
  *   final.
  */
 export const batchStatuses = [
@@ -53,7 +53,7 @@ export const bulkQuerySchema = z.strictObject({
   on_conflict: query.on_conflict,
   not_before: query.not_before,
   expires_at: query.expires_at,
-  dry_run: query.dry_run.meta({ description: 'Judges every row, sends and stores nothing.' }),
+  dry_run: query.dry_run.meta({ description: 'Validates every row, sends and stores nothing.' }),
   reference: query.reference.meta({ description: "The client's own id for the batch." }),
   callback_url: query.callback_url.meta({
     description:

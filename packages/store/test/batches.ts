@@ -18,7 +18,7 @@ export function newBatch(more: Partial<BatchRecord> & Pick<BatchRecord, 'tenantI
     onInvalid: 'continue',
     maxFailures: null,
     maxFailureRate: null,
-    brakeFrom: { failed: 0, ended: 0 },
+    failureBaseline: { failed: 0, ended: 0 },
     work: null,
     retrySkipped: 0,
     samples: [],

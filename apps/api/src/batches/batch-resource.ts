@@ -6,8 +6,8 @@ import {
   isMoving,
   openOf,
   statuses,
-  sumParts,
-  type BatchPart,
+  toBatchCounts,
+  type AccountCounts,
   type BatchRecord,
 } from '@muster/domain/batch/record'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -33,7 +33,7 @@ export async function toBatchResource(
     store.batches.readProgress(record.id),
     store.batches.isUploading(record.id),
   ])
-  const counts = sumParts([totals], progress)
+  const counts = toBatchCounts([totals], progress)
   const now = Date.now()
   const accounts = await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part)))
   const isFinished = isBatchFinished(record)
@@ -80,7 +80,7 @@ export async function toBatchResource(
 export async function toAccountProgress(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   record: BatchRecord,
-  part: BatchPart,
+  part: AccountCounts,
 ): Promise<AccountProgress> {
   const { accountId, provider } = part
   const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']

@@ -5,7 +5,7 @@ import { batchResultFields, type BatchResource } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
 import { accountCountOf } from '@muster/store/batches/batch-accounts'
-import { brakeCountsOf, isBatchFinished, isMoving, type BatchRecord } from '@muster/domain/batch/record'
+import { failureCountsOf, isBatchFinished, isMoving, type BatchRecord } from '@muster/domain/batch/record'
 import { batchSourceOf } from '@muster/store/redis/keys'
 import { UnreadableError } from '@muster/store/crypto/unreadable'
 import { toAccountProgress, toBatchResource } from './batch-resource.ts'
@@ -91,7 +91,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
   const accounts = defineEndpoint(routes.listBatchAccounts, async ({ caller, params, query }) => {
     const record = await readOwnBatch(store, caller, params.id)
     const from = Number(query.cursor ?? 0)
-    const parts = await store.batches.readPartsOf(
+    const parts = await store.batches.readCountsOf(
       record.id,
       await store.batches.readAccounts(record, from, Math.min(from + query.limit, accountCountOf(record))),
     )
@@ -144,13 +144,13 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
       if (!isMoving(latest)) throw conflict(latest, 'only one that runs can be paused.')
       return { ...latest, status: 'paused', statusReason: 'Paused by hand.', updatedAt: Date.now() }
     })
-    await store.batches.syncBrake(record.id)
+    await store.batches.syncHold(record.id)
     return { status: 200, body: await toResource(record) }
   })
 
   const resume = defineEndpoint(routes.resumeBatch, async ({ caller, params }) => {
     const present = await readOwnBatch(store, caller, params.id)
-    const brakeFrom = brakeCountsOf(await store.batches.countParts(present))
+    const failureBaseline = failureCountsOf(await store.batches.readAccountCounts(present))
     const record = await change(caller, params.id, (latest) => {
       if (latest.status !== 'paused' && latest.status !== 'stopped')
         throw conflict(latest, 'only one that is paused or stopped can be resumed.')
@@ -158,12 +158,12 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
         ...latest,
         status: latest.uploadedAt === null ? 'uploading' : 'running',
         statusReason: null,
-        brakeFrom,
+        failureBaseline,
         samples: [],
         updatedAt: Date.now(),
       }
     })
-    await store.batches.syncBrake(record.id)
+    await store.batches.syncHold(record.id)
     await goOn(record)
     return { status: 200, body: await toResource(record) }
   })
@@ -180,7 +180,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
         updatedAt: Date.now(),
       }
     })
-    await store.batches.syncBrake(record.id)
+    await store.batches.syncHold(record.id)
     await goOn(record)
     return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toResource(record) }
   })
@@ -189,7 +189,7 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
     const now = Date.now()
     const expiresAt = now + config.MUSTER_DEFAULT_EXPIRY_HOURS * 3_600_000
     const present = await readOwnBatch(store, caller, params.id)
-    const parts = await store.batches.countParts(present)
+    const parts = await store.batches.readAccountCounts(present)
     if (present.status === 'completed' && parts.every(({ failed, expired }) => failed + expired === 0))
       throw conflict(present, 'no row of it has failed.')
     // Kept first: between the two, what is kept of it could leave.
@@ -214,11 +214,11 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
         samples: [],
         updatedAt: now,
         progressAt: latest.progressAt,
-        brakeFrom: brakeCountsOf(parts),
+        failureBaseline: failureCountsOf(parts),
       }
     })
     await store.batches.reopen(record, now)
-    await store.batches.syncBrake(record.id)
+    await store.batches.syncHold(record.id)
     await goOn(record)
     return { status: 202, headers: { location: `/batches/${record.id}` }, body: await toResource(record) }
   })

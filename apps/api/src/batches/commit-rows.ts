@@ -12,7 +12,7 @@ import type { Store } from '@muster/store/store'
 import { toNewOperation } from '../operations/accept-operation.ts'
 import type { ApiMetrics } from '../metrics.ts'
 import { RequestError } from '../http/request-error.ts'
-import type { JudgedRow } from './validate-rows.ts'
+import type { ValidatedRow } from './validate-rows.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -48,7 +48,7 @@ export async function createCommitter({
   let chunk = 0
   let rejected = 0
   let rows = 0
-  let waiting: JudgedRow[] = []
+  let waiting: ValidatedRow[] = []
   /** What was sent of each of them. */
   let sent: string[] = []
   let bytes = 0
@@ -57,15 +57,15 @@ export async function createCommitter({
   const positions = new Map((await store.batches.readAccounts(record)).map(({ id }, position) => [id, position]))
 
   /** Once for the whole batch: rows keep their cells only. */
-  async function knowColumns(judged: readonly JudgedRow[]): Promise<void> {
-    const names = judged.find(({ row }) => row.columns)?.row.columns?.names
+  async function knowColumns(validated: readonly ValidatedRow[]): Promise<void> {
+    const names = validated.find(({ row }) => row.columns)?.row.columns?.names
     if (!names || record.columns) return
     record = (await store.batches.update(record.id, (latest) => ({ ...latest, columns: [...names] }))) ?? record
   }
 
   /** The accounts of these rows, and where those stand in the batch that are new to it. */
-  async function knowAccounts(judged: readonly JudgedRow[]): Promise<string[]> {
-    const accounts = new Map(judged.flatMap(({ create }) => (create ? [[create.account.id, create.account]] : [])))
+  async function knowAccounts(validated: readonly ValidatedRow[]): Promise<string[]> {
+    const accounts = new Map(validated.flatMap(({ create }) => (create ? [[create.account.id, create.account]] : [])))
     const added = [...accounts.values()].filter(({ id }) => !positions.has(id))
     if (added.length > 0) {
       const written = await store.batches.addAccounts(
@@ -83,8 +83,8 @@ export async function createCommitter({
   }
 
   /** One at a time, so that none is held for longer than it takes to seal it. */
-  function* toOperations(judged: readonly JudgedRow[]): Generator<NewOperation> {
-    for (const { row, create } of judged) {
+  function* toOperations(validated: readonly ValidatedRow[]): Generator<NewOperation> {
+    for (const { row, create } of validated) {
       if (!create) continue
       const { query } = create
       const earliest = query.not_before === undefined ? now : Math.max(now, Date.parse(query.not_before))
@@ -105,13 +105,13 @@ export async function createCommitter({
     record.uploadedAt === null && (record.status === 'canceling' || isBatchFinished(record))
 
   async function flush(): Promise<void> {
-    const judged = waiting
-    if (judged.length === 0) return
+    const validated = waiting
+    if (validated.length === 0) return
     digest = hash('batch-rows', digest, `[${sent.join(',')}]`)
     waiting = []
     sent = []
     bytes = 0
-    rows += judged.length
+    rows += validated.length
     if (chunk < done.chunks) {
       chunk += 1
       // Only the last of them is remembered, and it stands for all before it.
@@ -122,20 +122,20 @@ export async function createCommitter({
     if (created.uploadedAt !== null) throw otherRows()
     await store.openWork.keep(
       record.tenantId,
-      judged.map(bytesKept).reduce((sum, one) => sum + one, 0),
+      validated.map(bytesKept).reduce((sum, one) => sum + one, 0),
     )
     const hadWritten = hasWritten
     hasWritten = true
-    await knowColumns(judged)
-    const accountIds = await knowAccounts(judged)
-    const accepted = await store.operations.acceptMany(toOperations(judged)).catch((error: unknown) => {
+    await knowColumns(validated)
+    const accountIds = await knowAccounts(validated)
+    const accepted = await store.operations.acceptMany(toOperations(validated)).catch((error: unknown) => {
       // Then none of them came in.
       if (error instanceof BoundReachedError) hasWritten = hadWritten
       throw error
     })
     const answers = accepted.values()
     const batchRows: BatchRow[] = []
-    for (const { row, problems, create } of judged) {
+    for (const { row, problems, create } of validated) {
       const acceptance = create ? answers.next().value : undefined
       if (create && acceptance?.kind === 'accepted') metrics.accepted.inc({ provider: create.account.provider })
       batchRows.push(toBatchRow(positions, row, problems, create, acceptance))
@@ -167,11 +167,11 @@ export async function createCommitter({
     /** Something of this upload is, or may be, accepted. */
     hasWritten: (): boolean => hasWritten || done.chunks > 0,
     /** Of what was committed before, the last chunk may be a short one, when the upload was whole. */
-    async add(judged: JudgedRow): Promise<void> {
-      const { value, problems, columns } = judged.row
+    async add(validated: ValidatedRow): Promise<void> {
+      const { value, problems, columns } = validated.row
       // What was sent, not what came of it: with an account that was removed meanwhile it is still the same upload.
       const text = JSON.stringify([value ?? null, problems])
-      waiting.push(judged)
+      waiting.push(validated)
       sent.push(text)
       bytes += text.length + (columns?.cells.reduce((sum, cell) => sum + cell.length, 0) ?? 0)
       if (waiting.length >= CHUNK_ROWS || bytes >= (created.chunkBytes ?? Infinity)) await flush()
@@ -187,9 +187,9 @@ export async function createCommitter({
 
 function toBatchRow(
   positions: ReadonlyMap<string, number>,
-  row: JudgedRow['row'],
-  problems: JudgedRow['problems'],
-  create: JudgedRow['create'],
+  row: ValidatedRow['row'],
+  problems: ValidatedRow['problems'],
+  create: ValidatedRow['create'],
   acceptance: Acceptance | undefined,
 ): BatchRow {
   const kept: BatchRow = { row: row.number, line: row.line, account: null, ...toEchoed(row) }
@@ -221,7 +221,7 @@ function toRefusal(acceptance: Acceptance): { pointer: string; code: string; det
 }
 
 /** What the results need of it: the cells of the client, and what was wrong. */
-const bytesKept = ({ row: { columns }, problems }: JudgedRow): number =>
+const bytesKept = ({ row: { columns }, problems }: ValidatedRow): number =>
   (columns?.cells.reduce((sum, cell) => sum + cell.length, 0) ?? 0) +
   (problems.length === 0 ? 0 : JSON.stringify(problems).length)
 
@@ -229,7 +229,7 @@ const bytesKept = ({ row: { columns }, problems }: JudgedRow): number =>
  * What is echoed lies there for as long as the batch: a secret must not, whatever its column is called. Of a row that
  * could not be read, nobody knows what is one.
  */
-function toEchoed({ columns, value }: JudgedRow['row']): { cells?: string[] } {
+function toEchoed({ columns, value }: ValidatedRow['row']): { cells?: string[] } {
   if (!columns || !value) return {}
   const secrets = new Set(secretStrings(splitSecrets(value as JsonObject).secrets))
   const isSecret = secretColumnsOf(columns.names)

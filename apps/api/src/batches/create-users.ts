@@ -9,9 +9,9 @@ import { batchSourceOf } from '@muster/store/redis/keys'
 import { toBatchResource } from './batch-resource.ts'
 import { waitForBatch } from '../operations/wait-for-end.ts'
 import { createCommitter } from './commit-rows.ts'
-import { createJudge, type JudgedRow } from './validate-rows.ts'
+import { createRowValidator, type ValidatedRow } from './validate-rows.ts'
 import { openSpool } from './spool.ts'
-import { bytesOf, describeUpload, judgeUpload, refuseSilence, untilAborted, type UploadedFile } from './upload.ts'
+import { bytesOf, describeUpload, validateUpload, refuseSilence, untilAborted, type UploadedFile } from './upload.ts'
 import { checkCallback } from '../webhooks/check-webhook-url.ts'
 import { canonicalJson } from '../operations/create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -43,9 +43,13 @@ export function createUsers(dependencies: ApiDependencies) {
           : await checkCallback(dependencies, tenantId, query.callback_url, modeOf(caller))
       if (problems.length > 0) throw invalid(problems)
       refuseSilence(request)
-      const newJudge = () => createJudge({ ...dependencies, hash, caller, query, isStrict: prefer.isStrict, now })
+      const newValidator = () =>
+        createRowValidator({ ...dependencies, hash, caller, query, isStrict: prefer.isStrict, now })
       if (query.dry_run)
-        return { status: 200, body: await judgeAll(judgeUpload(bytesOf(request, signal), file, newJudge(), config)) }
+        return {
+          status: 200,
+          body: await validateAll(validateUpload(bytesOf(request, signal), file, newValidator(), config)),
+        }
 
       const key = headers['idempotency-key']
       const idempotencyHash =
@@ -59,11 +63,11 @@ export function createUsers(dependencies: ApiDependencies) {
 
       const spool = isAllOrNothing ? await openSpool(bytesOf(request, signal)) : undefined
       try {
-        if (spool) refuseAnyInvalid(await judgeAll(judgeUpload(spool.first, file, newJudge(), config)))
+        if (spool) refuseAnyInvalid(await validateAll(validateUpload(spool.first, file, newValidator(), config)))
         const stream = spool ? untilAborted(await spool.again(), signal) : bytesOf(request, signal)
         const record =
           present ?? (await openBatch({ caller, query, file, requestId, idempotencyHash, fingerprint, now }))
-        const uploaded = await receive(record, stream, file, newJudge(), {
+        const uploaded = await receive(record, stream, file, newValidator(), {
           hash,
           requestId,
           request,
@@ -87,10 +91,10 @@ export function createUsers(dependencies: ApiDependencies) {
       }
 
       /** Nothing is written; what every row would come to. */
-      async function judgeAll(judged: AsyncIterable<JudgedRow>): Promise<BulkDryRun> {
+      async function validateAll(validated: AsyncIterable<ValidatedRow>): Promise<BulkDryRun> {
         const report: BulkDryRun = { dry_run: true, rows: 0, valid: 0, rejected: 0, rejected_rows: [], accounts: [] }
         const byAccount = new Map<string, BulkDryRun['accounts'][number]>()
-        let page: JudgedRow[] = []
+        let page: ValidatedRow[] = []
         const count = async (): Promise<void> => {
           const busy = await findBusy(page)
           page.forEach((one, index) => {
@@ -124,7 +128,7 @@ export function createUsers(dependencies: ApiDependencies) {
           })
           page = []
         }
-        for await (const one of judged) if (page.push(one) >= 500) await count()
+        for await (const one of validated) if (page.push(one) >= 500) await count()
         await count()
         report.accounts = [...byAccount.values()]
         for (const entry of report.accounts) {
@@ -139,7 +143,7 @@ export function createUsers(dependencies: ApiDependencies) {
         return report
       }
 
-      async function findBusy(page: readonly JudgedRow[]): Promise<boolean[]> {
+      async function findBusy(page: readonly ValidatedRow[]): Promise<boolean[]> {
         const busy = page.map(() => false)
         for (const accountId of new Set(page.flatMap(({ create }) => create?.account.id ?? []))) {
           const positions = page.flatMap(({ create }, index) => (create?.account.id === accountId ? [index] : []))
@@ -213,7 +217,7 @@ export function createUsers(dependencies: ApiDependencies) {
       onInvalid: query.on_invalid ?? 'continue',
       maxFailures: query.max_failures ?? null,
       maxFailureRate: query.max_failure_rate ?? null,
-      brakeFrom: { failed: 0, ended: 0 },
+      failureBaseline: { failed: 0, ended: 0 },
       work: null,
       retrySkipped: 0,
       samples: [],
@@ -241,7 +245,7 @@ export function createUsers(dependencies: ApiDependencies) {
     found: BatchRecord,
     stream: AsyncIterable<Uint8Array>,
     file: UploadedFile,
-    judge: ReturnType<typeof createJudge>,
+    validator: ReturnType<typeof createRowValidator>,
     {
       hash,
       requestId,
@@ -291,8 +295,8 @@ export function createUsers(dependencies: ApiDependencies) {
       now: record.createdAt,
     })
     try {
-      for await (const judged of judgeUpload(stream, file, judge, config)) {
-        await committer.add(judged)
+      for await (const validated of validateUpload(stream, file, validator, config)) {
+        await committer.add(validated)
         if (committer.isCanceled()) break
         if (isLost) throw busy()
       }

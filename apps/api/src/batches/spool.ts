@@ -8,7 +8,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGunzip, createGzip } from 'node:zlib'
 
-/** An upload that has to be read twice: once to judge every row, once to accept them. */
+/** An upload that has to be read twice: once to validate every row, once to accept them. */
 export interface Spool {
   /** The bytes as they came, while they are written down. */
   first: Readable

@@ -6,7 +6,7 @@ import type { Store } from '@muster/store/store'
 import type { ApiConfig } from '../config.ts'
 import { invalid, RequestError } from '../http/request-error.ts'
 import { modeOf, type Caller } from '../http/own-records.ts'
-import type { Judge, JudgedRow } from './validate-rows.ts'
+import type { RowValidator, ValidatedRow } from './validate-rows.ts'
 
 export interface UploadedFile {
   format: UploadFormat
@@ -68,20 +68,20 @@ export async function describeUpload(
   return { format, isGzip: encoding === 'gzip', mapping: { ...saved, ...query.columns } }
 }
 
-/** Every row, judged, in order. @throws RequestError where the upload cannot be read on */
-export async function* judgeUpload(
+/** Every row, validated, in order. @throws RequestError where the upload cannot be read on */
+export async function* validateUpload(
   stream: AsyncIterable<Uint8Array>,
   file: UploadedFile,
-  judge: Judge,
+  validator: RowValidator,
   config: ApiConfig,
-): AsyncGenerator<JudgedRow, void, undefined> {
+): AsyncGenerator<ValidatedRow, void, undefined> {
   try {
     for await (const row of readRows(stream, {
       ...file,
       maxRows: config.MUSTER_MAX_BATCH_ROWS,
       maxBytes: config.MUSTER_MAX_UPLOAD_MB * 1024 * 1024,
     }))
-      yield await judge.judge(row)
+      yield await validator.validate(row)
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
     const isTooLarge = tooLarge.has(error.code)

@@ -19,7 +19,7 @@ import { validate } from '../http/validate.ts'
 import { isOwn, type Caller } from '../http/own-records.ts'
 
 /** A row and what came of looking at it: what is to be created, or why it is not. */
-export interface JudgedRow {
+export interface ValidatedRow {
   row: Row
   problems: InputProblem[]
   create?: {
@@ -32,15 +32,15 @@ export interface JudgedRow {
   }
 }
 
-export interface Judge {
-  judge(row: Row): Promise<JudgedRow>
+export interface RowValidator {
+  validate(row: Row): Promise<ValidatedRow>
 }
 
 /**
  * Everything that can be said of a row before anything is written. Keeps what the rows of one upload have in common:
  * accounts, callback addresses, logins that came before.
  */
-export function createJudge({
+export function createRowValidator({
   store,
   config,
   egress,
@@ -58,7 +58,7 @@ export function createJudge({
   query: BulkQuery
   isStrict: boolean
   now: number
-}): Judge {
+}): RowValidator {
   const accounts = new Map<string, AccountRecord | undefined>()
   const callbacks = new Map<string, InputProblem[]>()
   const rowByLogin = new Map<string, number>()
@@ -100,12 +100,12 @@ export function createJudge({
   }
 
   return {
-    async judge(row) {
+    async validate(row) {
       if (performance.now() - stretchBegan > STRETCH_MS) {
         await takeTurn()
         stretchBegan = performance.now()
       }
-      const refused = (problems: InputProblem[]): JudgedRow => ({ row, problems })
+      const refused = (problems: InputProblem[]): ValidatedRow => ({ row, problems })
       if (row.problems.length > 0) return refused(row.problems)
       const item = validate(batchItemSchema, row.value, 'body')
       if (item.value === undefined) return refused(item.problems)

@@ -11,7 +11,7 @@ import { openStore, type Store } from '@muster/store/store'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newBatch, newItem } from '../../../../packages/store/test/batches.ts'
 import { newAccount, newKeyring, useRedis } from '../../../../packages/store/test/redis.ts'
-import { createBatchTender, type BatchTender } from './batch-supervisor.ts'
+import { createBatchSupervisor, type BatchSupervisor } from './batch-supervisor.ts'
 
 const ROWS = 40
 const keyring = newKeyring()
@@ -32,8 +32,8 @@ beforeAll(async () => {
 })
 afterAll(() => clock.stop())
 
-const tenderOf = (seen: Store): BatchTender =>
-  createBatchTender({
+const supervisorOf = (seen: Store): BatchSupervisor =>
+  createBatchSupervisor({
     store: seen,
     schedule: createLaneSchedule(redis),
     redis,
@@ -92,13 +92,13 @@ async function fail(records: readonly OperationRecord[]): Promise<void> {
 /** A store in which this happens once, right after the counts have been read for the first time. */
 function withMeanwhile(happens: () => Promise<unknown>): Store {
   let isOver = false
-  const countParts: Store['batches']['countParts'] = async (record) => {
-    const parts = await store.batches.countParts(record)
+  const readAccountCounts: Store['batches']['readAccountCounts'] = async (record) => {
+    const parts = await store.batches.readAccountCounts(record)
     if (!isOver) await happens()
     isOver = true
     return parts
   }
-  return { ...store, batches: { ...store.batches, countParts } }
+  return { ...store, batches: { ...store.batches, readAccountCounts } }
 }
 
 test('rows that are to run again wait for room where their tenant has all the open operations it may', async () => {
@@ -114,60 +114,60 @@ test('rows that are to run again wait for room where their tenant has all the op
   })
   const queued = async (): Promise<OperationRecord[]> =>
     (await batch.rows()).filter(({ state }) => state.status === 'queued')
-  await tenderOf(tight).tend(batch.id)
+  await supervisorOf(tight).supervise(batch.id)
   expect(await batch.read()).toMatchObject({ status: 'running', work: retry, retrySkipped: 0 })
   expect(await queued()).toHaveLength(10)
-  await tenderOf(store).tend(batch.id)
+  await supervisorOf(store).supervise(batch.id)
   expect(await batch.read()).toMatchObject({ work: null, retrySkipped: 0 })
   expect(await queued()).toHaveLength(ROWS)
 })
 
-test('a batch whose last rows fail between the look at its brake and the look at its end says so, though there is nothing left to stop', async () => {
+test('a batch whose last rows fail between the check of its failure limit and the check of its end says so, though there is nothing left to stop', async () => {
   const batch = await startBatch({ maxFailures: 25 })
   const rows = await batch.rows()
   await fail(rows.slice(0, 24))
-  await tenderOf(withMeanwhile(() => fail(rows.slice(24)))).tend(batch.id)
+  await supervisorOf(withMeanwhile(() => fail(rows.slice(24)))).supervise(batch.id)
   expect(await batch.read()).toMatchObject({
     status: 'completed',
     statusReason: '40 rows have failed, and max_failures is 25.',
   })
 })
 
-test('a batch that is stopped and resumed while another process looks at its brake is not stopped again for the same failures', async () => {
+test('a batch that is stopped and resumed while another process checks its failure limit is not stopped again for the same failures', async () => {
   const batch = await startBatch({ maxFailures: 25 })
   await fail((await batch.rows()).slice(0, 25))
   const stopAndResume = async (): Promise<void> => {
-    await tenderOf(store).tend(batch.id)
+    await supervisorOf(store).supervise(batch.id)
     expect(await batch.read()).toMatchObject({ status: 'stopped' })
     await store.batches.update(batch.id, (latest) => ({
       ...latest,
       status: 'running',
       statusReason: null,
-      brakeFrom: { failed: 25, ended: 25 },
+      failureBaseline: { failed: 25, ended: 25 },
     }))
   }
-  await tenderOf(withMeanwhile(stopAndResume)).tend(batch.id)
+  await supervisorOf(withMeanwhile(stopAndResume)).supervise(batch.id)
   expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
 })
 
-test('rows that a process had queued again when it died count for the brake like those that the next one queues', async () => {
+test('rows that a process had queued again when it died count for the failure limit like those that the next one queues', async () => {
   const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
-  const batch = await startBatch({ maxFailures: 25, brakeFrom: { failed: ROWS, ended: ROWS }, work: retry })
+  const batch = await startBatch({ maxFailures: 25, failureBaseline: { failed: ROWS, ended: ROWS }, work: retry })
   await fail(await batch.rows())
   for (const row of (await batch.rows()).slice(0, 20)) {
     const opened = await store.operations.readRequest(row.head.accountId, row.head.id)
     const next = requeue(row.state, retry.expiresAt, clock.now())
     await store.operations.requeue(row, next, opened?.request ?? requestOf(0), row.head.naturalKeyHash)
   }
-  const { tend } = tenderOf(store)
-  await tend(batch.id)
+  const { supervise } = supervisorOf(store)
+  await supervise(batch.id)
   const again = await batch.rows()
   expect(again.map(({ state }) => [state.status, state.run])).toEqual(Array.from({ length: ROWS }, () => ['queued', 1]))
   await fail(again.slice(0, 24))
-  await tend(batch.id)
+  await supervise(batch.id)
   expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
   await fail(again.slice(24, 25))
-  await tend(batch.id)
+  await supervise(batch.id)
   expect(await batch.read()).toMatchObject({
     status: 'stopped',
     statusReason: '25 rows have failed, and max_failures is 25.',

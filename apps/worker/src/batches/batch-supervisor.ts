@@ -1,14 +1,14 @@
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { accountCountOf } from '@muster/store/batches/batch-accounts'
 import {
-  brakeCountsOf,
-  brakeOf,
+  failureCountsOf,
+  holdOf,
   endedOf,
   isBatchFinished,
   isMoving,
   openOf,
-  sumParts,
-  type BatchPart,
+  toBatchCounts,
+  type AccountCounts,
   type BatchRecord,
 } from '@muster/domain/batch/record'
 import { batchOfSource, batchSourceOf, EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/redis/keys'
@@ -33,7 +33,7 @@ const BROKEN_AFTER_MS = 20_000
 /** An upload that nobody goes on with. */
 const ABANDONED_AFTER_MS = 7 * 86_400_000
 
-interface BatchTenderDependencies {
+interface BatchSupervisorDependencies {
   store: Store
   schedule: LaneSchedule
   redis: Redis
@@ -44,13 +44,13 @@ interface BatchTenderDependencies {
   onError(error: Error): void
 }
 
-export type BatchTender = ReturnType<typeof createBatchTender>
+export type BatchSupervisor = ReturnType<typeof createBatchSupervisor>
 
 /**
- * What a batch as a whole needs: its end, its brake, its progress, and what was asked of all of its rows. Any number of
+ * What a batch as a whole needs: its end, its failure limit, its progress, and what was asked of all of its rows. Any number of
  * processes may look at once; what they write is versioned.
  */
-export function createBatchTender({
+export function createBatchSupervisor({
   store,
   schedule,
   redis,
@@ -58,7 +58,7 @@ export function createBatchTender({
   clock,
   onEvent,
   onError,
-}: BatchTenderDependencies) {
+}: BatchSupervisorDependencies) {
   const timers = new Map<string, NodeJS.Timeout>()
   /** Of batches over very many accounts, how soon after a row they are looked at. */
   const delays = new Map<string, number>()
@@ -70,19 +70,19 @@ export function createBatchTender({
       batchId,
       setTimeout(() => {
         timers.delete(batchId)
-        tend(batchId).catch((error: unknown) => onError(error as Error))
+        supervise(batchId).catch((error: unknown) => onError(error as Error))
       }, delayMs),
     )
   }
 
-  async function tend(batchId: string): Promise<void> {
+  async function supervise(batchId: string): Promise<void> {
     let record = await store.batches.read(batchId)
     if (!record || isBatchFinished(record)) delays.delete(batchId)
     if (!record) return
     if (isBatchFinished(record)) return close(record)
     const delayMs = Math.min(accountCountOf(record) * LOOK_MS_PER_ACCOUNT, LOOK_AFTER_AT_MOST_MS)
     if (delayMs > LOOK_AFTER_MS) delays.set(batchId, delayMs)
-    record = await applyBrake(record)
+    record = await applyFailureLimit(record)
     const { work } = record
     if (work) {
       record = (await workOnBatch({ store, clock }, record)) ?? record
@@ -98,9 +98,9 @@ export function createBatchTender({
   }
 
   /** Too many failures: nothing more of it is started, and it says why. */
-  async function applyBrake(record: BatchRecord): Promise<BatchRecord> {
+  async function applyFailureLimit(record: BatchRecord): Promise<BatchRecord> {
     if (!isMoving(record) || (record.maxFailures === null && record.maxFailureRate === null)) return record
-    const parts = await store.batches.countParts(record)
+    const parts = await store.batches.readAccountCounts(record)
     if (tooManyFailures(record, parts) === null) return record
     const now = clock.now()
     const stopped =
@@ -109,18 +109,18 @@ export function createBatchTender({
         const reason = isMoving(latest) ? tooManyFailures(latest, parts) : null
         return reason === null ? undefined : { ...latest, status: 'stopped', statusReason: reason, updatedAt: now }
       })) ?? record
-    await store.batches.syncBrake(record.id)
+    await store.batches.syncHold(record.id)
     return stopped
   }
 
   async function conclude(record: BatchRecord): Promise<void> {
     const [parts, progress] = await Promise.all([
-      store.batches.countParts(record),
+      store.batches.readAccountCounts(record),
       store.batches.readProgress(record.id),
     ])
     // The process that changed its status may have died before its accounts knew.
-    if (parts.some(({ brake }) => brake !== brakeOf(record))) await store.batches.syncBrake(record.id)
-    const counts = sumParts(parts, progress)
+    if (parts.some(({ hold }) => hold !== holdOf(record))) await store.batches.syncHold(record.id)
+    const counts = toBatchCounts(parts, progress)
     const now = clock.now()
     const isUploading = record.uploadedAt === null && (await store.batches.isUploading(record.id))
     if (
@@ -146,9 +146,9 @@ export function createBatchTender({
     const isWhole = record.uploadedAt !== null || (record.status === 'canceling' && !isUploading)
     if (isWhole && openOf(counts) === 0) {
       const ended = await store.batches.update(record.id, (latest) => {
-        // Changed meanwhile: rows may run again, or a brake count anew.
+        // Changed meanwhile: rows may run again, or the failure limit count again.
         if (latest.updatedAt !== record.updatedAt || latest.work || isBatchFinished(latest)) return undefined
-        // Its last rows may have failed since the brake was looked at.
+        // Its last rows may have failed since the failure limit was checked.
         return {
           ...latest,
           status: latest.status === 'canceling' ? 'canceled' : 'completed',
@@ -177,7 +177,7 @@ export function createBatchTender({
         work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 },
         updatedAt: now,
       }))
-      await store.batches.syncBrake(record.id)
+      await store.batches.syncHold(record.id)
       return nudge(record.id)
     }
     const ended = endedOf(counts)
@@ -214,7 +214,7 @@ export function createBatchTender({
   }
   return {
     nudge,
-    tend,
+    supervise,
     start: (): void => void subscriber.on('message', hear),
     stop(): void {
       isStopped = true
@@ -224,14 +224,14 @@ export function createBatchTender({
   }
 }
 
-/** Why its brake stops it; null where it does not. */
+/** Why the failure limit stops it; null where it does not. */
 function tooManyFailures(
-  { maxFailures, maxFailureRate, brakeFrom }: BatchRecord,
-  parts: readonly BatchPart[],
+  { maxFailures, maxFailureRate, failureBaseline }: BatchRecord,
+  parts: readonly AccountCounts[],
 ): string | null {
-  const now = brakeCountsOf(parts)
-  const failed = now.failed - brakeFrom.failed
-  const ended = now.ended - brakeFrom.ended
+  const now = failureCountsOf(parts)
+  const failed = now.failed - failureBaseline.failed
+  const ended = now.ended - failureBaseline.ended
   if (maxFailures !== null && failed >= maxFailures)
     return `${failed} rows have failed, and max_failures is ${maxFailures}.`
   if (maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > maxFailureRate)

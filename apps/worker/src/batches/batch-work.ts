@@ -80,7 +80,7 @@ export async function workOnBatch(
   async function uncommitted(): Promise<{ accountId: string; operationId: string }[]> {
     if (record.uploadedAt !== null) return []
     // At most accounts there is nothing open any more.
-    const open = (await store.batches.countParts(record)).filter((part) => openOf(part) > 0)
+    const open = (await store.batches.readAccountCounts(record)).filter((part) => openOf(part) > 0)
     return open.flatMap(({ accountId }) =>
       Array.from({ length: CHUNK_ROWS }, (_, index) => ({
         accountId,
@@ -129,7 +129,7 @@ export async function workOnBatch(
   }
 }
 
-/** A worker has just taken it up: it heeds the brake itself. */
+/** A worker has just taken it up: it heeds the hold flag itself. */
 function ignoreStale(error: unknown): undefined {
   if (error instanceof StaleVersionError) return undefined
   throw error

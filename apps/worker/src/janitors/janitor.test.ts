@@ -37,7 +37,7 @@ test('what goes wrong with the batch and the account of one tenant keeps no othe
         janitor.stop()
         resolve()
       },
-      tendBatch: () => Promise.reject(new Error('of this batch alone')),
+      superviseBatch: () => Promise.reject(new Error('of this batch alone')),
       recheckAccount() {
         throw new Error('of this account alone')
       },

@@ -21,7 +21,7 @@ export interface JanitorOptions {
   clock: Clock
   /** Events wait at a source. */
   onEvent(source: string): void
-  tendBatch(batchId: string): Promise<void>
+  superviseBatch(batchId: string): Promise<void>
   /** Of every account, at every sweep; returns at once. */
   recheckAccount(account: AccountRecord): void
   workerId: string
@@ -41,7 +41,7 @@ export function startJanitor({
   workerId,
   retentionMs,
   onEvent,
-  tendBatch,
+  superviseBatch,
   recheckAccount,
   onError,
 }: JanitorOptions): { stop(): void } {
@@ -57,7 +57,7 @@ export function startJanitor({
     const now = clock.now()
     const isTrimming = now - trimmedAt > Math.min(TRIM_EVERY_MS, retentionMs)
     for (const accountId of await store.accounts.listIds()) await each(() => tendAccount(accountId, now, isTrimming))
-    for (const batchId of await store.batches.listOpenIds()) await each(() => tendBatch(batchId))
+    for (const batchId of await store.batches.listOpenIds()) await each(() => superviseBatch(batchId))
     for (const tenantId of await store.tenants.listIds()) {
       for (const endpointId of await store.webhookEndpoints.listIds(tenantId))
         await each(() => tendEndpoint(endpointId, isTrimming))

@@ -165,7 +165,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         return { kind: 'done' }
       }
     }
-    const stopped = await heedBrake(record)
+    const stopped = await heedHold(record)
     if (stopped) return stopped
     const due = dueAt(record.state)
     if (due > clock.now() + EARLY_MS) return { kind: 'again', at: clock.toLocal(due) }
@@ -201,14 +201,14 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
    * Of a batch that is paused, the job goes back to where the lane was given it from; of one that is being canceled,
    * the row ends here, unless something may have been sent.
    */
-  async function heedBrake({ head, state, version }: OperationRecord): Promise<Verdict | undefined> {
+  async function heedHold({ head, state, version }: OperationRecord): Promise<Verdict | undefined> {
     if (head.batchId === null) return undefined
-    const brake = await store.batches.readBrake(head.accountId, head.batchId)
-    if (brake === 'paused') {
+    const hold = await store.batches.readHold(head.accountId, head.batchId)
+    if (hold === 'paused') {
       await store.operations.park({ head, state, version }, clock.now())
       return { kind: 'done' }
     }
-    if (brake === null || state.unknown !== null) return undefined
+    if (hold === null || state.unknown !== null) return undefined
     await store.operations.save({ head, state, version }, cancel(state, clock.now()))
     dependencies.onEvent(head.accountId)
     dependencies.onBatch(head.batchId)

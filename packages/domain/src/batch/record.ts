@@ -34,8 +34,8 @@ export interface BatchRecord {
   maxFailures: number | null
   /** From 0 to 1, of the rows that have ended. */
   maxFailureRate: number | null
-  /** What had ever failed and ended when it was last resumed or run again: the brake counts from there. */
-  brakeFrom: BrakeCounts
+  /** Failed and ended rows when it was last resumed or retried: the failure limit counts from there. */
+  failureBaseline: FailureCounts
   /** What is to be done to its operations, and how far it has come: the next chunk. */
   work: { kind: 'cancel' | 'retry'; nextChunk: number; expiresAt: number } | null
   /** Failed rows that could not be run again, since their secrets were erased with their end. */
@@ -75,22 +75,22 @@ export interface BatchRow {
   columns?: Record<string, string>
 }
 
-export interface BatchPart extends PartCounts {
+export interface AccountCounts extends RowCounts {
   accountId: string
   provider: ProviderId
-  brake: BatchBrake | null
+  hold: BatchHold | null
 }
 
-/** What a brake judges by. */
-export interface BrakeCounts {
+/** What the failure limit compares. */
+export interface FailureCounts {
   failed: number
   ended: number
 }
 
 /** paused: its rows are not started. canceled: each is canceled when its turn comes, or before. */
-export type BatchBrake = 'paused' | 'canceled'
+export type BatchHold = 'paused' | 'canceled'
 
-export const brakeOf = ({ status }: Pick<BatchRecord, 'status'>): BatchBrake | null =>
+export const holdOf = ({ status }: Pick<BatchRecord, 'status'>): BatchHold | null =>
   status === 'paused' || status === 'stopped' ? 'paused' : status === 'canceling' ? 'canceled' : null
 
 /** Its rows are being started. */
@@ -103,25 +103,25 @@ export const isBatchFinished = ({ status }: Pick<BatchRecord, 'status'>): boolea
 export const statuses = ['queued', 'running', 'retrying', 'succeeded', 'failed', 'canceled', 'expired'] as const
 
 /** The last three only ever grow; rows that are run again end, and may fail, again. */
-const partCounts = [...statuses, 'changes', 'everEnded', 'everFailed'] as const
-export type PartCounts = Record<(typeof partCounts)[number], number>
+const rowCounts = [...statuses, 'changes', 'everEnded', 'everFailed'] as const
+export type RowCounts = Record<(typeof rowCounts)[number], number>
 
-export const toPartCounts = (countOf: (name: keyof PartCounts) => number): PartCounts =>
-  Object.fromEntries(partCounts.map((name) => [name, countOf(name)])) as PartCounts
+export const toRowCounts = (countOf: (name: keyof RowCounts) => number): RowCounts =>
+  Object.fromEntries(rowCounts.map((name) => [name, countOf(name)])) as RowCounts
 
-export const addUp = (parts: readonly PartCounts[]): PartCounts =>
-  toPartCounts((name) => parts.reduce((sum, part) => sum + part[name], 0))
+export const sumCounts = (parts: readonly RowCounts[]): RowCounts =>
+  toRowCounts((name) => parts.reduce((sum, part) => sum + part[name], 0))
 
-export function brakeCountsOf(parts: readonly PartCounts[]): BrakeCounts {
-  const { everFailed, everEnded } = addUp(parts)
+export function failureCountsOf(parts: readonly RowCounts[]): FailureCounts {
+  const { everFailed, everEnded } = sumCounts(parts)
   return { failed: everFailed, ended: everEnded }
 }
 
-export function sumParts(
-  parts: readonly PartCounts[],
+export function toBatchCounts(
+  parts: readonly RowCounts[],
   { rows, rejected }: Pick<UploadProgress, 'rows' | 'rejected'>,
 ): BatchCounts {
-  const { changes: _changes, everEnded: _ended, everFailed: _failed, ...counts } = addUp(parts)
+  const { changes: _changes, everEnded: _ended, everFailed: _failed, ...counts } = sumCounts(parts)
   // Rows are accepted a little before the chunk that says so.
   return { total: Math.max(rows, rejected + openOf(counts) + endedOf(counts)), rejected, ...counts }
 }

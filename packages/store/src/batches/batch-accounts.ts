@@ -1,15 +1,16 @@
 import { ACCOUNTS_SHOWN } from '@muster/contracts/batch'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import {
-  addUp,
+  sumCounts,
   openOf,
   endedOf,
-  toPartCounts,
-  type BatchPart,
+  toRowCounts,
+  type AccountCounts,
   type BatchRecord,
   type BatchRow,
-  type PartCounts,
+  type RowCounts,
 } from '@muster/domain/batch/record'
+import { decodeBatch, encodeBatch, HOLD_FIELD } from './stored-batch.ts'
 import { keys } from '../redis/keys.ts'
 import { defineScript, type Redis } from '../redis/connect.ts'
 
@@ -61,7 +62,7 @@ export function toRowAccounts(rows: readonly BatchRow[]): { offset: number; byte
 export async function accountsOfRows(redis: Redis, batchId: string, rows: readonly number[]): Promise<string[][]> {
   const kept = await redis.hget(keys.batch(batchId), 'record')
   if (!kept) return rows.map(() => [])
-  const record = JSON.parse(kept) as BatchRecord
+  const record = decodeBatch(kept)
   const pipeline = redis.pipeline()
   for (const row of rows)
     pipeline.getrangeBuffer(keys.batchRowAccounts(batchId), (row - 1) * ROW_BYTES, row * ROW_BYTES - 1)
@@ -109,7 +110,7 @@ export async function writeBatchAccounts(
     updatedAt: now,
   }
   const keysOf = [keys.batch(record.id), keys.batchAccounts(record.id)]
-  return (await addAccountsScript(redis, keysOf, [version, JSON.stringify(next), ...further])) === 1 ? next : undefined
+  return (await addAccountsScript(redis, keysOf, [version, encodeBatch(next), ...further])) === 1 ? next : undefined
 }
 
 /**
@@ -124,24 +125,24 @@ return 1
 `)
 
 export function createBatchCounts({ redis }: { redis: Redis }) {
-  async function readPartsOf(batchId: string, accounts: readonly BatchAccount[]): Promise<BatchPart[]> {
+  async function readCountsOf(batchId: string, accounts: readonly BatchAccount[]): Promise<AccountCounts[]> {
     const pipeline = redis.pipeline()
-    for (const { id } of accounts) pipeline.hgetall(keys.batchPart(id, batchId))
+    for (const { id } of accounts) pipeline.hgetall(keys.batchCounts(id, batchId))
     const rows = (await pipeline.exec()) ?? []
     return accounts.map(({ id, provider }, index) => {
       const fields = (rows[index]?.[1] ?? {}) as Record<string, string>
-      const brake = (fields.brake as BatchPart['brake']) ?? null
-      return { accountId: id, provider, brake, ...toPartCounts((name) => Number(fields[name] ?? 0)) }
+      const hold = (fields[HOLD_FIELD] as AccountCounts['hold']) ?? null
+      return { accountId: id, provider, hold, ...toRowCounts((name) => Number(fields[name] ?? 0)) }
     })
   }
 
   return {
-    readPartsOf,
+    readCountsOf,
 
     /** All parts, as they are. Costs a command for each account: for those who look after the whole. */
-    async countParts(record: WithAccounts): Promise<BatchPart[]> {
-      const parts = await readPartsOf(record.id, await readBatchAccounts(redis, record))
-      const totals = addUp(parts)
+    async readAccountCounts(record: WithAccounts): Promise<AccountCounts[]> {
+      const parts = await readCountsOf(record.id, await readBatchAccounts(redis, record))
+      const totals = sumCounts(parts)
       if (parts.length > ACCOUNTS_IN_RECORD)
         await keepTotalsScript(redis, [keys.batch(record.id)], [JSON.stringify(totals), totals.changes])
       return parts
@@ -151,11 +152,11 @@ export function createBatchCounts({ redis }: { redis: Redis }) {
      * The parts that are shown with the batch, and the sum of all: exact where those are all, else as it was counted
      * last.
      */
-    async readCounts(record: WithAccounts): Promise<{ parts: BatchPart[]; totals: PartCounts }> {
-      const parts = await readPartsOf(record.id, record.accounts.slice(0, ACCOUNTS_IN_RECORD))
-      if (accountCountOf(record) <= parts.length) return { parts, totals: addUp(parts) }
+    async readCounts(record: WithAccounts): Promise<{ parts: AccountCounts[]; totals: RowCounts }> {
+      const parts = await readCountsOf(record.id, record.accounts.slice(0, ACCOUNTS_IN_RECORD))
+      if (accountCountOf(record) <= parts.length) return { parts, totals: sumCounts(parts) }
       const [kept, rows, rejected] = await redis.hmget(keys.batch(record.id), 'totals', 'rows', 'rejected')
-      const totals = kept ? (JSON.parse(kept) as PartCounts) : addUp([])
+      const totals = kept ? (JSON.parse(kept) as RowCounts) : sumCounts([])
       // What came in since then waits, as far as is known.
       const uncounted = Number(rows ?? 0) - Number(rejected ?? 0) - openOf(totals) - endedOf(totals)
       return { parts, totals: { ...totals, queued: totals.queued + Math.max(0, uncounted) } }

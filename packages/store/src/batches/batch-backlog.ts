@@ -1,3 +1,4 @@
+import { HOLD_FIELD } from './stored-batch.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
 
@@ -9,11 +10,11 @@ export function createBatchBacklog({ redis }: { redis: Redis }) {
       const found: { batchId: string; entry: string }[] = []
       for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
         if (found.length >= limit) break
-        const [brake, entries] = await Promise.all([
-          redis.hget(keys.batchPart(accountId, batchId), 'brake'),
+        const [hold, entries] = await Promise.all([
+          redis.hget(keys.batchCounts(accountId, batchId), HOLD_FIELD),
           redis.zrangebyscore(keys.batchOutbox(accountId, batchId), '-inf', now, 'LIMIT', 0, limit - found.length),
         ])
-        if (brake !== 'paused') found.push(...entries.map((entry) => ({ batchId, entry })))
+        if (hold !== 'paused') found.push(...entries.map((entry) => ({ batchId, entry })))
       }
       return found
     },
@@ -21,7 +22,7 @@ export function createBatchBacklog({ redis }: { redis: Redis }) {
     async nextBacklogAt(accountId: string): Promise<number | null> {
       let next: number | null = null
       for (const batchId of await redis.zrange(keys.accountBatches(accountId), '0', '-1')) {
-        if ((await redis.hget(keys.batchPart(accountId, batchId), 'brake')) === 'paused') continue
+        if ((await redis.hget(keys.batchCounts(accountId, batchId), HOLD_FIELD)) === 'paused') continue
         const [, score] = await redis.zrange(keys.batchOutbox(accountId, batchId), '0', '0', 'WITHSCORES')
         if (score !== undefined) next = Math.min(next ?? Infinity, Number(score))
       }
@@ -32,7 +33,7 @@ export function createBatchBacklog({ redis }: { redis: Redis }) {
       const all = await redis.zrange(keys.accountBatches(accountId), '0', '-1')
       const later = all.slice(all.indexOf(batchId) + 1)
       const pipeline = redis.pipeline()
-      for (const other of later) pipeline.hmget(keys.batchPart(accountId, other), 'queued', 'running', 'retrying')
+      for (const other of later) pipeline.hmget(keys.batchCounts(accountId, other), 'queued', 'running', 'retrying')
       const rows = (await pipeline.exec()) ?? []
       return rows.reduce(
         (sum, [, row]) => sum + (row as (string | null)[]).reduce((open, count) => open + Number(count ?? 0), 0),

@@ -5,7 +5,7 @@ import { newBatch, newItem } from '../../test/batches.ts'
 import { newAccount, newKeyring, newRequest, useRedis } from '../../test/redis.ts'
 import { createAccounts } from '../accounts/accounts.ts'
 import { itemIdOf } from '../batches/batch-item-id.ts'
-import { brakeCountsOf, openOf, sumParts } from '@muster/domain/batch/record'
+import { failureCountsOf, openOf, toBatchCounts } from '@muster/domain/batch/record'
 import { createBatches, type Batches } from '../batches/batches.ts'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import {
@@ -111,8 +111,8 @@ test('whatever happens to the rows of a batch in whatever order, its parts say w
           if (one.status === 'rejected' && !(one.reason instanceof StaleVersionError)) throw one.reason
       }
 
-      const parts = await batches.countParts(batch)
-      const counts = sumParts(parts, { rows: 0, rejected: 0 })
+      const parts = await batches.readAccountCounts(batch)
+      const counts = toBatchCounts(parts, { rows: 0, rejected: 0 })
       const records = (await Promise.all(Array.from({ length: ROWS }, (_, index) => read(index + 1)))).filter(
         (record) => record !== undefined,
       )
@@ -134,10 +134,10 @@ test('whatever happens to the rows of a batch in whatever order, its parts say w
       )
       expect(open).toBe(openOf(counts))
       // Each run that is behind a row has come to an end, and what has ended once stays counted when it runs again.
-      expect(brakeCountsOf(parts).ended).toBe(
+      expect(failureCountsOf(parts).ended).toBe(
         records.reduce((sum, { state }) => sum + state.run + (isFinished(state) ? 1 : 0), 0),
       )
-      expect(brakeCountsOf(parts).failed).toBeGreaterThanOrEqual(of('failed'))
+      expect(failureCountsOf(parts).failed).toBeGreaterThanOrEqual(of('failed'))
       // The next one begins with nothing open.
       for (const record of records)
         if (!isFinished(record.state))

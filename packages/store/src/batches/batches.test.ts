@@ -110,7 +110,7 @@ describe('an upload', () => {
     const items = [1, 2, 3].map((row) => newItem(record, row, accountOf(record)))
     expect((await operations.acceptMany(items)).map(({ kind }) => kind)).toEqual(['accepted', 'accepted', 'accepted'])
     expect((await operations.acceptMany(items)).map(({ kind }) => kind)).toEqual(['replayed', 'replayed', 'replayed'])
-    expect((await batches.countParts(record))[0]).toMatchObject({ queued: 3, changes: 0 })
+    expect((await batches.readAccountCounts(record))[0]).toMatchObject({ queued: 3, changes: 0 })
   })
 })
 
@@ -148,48 +148,47 @@ describe('accounts', () => {
     const item = newItem(record, 1, accountOf(record))
     await operations.acceptMany([item])
     await batches.commitChunk(record.id, 0, rowsFrom(1, 1), { rows: 1, rejected: 0, digest: 'd' })
-    const before = await batches.countParts(record)
+    const before = await batches.readAccountCounts(record)
     const operation = await operations.read(accountOf(record), item.head.id)
     if (operation) await operations.save(operation, cancel(operation.state, Date.now()))
     expect((await batches.readCounts(record)).totals).toMatchObject({ queued: 1, canceled: 0 })
-    await batches.countParts(record)
+    await batches.readAccountCounts(record)
     expect((await batches.readCounts(record)).totals).toMatchObject({ queued: 0, canceled: 1, changes: 1 })
-    expect(before[0]).toMatchObject({ queued: 1, brake: null })
+    expect(before[0]).toMatchObject({ queued: 1, hold: null })
   })
 })
 
-describe('brakes', () => {
-  const brakesOf = (record: BatchRecord) =>
-    Promise.all(record.accounts.map(({ id }) => batches.readBrake(id, record.id)))
+describe('hold flags', () => {
+  const holdsOf = (record: BatchRecord) => Promise.all(record.accounts.map(({ id }) => batches.readHold(id, record.id)))
   test('are those of the status, also at an account that came later', async () => {
     const record = await withAccounts(2)
-    for (const [status, brake] of [
+    for (const [status, hold] of [
       ['paused', 'paused'],
       ['running', null],
       ['stopped', 'paused'],
       ['canceling', 'canceled'],
     ] as const) {
       await batches.update(record.id, (latest) => ({ ...latest, status }))
-      await batches.syncBrake(record.id)
-      expect([status, await brakesOf(record)]).toEqual([status, [brake, brake]])
+      await batches.syncHold(record.id)
+      expect([status, await holdsOf(record)]).toEqual([status, [hold, hold]])
     }
     const later =
       (await batches.addAccounts(record.id, 2, [{ id: randomUUID(), provider: 'okta' }], Date.now())) ?? record
-    expect(await brakesOf(later)).toEqual(['canceled', 'canceled', 'canceled'])
+    expect(await holdsOf(later)).toEqual(['canceled', 'canceled', 'canceled'])
   })
 
-  test('of many changes at the same moment, the brake that stays is that of the status that stays', async () => {
+  test('of many changes at the same moment, the hold flag that stays is that of the status that stays', async () => {
     const record = await withAccounts(3)
     for (let round = 0; round < 20; round += 1) {
       await Promise.all(
         (['paused', 'running', 'stopped', 'running', 'canceling'] as const).map(async (status) => {
           await batches.update(record.id, (latest) => ({ ...latest, status }))
-          await batches.syncBrake(record.id)
+          await batches.syncHold(record.id)
         }),
       )
       const { status } = (await batches.read(record.id)) ?? record
-      const brake = status === 'running' ? null : status === 'canceling' ? 'canceled' : 'paused'
-      expect([status, await brakesOf(record)]).toEqual([status, [brake, brake, brake]])
+      const hold = status === 'running' ? null : status === 'canceling' ? 'canceled' : 'paused'
+      expect([status, await holdsOf(record)]).toEqual([status, [hold, hold, hold]])
     }
   })
 
@@ -212,7 +211,7 @@ describe('brakes', () => {
     expect(await read(Date.now(), 2)).toEqual([entry(first, 1), entry(first, 2)])
     expect(await read(soon)).toEqual([entry(first, 1), entry(first, 2), entry(first, 3), entry(second, 1)])
     await batches.update(first.id, (latest) => ({ ...latest, status: 'paused' }))
-    await batches.syncBrake(first.id)
+    await batches.syncHold(first.id)
     expect(await read(soon)).toEqual([entry(second, 1)])
     expect(await batches.countBehind(account, first.id)).toBe(1)
     await batches.clearBacklog(account, [{ batchId: second.id, entry: entry(second, 1) }])

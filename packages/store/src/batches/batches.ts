@@ -9,16 +9,17 @@ import {
 } from './batch-accounts.ts'
 import { createBatchBacklog } from './batch-backlog.ts'
 import {
-  brakeOf,
+  holdOf,
   CHUNK_ROWS,
   isBatchFinished,
-  sumParts,
-  type BatchBrake,
+  toBatchCounts,
+  type BatchHold,
   type BatchRecord,
   type BatchRow,
   type UploadProgress,
 } from '@muster/domain/batch/record'
 import { forgetReference, referenceMember } from './batch-references.ts'
+import { decodeBatch, encodeBatch, HOLD_FIELD } from './stored-batch.ts'
 import { addWithin } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { batchSourceOf, keys } from '../redis/keys.ts'
@@ -68,7 +69,7 @@ export function createBatches({
 
   async function readVersioned(batchId: string): Promise<{ record: BatchRecord; version: string } | undefined> {
     const [record, version] = await redis.hmget(keys.batch(batchId), 'record', 'version')
-    return record && version ? { record: JSON.parse(record) as BatchRecord, version } : undefined
+    return record && version ? { record: decodeBatch(record), version } : undefined
   }
 
   async function readProgress(batchId: string): Promise<UploadProgress> {
@@ -91,7 +92,7 @@ export function createBatches({
     const type = batchEventTypeOf(before, record)
     if (!type) return undefined
     const [{ totals }, progress] = await Promise.all([counts.readCounts(record), readProgress(record.id)])
-    return toBatchEvent(type, record, sumParts([totals], progress), version)
+    return toBatchEvent(type, record, toBatchCounts([totals], progress), version)
   }
 
   /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
@@ -108,7 +109,7 @@ export function createBatches({
       const written = await putRecordScript(
         redis,
         [keys.batch(batchId), keys.eventOutbox(batchSourceOf(batchId))],
-        [present.version, JSON.stringify(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+        [present.version, encodeBatch(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0],
       )
       if (written !== null) return next
     }
@@ -134,20 +135,20 @@ export function createBatches({
   }
 
   /**
-   * The brakes of its accounts, as its status says. They lie in other slots than the status, so whoever writes them
+   * The hold flags of its accounts, as its status says. They lie in other slots than the status, so whoever writes them
    * looks again afterwards: of two who write at the same moment, the later one has seen the latest status.
    */
-  async function syncBrake(batchId: string, only?: readonly BatchAccount[]): Promise<void> {
+  async function syncHold(batchId: string, only?: readonly BatchAccount[]): Promise<void> {
     for (let done = ''; ;) {
       const record = (await readVersioned(batchId))?.record
       if (!record || isBatchFinished(record)) return
-      const brake = brakeOf(record)
-      const wanted = JSON.stringify([brake, only ? 0 : accountCountOf(record)])
+      const hold = holdOf(record)
+      const wanted = JSON.stringify([hold, only ? 0 : accountCountOf(record)])
       if (wanted === done) return
       const pipeline = redis.pipeline()
       for (const { id } of only ?? (await readBatchAccounts(redis, record))) {
-        if (brake === null) pipeline.hdel(keys.batchPart(id, record.id), 'brake')
-        else pipeline.hset(keys.batchPart(id, record.id), 'brake', brake)
+        if (hold === null) pipeline.hdel(keys.batchCounts(id, record.id), HOLD_FIELD)
+        else pipeline.hset(keys.batchCounts(id, record.id), HOLD_FIELD, hold)
       }
       await pipeline.exec()
       done = wanted
@@ -227,7 +228,7 @@ export function createBatches({
       await putRecordScript(
         redis,
         [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))],
-        ['', JSON.stringify(withoutReference(record)), sealed, '', 0],
+        ['', encodeBatch(withoutReference(record)), sealed, '', 0],
       )
       return true
     },
@@ -291,7 +292,7 @@ export function createBatches({
         const record = await writeBatchAccounts(redis, present, added, now)
         if (!record) continue
         // What was paused or canceled before it had these accounts.
-        await syncBrake(batchId, added)
+        await syncHold(batchId, added)
         return record
       }
     },
@@ -366,9 +367,9 @@ export function createBatches({
     },
     isUploading: async (batchId: string): Promise<boolean> => (await redis.exists(keys.batchUpload(batchId))) === 1,
 
-    syncBrake,
-    readBrake: async (accountId: string, batchId: string): Promise<BatchBrake | null> =>
-      (await redis.hget(keys.batchPart(accountId, batchId), 'brake')) as BatchBrake | null,
+    syncHold,
+    readHold: async (accountId: string, batchId: string): Promise<BatchHold | null> =>
+      (await redis.hget(keys.batchCounts(accountId, batchId), HOLD_FIELD)) as BatchHold | null,
 
     ...createBatchBacklog({ redis }),
 
@@ -411,6 +412,6 @@ function keysOf(batchId: string, accounts: readonly BatchAccount[], chunks: numb
     keys.batchReferenceRows(batchId),
     keys.batchReferences(batchId),
     ...Array.from({ length: chunks }, (_, chunk) => keys.batchChunk(batchId, chunk)),
-    ...accounts.flatMap(({ id }) => [keys.batchPart(id, batchId), keys.batchOutbox(id, batchId)]),
+    ...accounts.flatMap(({ id }) => [keys.batchCounts(id, batchId), keys.batchOutbox(id, batchId)]),
   ]
 }

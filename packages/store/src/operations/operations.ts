@@ -80,7 +80,7 @@ export type Operations = ReturnType<typeof createOperations>
  */
 const waitingPlace = ({ accountId, batchId }: OperationHead): string =>
   batchId === null ? keys.outbox(accountId) : keys.batchOutbox(accountId, batchId)
-const partOf = ({ accountId, batchId }: OperationHead): string => keys.batchPart(accountId, batchId ?? 'none')
+const partOf = ({ accountId, batchId }: OperationHead): string => keys.batchCounts(accountId, batchId ?? 'none')
 const isOfBatch = (head: OperationHead): number => (head.batchId === null ? 0 : 1)
 /** Most urgent first; of a batch by row, or not before their time. */
 const scoreOf = (head: OperationHead, notBefore: number | null, at: number): number =>

@@ -71,7 +71,7 @@ return answers
 
 /**
  * What a change of status does to the counts of the batch. The last three only ever grow: `changes`, so that readers
- * know a newer count from an older one, and what the brake counts, since a row that is run again has still failed
+ * know a newer count from an older one, and what the failure limit counts, since a row that is run again has still failed
  * before.
  */
 const COUNT = `

@@ -22,8 +22,8 @@ export const keys = {
   liveLogins: (accountId: string) => `muster:{${accountId}}:live-logins`,
   /** Zset of the batches that have work for the account, oldest first. */
   accountBatches: (accountId: string) => `muster:{${accountId}}:batches`,
-  /** Hash: how many operations of the batch are in which status at this account, and whether its brake is on. */
-  batchPart: (accountId: string, batchId: string) => `muster:{${accountId}}:batch:${batchId}`,
+  /** Hash: how many operations of the batch are in which status at this account, and whether it is on hold. */
+  batchCounts: (accountId: string, batchId: string) => `muster:{${accountId}}:batch:${batchId}`,
   /**
    * Zset of what the lane has not been given of the batch yet, by row, or by the time before which it must not start.
    */
