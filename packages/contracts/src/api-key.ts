@@ -9,7 +9,6 @@ export type Scope = z.infer<typeof scopeSchema>
 
 /** Of keys and of accounts: test keys open test accounts alone, live keys open both. */
 export const modeSchema = z.enum(['live', 'test']).meta({ id: 'Mode' })
-export type Mode = z.infer<typeof modeSchema>
 
 export const apiKeyInputSchema = z
   .strictObject({

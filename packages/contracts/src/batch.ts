@@ -8,7 +8,7 @@ import { unifiedUserInputSchema } from './unified-user.ts'
 import { unreadableRecordsSchema } from './unreadable-record.ts'
 import { batchCountsSchema } from './webhook-event.ts'
 
-export const batchFormats = ['json', 'ndjson', 'csv'] as const
+const batchFormats = ['json', 'ndjson', 'csv'] as const
 export type BatchFormat = (typeof batchFormats)[number]
 
 /**
@@ -16,15 +16,7 @@ export type BatchFormat = (typeof batchFormats)[number]
  * paused: by hand. stopped: by its failure limit. canceling: what was not sent is being canceled. canceled, completed:
  *   final.
  */
-export const batchStatuses = [
-  'uploading',
-  'running',
-  'paused',
-  'stopped',
-  'canceling',
-  'canceled',
-  'completed',
-] as const
+const batchStatuses = ['uploading', 'running', 'paused', 'stopped', 'canceling', 'canceled', 'completed'] as const
 export const batchStatusSchema = z.enum(batchStatuses).meta({ id: 'BatchStatus' })
 export type BatchStatus = (typeof batchStatuses)[number]
 
@@ -103,7 +95,6 @@ export const batchItemSchema = z
     user: unifiedUserInputSchema,
   })
   .meta({ id: 'BatchItem' })
-export type BatchItem = z.infer<typeof batchItemSchema>
 
 const time = z.iso.datetime()
 
@@ -238,7 +229,7 @@ export const batchResultFields = [
   'errors',
   'finished_at',
 ] as const
-export const batchResultSchema = z
+const batchResultSchema = z
   .object({
     row: z.int(),
     line: z.int().nullable(),

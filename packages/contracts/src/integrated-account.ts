@@ -5,7 +5,7 @@ import { jsonObjectSchema } from './json.ts'
 import { remoteCallSchema } from './operation.ts'
 import { providerIdSchema } from './provider-ids.ts'
 
-export const accountStatuses = ['active', 'needs_reauth', 'permission_denied', 'paused'] as const
+const accountStatuses = ['active', 'needs_reauth', 'permission_denied', 'paused'] as const
 export const accountStatusSchema = z.enum(accountStatuses).meta({ id: 'IntegratedAccountStatus' })
 export type AccountStatus = z.infer<typeof accountStatusSchema>
 
@@ -41,7 +41,7 @@ export const credentialsSchema = z
 export type Credentials = z.infer<typeof credentialsSchema>
 export type CredentialType = Credentials['type']
 
-export const accountLimitsSchema = z
+const accountLimitsSchema = z
   .strictObject({
     requests: z.int().min(1).max(100_000).optional().meta({
       description: 'Calls allowed in `per_seconds`, at most. Without it the documented limit of the provider holds.',
@@ -58,7 +58,7 @@ export const accountLimitsSchema = z
 export type AccountLimits = z.infer<typeof accountLimitsSchema>
 
 /** `base_url` and `token_url`, and the provider's own defaults: checked against the provider's own schema. */
-export const accountConfigSchema = jsonObjectSchema.meta({
+const accountConfigSchema = jsonObjectSchema.meta({
   description: 'base_url, token_url, and the defaults of the provider.',
 })
 

@@ -66,7 +66,7 @@ export const attemptOutcomes = [
 ] as const
 export type AttemptOutcome = (typeof attemptOutcomes)[number]
 
-export const attemptSchema = z
+const attemptSchema = z
   .object({
     number: z.int(),
     started_at: z.iso.datetime(),
@@ -145,7 +145,7 @@ export const retryInputSchema = z
   .meta({ id: 'RetryInput' })
 export type RetryInput = z.infer<typeof retryInputSchema>
 
-export const operationSummarySchema = operationSchema
+const operationSummarySchema = operationSchema
   .omit({ attempts: true, result: true, warnings: true })
   .meta({ id: 'OperationSummary', description: 'An operation without its attempts and result.' })
 

@@ -332,5 +332,3 @@ export const routes = {
   ...batchRoutes,
   ...webhookRoutes,
 } as const satisfies Record<string, Route>
-
-export type RouteId = keyof typeof routes

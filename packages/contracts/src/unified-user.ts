@@ -9,9 +9,9 @@ const emailAddressSchema = z
 
 const text = (maximum = 255) => z.string().min(1).max(maximum)
 
-export const userStatuses = ['active', 'inactive', 'deleted', 'invited'] as const
+const userStatuses = ['active', 'inactive', 'deleted', 'invited'] as const
 
-export const unifiedEmailSchema = z
+const unifiedEmailSchema = z
   .strictObject({
     email: emailAddressSchema.meta({ example: 'ada@example.com' }),
     type: text(64).optional().meta({ description: 'Free text, such as work or home.' }),
@@ -22,7 +22,7 @@ export const unifiedEmailSchema = z
   })
   .meta({ id: 'UnifiedEmail' })
 
-export const unifiedPhoneSchema = z
+const unifiedPhoneSchema = z
   .strictObject({
     number: text(64),
     extension: text(32).optional(),
@@ -30,7 +30,7 @@ export const unifiedPhoneSchema = z
   })
   .meta({ id: 'UnifiedPhone' })
 
-export const unifiedRoleSchema = z
+const unifiedRoleSchema = z
   .strictObject({
     id: text().optional(),
     name: text().optional(),
@@ -40,7 +40,7 @@ export const unifiedRoleSchema = z
   })
   .meta({ id: 'UnifiedRole' })
 
-export const unifiedGroupSchema = z
+const unifiedGroupSchema = z
   .strictObject({ id: text().optional(), name: text().optional(), organization: text().optional() })
   .meta({ id: 'UnifiedGroup' })
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-export const unreadableRecordSchema = z
+const unreadableRecordSchema = z
   .object({ id: z.uuid(), reason: z.string().meta({ description: 'For the operator of Muster: which key it lacks.' }) })
   .meta({ id: 'UnreadableRecord' })
 export type UnreadableRecord = z.infer<typeof unreadableRecordSchema>

@@ -155,7 +155,7 @@ export const webhookEventSummaries = summaries
 export type OperationEventData = z.infer<typeof operationData>
 export type BatchEventData = z.infer<typeof batchData>
 export type AccountEventData = z.infer<typeof accountData>
-export type EndpointEventData = z.infer<typeof endpointData>
+type EndpointEventData = z.infer<typeof endpointData>
 export interface WebhookEvent {
   id: string
   type: WebhookEventType
