@@ -5,11 +5,11 @@ import { createNdjsonReader } from './ndjson-rows.ts'
 import type { Row, RowReader } from './row.ts'
 import { readBytes } from './upload-bytes.ts'
 
-export const uploadFormats = ['json', 'ndjson', 'csv'] as const
+const uploadFormats = ['json', 'ndjson', 'csv'] as const
 export type UploadFormat = (typeof uploadFormats)[number]
 
-export const DEFAULT_MAX_ROWS = 100_000
-export const DEFAULT_MAX_BYTES = 100 * 1024 * 1024
+const DEFAULT_MAX_ROWS = 100_000
+const DEFAULT_MAX_BYTES = 100 * 1024 * 1024
 
 export interface ReadOptions {
   format: UploadFormat
