@@ -9,8 +9,10 @@ const MAX_LISTED = 50
 export interface ColumnMapping {
   /** Trimmed, as the client wrote them. */
   headers: string[]
-  /** One for each header; undefined for a column that is to be ignored. */
-  targets: (Target | undefined)[]
+  /** Up to the last header that is not empty. */
+  named: number
+  /** One for each header; undefined for a column that is to be ignored, unnamed for one that must be empty. */
+  targets: (Target | 'unnamed' | undefined)[]
 }
 
 const faults: Record<Exclude<TargetFault, 'unknown'>, string> = {
@@ -35,30 +37,47 @@ export function mapColumns(
   if (headers.every((header) => header === '')) refuse('no_header', 'The first line must name the columns.')
   const repeated = findRepeated(headers)
   if (repeated.length > 0) refuse('duplicate_headers', `These headers stand more than once: ${list(repeated, quote)}.`)
-  const mapped = new Map(Object.entries(mapping).map(([header, target]) => [toName(header), target.trim()]))
-  const found = headers.map((header) => {
-    if (isForbiddenName(header.toLowerCase())) return 'forbidden'
-    const target = mapped.get(toName(header)) ?? header
-    return target === '' && mapped.has(toName(header)) ? undefined : toTarget(target)
-  })
+  const mapped = toMapped(mapping)
+  const found = headers.map((header) => findTarget(header, mapped))
   const invalid = headers.flatMap((header, index) => {
     const fault = found[index]
-    return typeof fault === 'string' && fault !== 'unknown' ? [`${quote(header)} ${faults[fault]}`] : []
+    return typeof fault === 'string' && fault !== 'unknown' && fault !== 'unnamed'
+      ? [`${quote(header)} ${faults[fault]}`]
+      : []
   })
   if (invalid.length > 0) refuse('invalid_headers', `${list(invalid, String)}.`)
   const unknown = headers.flatMap((header, index) =>
-    found[index] === 'unknown' ? [{ header, name: mapped.get(toName(header)) ?? header, index }] : [],
+    found[index] === 'unknown' ? [{ header, name: mapped.get(toName(header)) ?? header }] : [],
   )
   if (unknown.length > 0)
     refuse(
       'unknown_headers',
       `These headers are unknown (map one to nothing to ignore it): ${list(unknown, withHint)}.`,
     )
-  const targets = found.map((target) => (typeof target === 'string' ? undefined : target))
+  const targets = found.map((target) => (typeof target === 'string' && target !== 'unnamed' ? undefined : target))
   const conflict = findConflict(headers, targets)
   if (conflict !== undefined)
     refuse('conflicting_headers', `The columns ${quote(conflict[0])} and ${quote(conflict[1])} fill the same place.`)
-  return { headers, targets }
+  return { headers, named: headers.findLastIndex((header) => header !== '') + 1, targets }
+}
+
+/** Names of headers to what the client wrote of them. */
+type Mapped = ReadonlyMap<string, string>
+
+const toMapped = (mapping: Readonly<Record<string, string>>): Mapped =>
+  new Map(Object.entries(mapping).map(([header, target]) => [toName(header), target.trim()]))
+
+function findTarget(header: string, mapped: Mapped): Target | TargetFault | 'unnamed' | undefined {
+  if (isForbiddenName(header.toLowerCase())) return 'forbidden'
+  const target = mapped.get(toName(header))
+  if (target === '') return undefined
+  return header === '' && target === undefined ? 'unnamed' : toTarget(target ?? header)
+}
+
+/** Whether the column would go somewhere, or be left out on purpose. */
+export function isKnownHeader(header: string, mapping: Readonly<Record<string, string>>): boolean {
+  const target = findTarget(header.trim(), toMapped(mapping))
+  return typeof target !== 'string'
 }
 
 const quote = (text: string): string => JSON.stringify(text.slice(0, 100))
@@ -78,8 +97,7 @@ function findRepeated(headers: string[]): string[] {
   })
 }
 
-function withHint({ header, name, index }: { header: string; name: string; index: number }): string {
-  if (header === '') return `column ${index + 1} without a name`
+function withHint({ header, name }: { header: string; name: string }): string {
   if (/[;\t]/.test(header)) return `${quote(header)} (columns are separated by commas)`
   const target = name === header ? '' : ` mapped to ${quote(name)}`
   const nearest = nearestName(name)
@@ -111,11 +129,11 @@ function distance(left: string, right: string): number {
 }
 
 /** Two columns of one target, one inside of the other, or an index beside a name. */
-function findConflict(headers: string[], targets: (Target | undefined)[]): [string, string] | undefined {
+function findConflict(headers: string[], targets: ColumnMapping['targets']): [string, string] | undefined {
   const seen = new Map<string, { header: string; kind: string }>()
   for (const [index, target] of targets.entries()) {
     const header = headers[index] ?? ''
-    if (target === undefined) continue
+    if (target === undefined || target === 'unnamed') continue
     for (let depth = 1; depth <= target.path.length; depth++) {
       const key = JSON.stringify(target.path.slice(0, depth))
       const isLeaf = depth === target.path.length
@@ -141,7 +159,7 @@ export function toMappedItem(
   const lists: { holder: Record<string | number, unknown>; key: string | number }[] = []
   for (const [index, target] of targets.entries()) {
     const cell = cells[index] ?? ''
-    if (target === undefined || cell === '') continue
+    if (target === undefined || target === 'unnamed' || cell === '') continue
     const pointer = (): string => target.path.map((segment) => `/${escapePointer(String(segment))}`).join('')
     const converted = convert(cell, target.kind)
     if (!isSoundText(cell)) problems.push(unsoundText(pointer()))

@@ -1,7 +1,8 @@
 const QUOTE = 34
-const COMMA = 44
 const NEWLINE = 10
 const RETURN = 13
+/** The usual ones, in the order in which one is taken where nothing else tells. */
+export const delimiters = [',', ';', '\t', '|'] as const
 
 export interface CsvRecord {
   /** Without its line end; empty where it was longer than the cap. */
@@ -11,8 +12,11 @@ export interface CsvRecord {
 }
 
 export interface RecordSplitter {
-  write(bytes: Buffer): CsvRecord[]
-  end(): CsvRecord[]
+  /** Lazily, so that what the first record tells holds for the second. */
+  write(bytes: Buffer): Iterable<CsvRecord>
+  end(): Iterable<CsvRecord>
+  /** Before it is known, each of the usual ones separates cells. */
+  separateBy(delimiter: string): void
 }
 
 type Place = 'cell_start' | 'plain' | 'quoted' | 'after_quote' | 'after_quote_return'
@@ -22,6 +26,9 @@ type Place = 'cell_start' | 'plain' | 'quoted' | 'after_quote' | 'after_quote_re
  * takes the good rows behind it for part of the cell, and holds a cell without an end in memory.
  */
 export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
+  /** By byte: a look-up for each byte of the upload. */
+  const separators = new Uint8Array(256)
+  for (const delimiter of delimiters) separators[delimiter.charCodeAt(0)] = 1
   let place: Place = 'cell_start'
   let line = 1
   let recordLine = 1
@@ -59,12 +66,13 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
   function step(byte: number): void {
     if (place === 'quoted') {
       if (byte === QUOTE) place = 'after_quote'
-    } else if (place === 'cell_start') place = byte === QUOTE ? 'quoted' : byte === COMMA ? 'cell_start' : 'plain'
+    } else if (place === 'cell_start')
+      place = byte === QUOTE ? 'quoted' : separators[byte] === 1 ? 'cell_start' : 'plain'
     else if (place === 'plain') {
-      if (byte === COMMA) place = 'cell_start'
+      if (separators[byte] === 1) place = 'cell_start'
       else if (byte === QUOTE) hasStrayQuote = true
     } else if (place === 'after_quote' && byte === QUOTE) place = 'quoted'
-    else if (byte === COMMA) place = stray('cell_start', place === 'after_quote_return')
+    else if (separators[byte] === 1) place = stray('cell_start', place === 'after_quote_return')
     else if (place === 'after_quote' && byte === RETURN) place = 'after_quote_return'
     else place = stray('plain', true)
   }
@@ -74,11 +82,22 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
     return next
   }
 
+  /** Where a record ends that holds no quote, which is most of them: without a look at each of its bytes. */
+  function endOfPlain(bytes: Buffer, start: number, nextQuote: number): number {
+    const newline = bytes.indexOf(NEWLINE, start)
+    return nextQuote < 0 || nextQuote > newline ? newline : -1
+  }
+
   return {
-    write(bytes) {
-      const records: CsvRecord[] = []
+    *write(bytes) {
       let start = 0
+      let nextQuote = bytes.indexOf(QUOTE)
       for (let index = 0; index < bytes.length; index++) {
+        if (index === start && length === 0) {
+          if (nextQuote >= 0 && nextQuote < start) nextQuote = bytes.indexOf(QUOTE, start)
+          const end = endOfPlain(bytes, start, nextQuote)
+          if (end > start) index = end
+        }
         const byte = bytes[index] ?? 0
         if (byte !== NEWLINE) {
           step(byte)
@@ -90,14 +109,19 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
         if (index === start && length === 0) recordLine = line
         else {
           keep(bytes.subarray(start, index))
-          records.push(...take(false))
+          yield* take(false)
         }
         start = index + 1
       }
       // A copy, so that the little that is left does not hold the whole piece.
       if (start < bytes.length) keep(Buffer.from(bytes.subarray(start)))
-      return records
     },
-    end: () => (length > 0 ? take(true) : []),
+    *end() {
+      if (length > 0) yield* take(true)
+    },
+    separateBy(delimiter) {
+      separators.fill(0)
+      separators[delimiter.charCodeAt(0)] = 1
+    },
   }
 }

@@ -1,7 +1,9 @@
 import { rowBounds } from '@muster/contracts/bounds'
 import { parse } from 'csv-parse/sync'
-import { mapColumns, toMappedItem } from './column-mapping.ts'
+import { isKnownHeader, mapColumns, toMappedItem } from './column-mapping.ts'
 import type { ColumnMapping } from './column-mapping.ts'
+import { readSeparatorLine, recognizeDelimiter, toDelimiter } from './csv-delimiter.ts'
+import { createLineEnds } from './csv-line-ends.ts'
 import { createRecordSplitter } from './csv-records.ts'
 import type { CsvRecord } from './csv-records.ts'
 import { nextNumber, rowProblem, rowTooLarge } from './row.ts'
@@ -10,85 +12,142 @@ import { UploadError } from './upload-error.ts'
 
 export interface CsvOptions extends RowLimits {
   mapping: Readonly<Record<string, string>>
+  /** Recognized without it. */
+  delimiter: string | undefined
+}
+
+interface Table {
+  columns: ColumnMapping
+  delimiter: string
 }
 
 const NEWLINE = Buffer.from('\n')
 
-export function createCsvReader({ maxRows, maxRowBytes, mapping }: CsvOptions): RowReader {
+export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter }: CsvOptions): RowReader {
+  const lineEnds = createLineEnds()
   const splitter = createRecordSplitter(maxRowBytes)
-  let columns: ColumnMapping | undefined
+  let known = delimiter === undefined ? undefined : givenDelimiter(delimiter)
+  let isFirst = true
+  let table: Table | undefined
   let number = 0
 
-  function readHeader(record: CsvRecord): ColumnMapping {
-    if (record.fault === 'too_large' || record.bytes.length > rowBounds.headerBytes)
-      throw new UploadError(
-        'header_too_large',
-        `The header row is longer than ${rowBounds.headerBytes} bytes.`,
-        record.line,
-      )
-    if (record.fault !== undefined)
-      throw new UploadError(
-        'malformed_header',
-        'The header row has a quote in a wrong place, or one that is not closed.',
-        record.line,
-      )
-    const cells = readCells([record])[0] ?? []
-    if (cells.length > rowBounds.columns)
-      throw new UploadError(
-        'too_many_columns',
-        `The header names ${cells.length} columns, and no more than ${rowBounds.columns} may be sent.`,
-        record.line,
-      )
-    return mapColumns(cells, mapping, record.line)
+  /** The header, or before it the line that names the delimiter. */
+  function takeHead(record: CsvRecord): void {
+    const separator = isFirst ? readSeparatorLine(record.bytes) : undefined
+    isFirst = false
+    if (separator !== undefined) known ??= separator
+    else {
+      refuseLongHeader(record)
+      known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, mapping))
+      splitter.separateBy(known)
+      table = { columns: mapColumns(readHeader(record, known), mapping, record.line), delimiter: known }
+    }
   }
 
-  function toRow({ fault, line }: CsvRecord, cells: string[] | undefined, { headers, targets }: ColumnMapping): Row {
+  function toRow(record: CsvRecord, cells: string[], { columns }: Table): Row | undefined {
+    if (cells[0]?.trim() === '' && cells.every((cell) => cell.trim() === '')) return undefined
+    const { line } = record
     number = nextNumber(number, maxRows, line)
-    const echoed = { names: headers, cells: (cells ?? []).slice(0, headers.length) }
-    const bad = (...problem: Parameters<typeof rowProblem>): Row => ({
-      number,
-      line,
-      value: undefined,
-      columns: echoed,
-      problems: [rowProblem(...problem)],
-    })
-    if (fault === 'too_large')
-      return { number, line, value: undefined, columns: echoed, problems: [rowTooLarge(maxRowBytes)] }
-    if (fault === 'open_quote')
-      return bad('unclosed_quote', 'A quoted cell of this row is not closed before the end of the upload.')
-    if (fault === 'stray_quote' || cells === undefined)
-      return bad('stray_quote', 'A quote stands inside a cell that is not quoted, or text follows a closing quote.')
-    if (cells.length !== headers.length)
-      return bad('wrong_column_count', `The row has ${cells.length} cells, the header ${headers.length}.`)
-    return { number, line, columns: echoed, ...toMappedItem({ headers, targets }, cells) }
+    const echoed = { names: columns.headers, cells }
+    const problem = problemOf(record, cells, columns)
+    if (problem) return { number, line, value: undefined, columns: echoed, problems: [problem] }
+    return { number, line, columns: echoed, ...toMappedItem(columns, cells) }
   }
 
-  function* read(records: CsvRecord[]): Generator<Row> {
-    const [first, ...others] = records
-    if (first === undefined) return
-    const known = columns ?? readHeader(first)
-    const rows = columns === undefined ? others : records
-    columns = known
-    const cells = readCells(rows.filter(({ fault }) => fault === undefined)).values()
-    for (const record of rows) yield toRow(record, record.fault === undefined ? cells.next().value : undefined, known)
+  function problemOf({ fault }: CsvRecord, cells: string[], { headers, named, targets }: ColumnMapping) {
+    if (fault === 'too_large') return rowTooLarge(maxRowBytes)
+    if (fault === 'open_quote')
+      return rowProblem('unclosed_quote', 'A quoted cell of this row is not closed before the end of the upload.')
+    if (fault === 'stray_quote')
+      return rowProblem(
+        'stray_quote',
+        'A quote stands inside a cell that is not quoted, or text follows a closing quote.',
+      )
+    // Excel leaves delimiters out at the ends of some rows; behind the last name there is nothing to miss.
+    if (cells.length > headers.length || cells.length < named)
+      return rowProblem('wrong_column_count', `The row has ${cells.length} cells, the header ${headers.length}.`)
+    const unnamed = cells.findIndex((cell, index) => targets[index] === 'unnamed' && cell.trim() !== '')
+    if (unnamed >= 0)
+      return rowProblem('unnamed_column', `Column ${unnamed + 1} has no name, and here it is not empty.`)
+    return undefined
+  }
+
+  function* toRows(records: CsvRecord[]): Generator<Row> {
+    if (table === undefined) return
+    const sound = records.filter(({ fault }) => fault === undefined)
+    const cells = readCells(sound, table.delimiter).values()
+    for (const record of records) {
+      const row = toRow(record, record.fault === undefined ? (cells.next().value ?? []) : [], table)
+      if (row !== undefined) yield row
+    }
+  }
+
+  function* read(records: Iterable<CsvRecord>): Generator<Row> {
+    const rows: CsvRecord[] = []
+    for (const record of records) {
+      if (table === undefined) takeHead(record)
+      else rows.push(record)
+    }
+    yield* toRows(rows)
   }
 
   return {
     *write(bytes) {
-      yield* read(splitter.write(bytes))
+      yield* read(splitter.write(lineEnds.write(bytes)))
     },
     *end() {
+      yield* read(splitter.write(lineEnds.end()))
       yield* read(splitter.end())
-      if (columns === undefined)
+      if (table === undefined)
         throw new UploadError('no_header', 'The upload is empty; the first line must name the columns.')
     },
   }
 }
 
+function givenDelimiter(written: string): string {
+  const delimiter = toDelimiter(written)
+  if (delimiter === undefined)
+    throw new UploadError('invalid_delimiter', 'A delimiter is one sign, such as a semicolon, or tab.')
+  return delimiter
+}
+
+function refuseLongHeader({ fault, bytes, line }: CsvRecord): void {
+  if (fault === 'too_large' || bytes.length > rowBounds.headerBytes)
+    throw new UploadError('header_too_large', `The header row is longer than ${rowBounds.headerBytes} bytes.`, line)
+}
+
+function readHeader({ bytes, line }: CsvRecord, delimiter: string): string[] {
+  if (bytes.includes(0))
+    throw new UploadError(
+      'not_text',
+      'The header holds NUL bytes, as UTF-16 does (charset=utf-16le) and no text.',
+      line,
+    )
+  // Again, now that it is known what separates cells.
+  const splitter = createRecordSplitter(rowBounds.headerBytes)
+  splitter.separateBy(delimiter)
+  const records = [...splitter.write(bytes), ...splitter.end()]
+  if (records.some(({ fault }) => fault !== undefined))
+    throw new UploadError(
+      'malformed_header',
+      'The header row has a quote in a wrong place, or one that is not closed.',
+      line,
+    )
+  const cells = readCells(records, delimiter)[0] ?? []
+  if (cells.length > rowBounds.columns)
+    throw new UploadError(
+      'too_many_columns',
+      `The header names ${cells.length} columns, and no more than ${rowBounds.columns} may be sent.`,
+      line,
+    )
+  return cells
+}
+
 /** The cells of records that are known to be well formed, one array for each of them. */
-function readCells(records: CsvRecord[]): string[][] {
+function readCells(records: CsvRecord[], delimiter: string): string[][] {
   if (records.length === 0) return []
   return parse(Buffer.concat(records.flatMap(({ bytes }) => [bytes, NEWLINE])), {
+    delimiter,
     record_delimiter: '\n',
     relax_column_count: true,
     max_record_size: 0,

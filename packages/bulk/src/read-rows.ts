@@ -14,6 +14,10 @@ const DEFAULT_MAX_BYTES = 100 * 1024 * 1024
 export interface ReadOptions {
   format: UploadFormat
   isGzip?: boolean
+  /** A WHATWG label; without it a byte order mark tells, and CSV that is no UTF-8 is read as windows-1252. */
+  charset?: string
+  /** CSV: one sign, or comma, semicolon, tab, pipe. Without it, the header tells. */
+  delimiter?: string
   /** CSV: header of the client to target; an empty target ignores the column. */
   mapping?: Readonly<Record<string, string>>
   maxRows?: number
@@ -30,18 +34,20 @@ export async function* readRows(
   stream: AsyncIterable<Uint8Array>,
   options: ReadOptions,
 ): AsyncGenerator<Row, void, undefined> {
-  const { isGzip = false, maxBytes = DEFAULT_MAX_BYTES } = options
+  const { format, charset, isGzip = false, maxBytes = DEFAULT_MAX_BYTES } = options
   const reader = createReader(options)
-  for await (const bytes of readBytes(stream, { isGzip, maxBytes })) for (const row of reader.write(bytes)) yield row
+  const pieces = readBytes(stream, { isGzip, maxBytes, charset, mayBeWindows1252: format === 'csv' })
+  for await (const bytes of pieces) for (const row of reader.write(bytes)) yield row
   for (const row of reader.end()) yield row
 }
 
 function createReader({
   format,
   mapping = {},
+  delimiter,
   maxRows = DEFAULT_MAX_ROWS,
   maxRowBytes = rowBounds.bytes,
 }: ReadOptions): RowReader {
-  if (format === 'csv') return createCsvReader({ maxRows, maxRowBytes, mapping })
+  if (format === 'csv') return createCsvReader({ maxRows, maxRowBytes, mapping, delimiter })
   return format === 'json' ? createJsonReader({ maxRows, maxRowBytes }) : createNdjsonReader({ maxRows, maxRowBytes })
 }

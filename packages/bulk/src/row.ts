@@ -6,6 +6,7 @@ export const rowProblemCodes = [
   'row_too_large',
   'malformed_json',
   'wrong_column_count',
+  'unnamed_column',
   'stray_quote',
   'unclosed_quote',
   'not_an_object',
@@ -22,7 +23,7 @@ export type RowProblemCode = (typeof rowProblemCodes)[number]
 
 export interface Columns {
   names: readonly string[]
-  /** Fewer than names where the row has fewer. */
+  /** All there are: fewer or more than names where the row has fewer or more. */
   cells: readonly string[]
 }
 

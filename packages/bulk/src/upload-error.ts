@@ -1,11 +1,15 @@
 /** What makes a whole upload unreadable. Rows that were read before it stay good. */
 export const uploadErrorCodes = [
   'not_utf8',
+  'not_in_charset',
+  'unknown_charset',
+  'not_text',
   'malformed_json',
   'items_missing',
   'items_not_array',
   'unknown_member',
   'value_too_large',
+  'invalid_delimiter',
   'no_header',
   'malformed_header',
   'header_too_large',
@@ -28,9 +32,17 @@ export class UploadError extends Error {
   readonly detail: string
   /** 1-based, where it is known. */
   readonly line: number | null
+  /** 1-based, of the unpacked upload: the byte that cannot be read. */
+  readonly byte: number | null
 
-  constructor(code: UploadErrorCode, detail: string, line: number | null = null, options?: ErrorOptions) {
+  constructor(
+    code: UploadErrorCode,
+    detail: string,
+    line: number | null = null,
+    { byte = null, ...options }: ErrorOptions & { byte?: number | null } = {},
+  ) {
     super(line === null ? detail : `Line ${line}: ${detail}`, options)
+    this.byte = byte
     this.code = code
     this.detail = detail
     this.line = line

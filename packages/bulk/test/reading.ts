@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { ReadOptions } from '../src/read-rows.ts'
 import { readRows } from '../src/read-rows.ts'
 import { toCellsByName, type Row } from '../src/row.ts'
@@ -7,7 +8,7 @@ type ShownRow = Omit<Row, 'columns'> & { columns: Record<string, string> | undef
 
 export interface Reading {
   rows: ShownRow[]
-  error: { code: string; line: number | null; detail: string } | undefined
+  error: { code: string; line: number | null; byte: number | null; detail: string } | undefined
 }
 
 /** Whole, or cut at the given places; buffers are wiped after use, to show that no reader holds on to one. */
@@ -28,10 +29,12 @@ export async function read(input: string | Buffer, options: ReadOptions, cuts?: 
       rows.push({ ...row, columns: row.columns && toCellsByName(row.columns) })
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
-    return { rows, error: { code: error.code, line: error.line, detail: error.detail } }
+    return { rows, error: { code: error.code, line: error.line, byte: error.byte, detail: error.detail } }
   }
   return { rows, error: undefined }
 }
+
+export const readCase = (name: string): Promise<Buffer> => readFile(new URL(`cases/${name}`, import.meta.url))
 
 /** What a table of expectations needs of each row: its number, its line, its codes. */
 export const outline = ({ rows }: Reading): string[] =>
