@@ -236,7 +236,6 @@ describe('a provider is one folder', () => {
     for (const folder of adapterFolders)
       expect(readdirSync(join(root, 'packages/providers/src', folder)), folder).toEqual(
         expect.arrayContaining([
-          'authentication.ts',
           'errors.ts',
           'fixtures',
           'provider.ts',

@@ -129,6 +129,12 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       expect(new Set(pointers).size).toBe(pointers.length)
     })
 
+    test('creates no user as deleted', () => {
+      if (!provider.fields.status) return
+      const { problems } = checkInput(provider, { ...minimal, user: { ...minimal.user, status: 'deleted' } }, account)
+      expect(problems).toMatchObject([{ pointer: '/status', code: 'not_supported' }])
+    })
+
     test('warns of a field it has no place for, and never drops one in silence', () => {
       const all: UnifiedUserInput = {
         name: 'a',

@@ -53,8 +53,8 @@ export const tinyProvider: Provider = {
   responseFields: ['id', 'name', 'username', 'created_at'],
   quirks: [],
   validate: () => [],
-  toNaturalKey: ({ user }) =>
-    readNaturalKey({ login: user.username ?? '' }, ['login'], {
+  toNaturalKey: (input) =>
+    readNaturalKey(input, { login: input.user.username ?? '' }, ['login'], {
       pointer: '/username',
       fold: (login) => login.toLowerCase(),
     }),

@@ -1,19 +1,25 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
-import { activecampaignAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
-import { emailOf, toNaturalKey } from './identity.ts'
-import { toCreateRequest, toFindByEmailRequest, toFindRequest } from './request.ts'
+import {
+  emailOf,
+  isGivenElsewhere,
+  toCreateRequest,
+  toFindByEmailRequest,
+  toFindRequest,
+  toNaturalKey,
+  validate,
+} from './request.ts'
 import { parseCreated, parseFound, parseFoundByEmail, toUser } from './response.ts'
-import { isGivenElsewhere, validate } from './validate.ts'
 
 export const activecampaign: Provider = {
   id: 'activecampaign',
   name: 'ActiveCampaign',
   documentationUrl: 'https://developers.activecampaign.com/reference/users',
-  authentications: activecampaignAuthentications,
+  // One flat key per user, without scopes or expiry; it may do what its user's group may do.
+  authentications: { api_token: { kind: 'static', toHeaders: ({ api_token }) => ({ 'api-token': api_token }) } },
   configSchema: z.strictObject({}),
-  // Every account has an address of its own, and the vendor warns not to build it from the account's name.
+  // Every account has its own address, and the vendor warns not to build it from the account's name.
   defaultBaseUrl: null,
   // The one domain of the vendor's own specification. It promises no other ("not a guarantee that api-us1.com is always
   // a supported API Base URL"), and a guess such as api-us2.com could belong to anybody: such an account says

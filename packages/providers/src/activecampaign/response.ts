@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { toEmailList } from '../mapping/emails.ts'
 import { looseText } from '../engine/loose-schema.ts'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
-import { emailOf, foldUsername, toNaturalKey } from './identity.ts'
+import { emailOf, foldUsername, toNaturalKey } from './request.ts'
 
 /**
  * The answers of create and look-up share the wrapper, not the fields: times, time zone and language come with the

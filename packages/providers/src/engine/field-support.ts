@@ -53,6 +53,8 @@ export function checkInput(
   if ((input.user.emails?.filter((entry) => entry.is_primary).length ?? 0) > 1) {
     problems.push({ pointer: '/emails', code: 'ambiguous', detail: 'At most one e-mail address can be primary.' })
   }
+  if (provider.fields.status && input.user.status === 'deleted')
+    problems.push({ pointer: '/status', code: 'not_supported', detail: 'A user cannot be created as deleted.' })
   const seen = new Set(problems.map((problem) => problem.pointer))
   for (const problem of provider.validate(input, account)) {
     if (!seen.has(problem.pointer)) problems.push(problem)

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '@muster/contracts/json'
 import type { InputProblem } from '@muster/contracts/problem'
-import type { NaturalKey } from '../provider.ts'
+import type { CreateInput, NaturalKey } from '../provider.ts'
 
 type Path = readonly string[]
 
@@ -8,17 +8,24 @@ type Path = readonly string[]
  * Who a body creates. Read from the body that will be sent, after all merging: a second reading of the input could name
  * another user than the one that the provider creates.
  *
- * @param pointer where the request gives it.
+ * @param pointer where the request gives it, unless `remote_data` does.
  * @param fold two keys that the provider takes for equal become equal.
  */
 export function readNaturalKey(
+  { user }: CreateInput,
   body: JsonObject,
   path: Path,
   { pointer, fold }: { pointer: string; fold(sent: string): string },
 ): NaturalKey {
   const sent = at(body, path)
   const text = typeof sent === 'string' ? sent : ''
-  return { field: path.at(-1) ?? '', sent: text, value: fold(text), pointer, ...otherSpelling(body, path) }
+  return {
+    field: path.at(-1) ?? '',
+    sent: text,
+    value: fold(text),
+    pointer: remotePointer(user.remote_data, path) ?? pointer,
+    ...otherSpelling(body, path),
+  }
 }
 
 /** The pointer of what `remote_data` itself says under this path; undefined where it says nothing. */

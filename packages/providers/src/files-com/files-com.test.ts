@@ -319,7 +319,6 @@ describe('Files.com input', () => {
       { emails: [{ email: `${'a'.repeat(50)}@example.com` }] },
       [['/username', 'too_long']],
     ],
-    ['deleted', { ...ada, status: 'deleted' }, [['/status', 'not_supported']]],
     ['invited without an address', { username: 'ada', status: 'invited' }, [['/emails', 'required']]],
     ['invited with a password', { ...ada, status: 'invited', password: 'p' }, [['/status', 'conflict']]],
     [

@@ -1,18 +1,17 @@
 import { z } from 'zod'
-import type { Provider } from '../provider.ts'
-import { filesComAuthentications } from './authentication.ts'
+import { RemoteFailureError, type Provider } from '../provider.ts'
 import { classifyFailure, isAbsent, isOwnAnswer, toProviderRequestId, toRedirect } from './errors.ts'
-import { lookUps } from './groups.ts'
-import { toNaturalKey } from './identity.ts'
-import { toCreateRequest, toFindRequest } from './request.ts'
+import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
-import { validate } from './validate.ts'
+import { lookUps } from './roles.ts'
 
 export const filesCom: Provider = {
   id: 'files_com',
   name: 'Files.com',
   documentationUrl: 'https://developers.files.com/',
-  authentications: filesComAuthentications,
+  authentications: {
+    api_key: { kind: 'static', toHeaders: ({ api_key }) => ({ 'x-filesapi-key': checkKey(api_key) }) },
+  },
   configSchema: z.strictObject({
     authentication_method: z.enum(['email_signup', 'sso', 'none']).optional().meta({
       description:
@@ -58,20 +57,21 @@ export const filesCom: Provider = {
   },
   parameters: {},
   responseFields: [
-    ...([
-      'id',
-      'name',
-      'username',
-      'emails',
-      'status',
-      'is_2fa_enabled',
-      'roles',
-      'groups',
-      'avatar',
-      'timezone',
-      'languages',
-    ] as const),
-    ...(['created_at', 'last_active_at', 'last_login_at', 'activated_at'] as const),
+    'id',
+    'name',
+    'username',
+    'emails',
+    'status',
+    'is_2fa_enabled',
+    'roles',
+    'groups',
+    'avatar',
+    'timezone',
+    'languages',
+    'created_at',
+    'last_active_at',
+    'last_login_at',
+    'activated_at',
   ],
   quirks: [
     'A username is needed; without one the primary e-mail is taken. Usernames are unique over all customers of Files.com, so one can be taken without being visible.',
@@ -95,4 +95,16 @@ export const filesCom: Provider = {
   classifyFailure,
   toRedirect,
   toProviderRequestId,
+}
+
+/** The vendor's SDK refuses such a key before it is sent; a line break in it would break the request. */
+function checkKey(given: string): string {
+  const key = given.trim()
+  if (/^[\x21-\x7e]+$/.test(key)) return key
+  throw new RemoteFailureError({
+    code: 'credentials_rejected',
+    outcome: 'held',
+    certainty: 'final',
+    message: 'The API key holds white space or characters that no Files.com key has.',
+  })
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { toEmailList } from '../mapping/emails.ts'
 import { looseFlag, looseText } from '../engine/loose-schema.ts'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
-import { foldUsername, toNaturalKey } from './identity.ts'
+import { foldUsername, toNaturalKey } from './request.ts'
 import { toRoles } from './roles.ts'
 import { toIanaTimeZone } from './time-zones.ts'
 

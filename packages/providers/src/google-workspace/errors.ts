@@ -4,7 +4,7 @@ import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
 import { parseRetryAfter } from '@muster/contracts/retry-after'
-import { findAddress, isConflictResolution } from './identity.ts'
+import { findAddress, isConflictResolution } from './request.ts'
 
 const reasonsSchema = looseList(z.looseObject({ reason: looseText, message: looseText }))
 const errorSchema = z.looseObject({

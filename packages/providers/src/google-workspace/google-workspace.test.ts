@@ -264,7 +264,6 @@ describe('Google Workspace input', () => {
       '/remote_data/primaryEmail',
       'invalid_value',
     ],
-    ['a user created as deleted', { status: 'deleted' as const }, '/status', 'not_supported'],
     ['a user created as invited', { status: 'invited' as const }, '/status', 'not_supported'],
     [
       'a relative organizational unit',

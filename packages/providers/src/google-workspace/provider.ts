@@ -2,10 +2,16 @@ import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { googleWorkspaceAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
-import { toNaturalKey } from './identity.ts'
-import { toCreateRequest, toDeletedRequest, toFindRequest, USERS } from './request.ts'
+import {
+  isGivenElsewhere,
+  toCreateRequest,
+  toDeletedRequest,
+  toFindRequest,
+  toNaturalKey,
+  USERS,
+  validate,
+} from './request.ts'
 import { parseCreated, parseDeleted, parseFound, toUser } from './response.ts'
-import { isGivenElsewhere, validate } from './validate.ts'
 
 export const googleWorkspace: Provider = {
   id: 'google_workspace',

@@ -3,9 +3,8 @@ import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
 import { looseFlag, looseList, looseText } from '../engine/loose-schema.ts'
 import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
-import { foldAddress, isConflictResolution, toNaturalKey } from './identity.ts'
 import { toBcp47 } from './languages.ts'
-import { toCreateRequest } from './request.ts'
+import { foldAddress, isConflictResolution, toCreateRequest, toNaturalKey } from './request.ts'
 
 const typed = { type: looseText, customType: looseText }
 

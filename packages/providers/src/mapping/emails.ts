@@ -8,6 +8,11 @@ export function primaryEmailPointer(input: CreateInput | undefined): string {
   return `/emails/${Math.max(index, 0)}/email`
 }
 
+/** Where the request gave a login that is the username, or the primary address where there is none. */
+export function loginPointer(input: CreateInput): string {
+  return input.user.username === undefined ? primaryEmailPointer(input) : '/username'
+}
+
 /** For providers that keep the primary address alone. */
 export function warnOfFurtherEmails(user: UnifiedUserInput, providerName: string): Warning[] {
   const primary = primaryEmail(user)

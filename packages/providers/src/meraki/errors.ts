@@ -3,7 +3,7 @@ import { classifyByStatus, RETRYING } from '../engine/classify.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
-import { isPlaceOfAccount, userTypeOf } from './target.ts'
+import { isPlaceOfAccount, userTypeOf } from './request.ts'
 
 /** The only shape that the vendor documents: a list of sentences, without a code. */
 const errorSchema = z.looseObject({ errors: z.array(z.string()).min(1) })

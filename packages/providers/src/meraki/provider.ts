@@ -3,12 +3,9 @@ import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { merakiAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
-import { merakiHosts, toRedirect } from './hosts.ts'
-import { toNaturalKey } from './identity.ts'
 import { pathOf } from '../engine/remote-request.ts'
-import { toCreateRequest, toFindRequest } from './request.ts'
-import { parseCreated, parseFound, toUser } from './response.ts'
-import { validate } from './validate.ts'
+import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
+import { merakiHosts, parseCreated, parseFound, toRedirect, toUser } from './response.ts'
 
 export const meraki: Provider = {
   id: 'cisco_meraki',
@@ -72,9 +69,9 @@ export const meraki: Provider = {
   toFindRequest,
   parseFound,
   isAbsent,
-  // Listing admins needs the right that the look-up needs.
   isOwnAnswer,
   sendsBareNotFound: true,
+  // Listing admins needs the right that the look-up needs.
   toCheckRequest: ({ config }) => ({
     method: 'GET',
     path:

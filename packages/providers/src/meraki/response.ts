@@ -2,9 +2,16 @@ import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
 import { toEmailList } from '../mapping/emails.ts'
 import { looseFlag, looseList, looseText } from '../engine/loose-schema.ts'
-import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
-import { isAddressOf } from './identity.ts'
-import { networkIdOf, organizationIdOf } from './target.ts'
+import type {
+  AccountContext,
+  CreatedUser,
+  CreateInput,
+  FoundUser,
+  HostRules,
+  RemoteResponse,
+  Unreadable,
+} from '../provider.ts'
+import { placeOf, toNaturalKey } from './request.ts'
 
 /**
  * An id makes a user of an answer. Whatever else is odd about it must not turn a create that happened into an unknown
@@ -58,7 +65,9 @@ export function parseFound(
 ): FoundUser | Unreadable | undefined {
   if (!Array.isArray(response.body)) return 'unreadable'
   const entries = (response.body as unknown[]).map((body) => ({ body, user: entrySchema.safeParse(body).data }))
-  const found = entries.find(({ user }) => user?.email && isAddressOf(input, account, user.email))
+  // The list is of one place, so the address is enough.
+  const wanted = toNaturalKey(input, account).sent.toLowerCase()
+  const found = entries.find(({ user }) => user?.email?.toLowerCase() === wanted && user.email)
   if (found?.user) return { remoteId: found.user.id, createdAt: found.user.createdAt ?? null, body: found.body }
   // Neither list has pages as documented; a part of one would prove nothing.
   const isWhole = !/\brel="?next\b/.test(response.headers.link ?? '')
@@ -66,14 +75,14 @@ export function parseFound(
 }
 
 export function toUser(body: unknown, input: CreateInput, account: AccountContext): UnifiedUser {
-  const organizationId = organizationIdOf(input, account)
+  const { organizationId, networkId } = placeOf(input, account)
   // By the record, not by the input: authorizations are on every network user, and on no admin.
   const isNetworkUser = z
     .looseObject({ authorizations: z.unknown().refine((value) => value !== undefined) })
     .safeParse(body).success
   return {
     id: identifiedSchema.parse(body).id,
-    ...(isNetworkUser ? toNetworkUser(body, networkIdOf(input, account)) : toAdmin(body, organizationId)),
+    ...(isNetworkUser ? toNetworkUser(body, networkId) : toAdmin(body, organizationId)),
     organizations: organizationId === undefined ? [] : [{ id: organizationId }],
     // Neither record holds licences: Meraki licenses organizations and devices.
     licenses: [],
@@ -98,7 +107,7 @@ function toAdmin(body: unknown, organizationId: string | undefined): Omit<Unifie
     ],
     workspaces: (admin.networks ?? []).map(({ id }) => ({ id })),
     created_at: null,
-    // '' for somebody who never came.
+    // '' for a person who never logged in.
     last_active_at: admin.lastActive || null,
   }
 }
@@ -121,4 +130,34 @@ function toNetworkUser(body: unknown, networkId: string | undefined): Omit<Unifi
     workspaces: networkId === undefined ? [] : [{ id: networkId }],
     created_at: user.createdAt ?? null,
   }
+}
+
+/**
+ * The regions of the vendor's GettingStarted page (world, Canada, China, India, US government) with their shards
+ * (n263.meraki.com).
+ */
+export const merakiHosts: HostRules = {
+  patterns: [/^([a-z0-9-]+\.)*meraki\.(com|ca|cn|in)$/, /^([a-z0-9-]+\.)*gov-meraki\.com$/],
+  allowsCustomDomain: false,
+}
+
+const redirects = [301, 302, 303, 307, 308]
+
+/** Where a simulator runs. `connection.ts` goes there only when the operator's own list names the address. */
+const loopbacks = ['127.0.0.1', 'localhost', '[::1]']
+
+/**
+ * The shard that holds the organization. The original method, body and Authorization go there, whatever the status: the
+ * vendor's docs ask clients to keep them, and what follows a redirect by itself turns a POST into a GET (301, 302) or
+ * drops Authorization.
+ */
+export function toRedirect({ status, headers }: RemoteResponse): string | undefined {
+  const location = headers.location ?? ''
+  // A relative address is the host that has just answered: no other to ask.
+  if (!redirects.includes(status) || !URL.canParse(location)) return undefined
+  const url = new URL(location)
+  if (loopbacks.includes(url.hostname)) return url.origin
+  const isMeraki =
+    url.protocol === 'https:' && url.port === '' && merakiHosts.patterns.some((pattern) => pattern.test(url.hostname))
+  return isMeraki ? url.origin : undefined
 }

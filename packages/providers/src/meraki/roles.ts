@@ -1,7 +1,5 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
-import type { AccountContext, CreateInput } from '../provider.ts'
-import { networkIdOf, organizationIdOf } from './target.ts'
 
 type Role = NonNullable<UnifiedUserInput['roles']>[number]
 
@@ -10,86 +8,96 @@ const organizationAccess = ['full', 'read-only', 'enterprise', 'none']
 /** Of one network, and of all networks with a tag. */
 const networkAccess = ['full', 'read-only', 'guest-ambassador', 'monitor-only']
 
+/** What a request is for. */
+export interface Place {
+  organizationId: string | undefined
+  /** A workspace is a Meraki network. */
+  networkId: string | undefined
+}
+
 export interface AdminAccess {
   orgAccess?: string
   networks: { id: string; access: string }[]
   tags: { tag: string; access: string }[]
 }
 
-/**
- * What each role grants: with `workspace` in that network, with `group` in the networks with that tag, with
- *   `organization` in the whole organization.
- * A role without any of them is of the request's network where networks know it, else (enterprise, none) of the
- * organization.
- */
+/** What each role grants; one role for each target. */
 export function readAdminRoles(
-  input: CreateInput,
-  account: AccountContext,
+  roles: readonly Role[],
+  place: Place,
 ): { access: AdminAccess; problems: InputProblem[] } {
   const access: AdminAccess = { networks: [], tags: [] }
   const problems: InputProblem[] = []
-  const organizationId = organizationIdOf(input, account)
-  const networkId = networkIdOf(input, account)
-  const taken = new Set<string>()
-
-  input.user.roles?.forEach((role, index) => {
+  const targets = new Set<string>()
+  for (const [index, role] of roles.entries()) {
     const problem = (field: string, code: string, detail: string) =>
-      void problems.push({ pointer: `/roles/${index}${field}`, code, detail })
-    if (role.workspace !== undefined && role.group !== undefined)
-      return problem('', 'ambiguous', 'A role is for a workspace or for a group (network tag), not for both.')
-    if (role.organization !== undefined && organizationId !== undefined && role.organization !== organizationId) {
-      return problem(
-        '/organization',
-        'invalid_value',
-        `This request is for organization ${organizationId}: one request makes an admin of one organization.`,
-      )
-    }
-    const isScoped = role.workspace !== undefined || role.group !== undefined
-    const isOrganizationWide = !isScoped && role.organization !== undefined
-    const allowed = isScoped
-      ? networkAccess
-      : isOrganizationWide
-        ? organizationAccess
-        : [...new Set([...networkAccess, ...organizationAccess])]
-    const level = levelOf(role, allowed)
-    if (level === undefined) {
-      const where = isScoped ? 'in a network or under a tag' : isOrganizationWide ? 'in an organization' : 'here'
-      return problem(
-        role.id === undefined ? '/name' : '/id',
-        'invalid_value',
-        `The roles that Meraki knows ${where} are: ${allowed.join(', ')}.`,
-      )
-    }
-    const network =
-      role.workspace ??
-      (role.group === undefined && !isOrganizationWide && networkAccess.includes(level) ? networkId : undefined)
-    const target =
-      network !== undefined
-        ? `workspace ${network}`
-        : role.group !== undefined
-          ? `group ${role.group}`
-          : 'the organization'
-    if (taken.has(target)) return problem('', 'ambiguous', `There is another role for ${target} already.`)
-    taken.add(target)
-    if (network !== undefined) access.networks.push({ id: network, access: level })
-    else if (role.group !== undefined) access.tags.push({ tag: role.group, access: level })
-    else access.orgAccess = level
-  })
+      problems.push({ pointer: `/roles/${index}${field}`, code, detail })
+    const grant = readAdminRole(role, place, problem)
+    if (!grant) continue
+    if (targets.has(grant.target)) problem('', 'ambiguous', `There is another role for ${grant.target} already.`)
+    else grant.addTo(access)
+    targets.add(grant.target)
+  }
   return { access, problems }
 }
 
-/** Network users are admins or not; what else they may do stands in `authorizations`. */
-export function readNetworkRoles(input: CreateInput): { isAdmin: boolean; problems: InputProblem[] } {
-  const problems: InputProblem[] = []
-  input.user.roles?.forEach((role, index) => {
-    if (levelOf(role, ['admin']) === undefined)
-      problems.push({
-        pointer: `/roles/${index}${role.id === undefined ? '/name' : '/id'}`,
-        code: 'invalid_value',
-        detail: 'The only role of a network user is: admin.',
-      })
-  })
-  return { isAdmin: (input.user.roles?.length ?? 0) > 0, problems }
+interface Grant {
+  /** For people, and equal for what is the same target. */
+  target: string
+  addTo(access: AdminAccess): void
+}
+
+/**
+ * With `workspace` in that network, with `group` in the networks with that tag, with `organization` in the whole
+ * organization. Without any of them, in the request's network where networks know the role, else (enterprise, none) in
+ * the organization. Undefined after a problem.
+ */
+function readAdminRole(
+  role: Role,
+  place: Place,
+  problem: (field: string, code: string, detail: string) => void,
+): Grant | undefined {
+  const { workspace, group, organization } = role
+  if (workspace !== undefined && group !== undefined)
+    return void problem('', 'ambiguous', 'A role is for a workspace or for a group (network tag), not for both.')
+  if (organization !== undefined && place.organizationId !== undefined && organization !== place.organizationId) {
+    const detail = `This request is for organization ${place.organizationId}: one request makes an admin of one organization.`
+    return void problem('/organization', 'invalid_value', detail)
+  }
+  const [where, allowed] =
+    workspace !== undefined || group !== undefined
+      ? ['in a network or under a tag', networkAccess]
+      : organization !== undefined
+        ? ['in an organization', organizationAccess]
+        : ['here', [...new Set([...networkAccess, ...organizationAccess])]]
+  const level = levelOf(role, allowed)
+  if (level === undefined) {
+    const detail = `The roles that Meraki knows ${where} are: ${allowed.join(', ')}.`
+    return void problem(role.id === undefined ? '/name' : '/id', 'invalid_value', detail)
+  }
+  if (group !== undefined)
+    return { target: `group ${group}`, addTo: ({ tags }) => tags.push({ tag: group, access: level }) }
+  const isOfRequest = organization === undefined && networkAccess.includes(level)
+  const network = workspace ?? (isOfRequest ? place.networkId : undefined)
+  if (network !== undefined)
+    return { target: `workspace ${network}`, addTo: ({ networks }) => networks.push({ id: network, access: level }) }
+  return { target: 'the organization', addTo: (access) => (access.orgAccess = level) }
+}
+
+/** Network users are admins or not; what else they may do is in `authorizations`. */
+export function readNetworkRoles(roles: readonly Role[]): { isAdmin: boolean; problems: InputProblem[] } {
+  const problems = roles.flatMap((role, index) =>
+    levelOf(role, ['admin']) === undefined
+      ? [
+          {
+            pointer: `/roles/${index}${role.id === undefined ? '/name' : '/id'}`,
+            code: 'invalid_value',
+            detail: 'The only role of a network user is: admin.',
+          },
+        ]
+      : [],
+  )
+  return { isAdmin: roles.length > 0, problems }
 }
 
 /** Meraki's roles have no ids, so either field may hold the name. */

@@ -2,10 +2,8 @@ import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { oktaAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer, toProviderRequestId } from './errors.ts'
-import { toNaturalKey } from './identity.ts'
-import { toCreateRequest, toFindRequest } from './request.ts'
+import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
-import { validate } from './validate.ts'
 
 export const okta: Provider = {
   id: 'okta',

@@ -2,7 +2,7 @@ import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { z } from 'zod'
 import { looseText } from '../engine/loose-schema.ts'
 import type { CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
-import { foldLogin, toNaturalKey } from './identity.ts'
+import { foldLogin, toNaturalKey } from './request.ts'
 
 const userSchema = z.looseObject({
   id: z.string().min(1),

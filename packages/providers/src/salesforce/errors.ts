@@ -4,7 +4,7 @@ import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
-import { remoteFieldPointer } from './identity.ts'
+import { remoteFieldPointer } from './user-object.ts'
 
 /** The REST API answers failures as a list; `fields` comes with those of a record only. */
 const errorsSchema = z

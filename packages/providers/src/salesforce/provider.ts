@@ -2,11 +2,17 @@ import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { salesforceAuthentications } from './authentication.ts'
 import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
-import { toNaturalKey } from './identity.ts'
-import { lookUps, toCreateRequest, toFindRequest, toReadRequest } from './request.ts'
+import {
+  isGivenElsewhere,
+  lookUps,
+  toCreateRequest,
+  toFindRequest,
+  toNaturalKey,
+  toReadRequest,
+  validate,
+} from './request.ts'
 import { parseCreated, parseFound, parseRead, toUser } from './response.ts'
-import { DEFAULT_API_VERSION, toQuery } from './soql.ts'
-import { isGivenElsewhere, validate } from './validate.ts'
+import { DEFAULT_API_VERSION, toQuery } from './user-object.ts'
 
 export const salesforce: Provider = {
   id: 'salesforce',

@@ -4,9 +4,9 @@ import { toEmailList } from '../mapping/emails.ts'
 import { looseFlag, looseText } from '../engine/loose-schema.ts'
 import type { AccountContext, CreatedUser, CreateInput, FoundUser, RemoteResponse, Unreadable } from '../provider.ts'
 import { presentTimeZone } from '../mapping/time-zone-names.ts'
-import { toNaturalKey } from './identity.ts'
 import { toLanguageTag } from './languages.ts'
-import { toRecords } from './soql.ts'
+import { toNaturalKey } from './request.ts'
+import { toRecords } from './user-object.ts'
 
 const named = z.looseObject({ Name: looseText }).nullish().catch(null)
 

@@ -9,8 +9,7 @@ import {
   type LookUp,
   type RemoteResponse,
 } from '../provider.ts'
-import { remoteText } from './identity.ts'
-import { quote, toQuery, toRecords } from './soql.ts'
+import { quote, remoteText, toQuery, toRecords } from './user-object.ts'
 
 /**
  * `roles[]` holds two things. A profile (mandatory; rights and licence) and a role (optional; the place in the sharing

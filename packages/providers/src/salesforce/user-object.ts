@@ -1,9 +1,32 @@
-import { mergeJson, type JsonObject } from '@muster/contracts/json'
-import { primaryEmail } from '@muster/contracts/unified-user'
-import { primaryEmailPointer } from '../mapping/emails.ts'
+import type { JsonObject } from '@muster/contracts/json'
+import { z } from 'zod'
+import { pathOf } from '../engine/remote-request.ts'
 import { firstText } from '../mapping/first-text.ts'
-import { readNaturalKey } from '../engine/natural-key.ts'
-import type { AccountContext, CreateInput, NaturalKey } from '../provider.ts'
+import type { AccountContext, CreateInput, RemoteRequest } from '../provider.ts'
+
+/** Seen in recorded traffic of May 2026; versions stay callable for years. */
+export const DEFAULT_API_VERSION = 'v66.0'
+
+export function dataPath(account: AccountContext): string {
+  const version = firstText(account.config.api_version) ?? DEFAULT_API_VERSION
+  return pathOf`/services/data/${version.startsWith('v') ? version : `v${version}`}`
+}
+
+/** SOQL string literals: the backslash and the quote are escaped by a backslash. */
+export const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+
+export const toQuery = (account: AccountContext, soql: string): RemoteRequest => ({
+  method: 'GET',
+  path: `${dataPath(account)}/query`,
+  query: { q: soql },
+})
+
+const resultSchema = z.looseObject({ records: z.array(z.unknown()) })
+
+/** The rows of a query's answer; undefined when it is no such answer. */
+export function toRecords(body: unknown): unknown[] | undefined {
+  return resultSchema.safeParse(body).data?.records
+}
 
 /** The fields of User that mean something here, in Salesforce's own spelling. */
 const fields = [
@@ -39,27 +62,3 @@ export function remoteFieldPointer({ user }: CreateInput, field: string): string
 
 export const remoteText = (input: CreateInput, field: string): string | undefined =>
   firstText(remoteDataOf(input)[field])
-
-/** The body as it will be sent. */
-export const withRemoteData = (mapped: JsonObject, input: CreateInput): JsonObject =>
-  mergeJson(mapped, remoteDataOf(input))
-
-/** Sent unless remote_data has another. */
-const emailOf = (input: CreateInput): string | undefined => primaryEmail(input.user) ?? remoteText(input, 'Email')
-
-export function usernameOf(input: CreateInput, account: AccountContext): string | undefined {
-  const given = remoteText(input, 'Username') ?? input.user.username
-  if (given) return given
-  const email = emailOf(input)
-  return email && `${email}${firstText(account.config.username_suffix) ?? ''}`
-}
-
-/** Unique over all Salesforce orgs, without regard to case; stored in lower case, and never freed. */
-export function toNaturalKey(input: CreateInput, account: AccountContext): NaturalKey {
-  const username = usernameOf(input, account)
-  const unified = input.user.username === undefined ? primaryEmailPointer(input) : '/username'
-  return readNaturalKey(withRemoteData(username === undefined ? {} : { Username: username }, input), ['Username'], {
-    pointer: remoteFieldPointer(input, 'Username') ?? unified,
-    fold: (sent) => sent.toLowerCase(),
-  })
-}
