@@ -10,7 +10,6 @@ import {
   columnMappingSchema,
 } from './batch.ts'
 import { flag } from './flag.ts'
-import { idSchema } from './id.ts'
 import {
   bodyRefusals,
   boundReached,
@@ -26,19 +25,22 @@ import {
   type Route,
 } from './route.ts'
 
-const tag = 'Batches'
+const batches = { tag: 'Batches', noun: 'batch' } as const
+const mappings = { tag: 'Column mappings', noun: 'column mapping' } as const
 const one = '/batches/{id}'
-const change = { method: 'post', tag, scope: 'provision', params: idParams } as const
-const wrongState = { 409: { description: 'Its state does not allow it.' } }
+const change = { ...batches, method: 'post', scope: 'provision', params: idParams } as const
+const wrongState = { 409: { description: 'Its state does not allow this.' } }
 
 export const batchRoutes = {
   createUsers: route({
+    ...batches,
     id: 'createUsers',
     holds: 'uploads',
     method: 'post',
     path: '/unified/user-directory/users/bulk',
-    tag,
     summary: 'Create many users with one upload of JSON, NDJSON or CSV',
+    description:
+      'The body is a file of rows (docs/bulk-formats.md), read as it arrives; gzip is accepted. The parameters of a create hold for every row that does not say otherwise, and `Prefer: handling=strict` for every row. `Idempotency-Key` counts within the tenant: the same request with the same rows is the same batch, and after an interrupted upload it continues it (docs/bulk.md#when-an-upload-breaks-off).\n\nThe answer comes when every row is in: 202 with the batch, or a problem. A problem that comes after rows were accepted has `batch` and `batch_id`. `malformed_upload` and `payload_too_large` have `upload_error` (docs/bulk-formats.md#errors-of-an-upload) and `line`. The 422 of `on_invalid=reject_all` has `rows`, `rejected` and the first hundred `rejected_rows`.',
     scope: 'provision',
     query: bulkQuerySchema,
     headers: preferHeader.extend({
@@ -58,25 +60,26 @@ export const batchRoutes = {
     },
   }),
   listBatches: route({
+    ...batches,
     id: 'listBatches',
     method: 'get',
     path: '/batches',
-    tag,
     summary: 'List batches, newest first',
     scope: 'read',
     query: z.strictObject({
       status: batchStatusSchema.optional(),
-      limit: pageSize,
-      cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
+      ...pageQuery,
     }),
     responses: { 200: { description: 'A page.', schema: batchPageSchema }, ...refusals },
   }),
   readBatch: route({
+    ...batches,
     id: 'readBatch',
     method: 'get',
     path: one,
-    tag,
     summary: 'Read a batch, or wait for its end',
+    description:
+      'docs/operation-states.md#the-states-of-a-batch explains its states, docs/bulk.md#following-it its figures.',
     scope: 'read',
     params: idParams,
     headers: preferHeader,
@@ -88,11 +91,13 @@ export const batchRoutes = {
     },
   }),
   listBatchAccounts: route({
+    ...batches,
     id: 'listBatchAccounts',
     method: 'get',
     path: `${one}/accounts`,
-    tag,
-    summary: 'The accounts of a batch, in the order of their first rows',
+    summary: 'List the accounts of a batch, in the order of their first rows',
+    description:
+      'A batch shows only its first 20 accounts, and their number in `account_count`; this lists all of them.',
     scope: 'read',
     params: idParams,
     query: z.strictObject({
@@ -106,12 +111,14 @@ export const batchRoutes = {
     responses: { 200: { description: 'A page.', schema: batchAccountPageSchema }, ...refusals, ...notFound },
   }),
   readBatchResults: route({
+    ...batches,
     id: 'readBatchResults',
     holds: 'downloads',
     method: 'get',
     path: `${one}/results`,
-    tag,
-    summary: 'What became of each row, in the order of the upload',
+    summary: 'Download the result of each row, in the order of the upload',
+    description:
+      'Streamed, one row a line, also before the batch has ended. `status` shows only such rows: `gone` is one whose retention is over, `unreadable` one that cannot be read (`error_message` says why). `x-total-rows` says how many rows there are, and `end_mark=true` adds a last line by which a complete file can be told from one that was cut off (docs/bulk-formats.md#results).',
     scope: 'read',
     params: idParams,
     query: z.strictObject({
@@ -134,12 +141,14 @@ export const batchRoutes = {
     },
   }),
   watchBatch: route({
+    ...batches,
     id: 'watchBatch',
     holds: 'progressStreams',
     method: 'get',
     path: `${one}/events`,
-    tag,
-    summary: 'Progress as server-sent events, until the batch has ended',
+    summary: 'Follow a batch by server-sent events, until it has ended',
+    description:
+      '`progress` at most once a second while something changes, then `completed`, also for a canceled batch. `data` is the batch. `Last-Event-ID` continues from that event.',
     scope: 'read',
     params: idParams,
     headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
@@ -159,9 +168,10 @@ export const batchRoutes = {
     ...change,
     id: 'pauseBatch',
     path: `${one}/pause`,
-    summary: 'Start no more rows',
+    summary: 'Pause a batch: start no more rows',
+    description: 'Running rows finish. 409 `conflict` unless the batch is `uploading` or `running`.',
     responses: {
-      200: { description: 'Paused; rows under way come to their end.', schema: batchSchema },
+      200: { description: 'Paused; running rows finish.', schema: batchSchema },
       ...wrongState,
       ...refusals,
       ...notFound,
@@ -172,6 +182,7 @@ export const batchRoutes = {
     id: 'resumeBatch',
     path: `${one}/resume`,
     summary: 'Resume a batch that was paused or stopped',
+    description: 'Its failure limit counts from zero again. 409 `conflict` unless the batch is `paused` or `stopped`.',
     responses: {
       200: { description: 'Running again; its failure limit counts from zero.', schema: batchSchema },
       ...wrongState,
@@ -184,8 +195,9 @@ export const batchRoutes = {
     id: 'cancelBatch',
     path: `${one}/cancel`,
     summary: 'Cancel every row that was not sent',
+    description: 'The other rows finish, then the batch is `canceled`. 409 `conflict` when it has ended.',
     responses: {
-      202: { description: 'Being canceled; rows under way come to their end.', schema: batchSchema },
+      202: { description: 'Being canceled; running rows finish.', schema: batchSchema },
       ...wrongState,
       ...refusals,
       ...notFound,
@@ -195,7 +207,9 @@ export const batchRoutes = {
     ...change,
     id: 'retryBatch',
     path: `${one}/retry`,
-    summary: 'Run the failed rows again',
+    summary: 'Run the failed and expired rows again',
+    description:
+      'Under the same ids, with a new expiry after `MUSTER_DEFAULT_EXPIRY_HOURS`. Rows whose request had secrets, or that the account as it is now would refuse or create under another login, are left out and counted in `retry_skipped`. 409 `conflict` unless the batch is `completed` and a row has failed or expired.',
     responses: {
       202: { description: 'Being queued again.', schema: batchSchema },
       ...boundReached,
@@ -205,11 +219,13 @@ export const batchRoutes = {
     },
   }),
   saveColumnMapping: route({
+    ...mappings,
     id: 'saveColumnMapping',
     method: 'post',
     path: '/column-mappings',
-    tag: 'Column mappings',
-    summary: 'Save what the columns of a CSV file are, under a name',
+    summary: 'Save a column mapping under a name',
+    description:
+      'For `mapping=…` of an upload, which takes the mapping as it is then: later changes do not affect it. One of the same name is replaced. Mappings saved with a test key are visible to test keys only, and uploads with a live key do not use them.',
     scope: 'provision',
     body: columnMappingSchema,
     responses: {
@@ -220,11 +236,11 @@ export const batchRoutes = {
     },
   }),
   listColumnMappings: route({
+    ...mappings,
     id: 'listColumnMappings',
     method: 'get',
     path: '/column-mappings',
-    tag: 'Column mappings',
-    summary: 'List the saved mappings',
+    summary: 'List the saved mappings, by name',
     scope: 'read',
     query: z.strictObject({
       ...pageQuery,
@@ -236,13 +252,13 @@ export const batchRoutes = {
     },
   }),
   deleteColumnMapping: route({
+    ...mappings,
     id: 'deleteColumnMapping',
     method: 'delete',
     path: '/column-mappings/{name}',
-    tag: 'Column mappings',
-    summary: 'Remove a saved mapping',
+    summary: 'Delete a saved mapping',
     scope: 'provision',
     params: z.strictObject({ name: columnMappingSchema.shape.name }),
-    responses: { 204: { description: 'Gone.' }, ...refusals, ...notFound },
+    responses: { 204: { description: 'Deleted.' }, ...refusals, ...notFound },
   }),
 } as const satisfies Record<string, Route>

@@ -3,17 +3,20 @@ import type { Scope } from './api-key.ts'
 import type { HeldBound } from './bounds.ts'
 import { idSchema } from './id.ts'
 
-/**
- * One operation of the HTTP API, as data: the API validates by it, the OpenAPI document and the SDK are made from it.
- */
+/** One route of the HTTP API as data: the API validates by it; OpenAPI and docs/api.md are generated from it. */
 export interface Route {
   id: string
   method: 'get' | 'post' | 'patch' | 'delete'
   /** With `{name}` parameters. */
   path: string
+  /** The group it is listed under. */
   tag: string
+  /** What its path is about, as in "There is no such integrated account". */
+  noun: string
   summary: string
-  /** null: open to everybody. */
+  /** What the summary leaves out, in plain sentences. Pages are named as docs/bulk.md#limits. */
+  description?: string
+  /** null: open to everyone. */
   scope: Scope | null
   params?: z.ZodObject
   query?: z.ZodObject
@@ -21,11 +24,11 @@ export interface Route {
   body?: z.ZodType
   /** True when a request without a body is fine. */
   isBodyOptional?: boolean
-  /** Media types of a body that is handed to the handler as it comes in, unread. */
+  /** Media types of a body that the handler reads itself, as it arrives. */
   streamedBody?: readonly string[]
-  /** A request of it lasts, and is counted while it does. */
+  /** Its requests last, and count against this bound meanwhile. */
   holds?: HeldBound
-  /** Every status it can answer with; from 400 on without a schema: a problem. */
+  /** Every status it can answer with. From 400 on, the body is a problem unless a schema is given. */
   responses: Record<number, { description: string; schema?: z.ZodType; contentType?: string }>
 }
 
@@ -37,25 +40,27 @@ export const pageSize = z
   .default(20)
   .meta({ type: 'integer', minimum: 1, maximum: 100, default: 20 })
 
-/** Of the lists whose ids are ours. */
+/** For lists that are paged by an id of Muster. */
 export const pageQuery = {
   limit: pageSize,
   cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
 }
 export const pageSchema = <T extends z.ZodType>(item: T) =>
   z.object({ result: z.array(item), next_cursor: z.string().nullable() })
-/** What a route that stores, starts or holds something can answer: docs/operating.md has the table. */
+/** For routes that store, start or hold something; docs/operating.md has the table of limits. */
 export const boundReached = {
-  429: { description: 'A limit of the tenant is reached: detail says what makes room, Retry-After when to try again.' },
+  429: {
+    description: 'A limit of the tenant is reached: detail says how to make room, Retry-After when to try again.',
+  },
 }
 
 export const route = <R extends Route>(definition: R): R => definition
 
-/** Sent with every create and every wait. RFC 7240. */
+/** RFC 7240. */
 export const preferHeader = z.object({
   prefer: z.string().optional().meta({
     description:
-      '`wait=N` holds the answer up to N (60 at most) seconds; `respond-async` does not; `handling=strict` refuses what the provider has no field for.',
+      '`wait=N` delays the answer until the end, up to N seconds (at most 60). `respond-async` answers at once, whatever else is preferred. `handling=strict` refuses fields that the provider has no place for, instead of warning.',
   }),
 })
 
@@ -68,20 +73,20 @@ export const idempotencyKeyHeader = z
       'Quoted or bare (draft-ietf-httpapi-idempotency-key-header-07). The same key with the same request is the same operation.',
   })
 
-/** What any route that asks for a key can answer. */
+/** For every route that requires a key. */
 export const refusals = {
   401: { description: 'No API key, or not a valid one.' },
   403: { description: 'The key lacks the scope.' },
-  422: { description: 'Everything that is wrong with the input, at once.' },
+  422: { description: 'The input is invalid; errors lists every problem at once.' },
   503: {
     description:
-      'Redis is away. Retry-After says when to try again; with the same Idempotency-Key, nothing can happen twice.',
+      'Redis cannot be reached. Retry-After says when to try again; with the same Idempotency-Key, nothing can happen twice.',
   },
 }
 export const notFound = { 404: { description: 'Not found, or owned by another tenant.' } }
-/** What a route with a body can answer besides. */
+/** For routes with a body. */
 export const bodyRefusals = {
-  400: { description: 'Not JSON in UTF-8.' },
-  413: { description: 'Too large.' },
-  415: { description: 'Not application/json.' },
+  400: { description: 'The body is not JSON in UTF-8.' },
+  413: { description: 'The body is too large.' },
+  415: { description: 'The body is not application/json.' },
 }

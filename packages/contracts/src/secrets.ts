@@ -15,17 +15,16 @@ export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name) && !HARMLESS_NAME.test(name)
 }
 
-/**
- * A copy in which every value under a secret's name is masked, for eyes and logs. Booleans and null tell nothing and
- * stay.
- */
-export function maskSecrets<T extends JsonValue>(value: T): T {
-  if (Array.isArray(value)) return value.map((item) => maskSecrets(item)) as unknown as T
+/** A copy, for display, in which every value under the name of a secret is masked. Booleans and null stay. */
+export function maskSecrets(value: JsonObject): JsonObject
+export function maskSecrets(value: JsonValue): JsonValue
+export function maskSecrets(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map((item) => maskSecrets(item))
   if (!isJsonObject(value)) return value
-  // fromEntries, here and below, since assigning to "__proto__" would change the prototype instead of adding a key.
+  // fromEntries, here and below: assigning to "__proto__" would change the prototype instead of adding a key.
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [key, isSecretName(key) ? maskAll(inner) : maskSecrets(inner)]),
-  ) as T
+  )
 }
 
 function maskAll(value: JsonValue): JsonValue {

@@ -13,26 +13,29 @@ const readiness = z
   })
   .meta({ id: 'Readiness' })
 
-const open = { method: 'get', tag: 'System', scope: null } as const
+const open = { method: 'get', tag: 'System', noun: 'page', scope: null } as const
 
-/** For probes, scrapers and readers: without a key, and free of anybody's data. */
+/** For probes, scrapers and readers: without a key, and without data of any tenant. */
 export const systemRoutes = {
   health: route({
     ...open,
     id: 'health',
     path: '/healthz',
-    summary: 'The process runs',
-    responses: { 200: { description: 'It does.', schema: z.object({ status: z.literal('ok') }) } },
+    summary: 'Liveness: the process runs',
+    description: 'Redis is not asked.',
+    responses: { 200: { description: 'It runs.', schema: z.object({ status: z.literal('ok') }) } },
   }),
   readiness: route({
     ...open,
     id: 'readiness',
     path: '/readyz',
-    summary: 'Requests can be served',
+    summary: 'Readiness: requests can be served',
+    description:
+      '503 when Redis does not answer or takes no writes, when the encryption keys do not fit it, or while the process is stopping. `warnings` say why, and name settings of Redis that can lose work (docs/operating.md#redis).',
     responses: {
-      200: { description: 'They can.', schema: readiness },
+      200: { description: 'Ready.', schema: readiness },
       503: {
-        description: 'Redis is away or takes no writes, the keys do not fit it, or the process is stopping.',
+        description: 'Redis cannot be used, the encryption keys do not fit it, or the process is stopping.',
         schema: readiness,
       },
     },
@@ -42,20 +45,22 @@ export const systemRoutes = {
     id: 'metrics',
     path: '/metrics',
     summary: 'Metrics for Prometheus',
+    description: 'docs/operating.md#metrics lists them.',
     responses: { 200: { description: 'Text format 0.0.4.', schema: z.string(), contentType: 'text/plain' } },
   }),
   openApi: route({
     ...open,
     id: 'openApi',
     path: '/openapi.json',
-    summary: 'This document',
+    summary: 'The API as OpenAPI 3.1',
+    description: 'Generated from the schemas that validate.',
     responses: { 200: { description: 'OpenAPI 3.1.', schema: z.looseObject({ openapi: z.string() }) } },
   }),
   docs: route({
     ...open,
     id: 'docs',
     path: '/docs',
-    summary: 'This document, for people',
+    summary: 'The API to read and try, in a browser',
     responses: { 200: { description: 'A page.', schema: z.string(), contentType: 'text/html' } },
   }),
 } as const satisfies Record<string, Route>

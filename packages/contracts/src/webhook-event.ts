@@ -109,48 +109,44 @@ const dataByType = {
   'webhook_endpoint.test': endpointData,
 } as const satisfies Record<WebhookEventType, z.ZodObject>
 
-const summaries: Record<WebhookEventType, string> = {
-  'operation.succeeded': 'The user is there.',
+export const webhookEventSummaries: Record<WebhookEventType, string> = {
+  'operation.succeeded': 'The user exists at the provider.',
   'operation.failed': 'It ended without a user; error says why.',
   'operation.canceled': 'It was canceled before anything was sent.',
   'operation.expired': 'Its expires_at passed before the user was created.',
   'operation.held':
-    "It met rejected credentials or missing rights and waits; the account's own event says so once for all that wait.",
-  'batch.completed': 'Every row of the batch has come to an end.',
-  'batch.progress': 'Counts of a batch at work, every few seconds at most. Sent only to endpoints that name it.',
+    'It waits, since the provider rejected the credentials or their rights; the event of the account reports it once for all that wait.',
+  'batch.completed': 'Every row of the batch has ended.',
+  'batch.progress': 'Counts of a running batch, every few seconds at most. Sent only to endpoints that name it.',
   'integrated_account.needs_reauth':
     'The provider rejects the credentials of the account, or does not let them create users: its operations wait. status says which.',
   'integrated_account.resumed': 'The account is active again, and what waited continues.',
   'webhook_endpoint.disabled':
-    'An endpoint of the tenant is sent nothing more; reason says why. Sent to its other endpoints.',
-  'webhook_endpoint.test': 'Asked for by POST /webhook-endpoints/{id}/test.',
+    'An endpoint of the tenant receives no more events; reason says why. Sent to its other endpoints.',
+  'webhook_endpoint.test': 'Requested by POST /webhook-endpoints/{id}/test.',
 }
 
-/**
- * The body of every webhook, by its type: Standard Webhooks' `type`, `timestamp`, `data`, and beside them the message
- * id, a version and a sequence.
- */
+const eventSchemaOf = (type: WebhookEventType): z.ZodObject =>
+  z
+    .object({
+      id: z.uuid().meta({ description: 'As in the header webhook-id; the same on every repeat.' }),
+      type: z.literal(type),
+      version: z.literal(WEBHOOK_EVENT_VERSION),
+      timestamp: z.iso
+        .datetime()
+        .meta({ description: 'When it happened; the header webhook-timestamp is when this attempt was made.' }),
+      sequence: z.int().meta({
+        description:
+          'Grows with every change of the operation, batch, account or endpoint it is about: a lower one than seen before is stale.',
+      }),
+      data: dataByType[type],
+    })
+    .meta({ id: `WebhookEvent_${type.replace('.', '_')}`, description: webhookEventSummaries[type] })
+
+/** The body of every webhook, by its type: `type`, `timestamp` and `data` of Standard Webhooks, and members of ours. */
 export const webhookEventSchemas = Object.fromEntries(
-  webhookEventTypes.map((type) => [
-    type,
-    z
-      .object({
-        id: z.uuid().meta({ description: 'As in the header webhook-id; the same on every repeat.' }),
-        type: z.literal(type),
-        version: z.literal(WEBHOOK_EVENT_VERSION),
-        timestamp: z.iso
-          .datetime()
-          .meta({ description: 'When it happened; the header webhook-timestamp is when this attempt was made.' }),
-        sequence: z.int().meta({
-          description:
-            'Grows with every change of the operation, batch, account or endpoint that it is about: a lower one than seen before is stale.',
-        }),
-        data: dataByType[type],
-      })
-      .meta({ id: `WebhookEvent_${type.replace('.', '_')}`, description: summaries[type] }),
-  ]),
-) as unknown as Record<WebhookEventType, z.ZodObject>
-export const webhookEventSummaries = summaries
+  webhookEventTypes.map((type) => [type, eventSchemaOf(type)]),
+) as Record<WebhookEventType, z.ZodObject>
 
 export type OperationEventData = z.infer<typeof operationData>
 export type BatchEventData = z.infer<typeof batchData>

@@ -8,7 +8,6 @@ import {
   notFound,
   pageQuery,
   pageSchema,
-  pageSize,
   refusals,
   route,
   type Route,
@@ -28,32 +27,37 @@ import {
 } from './webhook-endpoint.ts'
 import { webhookEventTypeSchema } from './webhook-event.ts'
 
-const tag = 'Webhook endpoints'
+const endpoints = { tag: 'Webhook endpoints', noun: 'webhook endpoint' } as const
+const deliveries = { tag: 'Deliveries', noun: 'delivery' } as const
 const path = '/webhook-endpoints'
 const one = `${path}/{id}`
 
 export const webhookRoutes = {
   createWebhookEndpoint: route({
+    ...endpoints,
     id: 'createWebhookEndpoint',
     method: 'post',
     path,
-    tag,
     summary: 'Register an address that receives events',
+    description:
+      'The address must be https and lead to public addresses only (docs/webhooks.md#which-addresses-are-taken). `secret` is shown only once. What is sent, and how to verify it: docs/webhooks.md. An endpoint made with a test key has mode `test`: it receives events of test accounts only, and test keys see no others.',
     scope: 'admin',
     body: webhookEndpointInputSchema,
     responses: {
-      201: { description: 'Registered; the secret is shown this once.', schema: createdWebhookEndpointSchema },
+      201: { description: 'Registered; the secret is shown only once.', schema: createdWebhookEndpointSchema },
       ...boundReached,
       ...refusals,
       ...bodyRefusals,
     },
   }),
   listWebhookEndpoints: route({
+    ...endpoints,
     id: 'listWebhookEndpoints',
     method: 'get',
     path,
-    tag,
     summary: 'List the endpoints',
+    description:
+      'The registered ones, and one of kind `callback` for each host of callback addresses; callbacks of test accounts have a `callback` endpoint of their own.',
     scope: 'read',
     query: z.strictObject(pageQuery),
     responses: {
@@ -65,21 +69,23 @@ export const webhookRoutes = {
     },
   }),
   readWebhookEndpoint: route({
+    ...endpoints,
     id: 'readWebhookEndpoint',
     method: 'get',
     path: one,
-    tag,
     summary: 'Read an endpoint',
     scope: 'read',
     params: idParams,
     responses: { 200: { description: 'The endpoint.', schema: webhookEndpointSchema }, ...refusals, ...notFound },
   }),
   updateWebhookEndpoint: route({
+    ...endpoints,
     id: 'updateWebhookEndpoint',
     method: 'patch',
     path: one,
-    tag,
-    summary: 'Change an endpoint; active sends what has waited',
+    summary: 'Change an endpoint',
+    description:
+      'Everything but `asymmetric`; `null` removes a filter or limit. `status` is `active`, which sends what has waited, or `disabled`. The `url` of a callback endpoint comes with each request and cannot be changed: 409.',
     scope: 'admin',
     params: idParams,
     body: webhookEndpointPatchSchema,
@@ -92,21 +98,24 @@ export const webhookRoutes = {
     },
   }),
   deleteWebhookEndpoint: route({
+    ...endpoints,
     id: 'deleteWebhookEndpoint',
     method: 'delete',
     path: one,
-    tag,
-    summary: 'Remove an endpoint, and what waits for it',
+    summary: 'Delete an endpoint and its deliveries',
+    description:
+      'Waiting deliveries are deleted too. A callback endpoint is created again with the next callback address of its host.',
     scope: 'admin',
     params: idParams,
-    responses: { 204: { description: 'Gone; nothing more is sent to it.' }, ...refusals, ...notFound },
+    responses: { 204: { description: 'Deleted; nothing more is sent to it.' }, ...refusals, ...notFound },
   }),
   testWebhookEndpoint: route({
+    ...endpoints,
     id: 'testWebhookEndpoint',
     method: 'post',
     path: `${one}/test`,
-    tag,
     summary: 'Send a test event',
+    description: 'Sends `webhook_endpoint.test`, and answers with the delivery.',
     scope: 'admin',
     params: idParams,
     responses: {
@@ -117,17 +126,19 @@ export const webhookRoutes = {
     },
   }),
   rotateWebhookSecret: route({
+    ...endpoints,
     id: 'rotateWebhookSecret',
     method: 'post',
     path: `${one}/rotate-secret`,
-    tag,
-    summary: 'Make a new signing secret; the old one signs along for a while',
+    summary: 'Replace the signing secret',
+    description:
+      'The new secret is shown only once. The old one signs too, for `overlap_hours`. 409 for a callback endpoint, which has none.',
     scope: 'admin',
     params: idParams,
     body: rotateSecretInputSchema,
     isBodyOptional: true,
     responses: {
-      200: { description: 'The new secret, shown this once.', schema: rotatedSecretSchema },
+      200: { description: 'The new secret, shown only once.', schema: rotatedSecretSchema },
       409: { description: 'An endpoint of callback addresses signs with the callback secret.' },
       ...refusals,
       ...notFound,
@@ -135,11 +146,12 @@ export const webhookRoutes = {
     },
   }),
   replayWebhookEndpoint: route({
+    ...endpoints,
     id: 'replayWebhookEndpoint',
     method: 'post',
     path: `${one}/replay`,
-    tag,
-    summary: 'Send every failed delivery since a time again',
+    summary: 'Send every failed delivery of a period again',
+    description: 'Those of events between `since` and `until` (now, if left out). `replayed` says how many.',
     scope: 'admin',
     params: idParams,
     body: replayInputSchema,
@@ -151,10 +163,10 @@ export const webhookRoutes = {
     },
   }),
   listDeliveries: route({
+    ...endpoints,
     id: 'listDeliveries',
     method: 'get',
     path: `${one}/deliveries`,
-    tag,
     summary: 'List the deliveries of an endpoint, newest first',
     scope: 'read',
     params: idParams,
@@ -162,12 +174,11 @@ export const webhookRoutes = {
       status: z.enum(deliveryStatuses).optional(),
       event_type: webhookEventTypeSchema.optional(),
       operation_id: idSchema.optional(),
-      limit: pageSize,
-      cursor: idSchema.optional().meta({ description: 'next_cursor of the page before.' }),
+      ...pageQuery,
     }),
     responses: {
       200: {
-        description: 'A page. With rare matches it can be short, or empty, and still have a next_cursor.',
+        description: 'A page. It can be short, or empty, and still have a next_cursor.',
         schema: deliveryPageSchema,
       },
       ...refusals,
@@ -175,21 +186,24 @@ export const webhookRoutes = {
     },
   }),
   readDelivery: route({
+    ...deliveries,
     id: 'readDelivery',
     method: 'get',
     path: '/deliveries/{id}',
-    tag: 'Deliveries',
     summary: 'Read a delivery with every attempt',
+    description:
+      'Each attempt has the `status` of the answer (`null` when none came), a `reason` (docs/webhooks.md#the-log-of-deliveries) and the first 1,024 characters of the `reply`.',
     scope: 'read',
     params: idParams,
     responses: { 200: { description: 'The delivery.', schema: deliverySchema }, ...refusals, ...notFound },
   }),
   replayDelivery: route({
+    ...deliveries,
     id: 'replayDelivery',
     method: 'post',
     path: '/deliveries/{id}/replay',
-    tag: 'Deliveries',
-    summary: 'Send it again, under the same webhook-id',
+    summary: 'Send a delivery again, under the same webhook-id',
+    description: 'From the beginning of the schedule. 409 `conflict` while it is pending.',
     scope: 'admin',
     params: idParams,
     responses: {
@@ -200,16 +214,19 @@ export const webhookRoutes = {
     },
   }),
   rotateCallbackSecret: route({
+    tag: 'Callback secret',
+    noun: 'callback secret',
     id: 'rotateCallbackSecret',
     method: 'post',
     path: '/callback-secret',
-    tag: 'Callback secret',
-    summary: 'Make or replace the secret that signs what is sent to callback_url',
+    summary: 'Create or replace the secret that signs callbacks',
+    description:
+      'Without it, a `callback_url` is refused. The old secret signs too, for `overlap_hours`. A secret made with a test key signs callbacks of test accounts only; until there is one the live secret signs those too, and keeps signing them during the overlap.',
     scope: 'admin',
     body: rotateSecretInputSchema,
     isBodyOptional: true,
     responses: {
-      200: { description: 'The secret, shown this once.', schema: rotatedSecretSchema },
+      200: { description: 'The secret, shown only once.', schema: rotatedSecretSchema },
       ...refusals,
       ...bodyRefusals,
     },

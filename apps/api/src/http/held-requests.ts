@@ -4,7 +4,7 @@ import type { ApiKeyRecord, Tenants } from '@muster/store/tenants/tenants'
 /** A revoked key is noticed so soon after. */
 const LOOK_EVERY_MS = 1_000
 
-type Access = Pick<ApiKeyRecord, 'id' | 'tenantId'>
+export type Access = Pick<ApiKeyRecord, 'id' | 'tenantId'>
 
 interface Held {
   bound: HeldBound

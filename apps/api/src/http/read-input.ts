@@ -1,66 +1,67 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
-import type { Request } from 'express'
 import { checkValue } from '@muster/contracts/untrusted-value'
+import type { Request } from 'express'
+import type { AnyInput, RefusedRequest } from './endpoint.ts'
 import { parseQuery } from './query.ts'
 import { hasBody, readBody } from './read-body.ts'
-import { RequestError } from './request-error.ts'
+import { notFound, RequestError } from './request-error.ts'
 import { validate } from './validate.ts'
 
-export interface RequestInput {
-  query: unknown
-  headers: unknown
-  body: unknown
+type Raw = RefusedRequest['raw']
+interface Part {
+  value: unknown
+  problems: InputProblem[]
 }
+const NOTHING: Part = { value: undefined, problems: [] }
 
 /**
- * A request as its route's schemas see it, with everything that is wrong with it. `raw` is what was sent, where it
+ * A request as the schemas of its route see it, with everything that is wrong with it. `raw` is what was sent, where it
  * could be read safely.
  */
 export async function readInput(
   route: Route,
   request: Request,
-): Promise<{ input: RequestInput; raw: { query: Record<string, unknown>; body: unknown }; problems: InputProblem[] }> {
-  const problems: InputProblem[] = []
-  const rawQuery = parseQuery(request.url.split('?').slice(1).join('?'))
-  const query = validateQuery(route, rawQuery.value)
-  // Of a query that cannot be read, nothing can be said to be missing.
-  problems.push(...(rawQuery.problems.length > 0 ? rawQuery.problems : query.problems))
-  const headers = route.headers
-    ? validate(route.headers, request.headers, 'header')
-    : { value: undefined, problems: [] }
-  problems.push(...headers.problems)
-
-  let rawBody: unknown
-  let body: unknown
-  if (route.body && (hasBody(request) || !route.isBodyOptional)) {
-    try {
-      rawBody = await readBody(request)
-    } catch (error) {
-      // What else is wrong is worth telling, even when the body could not be read.
-      throw error instanceof RequestError && problems.length > 0 ? error.with(problems) : error
-    }
-    const unsafe = checkValue(rawBody, 'body')
-    const checked = unsafe.length > 0 ? { value: undefined, problems: unsafe } : validate(route.body, rawBody, 'body')
-    problems.push(...checked.problems)
-    body = checked.value
-    if (unsafe.length > 0) rawBody = undefined
-  }
+): Promise<{ input: AnyInput; raw: Raw; problems: InputProblem[] }> {
+  const params = readParams(route, request)
+  const { raw: rawQuery, ...query } = readQuery(route, request)
+  const headers = route.headers ? validate(route.headers, request.headers, 'header') : NOTHING
+  const before = [...query.problems, ...headers.problems]
+  const { raw: rawBody, ...body } = await readBodyPart(route, request, before)
   return {
-    input: { query: query.value, headers: headers.value, body },
-    raw: { query: rawQuery.value, body: rawBody },
-    problems,
+    input: { params, query: query.value, headers: headers.value, body: body.value },
+    raw: { query: rawQuery, body: rawBody },
+    problems: [...before, ...body.problems],
   }
 }
 
-function validateQuery(route: Route, value: Record<string, unknown>): { value: unknown; problems: InputProblem[] } {
-  if (route.query) return validate(route.query, value, 'query')
-  return {
-    value: undefined,
-    problems: Object.keys(value).map((name) => ({
-      pointer: `?${name}`,
-      code: 'unknown_parameter',
-      detail: 'There is no such parameter.',
-    })),
-  }
+/** An id that is not well-formed is as unknown as any other. */
+function readParams(route: Route, request: Request): unknown {
+  const { value, problems } = route.params ? validate(route.params, request.params, 'path') : NOTHING
+  if (problems.length > 0) throw notFound(route.noun)
+  return value
+}
+
+function readQuery(route: Route, request: Request): Part & { raw: Raw['query'] } {
+  const { value: raw, problems } = parseQuery(request.url.split('?').slice(1).join('?'))
+  // A query that cannot be read says nothing about what is missing.
+  if (problems.length > 0) return { value: undefined, problems, raw }
+  if (route.query) return { ...validate(route.query, raw, 'query'), raw }
+  const unknown = Object.keys(raw).map((name) => ({
+    pointer: `?${name}`,
+    code: 'unknown_parameter',
+    detail: 'There is no such parameter.',
+  }))
+  return { value: undefined, problems: unknown, raw }
+}
+
+async function readBodyPart(route: Route, request: Request, before: InputProblem[]): Promise<Part & { raw?: unknown }> {
+  if (!route.body || (route.isBodyOptional && !hasBody(request))) return NOTHING
+  const raw = await readBody(request).catch((error: unknown) => {
+    // Report the other problems too, even though the body could not be read.
+    throw error instanceof RequestError && before.length > 0 ? error.with(before) : error
+  })
+  const unsafe = checkValue(raw, 'body')
+  if (unsafe.length > 0) return { value: undefined, problems: unsafe }
+  return { ...validate(route.body, raw, 'body'), raw }
 }

@@ -15,6 +15,9 @@ import {
   type ZodOpenApiOperationObject,
   type ZodOpenApiPathItemObject,
   type ZodOpenApiPathsObject,
+  type ZodOpenApiRequestBodyObject,
+  type ZodOpenApiResponsesObject,
+  type oas31,
 } from 'zod-openapi'
 
 const PROBLEM = { 'application/problem+json': { schema: problemSchema } }
@@ -25,23 +28,16 @@ const webhookHeaders = z.object({
   'webhook-timestamp': z.string().meta({ description: 'Unix seconds of this attempt.' }),
   'webhook-signature': z.string().meta({
     description:
-      'v1,<base64> of HMAC-SHA256 over id.timestamp.body for each secret, and v1a,<base64> of ed25519 where asked for; parted by spaces.',
+      'v1,<base64> of HMAC-SHA256 over id.timestamp.body for each secret, and v1a,<base64> of ed25519 where requested; separated by spaces.',
   }),
 })
 
-interface Parameter {
-  in: string
-  schema?: { type?: unknown }
-}
-interface OpenApiDocument {
-  openapi: string
-  paths: Record<string, Record<string, { parameters?: Parameter[] }>>
-}
-
 function toOperation(route: Route): ZodOpenApiOperationObject {
+  const requestBody = toRequestBody(route)
   return {
     operationId: route.id,
     summary: route.summary,
+    ...(route.description === undefined ? {} : { description: route.description }),
     tags: [route.tag],
     ...(route.scope === null ? {} : { security: [{ api_key: [] }], 'x-required-scope': route.scope }),
     requestParams: {
@@ -49,32 +45,29 @@ function toOperation(route: Route): ZodOpenApiOperationObject {
       ...(route.query ? { query: route.query } : {}),
       ...(route.headers ? { header: route.headers } : {}),
     },
-    ...(route.streamedBody
-      ? {
-          requestBody: {
-            required: true,
-            content: Object.fromEntries(
-              route.streamedBody.map((type) => [
-                type,
-                { schema: type === 'application/json' ? z.object({ items: z.array(batchItemSchema) }) : z.string() },
-              ]),
-            ),
-          },
-        }
-      : {}),
-    ...(route.body
-      ? { requestBody: { required: !route.isBodyOptional, content: { 'application/json': { schema: route.body } } } }
-      : {}),
-    responses: Object.fromEntries(
-      Object.entries(route.responses).map(([status, { description, schema, contentType = 'application/json' }]) => [
-        status,
-        {
-          description,
-          ...(schema ? { content: { [contentType]: { schema } } } : Number(status) >= 400 ? { content: PROBLEM } : {}),
-        },
-      ]),
-    ),
+    ...(requestBody ? { requestBody } : {}),
+    responses: toResponses(route),
   }
+}
+
+function toRequestBody({ body, isBodyOptional, streamedBody }: Route): ZodOpenApiRequestBodyObject | undefined {
+  if (body) return { required: !isBodyOptional, content: { 'application/json': { schema: body } } }
+  if (!streamedBody) return undefined
+  const schemaOf = (type: string) =>
+    type === 'application/json' ? z.object({ items: z.array(batchItemSchema) }) : z.string()
+  return {
+    required: true,
+    content: Object.fromEntries(streamedBody.map((type) => [type, { schema: schemaOf(type) }])),
+  }
+}
+
+function toResponses({ responses }: Route): ZodOpenApiResponsesObject {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, { description, schema, contentType = 'application/json' }]) => {
+      if (schema) return [status, { description, content: { [contentType]: { schema } } }]
+      return [status, Number(status) >= 400 ? { description, content: PROBLEM } : { description }]
+    }),
+  )
 }
 
 function toWebhook(type: WebhookEventType): ZodOpenApiPathItemObject {
@@ -86,7 +79,7 @@ function toWebhook(type: WebhookEventType): ZodOpenApiPathItemObject {
       requestBody: { required: true, content: { 'application/json': { schema: webhookEventSchemas[type] } } },
       responses: {
         '2XX': { description: 'Delivered.' },
-        410: { description: 'Nothing more is wanted: the endpoint is disabled.' },
+        410: { description: 'No more events, please: the endpoint is disabled.' },
         default: { description: 'Failed; sent again later, redirects are not followed.' },
       },
     },
@@ -94,7 +87,7 @@ function toWebhook(type: WebhookEventType): ZodOpenApiPathItemObject {
 }
 
 /** OpenAPI 3.1, made from the schemas that validate. */
-export function createOpenApiDocument(): OpenApiDocument {
+export function createOpenApiDocument(): oas31.OpenAPIObject {
   const paths: ZodOpenApiPathsObject = {}
   for (const route of Object.values<Route>({ ...routes, ...systemRoutes }))
     paths[route.path] = { ...paths[route.path], [route.method]: toOperation(route) }
@@ -115,16 +108,15 @@ export function createOpenApiDocument(): OpenApiDocument {
     },
     webhooks: Object.fromEntries(webhookEventTypes.map((type) => [type, toWebhook(type)])),
     paths,
-  }) as unknown as OpenApiDocument
-  for (const path of Object.values(document.paths))
-    for (const operation of Object.values(path)) operation.parameters?.forEach(writeObjectsInBrackets)
+  })
+  for (const { get, post, patch, delete: remove } of Object.values(document.paths ?? {}))
+    for (const operation of [get, post, patch, remove]) operation?.parameters?.forEach(writeObjectsInBrackets)
   return document
 }
 
-/**
- * By default, an object's keys would become parameters of their own: remote_query[activate]=false has its own style.
- */
-function writeObjectsInBrackets(parameter: Parameter): void {
-  if (parameter.in === 'query' && parameter.schema?.type === 'object')
+/** `remote_query[activate]=false`; by default each key of an object would be a parameter of its own. */
+function writeObjectsInBrackets(parameter: oas31.ParameterObject | oas31.ReferenceObject): void {
+  if (!('in' in parameter) || parameter.in !== 'query' || !parameter.schema) return
+  if ('type' in parameter.schema && parameter.schema.type === 'object')
     Object.assign(parameter, { style: 'deepObject', explode: true })
 }
