@@ -54,7 +54,7 @@ export interface ConnectionOptions {
 }
 
 /** What has to be written down around the sending of a create. */
-export interface Sending {
+interface Sending {
   /** The permit is there and the request is about to leave. A rejection keeps it back. */
   begin(): Promise<void>
   /** The answer proves that nothing was executed, and the next sending has to wait for another permit. */

@@ -3,7 +3,7 @@ import { firstText } from '../mapping/first-text.ts'
 import { RemoteFailureError, type AccessToken, type AccountContext, type Authentications } from '../provider.ts'
 
 /** Covers creating and reading; the `.readonly` variant covers the look-up alone (discovery document, users.insert). */
-export const DIRECTORY_SCOPE = 'https://www.googleapis.com/auth/admin.directory.user'
+const DIRECTORY_SCOPE = 'https://www.googleapis.com/auth/admin.directory.user'
 
 const TOKEN_URL = 'https://oauth2.googleapis.com/token'
 
