@@ -6,7 +6,7 @@ import { UnreadableError } from './unreadable.ts'
 const TRY_EVERY_MS = 500
 
 /** The process has other keys than the Redis was used with. A `RangeError`, so that a program prints it and ends. */
-export class WrongKeysError extends RangeError {
+class WrongKeysError extends RangeError {
   override readonly name = 'WrongKeysError'
 }
 
