@@ -33,4 +33,3 @@ export function createLaneLeases(redis: Redis, ownerId: string) {
     },
   }
 }
-export type LaneLeases = ReturnType<typeof createLaneLeases>
