@@ -40,7 +40,7 @@ const spell = (name: string): string => spellings.get(name.toLowerCase()) ?? nam
  * Salesforce takes the names of fields in any case. Here each has one spelling, so that a field stands once in the body,
  * and whatever reads it finds it.
  */
-function remoteDataOf({ user }: CreateInput): JsonObject {
+export function remoteDataOf({ user }: CreateInput): JsonObject {
   return Object.fromEntries(Object.entries(user.remote_data ?? {}).map(([name, value]) => [spell(name), value]))
 }
 
