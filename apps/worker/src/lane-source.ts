@@ -1,5 +1,6 @@
 import type { LaneSource } from '@muster/lanes/lane-owner'
-import type { RunJob, Verdict } from '@muster/lanes/lane'
+import type { JobOutcome } from '@muster/domain/outcome'
+import type { RunJob } from '@muster/lanes/lane'
 import type { Pace } from '@muster/lanes/pace'
 import { limitsOf } from '@muster/providers/engine/limits'
 import { providerOf } from '@muster/providers/registry'
@@ -93,10 +94,10 @@ const MAX_HOLD_MS = 5 * 60_000
  * of the lane need makes the lane rest, or each of 100,000 would find it out by itself; one job alone comes again after
  * half its age, so that many old ones do not keep the lane busy.
  */
-function toHold({ record }: UnreadableError, jobId: string): Verdict {
+function toHold({ record }: UnreadableError, jobId: string): JobOutcome {
   const now = Date.now()
   if (!record.startsWith('operation:') && !record.startsWith('delivery:'))
-    return { kind: 'again', at: now + HOLD_MS, pauseMs: HOLD_MS }
+    return { outcome: 'retrying', at: now + HOLD_MS, cooldownMs: HOLD_MS }
   const ageMs = now - timeOfId(operationIdOf(jobId))
-  return { kind: 'again', at: now + Math.min(Math.max(ageMs / 2, HOLD_MS), MAX_HOLD_MS) }
+  return { outcome: 'retrying', at: now + Math.min(Math.max(ageMs / 2, HOLD_MS), MAX_HOLD_MS) }
 }

@@ -68,6 +68,19 @@ export type Outcome =
   /** Its time was over, and nothing of it was created. */
   | { outcome: 'expired' }
 
+/** What came of a lane's job: of an outcome, what its lane has to know, in the same words. */
+export type JobOutcome =
+  /** Nothing is left to do, or to do here. */
+  | { outcome: 'done' }
+  /** Not before `at`, by this machine's clock; `cooldownMs`: nothing of the lane leaves until then either. */
+  | { outcome: 'retrying'; at: number; cooldownMs?: number }
+  /** The whole lane waits, and the job goes back to its front. */
+  | { outcome: 'rate_limited'; cooldownMs: number }
+  /** Nothing was done: the job goes back, and runs when the lane has a permit for it. */
+  | { outcome: 'interrupted' }
+  /** The job goes back, and the lane closes until its owner is active again. */
+  | { outcome: 'held' }
+
 /**
  * Creates of one operation that may have reached the provider without an answer. Unix milliseconds by the clock that all
  * workers share.

@@ -1,4 +1,5 @@
 import type { CallPermit } from '@muster/contracts/http-client'
+import type { JobOutcome } from '@muster/domain/outcome'
 import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { CallPacer } from './call-pacer.ts'
@@ -8,21 +9,6 @@ import { createCallNotes } from './last-call.ts'
 import { jobsAhead, jobWindow, type Pace } from './pace.ts'
 import { StartGate } from './start-gate.ts'
 
-/** What becomes of a job after a run. */
-export type Verdict =
-  | { kind: 'done' }
-  /**
-   * The same job once more, not before `at` (Unix milliseconds); `pauseMs` rests the lane as well, while the provider
-   * is down.
-   */
-  | { kind: 'again'; at: number; pauseMs?: number }
-  /** The provider is throttling: the whole lane waits, and the job goes back to its front. */
-  | { kind: 'pause'; forMs: number }
-  /** Nothing was done: the job goes back, and runs when the lane has a permit for it. */
-  | { kind: 'back' }
-  /** The account went on hold: the job goes back, and the lane closes. */
-  | { kind: 'hold' }
-
 export interface RunContext {
   /** Aborted when the lane is lost or the process is stopping: nothing more may be sent. */
   signal: AbortSignal
@@ -31,7 +17,7 @@ export interface RunContext {
    * the signal's reason.
    */
   waitForPermit(signal?: AbortSignal): Promise<CallPermit>
-  /** From this moment on no call leaves; the verdict of the job tells it to those who come after. */
+  /** From this moment on no call leaves; the outcome of the job tells it to those who come after. */
   coolDown(forMs: number): void
   /** For how long `waitForPermit` would wait, about. */
   expectedWaitMs(): number
@@ -49,7 +35,7 @@ interface Turn {
   mayGoBack: boolean
 }
 
-export type RunJob = (accountId: string, jobId: string, context: RunContext) => Promise<Verdict>
+export type RunJob = (accountId: string, jobId: string, context: RunContext) => Promise<JobOutcome>
 
 export interface LaneOptions {
   redis: Redis
@@ -205,7 +191,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     jobSignal.throwIfAborted()
   }
 
-  async function runJob(jobId: string, priority: number): Promise<Verdict> {
+  async function runJob(jobId: string, priority: number): Promise<JobOutcome> {
     const controller = new AbortController()
     running.set(jobId, controller)
     const turn: Turn = { jobId, priority, mayGoBack: true }
@@ -235,25 +221,25 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       throw new WaitingError()
     }
     if (!(await gate.enter(job.priority))) return goBack()
-    const verdict = await runJob(job.id ?? '', job.priority)
-    switch (verdict.kind) {
+    const end = await runJob(job.id ?? '', job.priority)
+    switch (end.outcome) {
       case 'done':
         return
-      case 'again':
-        if (verdict.pauseMs) await coolDown(verdict.pauseMs)
-        await job.moveToDelayed(Math.max(verdict.at, Date.now()), token)
+      case 'retrying':
+        if (end.cooldownMs) await coolDown(end.cooldownMs)
+        await job.moveToDelayed(Math.max(end.at, Date.now()), token)
         throw new DelayedError()
-      case 'pause':
-        await coolDown(verdict.forMs)
+      case 'rate_limited':
+        await coolDown(end.cooldownMs)
         throw new RateLimitError()
-      case 'hold':
+      case 'held':
         // At once, not when the lane has closed: every job that starts until then would be refused as well.
         pacer.coolDown(Infinity)
         sendBack()
         worker.pause(true).catch(onError)
         onHold()
         return goBack()
-      case 'back':
+      case 'interrupted':
         return goBack()
     }
   }

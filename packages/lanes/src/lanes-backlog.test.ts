@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createLaneOwner, type LaneOwner, type LaneSource } from './lane-owner.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
-import type { Verdict } from './lane.ts'
+import type { JobOutcome } from '@muster/domain/outcome'
 import { LANE_QUEUE, lanePrefix, SCHEDULE_KEY } from './lane-keys.ts'
 import { jobsAhead, type Pace } from './pace.ts'
 
@@ -20,7 +20,7 @@ class Backlog {
   mostAhead = 0
   given = 0
   forgets = 0
-  verdict: (jobId: string) => Promise<Verdict> | Verdict = () => ({ kind: 'done' })
+  verdict: (jobId: string) => Promise<JobOutcome> | JobOutcome = () => ({ outcome: 'done' })
   #waiting = new Set<() => void>()
   readonly #accountId: string
   constructor(accountId: string) {
@@ -145,8 +145,8 @@ describe('work that waits outside of the lane', () => {
     const begun = jobsAhead(backlog.pace)
     expect(begun).toBeLessThan(4)
     let release = (): void => undefined
-    const released = new Promise<Verdict>((resolve) => (release = () => resolve({ kind: 'done' })))
-    backlog.verdict = (jobId) => (jobId === 'single' ? { kind: 'done' } : released)
+    const released = new Promise<JobOutcome>((resolve) => (release = () => resolve({ outcome: 'done' })))
+    backlog.verdict = (jobId) => (jobId === 'single' ? { outcome: 'done' } : released)
     backlog.add('a', 6)
     await startOwner()
     await wake()
@@ -176,7 +176,7 @@ describe('work that waits outside of the lane', () => {
     backlog.add('a', 8)
     backlog.forgets = 1
     let finish = (): void => undefined
-    const held = new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' })))
+    const held = new Promise<JobOutcome>((resolve) => (finish = () => resolve({ outcome: 'done' })))
     backlog.verdict = () => held
     await startOwner()
     await wake()

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createLaneOwner, type LaneOwner } from './lane-owner.ts'
 import { leaseKey, limiterKey, RELOAD_CHANNEL } from './lane-keys.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
-import type { RunContext, Verdict } from './lane.ts'
+import type { JobOutcome } from '@muster/domain/outcome'
+import type { RunContext } from './lane.ts'
 import type { Pace } from './pace.ts'
 
 interface Run {
@@ -28,7 +29,7 @@ class Source {
   readonly paces = new Map<string, Pace>()
   readonly tenants = new Map<string, string>()
   readonly runs: Run[] = []
-  verdict: (run: Run) => Promise<Verdict> | Verdict = () => ({ kind: 'done' })
+  verdict: (run: Run) => Promise<JobOutcome> | JobOutcome = () => ({ outcome: 'done' })
   #waiting = new Set<() => void>()
 
   /** Resolves when the runs fit. */
@@ -182,7 +183,7 @@ describe('lanes and their owners', () => {
         () => 'refused',
       )
       expect(context.throwIfStale).toThrow()
-      return { kind: 'again', at: Date.now() }
+      return { outcome: 'retrying', at: Date.now() }
     }
     source.put(accountId, '+job')
     await wake()
@@ -199,10 +200,10 @@ describe('lanes and their owners', () => {
     const laterAt = Date.now() + 2_500
     source.verdict = ({ jobId, owner: name }) =>
       name === 'b'
-        ? { kind: 'done' }
+        ? { outcome: 'done' }
         : jobId === 'later'
-          ? { kind: 'again', at: laterAt }
-          : { kind: 'pause', forMs: 1_500 }
+          ? { outcome: 'retrying', at: laterAt }
+          : { outcome: 'rate_limited', cooldownMs: 1_500 }
     source.put(accountId, '+later', '+throttled')
     await wake()
     const before = await source.until((runs) => runs.length >= 2)
@@ -222,7 +223,8 @@ describe('lanes and their owners', () => {
     // One job in a window of two seconds, which BullMQ counts under the same key.
     source.paces.set(accountId, { ...pace, requests: 1, perSeconds: 4 })
     await startOwner('a')
-    source.verdict = ({ jobId }) => (jobId === 'throttled' ? { kind: 'pause', forMs: 30_000 } : { kind: 'done' })
+    source.verdict = ({ jobId }) =>
+      jobId === 'throttled' ? { outcome: 'rate_limited', cooldownMs: 30_000 } : { outcome: 'done' }
     source.put(accountId, '+job')
     await wake()
     await source.until((runs) => runs.length >= 1)
@@ -242,7 +244,7 @@ describe('lanes and their owners', () => {
       const permit = await context.waitForPermit()
       permits.push({ owner, at: Date.now() })
       permit.ended()
-      return { kind: 'done' }
+      return { outcome: 'done' }
     }
     const { owner } = await startOwner('a')
     const wokenAt = Date.now()
@@ -267,9 +269,9 @@ describe('lanes and their owners', () => {
     expect(gapMs).toBeLessThan(6_000)
   })
 
-  async function fillPlaces(count: number, verdict: (run: Run) => Verdict): Promise<string[]> {
+  async function fillPlaces(count: number, verdict: (run: Run) => JobOutcome): Promise<string[]> {
     const greedy = Array.from({ length: count }, () => randomUUID())
-    source.verdict = (run) => (run.jobId.startsWith('greedy') ? verdict(run) : { kind: 'done' })
+    source.verdict = (run) => (run.jobId.startsWith('greedy') ? verdict(run) : { outcome: 'done' })
     for (const [index, id] of greedy.entries()) {
       source.tenants.set(id, 'greedy')
       source.put(id, `+greedy-${index}`)
@@ -278,10 +280,10 @@ describe('lanes and their owners', () => {
     return greedy
   }
 
-  test.each<[string, Verdict]>([
-    ['is due in 30 days', { kind: 'again', at: Date.now() + 30 * 86_400_000 }],
-    ['waits for a retry in minutes', { kind: 'again', at: Date.now() + 120_000 }],
-    ['rests with its lane', { kind: 'pause', forMs: 120_000 }],
+  test.each<[string, JobOutcome]>([
+    ['is due in 30 days', { outcome: 'retrying', at: Date.now() + 30 * 86_400_000 }],
+    ['waits for a retry in minutes', { outcome: 'retrying', at: Date.now() + 120_000 }],
+    ['rests with its lane', { outcome: 'rate_limited', cooldownMs: 120_000 }],
   ])('lanes whose work %s give up their places to one that has work', async (_, verdict) => {
     const { owner } = await startOwner('a', 15_000, { maxLanes: 4 })
     await fillPlaces(8, () => verdict)
@@ -297,7 +299,8 @@ describe('lanes and their owners', () => {
 
   test('a lane that rests for long is not opened for new work, and is once its rest has been ended', async () => {
     const { owner } = await startOwner('a', 300)
-    source.verdict = ({ jobId }) => (jobId === 'first' ? { kind: 'pause', forMs: 60_000 } : { kind: 'done' })
+    source.verdict = ({ jobId }) =>
+      jobId === 'first' ? { outcome: 'rate_limited', cooldownMs: 60_000 } : { outcome: 'done' }
     source.put(accountId, '+first')
     await wake()
     await eventually(
@@ -313,13 +316,13 @@ describe('lanes and their owners', () => {
     expect(owner.openLanes()).toBe(0)
     await redis.del(limiterKey(accountId))
     await reload()
-    source.verdict = () => ({ kind: 'done' })
+    source.verdict = () => ({ outcome: 'done' })
     await source.until((runs) => runs.length >= 3)
   })
 
   test('under the cap tenants share: one with a single lane gets its turn beside one with many that are never idle', async () => {
     await startOwner('a', 15_000, { maxLanes: 4, turnMs: 500 })
-    const greedy = await fillPlaces(12, () => ({ kind: 'again', at: Date.now() }))
+    const greedy = await fillPlaces(12, () => ({ outcome: 'retrying', at: Date.now() }))
     await source.until((runs) => new Set(runs.map(({ jobId }) => jobId)).size >= 4)
     const wokenAt = Date.now()
     source.tenants.set(accountId, 'modest')
@@ -334,7 +337,7 @@ describe('lanes and their owners', () => {
   test('a long rest is not cut off by a short one', async () => {
     await startOwner('a')
     source.verdict = async ({ jobId }) => {
-      if (source.runs.length > 2) return { kind: 'done' }
+      if (source.runs.length > 2) return { outcome: 'done' }
       // Both are under way when the first is told to wait, and the second is told when the lane rests already.
       await source.until((runs) => runs.length >= 2)
       if (jobId === 'short')
@@ -342,7 +345,7 @@ describe('lanes and their owners', () => {
           () => createLaneSchedule(redis).cooldownMs(accountId),
           (cooldownMs) => cooldownMs > 0,
         )
-      return { kind: 'pause', forMs: jobId === 'long' ? 1_500 : 1 }
+      return { outcome: 'rate_limited', cooldownMs: jobId === 'long' ? 1_500 : 1 }
     }
     source.put(accountId, '+long', '+short')
     await wake()
@@ -354,7 +357,9 @@ describe('lanes and their owners', () => {
     const { owner } = await startOwner('a')
     let finish = (): void => undefined
     source.verdict = ({ owner: name }) =>
-      name === 'a' ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' }))) : { kind: 'done' }
+      name === 'a'
+        ? new Promise<JobOutcome>((resolve) => (finish = () => resolve({ outcome: 'done' })))
+        : { outcome: 'done' }
     source.paces.set(accountId, { ...pace, concurrency: 1 })
     source.put(accountId, '+one', '+two')
     await wake()
@@ -376,9 +381,11 @@ describe('lanes and their owners', () => {
     const { owner } = await startOwner('a')
     source.verdict = ({ owner: name, context }) =>
       name === 'b'
-        ? { kind: 'done' }
-        : new Promise<Verdict>((resolve) =>
-            context.signal.addEventListener('abort', () => resolve({ kind: 'again', at: Date.now() }), { once: true }),
+        ? { outcome: 'done' }
+        : new Promise<JobOutcome>((resolve) =>
+            context.signal.addEventListener('abort', () => resolve({ outcome: 'retrying', at: Date.now() }), {
+              once: true,
+            }),
           )
     source.put(accountId, '+stuck')
     await wake()
@@ -393,9 +400,9 @@ describe('lanes and their owners', () => {
   test('a hold closes the lane, a resumption opens it again', async () => {
     const { owner } = await startOwner('a')
     source.verdict = async () => {
-      if (source.runs.length > 1) return { kind: 'done' }
+      if (source.runs.length > 1) return { outcome: 'done' }
       source.held.add(accountId)
-      return { kind: 'hold' }
+      return { outcome: 'held' }
     }
     source.put(accountId, '+job')
     await wake()
@@ -457,8 +464,8 @@ describe('lanes and their owners', () => {
     let finish = (): void => undefined
     source.verdict = ({ jobId }) =>
       jobId === 'first'
-        ? new Promise<Verdict>((resolve) => (finish = () => resolve({ kind: 'done' })))
-        : { kind: 'done' }
+        ? new Promise<JobOutcome>((resolve) => (finish = () => resolve({ outcome: 'done' })))
+        : { outcome: 'done' }
     source.put(accountId, '+first')
     await wake()
     await source.until((runs) => runs.length >= 1)
@@ -493,7 +500,7 @@ describe('lanes and their owners', () => {
 
   test('nothing but ids is in the keys of a lane', async () => {
     await startOwner('a')
-    source.verdict = () => ({ kind: 'again', at: Date.now() + 60_000 })
+    source.verdict = () => ({ outcome: 'retrying', at: Date.now() + 60_000 })
     source.put(accountId, '+job-of-mine')
     await wake()
     await source.until((runs) => runs.length >= 1)

@@ -29,10 +29,10 @@ test('a longer one is tried at growing intervals, and never later than it ends',
 test('one operation at a time probes, and those that waited for it go back', async () => {
   const probes = new Probes()
   let end = (): void => undefined
-  const first = probes.alone('a', () => new Promise((resolve) => (end = () => resolve({ kind: 'done' }))))
+  const first = probes.alone('a', () => new Promise((resolve) => (end = () => resolve({ outcome: 'done' }))))
   const second = probes.alone('a', () => Promise.reject(new Error('not to be run')))
-  expect(await probes.alone('b', async () => ({ kind: 'done' }))).toEqual({ kind: 'done' })
+  expect(await probes.alone('b', async () => ({ outcome: 'done' }))).toEqual({ outcome: 'done' })
   end()
-  expect([await first, await second]).toEqual([{ kind: 'done' }, { kind: 'back' }])
-  expect(await probes.alone('a', async () => ({ kind: 'hold' }))).toEqual({ kind: 'hold' })
+  expect([await first, await second]).toEqual([{ outcome: 'done' }, { outcome: 'interrupted' }])
+  expect(await probes.alone('a', async () => ({ outcome: 'held' }))).toEqual({ outcome: 'held' })
 })

@@ -1,4 +1,4 @@
-import type { Verdict } from '@muster/lanes/lane'
+import type { JobOutcome } from '@muster/domain/outcome'
 import type { Cooldown } from '@muster/store/accounts/accounts'
 
 /** A shorter rest is over before anyone can ask why. */
@@ -35,11 +35,11 @@ export const isSameCooldown = (a: Cooldown | null, b: Cooldown | null): boolean 
 export class Probes {
   readonly #underWay = new Map<string, Promise<unknown>>()
 
-  async alone(accountId: string, run: () => Promise<Verdict>): Promise<Verdict> {
+  async alone(accountId: string, run: () => Promise<JobOutcome>): Promise<JobOutcome> {
     const other = this.#underWay.get(accountId)
     if (other) {
       await other.catch(() => undefined)
-      return { kind: 'back' }
+      return { outcome: 'interrupted' }
     }
     const mine = run()
     this.#underWay.set(accountId, mine)

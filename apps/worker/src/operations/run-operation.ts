@@ -8,7 +8,7 @@ import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets, secretStrings } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
 import { CoolingDownError } from '@muster/lanes/call-pacer'
-import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
+import type { RunContext, RunJob } from '@muster/lanes/lane'
 import { attemptCreate } from '@muster/providers/engine/attempt'
 import { baseUrlOf } from '@muster/providers/engine/base-url'
 import { connect } from '@muster/providers/engine/connection'
@@ -24,7 +24,7 @@ import {
   type OperationRecord,
   type OperationState,
 } from '@muster/domain/operation/record'
-import type { Failure, Outcome } from '@muster/domain/outcome'
+import type { Failure, JobOutcome, Outcome } from '@muster/domain/outcome'
 import {
   cancel,
   dueAt,
@@ -100,33 +100,34 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     let permit: CallPermit | undefined
     try {
       let prepared = await prepare(accountId, jobId, log)
-      if ('kind' in prepared) return prepared
+      if ('outcome' in prepared) return prepared
       if (context.expectedWaitMs() > SOON_MS) {
         // Before it counts as running: this may take a day, in which everything can change, and nothing is sent.
         permit = await context.waitForPermit(context.signal).catch((error: unknown) => {
           if (isHandedBack(context, error)) return undefined
           throw error
         })
-        if (!permit) return { kind: 'back' }
+        if (!permit) return { outcome: 'interrupted' }
         prepared = await prepare(accountId, jobId, log)
-        if ('kind' in prepared) return prepared
+        if ('outcome' in prepared) return prepared
       }
       const ready = prepared
       const { account } = ready
-      const begin = (): Promise<Verdict> => start(ready, { ...context, waitForPermit: firstOf(permit, context) }, log)
+      const begin = (): Promise<JobOutcome> =>
+        start(ready, { ...context, waitForPermit: firstOf(permit, context) }, log)
       return await (isCooling(account.cooldown, clock.now()) ? probes.alone(account.id, begin) : begin())
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
       // Canceled just now, or taken over by another worker: the record's latest version decides.
       metrics.fenced.inc()
       log.warn('the operation was written by another process meanwhile')
-      return { kind: 'again', at: Date.now() + CONTESTED_MS }
+      return { outcome: 'retrying', at: Date.now() + CONTESTED_MS }
     } finally {
       permit?.unused()
     }
   }
 
-  async function start(ready: Ready, context: RunContext, log: Logger): Promise<Verdict> {
+  async function start(ready: Ready, context: RunContext, log: Logger): Promise<JobOutcome> {
     const record = await store.operations.save(ready.record, startAttempt(ready.record.state, clock.now()))
     if (ready.record.state.startedAt === null)
       metrics.wait.observe(
@@ -145,10 +146,10 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
   }
 
   /** Whether the operation may run now: with what it needs, or what becomes of its job instead. */
-  async function prepare(accountId: string, jobId: string, log: Logger): Promise<Verdict | Ready> {
+  async function prepare(accountId: string, jobId: string, log: Logger): Promise<JobOutcome | Ready> {
     let record = await store.operations.read(accountId, operationIdOf(jobId))
     if (!record || isFinished(record.state) || jobIdOf(record.head.id, record.state.run) !== jobId)
-      return { kind: 'done' }
+      return { outcome: 'done' }
     if (record.state.status === 'running') {
       record = await store.operations.save(record, recoverFromCrash(record.state, clock.now()))
       log.warn(
@@ -162,21 +163,21 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
           status: record.state.status,
           error_code: record.state.error?.code ?? '',
         })
-        return { kind: 'done' }
+        return { outcome: 'done' }
       }
     }
     const stopped = await heedHold(record)
     if (stopped) return stopped
     const due = dueAt(record.state)
-    if (due > clock.now() + EARLY_MS) return { kind: 'again', at: clock.toLocal(due) }
+    if (due > clock.now() + EARLY_MS) return { outcome: 'retrying', at: clock.toLocal(due) }
     if (isExpired(record.state, clock.now())) {
       await store.operations.save(record, expire(record.state, clock.now()))
       dependencies.onEvent(accountId)
       metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
-      return { kind: 'done' }
+      return { outcome: 'done' }
     }
     const account = await store.accounts.read(accountId)
-    if (!account || account.status !== 'active') return { kind: 'hold' }
+    if (!account || account.status !== 'active') return { outcome: 'held' }
     // Before the attempt begins: what does not open must not look like a crash.
     return { record, account, ...(await openNeeds(record)) }
   }
@@ -201,31 +202,31 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
    * Of a batch that is paused, the job goes back to where the lane was given it from; of one that is being canceled,
    * the row ends here, unless something may have been sent.
    */
-  async function heedHold({ head, state, version }: OperationRecord): Promise<Verdict | undefined> {
+  async function heedHold({ head, state, version }: OperationRecord): Promise<JobOutcome | undefined> {
     if (head.batchId === null) return undefined
     const hold = await store.batches.readHold(head.accountId, head.batchId)
     if (hold === 'paused') {
       await store.operations.park({ head, state, version }, clock.now())
-      return { kind: 'done' }
+      return { outcome: 'done' }
     }
     if (hold === null || state.unknown !== null) return undefined
     await store.operations.save({ head, state, version }, cancel(state, clock.now()))
     dependencies.onEvent(head.accountId)
     dependencies.onBatch(head.batchId)
-    return { kind: 'done' }
+    return { outcome: 'done' }
   }
 
-  function toVerdict(state: OperationState): Verdict {
+  function toJobOutcome(state: OperationState): JobOutcome {
     return isFinished(state)
-      ? { kind: 'done' }
-      : { kind: 'again', at: clock.toLocal(state.nextAttemptAt ?? clock.now()) }
+      ? { outcome: 'done' }
+      : { outcome: 'retrying', at: clock.toLocal(state.nextAttemptAt ?? clock.now()) }
   }
 
   async function runAttempt(
     { account, opened, credentials, ...started }: Ready,
     context: RunContext,
     log: Logger,
-  ): Promise<Verdict> {
+  ): Promise<JobOutcome> {
     const provider = providerOf(account.provider)
     const calls: RemoteCall[] = []
     let { record } = started
@@ -292,12 +293,12 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     }
 
     /** One refusal is not believed for good: until it is confirmed, the lane rests and no attempt is used up. */
-    const settleRefusal = async (failure: Failure): Promise<Verdict> => {
+    const settleRefusal = async (failure: Failure): Promise<JobOutcome> => {
       const refused = sanitizeFailure(failure, secrets)
       // Another call of the same moment was refused first.
       if ((await store.accounts.read(account.id))?.status !== 'active') {
         await finish(refused)
-        return { kind: 'hold' }
+        return { outcome: 'held' }
       }
       const { rounds, restMs } = refusals.refused(account.id, clock.now())
       const confirmed = await refusals.confirm(account.id, () =>
@@ -306,18 +307,18 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
       const now = clock.now()
       if (!confirmed) {
         const state = await finish({ ...refused, outcome: 'retrying', at: now + restMs })
-        const verdict = toVerdict(state)
-        return verdict.kind === 'again' ? { ...verdict, pauseMs: restMs } : verdict
+        const outcome = toJobOutcome(state)
+        return outcome.outcome === 'retrying' ? { ...outcome, cooldownMs: restMs } : outcome
       }
       const { status } = confirmed
       const reason = aboutNoOne(confirmed.reason)
       const held = await store.accounts.hold(account.id, status, reason, account.credentialsVersion, now)
       refusals.answered(account.id)
       await finish(refused)
-      if (held?.status === 'active') return { kind: 'again', at: Date.now() + CONTESTED_MS }
+      if (held?.status === 'active') return { outcome: 'retrying', at: Date.now() + CONTESTED_MS }
       metrics.held.inc({ provider: provider.id, status })
       log.warn({ provider: provider.id, status }, 'the account went on hold')
-      return { kind: 'hold' }
+      return { outcome: 'held' }
     }
 
     const naturalKey = provider.toNaturalKey(input, accountContext)
@@ -335,7 +336,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     if (isOther || (unknown?.sentTo !== undefined && unknown.sentTo !== baseUrl)) {
       const changed = isOther ? naturalKey.field : 'base_url'
       await finish(changedConfig(changed, unknown !== null))
-      return { kind: 'done' }
+      return { outcome: 'done' }
     }
 
     let result: Outcome
@@ -375,14 +376,14 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         // Cut off before the create was on its way; or while a call after the create waited for its permit.
         if (!mayBeExecuted()) {
           await finish({ outcome: 'interrupted', at })
-          return { kind: 'back' }
+          return { outcome: 'interrupted' }
         }
         const failure = {
           code: 'outcome_unknown' as const,
           message: 'The attempt was cut off after its create was sent.',
           origin: 'muster' as const,
         }
-        return toVerdict(await finish({ ...failure, outcome: 'unknown', at }))
+        return toJobOutcome(await finish({ ...failure, outcome: 'unknown', at }))
       }
       log.error({ err: error }, 'an attempt ended in an error of our own')
       const failure = {
@@ -390,7 +391,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         message: 'An error inside Muster; see its log.',
         origin: 'muster' as const,
       }
-      return toVerdict(
+      return toJobOutcome(
         await finish(
           isSent ? { ...failure, outcome: 'unknown', at: clock.now() + 1_000 } : { ...failure, outcome: 'retrying' },
         ),
@@ -411,7 +412,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         stored,
       )
       await coolDown(account, null)
-      return { kind: 'done' }
+      return { outcome: 'done' }
     }
 
     if (result.outcome === 'failed' || result.outcome === 'held') await coolDown(account, null)
@@ -436,11 +437,11 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     // Before anything is waited for, or other calls would leave meanwhile.
     if (plan) context.coolDown(plan.restMs)
     const state = await finish(end)
-    if (!plan) return toVerdict(state)
+    if (!plan) return toJobOutcome(state)
     await coolDown(account, plan.cooldown)
-    if (result.outcome === 'rate_limited') return { kind: 'pause', forMs: plan.restMs }
-    const verdict = toVerdict(state)
-    return verdict.kind === 'again' ? { ...verdict, pauseMs: plan.restMs } : verdict
+    if (result.outcome === 'rate_limited') return { outcome: 'rate_limited', cooldownMs: plan.restMs }
+    const outcome = toJobOutcome(state)
+    return outcome.outcome === 'retrying' ? { ...outcome, cooldownMs: plan.restMs } : outcome
   }
 }
 

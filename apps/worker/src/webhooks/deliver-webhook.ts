@@ -2,7 +2,8 @@ import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut } from '@muster/contracts/secrets'
 import type { Egress } from '@muster/egress/egress'
 import { CoolingDownError } from '@muster/lanes/call-pacer'
-import type { RunContext, RunJob, Verdict } from '@muster/lanes/lane'
+import type { JobOutcome } from '@muster/domain/outcome'
+import type { RunContext, RunJob } from '@muster/lanes/lane'
 import {
   finishDeliveryAttempt,
   StaleDeliveryError,
@@ -54,16 +55,16 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     const endpointId = endpointOfLane(laneId) ?? ''
     const record = await store.deliveries.read(endpointId, operationIdOf(jobId))
     if (!record || record.state.status !== 'pending' || jobIdOf(record.id, record.state.run) !== jobId)
-      return { kind: 'done' }
+      return { outcome: 'done' }
     const dueAt = record.state.nextAttemptAt ?? 0
-    if (dueAt > clock.now()) return { kind: 'again', at: clock.toLocal(dueAt) }
+    if (dueAt > clock.now()) return { outcome: 'retrying', at: clock.toLocal(dueAt) }
     const endpoint = await store.webhookEndpoints.read(endpointId)
-    if (!endpoint || endpoint.status !== 'active') return { kind: 'hold' }
+    if (!endpoint || endpoint.status !== 'active') return { outcome: 'held' }
     try {
       return await attempt(record, endpoint, context)
     } catch (error) {
       // Replayed by hand meanwhile, or taken over: the latest version decides.
-      if (error instanceof StaleDeliveryError) return { kind: 'again', at: Date.now() + 1_000 }
+      if (error instanceof StaleDeliveryError) return { outcome: 'retrying', at: Date.now() + 1_000 }
       throw error
     }
   }
@@ -72,12 +73,12 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     record: DeliveryRecord,
     endpoint: WebhookEndpointRecord,
     context: RunContext,
-  ): Promise<Verdict> {
+  ): Promise<JobOutcome> {
     const [secrets, callbackUrl] = await Promise.all([
       store.webhookEndpoints.readSecrets(endpoint.id),
       store.deliveries.readUrl(record),
     ])
-    if (!secrets) return { kind: 'done' }
+    if (!secrets) return { outcome: 'done' }
     const shared =
       endpoint.kind === 'callback'
         ? await store.webhookEndpoints.readCallbackSecrets(endpoint.tenantId, endpoint.mode)
@@ -90,7 +91,7 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     try {
       await context.waitForPermit(context.signal)
     } catch (error) {
-      if (context.signal.aborted || error instanceof CoolingDownError) return { kind: 'back' }
+      if (context.signal.aborted || error instanceof CoolingDownError) return { outcome: 'interrupted' }
       throw error
     }
     const startedAt = clock.now()
@@ -151,9 +152,9 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
       },
       'delivery attempted',
     )
-    if (end.kind === 'interrupted') return { kind: 'again', at: Date.now() }
+    if (end.kind === 'interrupted') return { outcome: 'retrying', at: Date.now() }
     await noteHealth(endpoint, reply, now)
-    return end.kind === 'again' ? { kind: 'again', at: clock.toLocal(now + end.delayMs) } : { kind: 'done' }
+    return end.kind === 'again' ? { outcome: 'retrying', at: clock.toLocal(now + end.delayMs) } : { outcome: 'done' }
   }
 
   function toEnd(reply: Reply, failedAttempts: number): DeliveryEnd {
