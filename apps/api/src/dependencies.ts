@@ -1,3 +1,4 @@
+import { eventSourceText, type EventSourceRef } from '@muster/domain/event-source'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createEgress, type Egress } from '@muster/egress/egress'
@@ -22,7 +23,7 @@ export interface ApiDependencies {
   config: ApiConfig
   egress: Egress
   /** Tells the workers that something happened at a source; whoever misses it finds out by looking. */
-  events: { nudge(source: string): void }
+  events: { nudge(source: EventSourceRef): void }
   finished: FinishedOperations
   held: HeldRequests
   turns: FairGate
@@ -74,7 +75,7 @@ export async function startApi(config: ApiConfig): Promise<RunningApi> {
   const app = createApp({
     config,
     egress,
-    events: { nudge: (source) => void redis.publish(EVENTS_CHANNEL, source).catch(() => undefined) },
+    events: { nudge: (source) => void redis.publish(EVENTS_CHANNEL, eventSourceText(source)).catch(() => undefined) },
     finished,
     held,
     turns: new FairGate({ perKey: config.MUSTER_REQUESTS_AT_WORK, total: 8 * config.MUSTER_REQUESTS_AT_WORK }),

@@ -1,103 +1,117 @@
-import type { LaneSource } from '@muster/lanes/lane-owner'
+import { parseLaneId, type LaneId, type LaneSubject } from '@muster/domain/lane-id'
+import { operationIdOf, priorities, timeOfId } from '@muster/domain/operation/record'
 import type { JobOutcome } from '@muster/domain/outcome'
-import type { RunJob } from '@muster/lanes/lane'
+import type { RunContext } from '@muster/lanes/lane'
+import type { LaneSource } from '@muster/lanes/lane-owner'
 import type { Pace } from '@muster/lanes/pace'
 import { limitsOf } from '@muster/providers/engine/limits'
 import { providerOf } from '@muster/providers/registry'
-import { endpointOfLane } from '@muster/store/redis/keys'
-import { operationIdOf, priorities, timeOfId } from '@muster/domain/operation/record'
+import { UnreadableError } from '@muster/store/crypto/unreadable'
 import type { Clock } from '@muster/store/redis/clock'
 import type { Store } from '@muster/store/store'
-import { UnreadableError } from '@muster/store/crypto/unreadable'
 
-/** A receiver is nobody's bottleneck to begin with; its owner can set another rate. */
+/** Runs one job of an account's or an endpoint's lane; `subjectId` is the id of that account or endpoint. */
+export type RunSubjectJob = (subjectId: string, jobId: string, context: RunContext) => Promise<JobOutcome>
+
+export interface LaneJobs {
+  runOperation: RunSubjectJob
+  deliverWebhook: RunSubjectJob
+  onUnreadable(error: UnreadableError): void
+}
+
+/** The default pace of a receiver; an endpoint's settings can change it. */
 const DELIVERY_PACE = { requests: 100, perSeconds: 1, concurrency: 10, callsPerJob: 1 }
 
-/** Joins the lanes to the store: which pace an account or a webhook endpoint has, and what its outbox holds. */
-export function createLaneSource(
-  store: Store,
-  clock: Clock,
-  {
-    runOperation,
-    deliverWebhook,
-    onUnreadable,
-  }: { runOperation: RunJob; deliverWebhook: RunJob; onUnreadable(error: UnreadableError): void },
-): LaneSource {
-  async function deliveryPace(endpointId: string): Promise<Pace | undefined> {
-    const endpoint = await store.webhookEndpoints.read(endpointId)
-    if (!endpoint || endpoint.status !== 'active') return undefined
-    const { rate, concurrency } = endpoint
-    return {
-      ...DELIVERY_PACE,
-      ...(rate ? { requests: rate.requests, perSeconds: rate.per_seconds } : {}),
-      ...(concurrency === null ? {} : { concurrency }),
-    }
+/** Joins the lanes to the store: the pace of each account and endpoint, and the work that waits for it. */
+export function createLaneSource(store: Store, clock: Clock, jobs: LaneJobs): LaneSource {
+  const readSubject = (laneId: LaneId) => {
+    const { kind, id } = parseLaneId(laneId)
+    return kind === 'account' ? store.accounts.read(id) : store.webhookEndpoints.read(id)
   }
-
   return {
-    async pace(laneId) {
-      const endpointId = endpointOfLane(laneId)
-      if (endpointId !== undefined) return deliveryPace(endpointId)
-      const account = await store.accounts.read(laneId)
-      if (!account || account.status !== 'active') return undefined
-      const { callsPerCreate, ...limits } = limitsOf(providerOf(account.provider), account.limits)
-      return { ...limits, callsPerJob: callsPerCreate }
+    pace(laneId) {
+      const { kind, id } = parseLaneId(laneId)
+      return kind === 'account' ? accountPace(store, id) : endpointPace(store, id)
     },
-    async tenantOf(laneId) {
-      const endpointId = endpointOfLane(laneId)
-      const owner =
-        endpointId === undefined ? await store.accounts.read(laneId) : await store.webhookEndpoints.read(endpointId)
-      return owner?.tenantId
-    },
-    async isGone(laneId) {
-      const endpointId = endpointOfLane(laneId)
-      return (
-        (endpointId === undefined
-          ? await store.accounts.read(laneId)
-          : await store.webhookEndpoints.read(endpointId)) === undefined
-      )
-    },
-    readOutbox: (accountId, limit) => store.operations.readOutbox(accountId, limit),
-    clearOutbox: (accountId, entries) => store.operations.clearOutbox(accountId, entries),
-    async priorityOf(accountId, jobIds) {
-      if (endpointOfLane(accountId) !== undefined) return jobIds.map(() => 0)
-      const records = await store.operations.readMany(
-        jobIds.map((jobId) => ({ accountId, operationId: operationIdOf(jobId) })),
-      )
-      const priorities = new Map(records.map((record) => [record.head.id, record.head.priority]))
-      return jobIds.map((jobId) => priorities.get(operationIdOf(jobId)) ?? 0)
-    },
-    backlog: {
-      read: (laneId, limit) => store.batches.readBacklog(laneId, clock.now(), limit),
-      clear: (laneId, given) => store.batches.clearBacklog(laneId, given),
-      nextAt: (laneId) => store.batches.nextBacklogAt(laneId),
-      priority: priorities.bulk,
-    },
+    tenantOf: async (laneId) => (await readSubject(laneId))?.tenantId,
+    isGone: async (laneId) => (await readSubject(laneId)) === undefined,
+    readOutbox: (laneId, limit) => store.operations.readOutbox(laneId, limit),
+    clearOutbox: (laneId, entries) => store.operations.clearOutbox(laneId, entries),
+    priorityOf: (laneId, jobIds) => readPriorities(store, parseLaneId(laneId), jobIds),
+    backlog: createBacklog(store, clock),
     async run(laneId, jobId, context) {
+      const { kind, id } = parseLaneId(laneId)
       try {
-        return await (endpointOfLane(laneId) === undefined ? runOperation : deliverWebhook)(laneId, jobId, context)
+        return await (kind === 'account' ? jobs.runOperation : jobs.deliverWebhook)(id, jobId, context)
       } catch (error) {
         if (!(error instanceof UnreadableError)) throw error
-        onUnreadable(error)
+        jobs.onUnreadable(error)
         return toHold(error, jobId)
       }
     },
   }
 }
 
-/** How soon what does not open is tried again: what all of the lane waits for, and one job at most. */
-const HOLD_MS = 5_000
-const MAX_HOLD_MS = 5 * 60_000
+/** Rows of batches; endpoints have none. */
+function createBacklog(store: Store, clock: Clock): NonNullable<LaneSource['backlog']> {
+  return {
+    async read(laneId, limit) {
+      const { kind, id } = parseLaneId(laneId)
+      return kind === 'account' ? store.batches.readBacklog(id, clock.now(), limit) : []
+    },
+    async clear(laneId, given) {
+      const { kind, id } = parseLaneId(laneId)
+      if (kind === 'account') await store.batches.clearBacklog(id, given)
+    },
+    async nextAt(laneId) {
+      const { kind, id } = parseLaneId(laneId)
+      return kind === 'account' ? store.batches.nextBacklogAt(id) : null
+    },
+    priority: priorities.bulk,
+  }
+}
+
+/** Undefined while the account is on hold. */
+async function accountPace(store: Store, accountId: string): Promise<Pace | undefined> {
+  const account = await store.accounts.read(accountId)
+  if (account?.status !== 'active') return undefined
+  const { callsPerCreate, ...limits } = limitsOf(providerOf(account.provider), account.limits)
+  return { ...limits, callsPerJob: callsPerCreate }
+}
+
+/** Undefined while the endpoint is disabled. */
+async function endpointPace(store: Store, endpointId: string): Promise<Pace | undefined> {
+  const endpoint = await store.webhookEndpoints.read(endpointId)
+  if (endpoint?.status !== 'active') return undefined
+  const { rate, concurrency } = endpoint
+  return {
+    ...DELIVERY_PACE,
+    ...(rate ? { requests: rate.requests, perSeconds: rate.per_seconds } : {}),
+    ...(concurrency === null ? {} : { concurrency }),
+  }
+}
+
+async function readPriorities(store: Store, { kind, id }: LaneSubject, jobIds: readonly string[]): Promise<number[]> {
+  if (kind === 'endpoint') return jobIds.map(() => 0)
+  const records = await store.operations.readMany(
+    jobIds.map((jobId) => ({ accountId: id, operationId: operationIdOf(jobId) })),
+  )
+  const byOperation = new Map(records.map(({ head }) => [head.id, head.priority]))
+  return jobIds.map((jobId) => byOperation.get(operationIdOf(jobId)) ?? 0)
+}
+
+const MIN_RETRY_MS = 5_000
+const MAX_RETRY_MS = 5 * 60_000
 
 /**
- * Nothing was sent and nothing is used up: the job comes again, here or at a worker with the right keys. What all jobs
- * of the lane need makes the lane rest, or each of 100,000 would find it out by itself; one job alone comes again after
- * half its age, so that many old ones do not keep the lane busy.
+ * Nothing was sent, and no attempt is used up: the job runs again, here or at a worker with the right keys. A record
+ * that all jobs of the lane need cools the lane down, so that 100,000 jobs do not each find out. One unreadable job is
+ * retried after half its age, so that many old ones do not keep the lane busy.
  */
 function toHold({ record }: UnreadableError, jobId: string): JobOutcome {
   const now = Date.now()
   if (!record.startsWith('operation:') && !record.startsWith('delivery:'))
-    return { outcome: 'retrying', at: now + HOLD_MS, cooldownMs: HOLD_MS }
+    return { outcome: 'retrying', at: now + MIN_RETRY_MS, cooldownMs: MIN_RETRY_MS }
   const ageMs = now - timeOfId(operationIdOf(jobId))
-  return { outcome: 'retrying', at: now + Math.min(Math.max(ageMs / 2, HOLD_MS), MAX_HOLD_MS) }
+  return { outcome: 'retrying', at: now + Math.min(Math.max(ageMs / 2, MIN_RETRY_MS), MAX_RETRY_MS) }
 }

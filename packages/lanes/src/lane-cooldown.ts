@@ -1,3 +1,4 @@
+import type { LaneId } from '@muster/domain/lane-id'
 import type { Redis } from 'ioredis'
 import { limiterKey } from './lane-keys.ts'
 import { readLastCallAt, waitAfterCallMs } from './last-call.ts'
@@ -7,12 +8,11 @@ import type { Pace } from './pace.ts'
  * For how long nothing leaves the lane, in milliseconds, since the provider said so or is taken to be down; 0 where it
  * does not rest.
  */
-export async function readCooldownMs(redis: Redis, accountId: string): Promise<number> {
-  const [[, begun], [, leftMs]] = (await redis
-    .multi()
-    .get(limiterKey(accountId))
-    .pttl(limiterKey(accountId))
-    .exec()) as [[unknown, string | null], [unknown, number]]
+export async function readCooldownMs(redis: Redis, laneId: LaneId): Promise<number> {
+  const [[, begun], [, leftMs]] = (await redis.multi().get(limiterKey(laneId)).pttl(limiterKey(laneId)).exec()) as [
+    [unknown, string | null],
+    [unknown, number],
+  ]
   return Number(begun) >= Number.MAX_SAFE_INTEGER ? Math.max(0, leftMs) : 0
 }
 
@@ -25,13 +25,10 @@ export interface LaneWait {
 
 export async function readLaneWait(
   redis: Redis,
-  accountId: string,
+  laneId: LaneId,
   pace: Pick<Pace, 'requests' | 'perSeconds'>,
   now: number,
 ): Promise<LaneWait> {
-  const [cooldownMs, lastCallAt] = await Promise.all([
-    readCooldownMs(redis, accountId),
-    readLastCallAt(redis, accountId),
-  ])
+  const [cooldownMs, lastCallAt] = await Promise.all([readCooldownMs(redis, laneId), readLastCallAt(redis, laneId)])
   return { cooldownMs, callInMs: waitAfterCallMs(lastCallAt, pace, now) }
 }

@@ -1,3 +1,4 @@
+import type { LaneId } from '@muster/domain/lane-id'
 import type { Redis } from 'ioredis'
 import { leaseKey } from './lane-keys.ts'
 
@@ -22,14 +23,14 @@ const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call
 export function createLaneLeases(redis: Redis, ownerId: string) {
   return {
     /** Resolves with 0 when the lease is ours, else with the milliseconds after which it may be free. */
-    async take(accountId: string): Promise<number> {
-      if ((await redis.set(leaseKey(accountId), ownerId, 'PX', LEASE_MS, 'NX')) === 'OK') return 0
-      return Math.max(1, await redis.pttl(leaseKey(accountId)))
+    async take(laneId: LaneId): Promise<number> {
+      if ((await redis.set(leaseKey(laneId), ownerId, 'PX', LEASE_MS, 'NX')) === 'OK') return 0
+      return Math.max(1, await redis.pttl(leaseKey(laneId)))
     },
-    renew: async (accountId: string): Promise<boolean> =>
-      (await redis.eval(RENEW, 1, leaseKey(accountId), ownerId, LEASE_MS)) === 1,
-    release: async (accountId: string): Promise<void> => {
-      await redis.eval(RELEASE, 1, leaseKey(accountId), ownerId)
+    renew: async (laneId: LaneId): Promise<boolean> =>
+      (await redis.eval(RENEW, 1, leaseKey(laneId), ownerId, LEASE_MS)) === 1,
+    release: async (laneId: LaneId): Promise<void> => {
+      await redis.eval(RELEASE, 1, leaseKey(laneId), ownerId)
     },
   }
 }

@@ -1,3 +1,4 @@
+import { toLaneId, type LaneId } from '@muster/domain/lane-id'
 import type { Redis } from 'ioredis'
 import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
 import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
@@ -27,24 +28,24 @@ const CUT_OFF_MS = 3_000
 /** Where the lane hears of its work. */
 export interface LaneSource {
   /** The lane's pace, or undefined while the account is on hold or gone: then it is not opened. */
-  pace(accountId: string): Promise<Pace | undefined>
+  pace(laneId: LaneId): Promise<Pace | undefined>
   /** Under the cap, tenants share the places. */
-  tenantOf(accountId: string): Promise<string | undefined>
+  tenantOf(laneId: LaneId): Promise<string | undefined>
   /** Whose lane it is exists no more: nothing of the lane is kept. */
-  isGone?(accountId: string): Promise<boolean>
+  isGone?(laneId: LaneId): Promise<boolean>
   /** Entries of the outbox, most urgent first: `+job` to add, `-job` to remove. */
-  readOutbox(accountId: string, limit: number): Promise<string[]>
-  clearOutbox(accountId: string, entries: readonly string[]): Promise<void>
-  priorityOf(accountId: string, jobIds: readonly string[]): Promise<number[]>
+  readOutbox(laneId: LaneId, limit: number): Promise<string[]>
+  clearOutbox(laneId: LaneId, entries: readonly string[]): Promise<void>
+  priorityOf(laneId: LaneId, jobIds: readonly string[]): Promise<number[]>
   /**
    * Work that waits outside the lane, and is given to it bit by bit: 100,000 rows are then no 100,000 jobs. Entries are
    * `+job`.
    */
   backlog?: {
-    read(accountId: string, limit: number): Promise<{ batchId: string; entry: string }[]>
-    clear(accountId: string, given: readonly { batchId: string; entry: string }[]): Promise<void>
+    read(laneId: LaneId, limit: number): Promise<{ batchId: string; entry: string }[]>
+    clear(laneId: LaneId, given: readonly { batchId: string; entry: string }[]): Promise<void>
     /** When the next of it may start, by the clock of `now`; null when there is none. */
-    nextAt(accountId: string): Promise<number | null>
+    nextAt(laneId: LaneId): Promise<number | null>
     priority: number
   }
   run: RunJob
@@ -57,7 +58,7 @@ export interface LaneOwnerOptions {
   ownerId: string
   maxLanes: number
   source: LaneSource
-  onError(error: Error, accountId?: string): void
+  onError(error: Error, laneId?: LaneId): void
   /** Unix milliseconds by the clock that all workers share: the schedule is kept by it. */
   now?(): number
   /** Milliseconds; shorter in tests. */
@@ -104,55 +105,55 @@ export function createLaneOwner({
 }: LaneOwnerOptions) {
   const leases = createLaneLeases(redis, ownerId)
   const schedule = createLaneSchedule(redis)
-  const lanes = new Map<string, OpenLane>()
+  const lanes = new Map<LaneId, OpenLane>()
   const waiting = createWaitingLanes(source)
-  const openings = new Map<string, { run(): Promise<void>; done: Promise<void> }>()
+  const openings = new Map<LaneId, { run(): Promise<void>; done: Promise<void> }>()
   const timers: NodeJS.Timeout[] = []
   let isStopping = false
 
-  const guard = (work: Promise<unknown>, accountId?: string): Promise<void> =>
+  const guard = (work: Promise<unknown>, laneId?: LaneId): Promise<void> =>
     work.then(
       () => undefined,
-      (error: unknown) => onError(error instanceof Error ? error : new Error(String(error)), accountId),
+      (error: unknown) => onError(error instanceof Error ? error : new Error(String(error)), laneId),
     )
 
   /** A lane of ours is looked at; any other is opened, if it is nobody's. */
-  async function attend(accountId: string): Promise<void> {
-    const open = lanes.get(accountId)
+  async function attend(laneId: LaneId): Promise<void> {
+    const open = lanes.get(laneId)
     if (open) return open.drain()
-    const opening = openings.get(accountId)
+    const opening = openings.get(laneId)
     if (opening) return opening.run()
     if (isStopping || lanes.size + openings.size >= maxLanes) return
-    const run = onceAtATime(() => tryOpen(accountId))
-    const done = guard(run(), accountId).finally(() => openings.delete(accountId))
-    openings.set(accountId, { run, done })
+    const run = onceAtATime(() => tryOpen(laneId))
+    const done = guard(run(), laneId).finally(() => openings.delete(laneId))
+    openings.set(laneId, { run, done })
     await done
   }
 
-  async function tryOpen(accountId: string): Promise<void> {
-    if (isStopping || lanes.has(accountId)) return
+  async function tryOpen(laneId: LaneId): Promise<void> {
+    if (isStopping || lanes.has(laneId)) return
     const lease: Lease = { renewedAt: performance.now(), isLost: false }
-    const takenForMs = await leases.take(accountId)
-    if (takenForMs > 0) return schedule.defer(accountId, now() + takenForMs)
-    const pace = isStopping ? undefined : await source.pace(accountId)
-    if (!pace) return letGo(accountId, null)
-    const wait = await readLaneWait(redis, accountId, pace, now())
+    const takenForMs = await leases.take(laneId)
+    if (takenForMs > 0) return schedule.defer(laneId, now() + takenForMs)
+    const pace = isStopping ? undefined : await source.pace(laneId)
+    if (!pace) return letGo(laneId, null)
+    const wait = await readLaneWait(redis, laneId, pace, now())
     // Nothing could leave it for long: its work waits as well outside.
-    if (Math.max(wait.cooldownMs, wait.callInMs) > idleCloseMs) return letGo(accountId, null)
-    const laterOnly = await findLaterOnly(accountId)
-    if (laterOnly) return letGo(accountId, laterOnly)
+    if (Math.max(wait.cooldownMs, wait.callInMs) > idleCloseMs) return letGo(laneId, null)
+    const laterOnly = await findLaterOnly(laneId)
+    if (laterOnly) return letGo(laneId, laterOnly)
     const lane = await openLane({
       redis,
-      accountId,
+      laneId,
       pace,
       run: source.run,
       isOurs: () => !lease.isLost && performance.now() - lease.renewedAt < LEASE_MS,
-      onHold: () => beginClose(accountId),
-      onError: (error) => onError(error, accountId),
+      onHold: () => beginClose(laneId),
+      onError: (error) => onError(error, laneId),
       wait,
       now,
     }).catch(async (error: unknown) => {
-      await leases.release(accountId)
+      await leases.release(laneId)
       throw error
     })
     const open: OpenLane = {
@@ -163,22 +164,22 @@ export function createLaneOwner({
       openedAt: performance.now(),
       dueAt: 0,
       feedAtMost: feedOf(pace),
-      drain: onceAtATime(() => drain(accountId, open)),
-      tend: onceAtATime(createTending(accountId, pace, () => open)),
+      drain: onceAtATime(() => drain(laneId, open)),
+      tend: onceAtATime(createTending(laneId, pace, () => open)),
     }
-    lanes.set(accountId, open)
+    lanes.set(laneId, open)
     // Not waited for: a long outbox must not keep other lanes from being opened.
-    void guard(open.tend(), accountId)
+    void guard(open.tend(), laneId)
   }
 
   /**
    * What a lane has whose rows all wait for a time far away, and nothing else: hundreds of them are woken by one upload,
    * and none needs a place. Undefined for any other, one without anything included: its work is about to be written.
    */
-  async function findLaterOnly(accountId: string): Promise<Backlog | undefined> {
-    const outsideAt = await backlogAt(accountId)
+  async function findLaterOnly(laneId: LaneId): Promise<Backlog | undefined> {
+    const outsideAt = await backlogAt(laneId)
     if (outsideAt === Infinity || outsideAt - Date.now() <= idleCloseMs) return undefined
-    const [pending, jobs] = await Promise.all([source.readOutbox(accountId, 1), readJobs(redis, accountId)])
+    const [pending, jobs] = await Promise.all([source.readOutbox(laneId, 1), readJobs(redis, laneId)])
     const left = { ...jobs, opensAt: 0, isAtWork: false }
     return pending.length === 0 && dueAtOf(left, outsideAt, Date.now()) - Date.now() > idleCloseMs ? left : undefined
   }
@@ -187,26 +188,26 @@ export function createLaneOwner({
    * Renews the lease and looks whether the lane is still as it should be. Never waits for the lane to close, since the
    * lease is needed until then.
    */
-  function createTending(accountId: string, pace: Pace, self: () => OpenLane): () => Promise<void> {
+  function createTending(laneId: LaneId, pace: Pace, self: () => OpenLane): () => Promise<void> {
     let idleSince: number | null = null
     return async () => {
       const open = self()
       // Given back meanwhile: to renew the lease would be to take it again.
-      if (lanes.get(accountId) !== open) return
+      if (lanes.get(laneId) !== open) return
       const askedAt = performance.now()
-      if (!(await leases.renew(accountId))) return lose(accountId, open)
+      if (!(await leases.renew(laneId))) return lose(laneId, open)
       open.lease.renewedAt = askedAt
       if (open.isClosing) return
-      await schedule.defer(accountId, now() + LEASE_MS)
-      const present = await source.pace(accountId)
+      await schedule.defer(laneId, now() + LEASE_MS)
+      const present = await source.pace(laneId)
       // On hold, or with other limits: closed, and opened anew if it may.
-      if (!present || !isSamePace(present, pace)) return beginClose(accountId)
+      if (!present || !isSamePace(present, pace)) return beginClose(laneId)
       await open.drain()
-      open.dueAt = dueAtOf(await open.lane.backlog(), await backlogAt(accountId), Date.now())
+      open.dueAt = dueAtOf(await open.lane.backlog(), await backlogAt(laneId), Date.now())
       const isIdle = open.dueAt - Date.now() > idleCloseMs
       if (!isIdle) idleSince = null
       else if (idleSince === null) idleSince = performance.now()
-      else if (performance.now() - idleSince >= idleCloseMs) beginClose(accountId)
+      else if (performance.now() - idleSince >= idleCloseMs) beginClose(laneId)
     }
   }
 
@@ -214,18 +215,18 @@ export function createLaneOwner({
    * Outbox → BullMQ. An entry goes only once its job is there; a crash between leaves it, and adding twice is adding
    * once.
    */
-  async function drain(accountId: string, open: OpenLane): Promise<void> {
+  async function drain(laneId: LaneId, open: OpenLane): Promise<void> {
     // One that is closing looks for work once more at its end.
     while (!open.isClosing) {
-      const entries = await source.readOutbox(accountId, OUTBOX_CHUNK)
-      if (entries.length === 0) return feed(accountId, open)
+      const entries = await source.readOutbox(laneId, OUTBOX_CHUNK)
+      if (entries.length === 0) return feed(laneId, open)
       const added = entries.filter((entry) => entry.startsWith('+')).map((entry) => entry.slice(1))
       const removed = entries.filter((entry) => entry.startsWith('-')).map((entry) => entry.slice(1))
-      const priorities = await source.priorityOf(accountId, added)
+      const priorities = await source.priorityOf(laneId, added)
       await open.lane.add(added.map((jobId, index) => ({ jobId, priority: priorities[index] ?? 0 })))
       open.dueAt = 0
       await open.lane.remove(removed)
-      await source.clearOutbox(accountId, entries)
+      await source.clearOutbox(laneId, entries)
     }
   }
 
@@ -233,27 +234,27 @@ export function createLaneOwner({
    * Keeps the lane in work for a few seconds: less, and a busy process would be late with more; more, and a pause or a
    * cancel would come too late for it.
    */
-  async function feed(accountId: string, open: OpenLane): Promise<void> {
+  async function feed(laneId: LaneId, open: OpenLane): Promise<void> {
     const { backlog } = source
     if (!backlog || open.isClosing) return
     const room = open.feedAtMost - (await open.lane.waitingAt(backlog.priority))
     if (room <= 0) return
-    const given = await backlog.read(accountId, Math.min(room, OUTBOX_CHUNK))
+    const given = await backlog.read(laneId, Math.min(room, OUTBOX_CHUNK))
     if (given.length === 0) return
     await open.lane.add(given.map(({ entry }) => ({ jobId: entry.slice(1), priority: backlog.priority })))
-    await backlog.clear(accountId, given)
+    await backlog.clear(laneId, given)
   }
 
   /** By this machine's clock, as a lane's delays are. */
-  const backlogAt = async (accountId: string): Promise<number> =>
-    ((await source.backlog?.nextAt(accountId)) ?? Infinity) - now() + Date.now()
+  const backlogAt = async (laneId: LaneId): Promise<number> =>
+    ((await source.backlog?.nextAt(laneId)) ?? Infinity) - now() + Date.now()
 
-  function beginClose(accountId: string): void {
-    const open = lanes.get(accountId)
-    if (open) void guard(close(accountId, open), accountId)
+  function beginClose(laneId: LaneId): void {
+    const open = lanes.get(laneId)
+    if (open) void guard(close(laneId, open), laneId)
   }
 
-  function close(accountId: string, open: OpenLane): Promise<void> {
+  function close(laneId: LaneId, open: OpenLane): Promise<void> {
     open.isClosing = true
     open.lane.stopTaking()
     open.closed ??= (async () => {
@@ -261,9 +262,9 @@ export function createLaneOwner({
         // A drain that waits for an absent Redis must not keep a lost lane from being cut off.
         if (!open.lease.isLost) await open.drain().catch(() => undefined)
         const left = await open.lane.close(open.lease.isLost)
-        if (!open.lease.isLost) await letGo(accountId, left)
+        if (!open.lease.isLost) await letGo(laneId, left)
       } finally {
-        lanes.delete(accountId)
+        lanes.delete(laneId)
         if (waiting.size > 0) void guard(lookOnce())
       }
     })()
@@ -271,44 +272,44 @@ export function createLaneOwner({
   }
 
   /** Somebody else may own the lane by now: nothing more is sent, and nothing of it is touched. */
-  function lose(accountId: string, open: OpenLane): void {
+  function lose(laneId: LaneId, open: OpenLane): void {
     open.lease.isLost = true
     open.lane.abandon()
-    beginClose(accountId)
+    beginClose(laneId)
   }
 
   /**
    * The next owner finds the lane free before it hears of it, and on the schedule if there is anything to do. @param
    * left null: not known.
    */
-  async function letGo(accountId: string, left: Backlog | null): Promise<void> {
-    await schedule.remove(accountId)
-    if (await source.isGone?.(accountId)) await obliterateLane(redis, accountId)
-    lanes.delete(accountId)
-    await leases.release(accountId)
+  async function letGo(laneId: LaneId, left: Backlog | null): Promise<void> {
+    await schedule.remove(laneId)
+    if (await source.isGone?.(laneId)) await obliterateLane(redis, laneId)
+    lanes.delete(laneId)
+    await leases.release(laneId)
     // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later
     //   puts itself there.
     const [pace, pending, outsideAt] = await Promise.all([
-      source.pace(accountId),
-      source.readOutbox(accountId, 1),
-      backlogAt(accountId),
+      source.pace(laneId),
+      source.readOutbox(laneId, 1),
+      backlogAt(laneId),
     ])
     if (!pace) return
-    const { cooldownMs, callInMs } = await readLaneWait(redis, accountId, pace, now())
+    const { cooldownMs, callInMs } = await readLaneWait(redis, laneId, pace, now())
     const opensAt = Date.now() + Math.max(cooldownMs, callInMs)
     const isDue = left === null || pending.length > 0
     const dueAt = isDue ? opensAt : dueAtOf({ ...left, opensAt, isAtWork: false }, outsideAt, Date.now())
-    if (dueAt <= Date.now()) await schedule.wake(accountId)
-    else if (dueAt < Infinity) await schedule.expect(accountId, Math.max(0, dueAt - Date.now() + now()))
+    if (dueAt <= Date.now()) await schedule.wake(laneId)
+    else if (dueAt < Infinity) await schedule.expect(laneId, Math.max(0, dueAt - Date.now() + now()))
   }
 
   /** Messages get lost while a connection is away; the schedule does not. */
   async function look(): Promise<void> {
     if (isStopping) return
     const due = await schedule.due(now(), LOOK_AT_MOST)
-    const isOurs = (accountId: string): boolean => lanes.has(accountId) || openings.has(accountId)
+    const isOurs = (laneId: LaneId): boolean => lanes.has(laneId) || openings.has(laneId)
     await attendAll(due.filter(isOurs))
-    const others = due.filter((accountId) => !isOurs(accountId))
+    const others = due.filter((laneId) => !isOurs(laneId))
     const free = maxLanes - lanes.size - openings.size
     waiting.note(others.length <= free ? [] : others)
     if (others.length <= free) return attendAll(others)
@@ -321,10 +322,10 @@ export function createLaneOwner({
   }
   const lookOnce = onceAtATime(look)
 
-  async function attendAll(accountIds: readonly string[]): Promise<void> {
-    for (let from = 0; from < accountIds.length; from += OPEN_AT_ONCE) {
-      const group = accountIds.slice(from, from + OPEN_AT_ONCE)
-      await Promise.all(group.map((accountId) => guard(attend(accountId), accountId)))
+  async function attendAll(laneIds: readonly LaneId[]): Promise<void> {
+    for (let from = 0; from < laneIds.length; from += OPEN_AT_ONCE) {
+      const group = laneIds.slice(from, from + OPEN_AT_ONCE)
+      await Promise.all(group.map((laneId) => guard(attend(laneId), laneId)))
     }
   }
 
@@ -340,26 +341,27 @@ export function createLaneOwner({
     )
   }
 
-  function hear(channel: string, accountId: string): void {
+  function hear(channel: string, message: string): void {
     if (isStopping) return
-    const open = lanes.get(accountId)
+    const laneId = toLaneId(message)
+    const open = lanes.get(laneId)
     if (channel === RELOAD_CHANNEL && open)
       void guard(
         open.lane.noticeEndOfCooldown().then(() => open.tend()),
-        accountId,
+        laneId,
       )
     // The least busy process gets there first.
     else if (channel === WAKE_CHANNEL)
       setTimeout(
-        () => void guard(open || waiting.size === 0 ? attend(accountId) : takeTurn(accountId), accountId),
+        () => void guard(open || waiting.size === 0 ? attend(laneId) : takeTurn(laneId), laneId),
         open ? 0 : Math.min(lanes.size, 100),
       )
   }
 
   /** Others wait for a place already. A look costs more then: it is not hurried for a tenant that has lanes. */
-  async function takeTurn(accountId: string): Promise<void> {
-    waiting.add(accountId)
-    const tenantId = await waiting.tenantOf(accountId)
+  async function takeTurn(laneId: LaneId): Promise<void> {
+    waiting.add(laneId)
+    const tenantId = await waiting.tenantOf(laneId)
     const holders = await Promise.all([...lanes.keys()].map((laneId) => waiting.tenantOf(laneId)))
     if (!holders.includes(tenantId)) setTimeout(() => void guard(lookOnce()), FIRST_PATIENCE_MS)
   }
@@ -371,14 +373,14 @@ export function createLaneOwner({
       timers.push(setInterval(() => void guard(lookOnce()), LOOK_EVERY_MS))
       timers.push(
         setInterval(() => {
-          for (const [accountId, open] of lanes) void guard(open.tend(), accountId)
+          for (const [laneId, open] of lanes) void guard(open.tend(), laneId)
         }, RENEW_EVERY_MS),
       )
       timers.push(
         setInterval(() => {
           // Redis could not be asked for too long.
-          for (const [accountId, open] of lanes)
-            if (!open.lease.isLost && performance.now() - open.lease.renewedAt > LEASE_MS) lose(accountId, open)
+          for (const [laneId, open] of lanes)
+            if (!open.lease.isLost && performance.now() - open.lease.renewedAt > LEASE_MS) lose(laneId, open)
         }, 1_000),
       )
       void guard(lookOnce())
@@ -393,7 +395,7 @@ export function createLaneOwner({
       subscriber.off('message', hear)
       const graceful = (async () => {
         await Promise.all([...openings.values()].map(({ done }) => done))
-        await Promise.all([...lanes].map(([accountId, open]) => guard(close(accountId, open), accountId)))
+        await Promise.all([...lanes].map(([laneId, open]) => guard(close(laneId, open), laneId)))
       })()
       if (!(await isDoneWithin(graceful, graceMs))) {
         for (const open of lanes.values()) open.lane.abandon()

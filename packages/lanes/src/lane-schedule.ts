@@ -1,3 +1,4 @@
+import { toLaneId, type LaneId } from '@muster/domain/lane-id'
 import type { Redis } from 'ioredis'
 import { lastCallKey, limiterKey, RELOAD_CHANNEL, SCHEDULE_KEY, WAKE_CHANNEL } from './lane-keys.ts'
 import { readCooldownMs } from './lane-cooldown.ts'
@@ -26,36 +27,36 @@ export function createLaneSchedule(redis: Redis) {
      * Called before the work is written, so that a crash cannot leave work in a lane that nobody opens, and again after
      * it, which wakes an owner at once.
      */
-    async wake(accountId: string): Promise<void> {
-      await redis.eval(WAKE, 1, SCHEDULE_KEY, accountId, WAKE_CHANNEL)
+    async wake(laneId: LaneId): Promise<void> {
+      await redis.eval(WAKE, 1, SCHEDULE_KEY, laneId, WAKE_CHANNEL)
     },
     /** The account's pace or status has changed: whoever owns the lane closes it, and it is opened anew if it may. */
-    async reload(accountId: string): Promise<void> {
-      await redis.eval(WAKE, 1, SCHEDULE_KEY, accountId, RELOAD_CHANNEL, WAKE_CHANNEL)
+    async reload(laneId: LaneId): Promise<void> {
+      await redis.eval(WAKE, 1, SCHEDULE_KEY, laneId, RELOAD_CHANNEL, WAKE_CHANNEL)
     },
     /** Needs an owner at that time, if not sooner; nobody is told before. */
-    async expect(accountId: string, at: number): Promise<void> {
-      await redis.zadd(SCHEDULE_KEY, 'LT', at, accountId)
+    async expect(laneId: LaneId, at: number): Promise<void> {
+      await redis.zadd(SCHEDULE_KEY, 'LT', at, laneId)
     },
-    has: async (accountId: string): Promise<boolean> => (await redis.zscore(SCHEDULE_KEY, accountId)) !== null,
+    has: async (laneId: LaneId): Promise<boolean> => (await redis.zscore(SCHEDULE_KEY, laneId)) !== null,
     /** Those that need an owner now, longest due first. */
-    due: (now: number, limit: number): Promise<string[]> =>
-      redis.zrangebyscore(SCHEDULE_KEY, '-inf', now, 'LIMIT', 0, limit),
+    due: async (now: number, limit: number): Promise<LaneId[]> =>
+      (await redis.zrangebyscore(SCHEDULE_KEY, '-inf', now, 'LIMIT', 0, limit)).map(toLaneId),
     /** Looked after until then: other processes need not try. */
-    async defer(accountId: string, until: number): Promise<void> {
-      await redis.zadd(SCHEDULE_KEY, until, accountId)
+    async defer(laneId: LaneId, until: number): Promise<void> {
+      await redis.zadd(SCHEDULE_KEY, until, laneId)
     },
     /** Nothing keeps the lane waiting any more; `reload` tells its owner. */
-    async endCooldown(accountId: string): Promise<void> {
-      await redis.del(limiterKey(accountId))
+    async endCooldown(laneId: LaneId): Promise<void> {
+      await redis.del(limiterKey(laneId))
     },
     /** A call is made outside the lane, such as a test of the credentials: the next owner waits for it as for any other. */
-    async noteCall(accountId: string): Promise<void> {
-      await redis.eval(NOTE_CALL, 1, lastCallKey(accountId), KEPT_MS)
+    async noteCall(laneId: LaneId): Promise<void> {
+      await redis.eval(NOTE_CALL, 1, lastCallKey(laneId), KEPT_MS)
     },
-    cooldownMs: (accountId: string): Promise<number> => readCooldownMs(redis, accountId),
-    async remove(accountId: string): Promise<void> {
-      await redis.zrem(SCHEDULE_KEY, accountId)
+    cooldownMs: (laneId: LaneId): Promise<number> => readCooldownMs(redis, laneId),
+    async remove(laneId: LaneId): Promise<void> {
+      await redis.zrem(SCHEDULE_KEY, laneId)
     },
   }
 }

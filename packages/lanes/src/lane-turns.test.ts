@@ -1,13 +1,14 @@
+import { toLaneId } from '@muster/domain/lane-id'
 import { expect, test } from 'vitest'
 import { dueAtOf, lanesToClose, lanesToOpen } from './lane-turns.ts'
 
 const waiting = (tenantId: string, waitedMs: number, laneId = `${tenantId} ${waitedMs}`) => ({
-  laneId,
+  laneId: toLaneId(laneId),
   tenantId,
   waitedMs,
 })
 const open = (tenantId: string, openForMs: number, dueInMs = 0) => ({
-  laneId: `${tenantId} open ${openForMs}`,
+  laneId: toLaneId(`${tenantId} open ${openForMs}`),
   tenantId,
   openForMs,
   dueInMs,
@@ -52,8 +53,8 @@ test('a tenant with no more than its share keeps its lane between two creates, a
   const lanes = [open('quiet', 60_000, Infinity), ...Array.from({ length: 9 }, (_, at) => open('greedy', at, 0))]
   expect(lanesToClose([waiting('greedy', 9_000)], lanes, turns)).toEqual([])
   expect(lanesToClose([waiting('quiet', 9_000)], lanes, turns)).toEqual(['quiet open 60000'])
-  const resting = [open('quiet', 60_000, Infinity), open('greedy', 10, 9_000), open('greedy', 20, 8_000)]
-  expect(lanesToClose([waiting('greedy', 9_000)], resting, turns)).toEqual(['greedy open 10'])
+  const coolingDown = [open('quiet', 60_000, Infinity), open('greedy', 10, 9_000), open('greedy', 20, 8_000)]
+  expect(lanesToClose([waiting('greedy', 9_000)], coolingDown, turns)).toEqual(['greedy open 10'])
 })
 
 test('work is due when the lane opens, and at once while a call is under way', () => {

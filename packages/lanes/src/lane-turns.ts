@@ -1,15 +1,16 @@
+import type { LaneId } from '@muster/domain/lane-id'
 import type { Backlog } from './lane.ts'
 
 /** A lane that needs an owner, and found no place. */
 export interface WaitingLane {
-  laneId: string
+  laneId: LaneId
   tenantId: string
   /** Milliseconds since it was first seen to wait. */
   waitedMs: number
 }
 
 export interface OpenLaneView {
-  laneId: string
+  laneId: LaneId
   tenantId: string
   openForMs: number
   /** Milliseconds until it can do its next work; 0 while a call is under way, Infinity when it has none. */
@@ -30,7 +31,7 @@ export function dueAtOf(left: Backlog, outsideAt: number, now: number): number {
 }
 
 /** Which of them get the free places: each next one is of the tenant with the fewest lanes, longest waiting first. */
-export function lanesToOpen(waiting: readonly WaitingLane[], open: readonly OpenLaneView[], free: number): string[] {
+export function lanesToOpen(waiting: readonly WaitingLane[], open: readonly OpenLaneView[], free: number): LaneId[] {
   const counts = countByTenant(open)
   return [...waiting]
     .sort((a, b) => b.waitedMs - a.waitedMs)
@@ -53,7 +54,7 @@ export function lanesToClose(
   waiting: readonly WaitingLane[],
   open: readonly OpenLaneView[],
   { closing, turnMs }: { closing: number; turnMs: number },
-): string[] {
+): LaneId[] {
   const counts = countByTenant(open)
   const needed = waiting.filter(
     (lane) => lane.waitedMs >= (countOf(counts, lane) === 0 ? FIRST_PATIENCE_MS : PATIENCE_MS),
@@ -64,7 +65,7 @@ export function lanesToClose(
     open.filter((lane) => !idle.has(lane) && lane.openForMs >= turnMs).sort((a, b) => b.openForMs - a.openForMs),
   )
   const waiters = new Map(needed.map((lane) => [lane.laneId, lane]))
-  const chosen: string[] = []
+  const chosen: LaneId[] = []
   for (const laneId of lanesToOpen(needed, open, Math.min(needed.length - closing, open.length))) {
     const waiter = waiters.get(laneId)
     if (!waiter) continue

@@ -1,3 +1,4 @@
+import type { LaneId } from '@muster/domain/lane-id'
 import type { CallPermit } from '@muster/contracts/http-client'
 import type { JobOutcome } from '@muster/domain/outcome'
 import { DelayedError, Queue, RateLimitError, WaitingError, Worker, type Job } from 'bullmq'
@@ -35,11 +36,11 @@ interface Turn {
   mayGoBack: boolean
 }
 
-export type RunJob = (accountId: string, jobId: string, context: RunContext) => Promise<JobOutcome>
+export type RunJob = (laneId: LaneId, jobId: string, context: RunContext) => Promise<JobOutcome>
 
 export interface LaneOptions {
   redis: Redis
-  accountId: string
+  laneId: LaneId
   pace: Pace
   run: RunJob
   /**
@@ -122,8 +123,8 @@ async function freeOrphans(redis: Redis, queue: Queue): Promise<void> {
 }
 
 /** What waits in the queue of a lane, also of one that no process has open. */
-export async function readJobs(redis: Redis, accountId: string): Promise<Pick<Backlog, 'ready' | 'active' | 'nextAt'>> {
-  const key = (name: string): string => `${lanePrefix(accountId)}:${LANE_QUEUE}:${name}`
+export async function readJobs(redis: Redis, laneId: LaneId): Promise<Pick<Backlog, 'ready' | 'active' | 'nextAt'>> {
+  const key = (name: string): string => `${lanePrefix(laneId)}:${LANE_QUEUE}:${name}`
   const answers = await redis
     .pipeline()
     .llen(key('wait'))
@@ -146,7 +147,7 @@ export async function readJobs(redis: Redis, accountId: string): Promise<Pick<Ba
 }
 
 export async function openLane(options: LaneOptions): Promise<Lane> {
-  const { redis, accountId, pace, run, isOurs, onHold, onError, wait, now } = options
+  const { redis, laneId, pace, run, isOurs, onHold, onError, wait, now } = options
   const pacer = new CallPacer(pace, wait.callInMs)
   if (wait.cooldownMs > 0) pacer.coolDown(wait.cooldownMs)
   const noteCall = createCallNotes(options, now)
@@ -154,7 +155,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   /** One for each job under way. */
   const running = new Map<string, AbortController>()
   const atWork = new Set<string>()
-  const base = { connection: redis, prefix: lanePrefix(accountId) }
+  const base = { connection: redis, prefix: lanePrefix(laneId) }
   const queue = new Queue(LANE_QUEUE, { ...base, streams: { events: { maxLen: 100 } } })
   queue.on('error', onError)
   /** Unix milliseconds. BullMQ would let a short rest cut a long one off. */
@@ -201,7 +202,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
       isAhead = false
     }
     try {
-      return await run(accountId, jobId, {
+      return await run(laneId, jobId, {
         signal: controller.signal,
         waitForPermit: (own) => waitForPermit(controller.signal, turn, own).finally(leaveGate),
         coolDown: (forMs) => pacer.coolDown(forMs),
@@ -268,7 +269,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
   }
 
   async function backlog(): Promise<Backlog> {
-    return { ...(await readJobs(redis, accountId)), opensAt: opensAt(), isAtWork: atWork.size > 0 }
+    return { ...(await readJobs(redis, laneId)), opensAt: opensAt(), isAtWork: atWork.size > 0 }
   }
 
   try {
@@ -316,7 +317,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
     },
     backlog,
     async noticeEndOfCooldown() {
-      if ((await readCooldownMs(redis, accountId)) > 0) return
+      if ((await readCooldownMs(redis, laneId)) > 0) return
       coolsDownUntil = 0
       pacer.endCooldown()
     },
@@ -337,7 +338,7 @@ export async function openLane(options: LaneOptions): Promise<Lane> {
 }
 
 /** Every key of a lane whose account or endpoint is gone. */
-export async function obliterateLane(redis: Redis, laneId: string): Promise<void> {
+export async function obliterateLane(redis: Redis, laneId: LaneId): Promise<void> {
   const queue = new Queue(LANE_QUEUE, { connection: redis, prefix: lanePrefix(laneId), skipMetasUpdate: true })
   try {
     await queue.obliterate({ force: true })

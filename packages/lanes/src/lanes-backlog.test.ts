@@ -1,3 +1,4 @@
+import { toLaneId, type LaneId } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
@@ -22,9 +23,9 @@ class Backlog {
   forgets = 0
   verdict: (jobId: string) => Promise<JobOutcome> | JobOutcome = () => ({ outcome: 'done' })
   #waiting = new Set<() => void>()
-  readonly #accountId: string
-  constructor(accountId: string) {
-    this.#accountId = accountId
+  readonly #laneId: LaneId
+  constructor(laneId: LaneId) {
+    this.#laneId = laneId
   }
 
   add(batchId: string, count: number, notBefore = 0): void {
@@ -38,11 +39,11 @@ class Backlog {
   }
 
   source(): LaneSource {
-    const mine = (accountId: string): boolean => accountId === this.#accountId
+    const mine = (laneId: LaneId): boolean => laneId === this.#laneId
     const open = (): Backlog['rows'] => this.rows.filter(({ batchId }) => !this.paused.has(batchId))
     return {
-      pace: async (accountId) => (mine(accountId) ? this.pace : undefined),
-      readOutbox: async (accountId, limit) => (mine(accountId) ? this.outbox.slice(0, limit) : []),
+      pace: async (laneId) => (mine(laneId) ? this.pace : undefined),
+      readOutbox: async (laneId, limit) => (mine(laneId) ? this.outbox.slice(0, limit) : []),
       clearOutbox: async (_, entries) =>
         void this.outbox.splice(0, this.outbox.length, ...this.outbox.filter((entry) => !entries.includes(entry))),
       tenantOf: async () => undefined,
@@ -76,7 +77,7 @@ class Backlog {
 describe('work that waits outside of the lane', () => {
   let redis: Redis
   let backlog: Backlog
-  let accountId: string
+  let laneId: LaneId
   const connections: Redis[] = []
   const owners: LaneOwner[] = []
   const errors: Error[] = []
@@ -99,12 +100,12 @@ describe('work that waits outside of the lane', () => {
     await owner.start()
     return owner
   }
-  const wake = (): Promise<void> => createLaneSchedule(redis).wake(accountId)
+  const wake = (): Promise<void> => createLaneSchedule(redis).wake(laneId)
 
   beforeEach(() => {
     redis = connect()
-    accountId = randomUUID()
-    backlog = new Backlog(accountId)
+    laneId = toLaneId(randomUUID())
+    backlog = new Backlog(laneId)
     errors.length = 0
   })
   afterEach(async () => {
@@ -150,7 +151,7 @@ describe('work that waits outside of the lane', () => {
     backlog.add('a', 6)
     await startOwner()
     await wake()
-    while ((await redis.llen(`${lanePrefix(accountId)}:${LANE_QUEUE}:active`)) < 4);
+    while ((await redis.llen(`${lanePrefix(laneId)}:${LANE_QUEUE}:active`)) < 4);
     expect(backlog.runs).toHaveLength(begun)
     backlog.outbox.push('+single')
     await wake()
@@ -205,11 +206,11 @@ describe('work that waits outside of the lane', () => {
     backlog.add('later', 5, at)
     const owner = await startOwner()
     await wake()
-    const scheduledAt = async (): Promise<number> => Number(await redis.zscore(SCHEDULE_KEY, accountId))
+    const scheduledAt = async (): Promise<number> => Number(await redis.zscore(SCHEDULE_KEY, laneId))
     for (const until = Date.now() + 5_000; (await scheduledAt()) < at - 1_000;)
       if (Date.now() > until) throw new Error('it is not expected at its time')
     // What BullMQ writes when a queue is opened.
-    expect(await redis.exists(`${lanePrefix(accountId)}:${LANE_QUEUE}:meta`)).toBe(0)
+    expect(await redis.exists(`${lanePrefix(laneId)}:${LANE_QUEUE}:meta`)).toBe(0)
     expect(owner.openLanes()).toBe(0)
     backlog.add('now', 1)
     await wake()

@@ -1,3 +1,4 @@
+import { toLaneId, type LaneId } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
@@ -40,21 +41,21 @@ class Source {
 
   of(owner: string) {
     return {
-      pace: async (accountId: string) => {
-        if (!this.known.has(accountId)) return undefined
-        if (!this.held.has(accountId)) return this.paces.get(accountId) ?? pace
+      pace: async (laneId: LaneId) => {
+        if (!this.known.has(laneId)) return undefined
+        if (!this.held.has(laneId)) return this.paces.get(laneId) ?? pace
         const meanwhile = this.whileReadAsHeld
         this.whileReadAsHeld = undefined
         await meanwhile?.()
         return undefined
       },
-      readOutbox: async (accountId: string, limit: number) => (this.outboxes.get(accountId) ?? []).slice(0, limit),
-      clearOutbox: async (accountId: string, entries: readonly string[]) =>
+      readOutbox: async (laneId: LaneId, limit: number) => (this.outboxes.get(laneId) ?? []).slice(0, limit),
+      clearOutbox: async (laneId: LaneId, entries: readonly string[]) =>
         void this.outboxes.set(
-          accountId,
-          (this.outboxes.get(accountId) ?? []).filter((entry) => !entries.includes(entry)),
+          laneId,
+          (this.outboxes.get(laneId) ?? []).filter((entry) => !entries.includes(entry)),
         ),
-      tenantOf: async (accountId: string) => this.tenants.get(accountId) ?? 'a tenant',
+      tenantOf: async (laneId: LaneId) => this.tenants.get(laneId) ?? 'a tenant',
       priorityOf: async (_: string, jobIds: readonly string[]) => jobIds.map(() => 0),
       run: async (_: string, jobId: string, context: RunContext) => {
         const run = { owner, jobId, at: Date.now(), context }
@@ -66,16 +67,16 @@ class Source {
     }
   }
 
-  put(accountId: string, ...entries: string[]): void {
-    this.known.add(accountId)
-    this.outboxes.set(accountId, [...(this.outboxes.get(accountId) ?? []), ...entries])
+  put(laneId: LaneId, ...entries: string[]): void {
+    this.known.add(laneId)
+    this.outboxes.set(laneId, [...(this.outboxes.get(laneId) ?? []), ...entries])
   }
 }
 
 describe('lanes and their owners', () => {
   let redis: Redis
   let source: Source
-  let accountId: string
+  let laneId: LaneId
   const connections: Redis[] = []
   const owners: LaneOwner[] = []
   const errors: Error[] = []
@@ -105,8 +106,8 @@ describe('lanes and their owners', () => {
     owners.push(owner)
     return { owner, redis: own }
   }
-  const wake = (): Promise<void> => createLaneSchedule(redis).wake(accountId)
-  const reload = (): Promise<void> => createLaneSchedule(redis).reload(accountId)
+  const wake = (): Promise<void> => createLaneSchedule(redis).wake(laneId)
+  const reload = (): Promise<void> => createLaneSchedule(redis).reload(laneId)
   async function eventually<T>(ask: () => Promise<T> | T, test: (answer: T) => boolean): Promise<void> {
     for (const until = Date.now() + 15_000; !test(await ask()); await new Promise((resolve) => setImmediate(resolve)))
       if (Date.now() > until) throw new Error('it did not come so far')
@@ -115,7 +116,7 @@ describe('lanes and their owners', () => {
   beforeEach(() => {
     redis = connect()
     source = new Source()
-    accountId = randomUUID()
+    laneId = toLaneId(randomUUID())
     errors.length = 0
   })
   afterEach(async () => {
@@ -125,15 +126,15 @@ describe('lanes and their owners', () => {
 
   test('a lane is opened by work, closed when it is idle, and opened by work again', async () => {
     const { owner } = await startOwner('a', 200)
-    source.put(accountId, '+job-1')
+    source.put(laneId, '+job-1')
     await wake()
     await source.until((runs) => runs.length >= 1)
     await eventually(
       () => owner.openLanes(),
       (count) => count === 0,
     )
-    expect(await redis.get(leaseKey(accountId))).toBeNull()
-    source.put(accountId, '+job-2')
+    expect(await redis.get(leaseKey(laneId))).toBeNull()
+    source.put(laneId, '+job-2')
     await wake()
     await source.until((runs) => runs.length >= 2)
     expect(errors).toEqual([])
@@ -141,13 +142,13 @@ describe('lanes and their owners', () => {
 
   test('two workers share the lanes; each lane has one owner, and each job runs once', async () => {
     await Promise.all([startOwner('a'), startOwner('b')])
-    const accounts = Array.from({ length: 20 }, () => randomUUID())
-    for (const [index, id] of accounts.entries()) {
+    const laneIds = Array.from({ length: 20 }, () => toLaneId(randomUUID()))
+    for (const [index, id] of laneIds.entries()) {
       source.put(id, `+${index}-1`, `+${index}-2`, `+${index}-3`)
       await createLaneSchedule(redis).wake(id)
     }
     await source.until((runs) => runs.length >= 60)
-    for (const index of accounts.keys())
+    for (const index of laneIds.keys())
       expect(
         new Set(source.runs.filter((run) => run.jobId.startsWith(`${index}-`)).map((run) => run.owner)).size,
         `lane ${index}`,
@@ -159,7 +160,7 @@ describe('lanes and their owners', () => {
   test('work that is announced while the lane closes is not forgotten', async () => {
     const { owner } = await startOwner('a', 1)
     for (let round = 0; round < 5; round += 1) {
-      source.put(accountId, `+job-${round}`)
+      source.put(laneId, `+job-${round}`)
       await wake()
       await source.until((runs) => runs.length >= round + 1)
       // Closed by the next look, a lane without work is in the middle of it at some point of these.
@@ -173,7 +174,7 @@ describe('lanes and their owners', () => {
 
   test("an owner whose lease is another's sends nothing more and closes the lane", async () => {
     const { owner } = await startOwner('a')
-    const lease = leaseKey(accountId)
+    const lease = leaseKey(laneId)
     let permit: Promise<unknown> = Promise.resolve()
     source.verdict = async ({ context }) => {
       await redis.set(lease, 'another', 'PX', 60_000)
@@ -185,7 +186,7 @@ describe('lanes and their owners', () => {
       expect(context.throwIfStale).toThrow()
       return { outcome: 'retrying', at: Date.now() }
     }
-    source.put(accountId, '+job')
+    source.put(laneId, '+job')
     await wake()
     await eventually(
       () => owner.openLanes(),
@@ -204,7 +205,7 @@ describe('lanes and their owners', () => {
         : jobId === 'later'
           ? { outcome: 'retrying', at: laterAt }
           : { outcome: 'rate_limited', cooldownMs: 1_500 }
-    source.put(accountId, '+later', '+throttled')
+    source.put(laneId, '+later', '+throttled')
     await wake()
     const before = await source.until((runs) => runs.length >= 2)
     // The rest began after its run: to look at the clock only now would be to measure how busy this process is.
@@ -219,18 +220,18 @@ describe('lanes and their owners', () => {
   })
 
   test('anyone can ask how long a lane cools down, and a lane at work does not', async () => {
-    const cooldownMs = (): Promise<number> => createLaneSchedule(redis).cooldownMs(accountId)
+    const cooldownMs = (): Promise<number> => createLaneSchedule(redis).cooldownMs(laneId)
     // One job in a window of two seconds, which BullMQ counts under the same key.
-    source.paces.set(accountId, { ...pace, requests: 1, perSeconds: 4 })
+    source.paces.set(laneId, { ...pace, requests: 1, perSeconds: 4 })
     await startOwner('a')
     source.verdict = ({ jobId }) =>
       jobId === 'throttled' ? { outcome: 'rate_limited', cooldownMs: 30_000 } : { outcome: 'done' }
-    source.put(accountId, '+job')
+    source.put(laneId, '+job')
     await wake()
     await source.until((runs) => runs.length >= 1)
-    expect(await redis.pttl(limiterKey(accountId))).toBeGreaterThan(0)
+    expect(await redis.pttl(limiterKey(laneId))).toBeGreaterThan(0)
     expect(await cooldownMs()).toBe(0)
-    source.put(accountId, '+throttled')
+    source.put(laneId, '+throttled')
     await wake()
     await eventually(cooldownMs, (milliseconds) => milliseconds > 0)
     expect(await cooldownMs()).toBeGreaterThan(25_000)
@@ -238,7 +239,7 @@ describe('lanes and their owners', () => {
   })
 
   test('a lane that never called does not wait, and a new owner waits only what the last call left', async () => {
-    source.paces.set(accountId, { requests: 1, perSeconds: 4, concurrency: 1, callsPerJob: 1 })
+    source.paces.set(laneId, { requests: 1, perSeconds: 4, concurrency: 1, callsPerJob: 1 })
     const permits: { owner: string; at: number }[] = []
     source.verdict = async ({ owner, context }) => {
       const permit = await context.waitForPermit()
@@ -248,7 +249,7 @@ describe('lanes and their owners', () => {
     }
     const { owner } = await startOwner('a')
     const wokenAt = Date.now()
-    source.put(accountId, '+one')
+    source.put(laneId, '+one')
     await wake()
     await eventually(
       () => permits.length,
@@ -257,7 +258,7 @@ describe('lanes and their owners', () => {
     expect((permits[0]?.at ?? 0) - wokenAt).toBeLessThan(2_000)
     await owner.stop(1_000)
     owners.length = 0
-    source.put(accountId, '+two')
+    source.put(laneId, '+two')
     await startOwner('b')
     await wake()
     await eventually(
@@ -270,7 +271,7 @@ describe('lanes and their owners', () => {
   })
 
   async function fillPlaces(count: number, verdict: (run: Run) => JobOutcome): Promise<string[]> {
-    const greedy = Array.from({ length: count }, () => randomUUID())
+    const greedy = Array.from({ length: count }, () => toLaneId(randomUUID()))
     source.verdict = (run) => (run.jobId.startsWith('greedy') ? verdict(run) : { outcome: 'done' })
     for (const [index, id] of greedy.entries()) {
       source.tenants.set(id, 'greedy')
@@ -289,7 +290,7 @@ describe('lanes and their owners', () => {
     await fillPlaces(8, () => verdict)
     await source.until((runs) => runs.length >= 8)
     const wokenAt = Date.now()
-    source.put(accountId, '+job')
+    source.put(laneId, '+job')
     await wake()
     const runs = await source.until((all) => all.some(({ jobId }) => jobId === 'job'))
     expect((runs.at(-1)?.at ?? 0) - wokenAt).toBeLessThan(5_000)
@@ -301,20 +302,20 @@ describe('lanes and their owners', () => {
     const { owner } = await startOwner('a', 300)
     source.verdict = ({ jobId }) =>
       jobId === 'first' ? { outcome: 'rate_limited', cooldownMs: 60_000 } : { outcome: 'done' }
-    source.put(accountId, '+first')
+    source.put(laneId, '+first')
     await wake()
     await eventually(
       () => owner.openLanes(),
       (count) => count === 0 && source.runs.length === 1,
     )
-    source.put(accountId, '+second')
+    source.put(laneId, '+second')
     await wake()
     await eventually(
-      () => redis.zscore('muster:lane-schedule', accountId),
+      () => redis.zscore('muster:lane-schedule', laneId),
       (at) => Number(at) > Date.now() + 30_000,
     )
     expect(owner.openLanes()).toBe(0)
-    await redis.del(limiterKey(accountId))
+    await redis.del(limiterKey(laneId))
     await reload()
     source.verdict = () => ({ outcome: 'done' })
     await source.until((runs) => runs.length >= 3)
@@ -325,8 +326,8 @@ describe('lanes and their owners', () => {
     const greedy = await fillPlaces(12, () => ({ outcome: 'retrying', at: Date.now() }))
     await source.until((runs) => new Set(runs.map(({ jobId }) => jobId)).size >= 4)
     const wokenAt = Date.now()
-    source.tenants.set(accountId, 'modest')
-    source.put(accountId, '+job')
+    source.tenants.set(laneId, 'modest')
+    source.put(laneId, '+job')
     await wake()
     const runs = await source.until((all) => all.some(({ jobId }) => jobId === 'job'))
     expect((runs.at(-1)?.at ?? 0) - wokenAt).toBeLessThan(5_000)
@@ -342,12 +343,12 @@ describe('lanes and their owners', () => {
       await source.until((runs) => runs.length >= 2)
       if (jobId === 'short')
         await eventually(
-          () => createLaneSchedule(redis).cooldownMs(accountId),
+          () => createLaneSchedule(redis).cooldownMs(laneId),
           (cooldownMs) => cooldownMs > 0,
         )
       return { outcome: 'rate_limited', cooldownMs: jobId === 'long' ? 1_500 : 1 }
     }
-    source.put(accountId, '+long', '+short')
+    source.put(laneId, '+long', '+short')
     await wake()
     const runs = await source.until((all) => all.length >= 4)
     expect(Math.min(...runs.slice(2).map((run) => run.at)) - (runs[0]?.at ?? 0)).toBeGreaterThanOrEqual(1_450)
@@ -360,8 +361,8 @@ describe('lanes and their owners', () => {
       name === 'a'
         ? new Promise<JobOutcome>((resolve) => (finish = () => resolve({ outcome: 'done' })))
         : { outcome: 'done' }
-    source.paces.set(accountId, { ...pace, concurrency: 1 })
-    source.put(accountId, '+one', '+two')
+    source.paces.set(laneId, { ...pace, concurrency: 1 })
+    source.put(laneId, '+one', '+two')
     await wake()
     await source.until((runs) => runs.length >= 1)
     await startOwner('b')
@@ -387,7 +388,7 @@ describe('lanes and their owners', () => {
               once: true,
             }),
           )
-    source.put(accountId, '+stuck')
+    source.put(laneId, '+stuck')
     await wake()
     await source.until((runs) => runs.length >= 1)
     const startedAt = Date.now()
@@ -401,10 +402,10 @@ describe('lanes and their owners', () => {
     const { owner } = await startOwner('a')
     source.verdict = async () => {
       if (source.runs.length > 1) return { outcome: 'done' }
-      source.held.add(accountId)
+      source.held.add(laneId)
       return { outcome: 'held' }
     }
-    source.put(accountId, '+job')
+    source.put(laneId, '+job')
     await wake()
     await source.until((runs) => runs.length >= 1)
     await eventually(
@@ -412,7 +413,7 @@ describe('lanes and their owners', () => {
       (count) => count === 0,
     )
     expect(source.runs).toHaveLength(1)
-    source.held.delete(accountId)
+    source.held.delete(laneId)
     await reload()
     await source.until((runs) => runs.length >= 2)
   })
@@ -422,25 +423,25 @@ describe('lanes and their owners', () => {
     async (when) => {
       const { owner } = await startOwner('a')
       if (when === 'when it is to be closed') {
-        source.put(accountId)
+        source.put(laneId)
         await wake()
         await eventually(
           () => owner.openLanes(),
           (count) => count === 1,
         )
       }
-      source.held.add(accountId)
+      source.held.add(laneId)
       const listener = connect()
       await listener.subscribe(RELOAD_CHANNEL)
       source.whileReadAsHeld = async () => {
-        source.held.delete(accountId)
+        source.held.delete(laneId)
         const heard = once(listener, 'message')
         await reload()
         // Heard by the owner as well before it goes on: its message was written before ours or right after.
         await heard
         await redis.ping()
       }
-      source.put(accountId, '+job')
+      source.put(laneId, '+job')
       await (when === 'when it is to be closed' ? reload() : wake())
       await source.until((runs) => runs.length >= 1)
     },
@@ -448,37 +449,37 @@ describe('lanes and their owners', () => {
 
   test('a changed limit counts from the next look on', async () => {
     await startOwner('a')
-    source.paces.set(accountId, { ...pace, requests: 1, perSeconds: 60 })
-    source.put(accountId, '+one')
+    source.paces.set(laneId, { ...pace, requests: 1, perSeconds: 60 })
+    source.put(laneId, '+one')
     await wake()
     await source.until((runs) => runs.length >= 1)
-    source.put(accountId, ...Array.from({ length: 20 }, (_, index) => `+more-${index}`))
-    source.paces.set(accountId, pace)
+    source.put(laneId, ...Array.from({ length: 20 }, (_, index) => `+more-${index}`))
+    source.paces.set(laneId, pace)
     await reload()
     await source.until((runs) => runs.length >= 21)
   })
 
   test('adding a job twice is adding it once; a second run of it under another id is another job; a removed job does not run', async () => {
     await startOwner('a')
-    source.paces.set(accountId, { ...pace, concurrency: 1 })
+    source.paces.set(laneId, { ...pace, concurrency: 1 })
     let finish = (): void => undefined
     source.verdict = ({ jobId }) =>
       jobId === 'first'
         ? new Promise<JobOutcome>((resolve) => (finish = () => resolve({ outcome: 'done' })))
         : { outcome: 'done' }
-    source.put(accountId, '+first')
+    source.put(laneId, '+first')
     await wake()
     await source.until((runs) => runs.length >= 1)
-    source.put(accountId, '+first', '+first-1', '+gone')
+    source.put(laneId, '+first', '+first-1', '+gone')
     await wake()
     await eventually(
-      () => source.outboxes.get(accountId)?.length,
+      () => source.outboxes.get(laneId)?.length,
       (left) => left === 0,
     )
-    source.put(accountId, '-gone', '+last')
+    source.put(laneId, '-gone', '+last')
     await wake()
     await eventually(
-      () => source.outboxes.get(accountId)?.length,
+      () => source.outboxes.get(laneId)?.length,
       (left) => left === 0,
     )
     finish()
@@ -488,12 +489,12 @@ describe('lanes and their owners', () => {
 
   test('a message that was lost is made up for by the schedule', async () => {
     await startOwner('a')
-    source.put(accountId, '+unheard')
-    await redis.zadd('muster:lane-schedule', Date.now(), accountId)
+    source.put(laneId, '+unheard')
+    await redis.zadd('muster:lane-schedule', Date.now(), laneId)
     await source.until((runs) => runs.length >= 1)
     // And for a lane that is open already.
-    source.put(accountId, '+unheard-too')
-    await redis.zadd('muster:lane-schedule', 'LT', Date.now(), accountId)
+    source.put(laneId, '+unheard-too')
+    await redis.zadd('muster:lane-schedule', 'LT', Date.now(), laneId)
     await source.until((runs) => runs.length >= 2)
     expect(errors).toEqual([])
   })
@@ -501,10 +502,10 @@ describe('lanes and their owners', () => {
   test('nothing but ids is in the keys of a lane', async () => {
     await startOwner('a')
     source.verdict = () => ({ outcome: 'retrying', at: Date.now() + 60_000 })
-    source.put(accountId, '+job-of-mine')
+    source.put(laneId, '+job-of-mine')
     await wake()
     await source.until((runs) => runs.length >= 1)
-    const key = `muster:{${accountId}}:lane:job-of-mine`
+    const key = `muster:{${laneId}}:lane:job-of-mine`
     await eventually(
       () => redis.hget(key, 'delay'),
       (delay) => Number(delay) > 0,

@@ -1,3 +1,4 @@
+import type { LaneId } from '@muster/domain/lane-id'
 import type { Redis } from 'ioredis'
 import { lastCallKey } from './lane-keys.ts'
 import { callIntervalMs, type Pace } from './pace.ts'
@@ -12,8 +13,8 @@ export function waitAfterCallMs(lastCallAt: number | null, pace: Pick<Pace, 'req
   return callIntervalMs(pace) + Math.min(0, (lastCallAt ?? -Infinity) - now)
 }
 
-export async function readLastCallAt(redis: Redis, accountId: string): Promise<number | null> {
-  const at = await redis.get(lastCallKey(accountId))
+export async function readLastCallAt(redis: Redis, laneId: LaneId): Promise<number | null> {
+  const at = await redis.get(lastCallKey(laneId))
   return at === null ? null : Number(at)
 }
 
@@ -22,7 +23,7 @@ export async function readLastCallAt(redis: Redis, accountId: string): Promise<n
  * create, which is waited for.
  */
 export function createCallNotes(
-  { redis, accountId, pace, onError }: { redis: Redis; accountId: string; pace: Pace; onError(error: Error): void },
+  { redis, laneId, pace, onError }: { redis: Redis; laneId: LaneId; pace: Pace; onError(error: Error): void },
   now: () => number,
 ): () => void {
   const aheadMs = callIntervalMs(pace) < AHEAD_MS ? AHEAD_MS : 0
@@ -31,6 +32,6 @@ export function createCallNotes(
     const at = now()
     if (at < notedUntil) return
     notedUntil = at + aheadMs
-    redis.set(lastCallKey(accountId), Math.ceil(notedUntil), 'PX', KEPT_MS).catch(onError)
+    redis.set(lastCallKey(laneId), Math.ceil(notedUntil), 'PX', KEPT_MS).catch(onError)
   }
 }

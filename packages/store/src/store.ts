@@ -1,4 +1,6 @@
 import { defaultLimits, type Limits } from '@muster/contracts/bounds'
+import type { EventSourceRef } from '@muster/domain/event-source'
+import type { LaneId } from '@muster/domain/lane-id'
 import { createAccessTokens, type AccessTokens } from './accounts/access-tokens.ts'
 import { createAccounts, type Accounts } from './accounts/accounts.ts'
 import { rowOf } from './batches/batch-item-id.ts'
@@ -27,8 +29,8 @@ export interface Store {
   operations: Operations
   tenants: Tenants
   webhookEndpoints: WebhookEndpoints
-  /** Hands what happened at a source (an account, or the lane of an endpoint) to the webhook endpoints. */
-  dispatchEvents(source: string, now: () => number, wake: (lane: string) => Promise<void>): Promise<void>
+  /** Hands what happened at a source to the webhook endpoints. */
+  dispatchEvents(source: EventSourceRef, now: () => number, wake: (laneId: LaneId) => Promise<void>): Promise<void>
   /** Takes the person out of an operation that has ended; undefined when somebody wrote it meanwhile. */
   eraseOperation(record: OperationRecord, now: number): Promise<OperationRecord | undefined>
   /** Loaded at the first use, so that a process can start while Redis is away. */

@@ -1,5 +1,6 @@
 import type { IntegratedAccountResource } from '@muster/contracts/integrated-account'
 import { routes } from '@muster/contracts/routes'
+import { accountLane } from '@muster/domain/lane-id'
 import { checkAccount } from '@muster/providers/engine/account-config'
 import { providerOf } from '@muster/providers/registry'
 import { refuseLargeAccount, type AccountRecord } from '@muster/store/accounts/accounts'
@@ -46,9 +47,9 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
       return next === record ? undefined : next
     })
     if (!written) throw notFound('integrated account')
-    events.nudge(accountId)
-    if (endsCooldown) await schedule.endCooldown(accountId)
-    await schedule.reload(accountId)
+    events.nudge({ kind: 'account', id: accountId })
+    if (endsCooldown) await schedule.endCooldown(accountLane(accountId))
+    await schedule.reload(accountLane(accountId))
     return { status: 200, body: toResource(written) }
   }
 
@@ -56,8 +57,8 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
     if (!isTested) return { ...toResource(record), test: null }
     const { account, test } = await testNewCredentials({ store, egress, schedule, allowedHosts }, record, signal)
     if (account.status !== record.status) {
-      events.nudge(account.id)
-      await schedule.reload(account.id)
+      events.nudge({ kind: 'account', id: account.id })
+      await schedule.reload(accountLane(account.id))
     }
     return { ...toResource(account), test }
   }
@@ -122,11 +123,11 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
         ? await store.accounts.replaceCredentials(params.id, body.credentials, change, now)
         : await store.accounts.update(params.id, change)
       if (!written) throw notFound('integrated account')
-      events.nudge(params.id)
+      events.nudge({ kind: 'account', id: params.id })
       // Before the lane may open: wrong credentials are met by the test, not by the first user.
       const tested = await toTested(written, body.credentials !== undefined && query.test !== false, signal)
-      if (isNewStart) await schedule.endCooldown(params.id)
-      await schedule.reload(params.id)
+      if (isNewStart) await schedule.endCooldown(accountLane(params.id))
+      await schedule.reload(accountLane(params.id))
       return { status: 200, body: tested }
     },
     async (refused) =>
@@ -136,14 +137,14 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
   const remove = defineEndpoint(routes.deleteIntegratedAccount, async ({ caller, params }) => {
     const account = await readOwnAccount(store, caller, params.id)
     // Of an account that is gone nobody looks for what waits to be told.
-    await store.dispatchEvents(account.id, Date.now, schedule.wake)
+    await store.dispatchEvents({ kind: 'account', id: account.id }, Date.now, schedule.wake)
     if (!(await store.accounts.remove(account, config.MUSTER_RETENTION_DAYS * 86_400_000)))
       throw new RequestError(
         'conflict',
         `The account has ${await store.operations.countOpen(account.id)} unfinished operations: cancel them, or wait for them.`,
       )
     // Its owner finds it gone, and takes the lane away.
-    await schedule.reload(account.id)
+    await schedule.reload(accountLane(account.id))
     return { status: 204 }
   })
 

@@ -3,6 +3,7 @@ import type { AccountTest } from '@muster/contracts/integrated-account'
 import type { RemoteCall } from '@muster/contracts/operation'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets } from '@muster/contracts/secrets'
+import { accountLane } from '@muster/domain/lane-id'
 import type { Egress } from '@muster/egress/egress'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { checkCredentials } from '@muster/providers/engine/check-credentials'
@@ -42,7 +43,7 @@ export async function testAccount(
     allowedHosts,
     tokens: createTokenStore(store, account),
     // One call outside the lane's pace: it waits for no one, and the provider's 429 is an answer too.
-    waitForPermit: async () => void (await schedule.noteCall(account.id)),
+    waitForPermit: async () => void (await schedule.noteCall(accountLane(account.id))),
     onCall: (call) => calls.push(call),
     signal,
   })

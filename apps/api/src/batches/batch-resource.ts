@@ -10,6 +10,7 @@ import {
   type AccountCounts,
   type BatchRecord,
 } from '@muster/domain/batch/record'
+import { accountLane } from '@muster/domain/lane-id'
 import type { ApiDependencies } from '../dependencies.ts'
 import {
   createsPerSecond,
@@ -91,7 +92,7 @@ export async function toAccountProgress(
     store.accounts.read(accountId),
     store.operations.countOpen(accountId),
     store.batches.countBehind(accountId, record.id),
-    schedule.cooldownMs(accountId),
+    schedule.cooldownMs(accountLane(accountId)),
     store.operations.countSince(accountId, now - windowMs),
   ])
   const restMs = account ? fullRestMs(account, laneRestMs) : laneRestMs

@@ -6,7 +6,7 @@ import { routes } from '@muster/contracts/routes'
 import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
 import { accountCountOf } from '@muster/store/batches/batch-accounts'
 import { failureCountsOf, isBatchFinished, isMoving, type BatchRecord } from '@muster/domain/batch/record'
-import { batchSourceOf } from '@muster/store/redis/keys'
+import { accountLane } from '@muster/domain/lane-id'
 import { UnreadableError } from '@muster/store/crypto/unreadable'
 import { toAccountProgress, toBatchResource } from './batch-resource.ts'
 import { readBatchResults } from './batch-results.ts'
@@ -39,8 +39,8 @@ export function batchRoutes({ store, schedule, events, finished, config, isStopp
   }
 
   async function goOn(record: BatchRecord): Promise<void> {
-    await Promise.all((await store.batches.readAccounts(record)).map(({ id }) => schedule.wake(id)))
-    events.nudge(batchSourceOf(record.id))
+    await Promise.all((await store.batches.readAccounts(record)).map(({ id }) => schedule.wake(accountLane(id))))
+    events.nudge({ kind: 'batch', id: record.id })
   }
 
   const list = defineEndpoint(routes.listBatches, async ({ tenantId, caller, query }) => {

@@ -6,6 +6,7 @@ import { isSecretName, secretStrings, splitSecrets } from '@muster/contracts/sec
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { itemIdOf } from '@muster/store/batches/batch-item-id'
 import { CHUNK_ROWS, isBatchFinished, type BatchRecord, type BatchRow } from '@muster/domain/batch/record'
+import { accountLane } from '@muster/domain/lane-id'
 import type { Hasher } from '@muster/store/crypto/hash-key'
 import type { Acceptance, NewOperation } from '@muster/store/operations/operations'
 import type { Store } from '@muster/store/store'
@@ -77,7 +78,7 @@ export async function createCommitter({
       if (!written) throw uploadedElsewhere()
       record = written
       for (const { id } of added) positions.set(id, positions.size)
-      await Promise.all(added.map(({ id }) => schedule.wake(id)))
+      await Promise.all(added.map(({ id }) => schedule.wake(accountLane(id))))
     }
     return [...accounts.keys()]
   }
@@ -144,7 +145,7 @@ export async function createCommitter({
     if (!(await store.batches.commitChunk(record.id, chunk, batchRows, { rows, rejected, digest })))
       throw uploadedElsewhere()
     chunk += 1
-    await Promise.all(accountIds.map((id) => schedule.wake(id)))
+    await Promise.all(accountIds.map((id) => schedule.wake(accountLane(id))))
     record = (await store.batches.read(record.id)) ?? record
   }
 

@@ -5,7 +5,7 @@ import type { BulkDryRun, BulkQuery } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import { createBatchId } from '@muster/store/batches/batch-item-id'
 import { CHUNK_BYTES, isBatchFinished, type BatchRecord } from '@muster/domain/batch/record'
-import { batchSourceOf } from '@muster/store/redis/keys'
+import { accountLane } from '@muster/domain/lane-id'
 import { toBatchResource } from './batch-resource.ts'
 import { waitForBatch } from '../operations/wait-for-end.ts'
 import { createCommitter } from './commit-rows.ts'
@@ -137,7 +137,7 @@ export function createUsers(dependencies: ApiDependencies) {
             entry.estimated_wait_seconds = estimateWaitSeconds(
               account,
               (await store.operations.countOpen(account.id)) + entry.rows,
-              await schedule.cooldownMs(account.id),
+              await schedule.cooldownMs(accountLane(account.id)),
             )
         }
         return report
@@ -315,7 +315,7 @@ export function createUsers(dependencies: ApiDependencies) {
         }
       })
       if (done?.uploadedAt === null) request.resume()
-      events.nudge(batchSourceOf(record.id))
+      events.nudge({ kind: 'batch', id: record.id })
       return done ?? record
     } catch (error) {
       // Nothing of it came in: an empty batch would stand open for a week.

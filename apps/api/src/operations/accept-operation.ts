@@ -1,5 +1,6 @@
 import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
 import type { Warning } from '@muster/contracts/operation'
+import { accountLane } from '@muster/domain/lane-id'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import type { CreateInput, NaturalKey } from '@muster/providers/provider'
 import type { AccountRecord } from '@muster/store/accounts/accounts'
@@ -96,10 +97,10 @@ export async function acceptOperation(
 ): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
   const operation = toNewOperation(await store.hasher(), options)
   // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
-  await schedule.wake(options.account.id)
+  await schedule.wake(accountLane(options.account.id))
   const acceptance = await store.operations.accept(operation)
   if (acceptance.kind !== 'accepted') return acceptance
   // It is safe already; this only makes it quick.
-  schedule.wake(options.account.id).catch(() => undefined)
+  schedule.wake(accountLane(options.account.id)).catch(() => undefined)
   return { kind: 'accepted', record: { head: operation.head, state: operation.state, version: 1 } }
 }

@@ -1,5 +1,6 @@
 import { errorCodes } from '@muster/contracts/error-codes'
 import type { Problem } from '@muster/contracts/problem'
+import { accountLane } from '@muster/domain/lane-id'
 import type { AccountRecord } from '@muster/store/accounts/accounts'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
@@ -22,7 +23,7 @@ export async function answerAccepted(
   const [latest = account, open, restMs] = await Promise.all([
     store.accounts.read(account.id).catch(() => undefined),
     store.operations.countOpen(account.id).catch(() => null),
-    schedule.cooldownMs(account.id).catch(() => 0),
+    schedule.cooldownMs(accountLane(account.id)).catch(() => 0),
   ])
   const seconds = open === null ? null : estimateWaitSeconds(latest, open, restMs)
   return {

@@ -1,4 +1,5 @@
 import { routes } from '@muster/contracts/routes'
+import { accountLane } from '@muster/domain/lane-id'
 import { checkCreate } from '@muster/providers/engine/check-create'
 import { previewCreate } from '@muster/providers/engine/preview'
 import { providerOf } from '@muster/providers/registry'
@@ -49,7 +50,7 @@ export function createUser({ store, schedule, egress, finished, log, metrics, co
         const estimate = estimateWaitSeconds(
           account,
           await store.operations.countOpen(account.id),
-          await schedule.cooldownMs(account.id),
+          await schedule.cooldownMs(accountLane(account.id)),
         )
         return {
           status: 200,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ResponseView } from '@muster/contracts/response-format'
 import { routes } from '@muster/contracts/routes'
 import { expiryOf } from '@muster/domain/operation/expiry'
+import { accountLane } from '@muster/domain/lane-id'
 import { cancel, isFinished, RefusedTransitionError, type Refusal } from '@muster/domain/operation/state'
 import { StaleVersionError } from '@muster/store/operations/operations'
 import type { z } from 'zod'
@@ -48,8 +49,8 @@ export function operationRoutes({ store, schedule, finished, events, config }: A
       const record = await readOwnOperation(store, caller, params.id)
       try {
         const canceled = await store.operations.save(record, cancel(record.state, Date.now()))
-        events.nudge(record.head.accountId)
-        await schedule.wake(record.head.accountId)
+        events.nudge({ kind: 'account', id: record.head.accountId })
+        await schedule.wake(accountLane(record.head.accountId))
         // The next create has the room that this one leaves.
         await store.openWork.reportAccount(record.head.tenantId, record.head.accountId)
         return { status: 200, body: await toResource(store, canceled, undefined) }

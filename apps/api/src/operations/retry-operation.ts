@@ -4,13 +4,13 @@ import type { RetryInput } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import { maskSecrets } from '@muster/contracts/secrets'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
+import { accountLane } from '@muster/domain/lane-id'
 import { checkCreate } from '@muster/providers/engine/check-create'
 import type { NaturalKey } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/store/accounts/accounts'
 import { hashNaturalKey } from '@muster/store/crypto/hash-key'
 import type { CreateInput, OperationRecord } from '@muster/domain/operation/record'
-import { batchSourceOf } from '@muster/store/redis/keys'
 import { requeue } from '@muster/domain/operation/state'
 import { toAccountContext } from './create-input.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -49,7 +49,7 @@ export async function retryOperation(
     const naturalKeyHash = hashNaturalKey(await store.hasher(), account.id, naturalKey)
 
     // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
-    await schedule.wake(account.id)
+    await schedule.wake(accountLane(account.id))
     const outcome = await store.operations.requeue(record, next, request, naturalKeyHash)
     if (outcome.kind === 'in_progress') {
       const operation = `/operations/${outcome.operationId}`
@@ -64,9 +64,9 @@ export async function retryOperation(
     if (outcome.kind === 'stale') continue
     if (record.head.batchId !== null) {
       await reopenBatch(store, record.head.batchId, now)
-      events.nudge(batchSourceOf(record.head.batchId))
+      events.nudge({ kind: 'batch', id: record.head.batchId })
     }
-    schedule.wake(account.id).catch(() => undefined)
+    schedule.wake(accountLane(account.id)).catch(() => undefined)
     return { record: { ...record, state: next, version: record.version + 1 }, account }
   }
 }

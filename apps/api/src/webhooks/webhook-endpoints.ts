@@ -1,6 +1,6 @@
 import { routes } from '@muster/contracts/routes'
+import { endpointLane } from '@muster/domain/lane-id'
 import type { DeliveryRecord } from '@muster/store/webhooks/deliveries'
-import { deliveryLaneOf } from '@muster/store/redis/keys'
 import {
   DISABLED_BY_HAND,
   newEndpointRecord,
@@ -134,7 +134,7 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
       }
     })
     if (!written) throw notFound('webhook endpoint')
-    await schedule.reload(deliveryLaneOf(params.id))
+    await schedule.reload(endpointLane(params.id))
     return { status: 200, body: await show(written) }
   })
 
@@ -142,7 +142,7 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     await store.webhookEndpoints.remove(await readOwnEndpoint(store, caller, params.id))
     await store.deliveries.removeAll(params.id)
     // Its owner finds it gone, and takes the lane away.
-    await schedule.reload(deliveryLaneOf(params.id))
+    await schedule.reload(endpointLane(params.id))
     return { status: 204 }
   })
 
@@ -168,7 +168,7 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     }
     const deliveryId = await store.deliveries.create(record, event, undefined, now)
     if (deliveryId === undefined) throw notFound('webhook endpoint')
-    await schedule.wake(deliveryLaneOf(record.id))
+    await schedule.wake(endpointLane(record.id))
     return {
       status: 202,
       headers: { location: `/deliveries/${deliveryId}` },
@@ -224,7 +224,7 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
 
   const replay = defineEndpoint(routes.replayDelivery, async ({ caller, params }) => {
     const replayed = await replayOne(await readOwnDelivery(store, caller, params.id))
-    await schedule.wake(deliveryLaneOf(replayed.endpointId))
+    await schedule.wake(endpointLane(replayed.endpointId))
     return { status: 202, headers: { location: `/deliveries/${params.id}` }, body: toDeliveryResource(replayed) }
   })
 
@@ -249,7 +249,7 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
       // Newest first: what comes after is older still.
       if (ids.length < REPLAY_PAGE || page.every((record) => record.event.at < since)) break
     }
-    await schedule.wake(deliveryLaneOf(endpoint.id))
+    await schedule.wake(endpointLane(endpoint.id))
     return { status: 202, body: { replayed } }
   })
 

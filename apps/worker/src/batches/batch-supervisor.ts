@@ -11,7 +11,9 @@ import {
   type AccountCounts,
   type BatchRecord,
 } from '@muster/domain/batch/record'
-import { batchOfSource, batchSourceOf, EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/redis/keys'
+import { parseEventSource, type EventSourceRef } from '@muster/domain/event-source'
+import { accountLane } from '@muster/domain/lane-id'
+import { EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/redis/keys'
 import type { Redis } from '@muster/store/redis/connect'
 import type { RedisClock } from '@muster/store/redis/clock'
 import type { Store } from '@muster/store/store'
@@ -40,7 +42,7 @@ interface BatchSupervisorDependencies {
   subscriber: Redis
   clock: RedisClock
   /** Events wait at a source. */
-  onEvent(source: string): void
+  onEvent(source: EventSourceRef): void
   onError(error: Error): void
 }
 
@@ -87,8 +89,8 @@ export function createBatchSupervisor({
     if (work) {
       record = (await workOnBatch({ store, clock }, record)) ?? record
       for (const { id } of await store.batches.readAccounts(record)) {
-        await schedule.wake(id)
-        onEvent(id)
+        await schedule.wake(accountLane(id))
+        onEvent({ kind: 'account', id: id })
       }
       // Without room for more open operations nothing came of it: then the janitor's next look is soon enough.
       if (JSON.stringify(record.work) === JSON.stringify(work)) return
@@ -196,7 +198,7 @@ export function createBatchSupervisor({
   }
 
   const handOver = (batchId: string): Promise<void> =>
-    store.dispatchEvents(batchSourceOf(batchId), clock.now, schedule.wake)
+    store.dispatchEvents({ kind: 'batch', id: batchId }, clock.now, schedule.wake)
 
   /** Its event first: once it is closed, nobody looks at it again. */
   async function close(record: BatchRecord): Promise<void> {
@@ -208,9 +210,10 @@ export function createBatchSupervisor({
     await redis.publish(FINISHED_CHANNEL, record.id)
   }
 
-  const hear = (channel: string, source: string): void => {
-    const batchId = channel === EVENTS_CHANNEL ? batchOfSource(source) : undefined
-    if (batchId !== undefined) nudge(batchId)
+  const hear = (channel: string, message: string): void => {
+    if (channel !== EVENTS_CHANNEL) return
+    const source = parseEventSource(message)
+    if (source.kind === 'batch') nudge(source.id)
   }
   return {
     nudge,

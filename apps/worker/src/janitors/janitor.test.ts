@@ -1,5 +1,6 @@
+import type { EventSourceRef } from '@muster/domain/event-source'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
-import { deliveryLaneOf, keys } from '@muster/store/redis/keys'
+import { keys } from '@muster/store/redis/keys'
 import { openStore } from '@muster/store/store'
 import { newEndpointRecord } from '@muster/store/webhooks/webhook-endpoints'
 import { randomUUID } from 'node:crypto'
@@ -18,8 +19,8 @@ test('what goes wrong with the batch and the account of one tenant keeps no othe
   await store.accounts.create(account, { type: 'api_token', api_token: 'x' })
   const endpoint = newEndpointRecord({ id: randomUUID(), tenantId, kind: 'registered' }, Date.now())
   await store.webhookEndpoints.create(endpoint, { url: 'https://hooks.example/', secrets: [], signingKey: null })
-  const lane = deliveryLaneOf(endpoint.id)
-  await redis.zadd(keys.eventOutbox(lane), '1', 'an event')
+  const source: EventSourceRef = { kind: 'endpoint', id: endpoint.id }
+  await redis.zadd(keys.eventOutbox(source), '1', 'an event')
   await redis.sadd(keys.openBatches, randomUUID())
 
   vi.useFakeTimers({ toFake: ['setInterval'] })
@@ -32,8 +33,8 @@ test('what goes wrong with the batch and the account of one tenant keeps no othe
       clock: { now: Date.now },
       workerId: 'w',
       retentionMs: 60_000,
-      onEvent(source) {
-        if (source !== lane) return
+      onEvent({ kind, id }) {
+        if (kind !== source.kind || id !== source.id) return
         janitor.stop()
         resolve()
       },

@@ -1,6 +1,8 @@
+import type { EventSourceRef } from '@muster/domain/event-source'
+import { accountLane, endpointLane } from '@muster/domain/lane-id'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import type { AccountRecord } from '@muster/store/accounts/accounts'
-import { deliveryLaneOf, keys } from '@muster/store/redis/keys'
+import { keys } from '@muster/store/redis/keys'
 import type { Redis } from '@muster/store/redis/connect'
 import { isRedisUnavailable } from '@muster/store/redis/error'
 import type { Clock } from '@muster/store/redis/clock'
@@ -20,7 +22,7 @@ export interface JanitorOptions {
   schedule: LaneSchedule
   clock: Clock
   /** Events wait at a source. */
-  onEvent(source: string): void
+  onEvent(source: EventSourceRef): void
   superviseBatch(batchId: string): Promise<void>
   /** Of every account, at every sweep; returns at once. */
   recheckAccount(account: AccountRecord): void
@@ -87,17 +89,22 @@ export function startJanitor({
     await expireOperations(store, accountId, now, onError)
     const account = await store.accounts.read(accountId)
     if (account) recheckAccount(account)
-    if ((await redis.exists(keys.eventOutbox(accountId))) === 1) onEvent(accountId)
+    await dispatchWaiting({ kind: 'account', id: accountId })
     // The process that accepted it died before it woke the lane, or the lane's owner between two steps of closing it.
-    const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(accountId))
-    if (isForgotten || (await store.operations.readOutbox(accountId, 1)).length > 0) await schedule.wake(accountId)
+    const lane = accountLane(accountId)
+    const isForgotten = (await store.operations.countOpen(accountId)) > 0 && !(await schedule.has(lane))
+    if (isForgotten || (await store.operations.readOutbox(lane, 1)).length > 0) await schedule.wake(lane)
     if (isTrimming) await store.operations.trimIndex({ accountId }, now)
+  }
+
+  async function dispatchWaiting(source: EventSourceRef): Promise<void> {
+    if ((await redis.exists(keys.eventOutbox(source))) === 1) onEvent(source)
   }
 
   /** Deliveries whose lane nobody was told of, and the endpoint's own events. */
   async function tendEndpoint(endpointId: string, isTrimming: boolean): Promise<void> {
-    const lane = deliveryLaneOf(endpointId)
-    if ((await redis.exists(keys.eventOutbox(lane))) === 1) onEvent(lane)
+    const lane = endpointLane(endpointId)
+    await dispatchWaiting({ kind: 'endpoint', id: endpointId })
     const isForgotten = (await store.deliveries.countPending(endpointId)) > 0 && !(await schedule.has(lane))
     if (isForgotten || (await store.operations.readOutbox(lane, 1)).length > 0) await schedule.wake(lane)
     if (!isTrimming) return

@@ -1,6 +1,8 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets } from '@muster/contracts/secrets'
+import type { EventSourceRef } from '@muster/domain/event-source'
+import { accountLane } from '@muster/domain/lane-id'
 import type { Egress } from '@muster/egress/egress'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { checkCredentials } from '@muster/providers/engine/check-credentials'
@@ -27,7 +29,7 @@ export interface AccountRechecksOptions {
   log: Logger
   /** From the hold to the first check; each further wait is twice as long. */
   firstRecheckMs: number
-  onEvent(source: string): void
+  onEvent(source: EventSourceRef): void
   onError(error: Error, accountId?: string): void
 }
 
@@ -57,7 +59,7 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
       allowedHosts: options.allowedHosts,
       tokens: createTokenStore(store, account),
       // Its lane is closed, so there is no pace to keep; its next owner keeps it.
-      waitForPermit: async () => void (await schedule.noteCall(account.id)),
+      waitForPermit: async () => void (await schedule.noteCall(accountLane(account.id))),
       signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       now: clock.now,
     })
@@ -70,8 +72,8 @@ export function createAccountRechecks(options: AccountRechecksOptions) {
     const released = await store.accounts.release(account.id, account.credentialsVersion, clock.now())
     if (released?.status !== 'active') return
     log.info({ account_id: account.id, provider: provider.id }, 'a check took the account off hold')
-    onEvent(account.id)
-    await schedule.reload(account.id)
+    onEvent({ kind: 'account', id: account.id })
+    await schedule.reload(accountLane(account.id))
   }
 
   return {

@@ -6,9 +6,10 @@ import type { RemoteCall, Warning } from '@muster/contracts/operation'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets, secretStrings } from '@muster/contracts/secrets'
+import type { EventSourceRef } from '@muster/domain/event-source'
 import type { Egress } from '@muster/egress/egress'
 import { CoolingDownError } from '@muster/lanes/call-pacer'
-import type { RunContext, RunJob } from '@muster/lanes/lane'
+import type { RunContext } from '@muster/lanes/lane'
 import { attemptCreate } from '@muster/providers/engine/attempt'
 import { baseUrlOf } from '@muster/providers/engine/base-url'
 import { connect } from '@muster/providers/engine/connection'
@@ -46,6 +47,7 @@ import type { Store } from '@muster/store/store'
 import { createTokenStore } from '@muster/store/accounts/token-store'
 import { UnreadableError } from '@muster/store/crypto/unreadable'
 import type { Logger } from '@muster/process/logger'
+import type { RunSubjectJob } from '../lane-source.ts'
 import type { WorkerMetrics } from '../metrics.ts'
 import { AccountRefusals, confirmRefusal } from './account-refusals.ts'
 import { isCooling, isSameCooldown, planCooldown, Probes } from './cooldown.ts'
@@ -62,7 +64,7 @@ export interface RunOperationDependencies {
   log: Logger
   metrics: WorkerMetrics
   /** Something was written that webhook endpoints may want to know. */
-  onEvent(source: string): void
+  onEvent(source: EventSourceRef): void
   /** A row of a batch has come further. */
   onBatch(batchId: string): void
 }
@@ -88,7 +90,7 @@ interface Ready extends Needs {
 }
 
 /** One job of a lane: one attempt of its operation, and the record of what came of it. */
-export function createRunOperation(dependencies: RunOperationDependencies): RunJob {
+export function createRunOperation(dependencies: RunOperationDependencies): RunSubjectJob {
   const { store, policy, metrics, clock } = dependencies
   const moods = new LaneMoods()
   const refusals = new AccountRefusals()
@@ -157,7 +159,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
         'a worker died while it ran the operation',
       )
       if (isFinished(record.state)) {
-        dependencies.onEvent(accountId)
+        dependencies.onEvent({ kind: 'account', id: accountId })
         metrics.finished.inc({
           provider: record.head.provider,
           status: record.state.status,
@@ -172,7 +174,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     if (due > clock.now() + EARLY_MS) return { outcome: 'retrying', at: clock.toLocal(due) }
     if (isExpired(record.state, clock.now())) {
       await store.operations.save(record, expire(record.state, clock.now()))
-      dependencies.onEvent(accountId)
+      dependencies.onEvent({ kind: 'account', id: accountId })
       metrics.finished.inc({ provider: record.head.provider, status: 'expired', error_code: 'expired' })
       return { outcome: 'done' }
     }
@@ -211,7 +213,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     }
     if (hold === null || state.unknown !== null) return undefined
     await store.operations.save({ head, state, version }, cancel(state, clock.now()))
-    dependencies.onEvent(head.accountId)
+    dependencies.onEvent({ kind: 'account', id: head.accountId })
     dependencies.onBatch(head.batchId)
     return { outcome: 'done' }
   }
@@ -273,7 +275,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunJ
     const finish = async (end: Outcome, result?: StoredResult): Promise<OperationState> => {
       const state = finishAttempt(record.state, end, calls, policy, clock.now())
       record = await store.operations.save(record, state, result)
-      dependencies.onEvent(account.id)
+      dependencies.onEvent({ kind: 'account', id: account.id })
       if (record.head.batchId !== null) dependencies.onBatch(record.head.batchId)
       metrics.attempts.inc({ provider: provider.id, outcome: end.outcome })
       if (isFinished(state))

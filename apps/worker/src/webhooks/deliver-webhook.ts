@@ -1,16 +1,17 @@
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut } from '@muster/contracts/secrets'
+import type { EventSourceRef } from '@muster/domain/event-source'
 import type { Egress } from '@muster/egress/egress'
 import { CoolingDownError } from '@muster/lanes/call-pacer'
 import type { JobOutcome } from '@muster/domain/outcome'
-import type { RunContext, RunJob } from '@muster/lanes/lane'
+import type { RunContext } from '@muster/lanes/lane'
+import type { RunSubjectJob } from '../lane-source.ts'
 import {
   finishDeliveryAttempt,
   StaleDeliveryError,
   type DeliveryEnd,
   type DeliveryRecord,
 } from '@muster/store/webhooks/deliveries'
-import { endpointOfLane } from '@muster/store/redis/keys'
 import { jobIdOf, operationIdOf } from '@muster/domain/operation/record'
 import type { RedisClock } from '@muster/store/redis/clock'
 import type { Store } from '@muster/store/store'
@@ -34,7 +35,7 @@ export interface DeliverWebhookDependencies {
   log: Logger
   metrics: WorkerMetrics
   /** An endpoint was disabled: its own event waits to be handed to the others. */
-  onEvent(source: string): void
+  onEvent(source: EventSourceRef): void
 }
 
 const READ_AT_MOST_BYTES = 64 * 1024
@@ -48,11 +49,10 @@ const USER_AGENT = 'Muster-Webhooks/0.1'
  * One job of an endpoint's lane: one attempt to deliver, and the record of what came of it. Killed between the
  * receiver's 2xx and that record, it is sent again under the same id.
  */
-export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): RunJob {
+export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): RunSubjectJob {
   const { store, clock, metrics } = dependencies
 
-  return async (laneId, jobId, context) => {
-    const endpointId = endpointOfLane(laneId) ?? ''
+  return async (endpointId, jobId, context) => {
     const record = await store.deliveries.read(endpointId, operationIdOf(jobId))
     if (!record || record.state.status !== 'pending' || jobIdOf(record.id, record.state.run) !== jobId)
       return { outcome: 'done' }
@@ -192,7 +192,7 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     })
     if (written?.status !== 'disabled' || endpoint.status === 'disabled') return
     dependencies.log.warn({ endpoint_id: endpoint.id, reason: reply.reason }, 'the webhook endpoint was disabled')
-    dependencies.onEvent(`webhook-${endpoint.id}`)
+    dependencies.onEvent({ kind: 'endpoint', id: endpoint.id })
   }
 }
 

@@ -1,3 +1,4 @@
+import { eventSourceText, parseEventSource, type EventSourceRef } from '@muster/domain/event-source'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { onceAtATime } from '@muster/lanes/once-at-a-time'
 import { EVENTS_CHANNEL } from '@muster/store/redis/keys'
@@ -25,21 +26,22 @@ export function createEventDispatcher({
 }) {
   const running = new Map<string, () => Promise<void>>()
 
-  const dispatch = (source: string): Promise<void> => store.dispatchEvents(source, clock.now, schedule.wake)
+  const dispatch = (source: EventSourceRef): Promise<void> => store.dispatchEvents(source, clock.now, schedule.wake)
 
   /** A burst at one source is handed over in one go. */
-  function nudge(source: string): void {
-    const present = running.get(source)
+  function nudge(source: EventSourceRef): void {
+    const key = eventSourceText(source)
+    const present = running.get(key)
     if (present) return void present().catch(() => undefined)
     const run = onceAtATime(() => dispatch(source))
-    running.set(source, run)
+    running.set(key, run)
     run()
       .catch((error: unknown) => onError(error as Error))
-      .finally(() => running.delete(source))
+      .finally(() => running.delete(key))
   }
 
-  const hear = (channel: string, source: string): void => {
-    if (channel === EVENTS_CHANNEL) nudge(source)
+  const hear = (channel: string, message: string): void => {
+    if (channel === EVENTS_CHANNEL) nudge(parseEventSource(message))
   }
   return {
     nudge,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Credentials } from '@muster/contracts/integrated-account'
+import { accountLane } from '@muster/domain/lane-id'
 import { describe, expect, test } from 'vitest'
 import { newAccount, newKeyring, useRedis } from '../../test/redis.ts'
 import { createAccounts, recheckAt } from './accounts.ts'
@@ -217,7 +218,7 @@ test('an account with work that has not ended is not removed; without, its index
   expect(await accounts.read(account.id)).toEqual(account)
 
   await redis.del(keys.openOperations(account.id))
-  await redis.zadd(keys.outbox(account.id), 0, '-an operation')
+  await redis.zadd(keys.outbox(accountLane(account.id)), 0, '-an operation')
   expect(await accounts.remove(account, 60_000)).toBe(true)
   expect(await redis.keys(`*${account.id}*`)).toEqual([keys.operations(account.id)])
   const lifetime = await redis.pttl(keys.operations(account.id))

@@ -3,6 +3,7 @@ import type { AccountLimits, AccountStatus, Credentials } from '@muster/contract
 import type { JsonObject } from '@muster/contracts/json'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import { asSentence } from '@muster/contracts/sentence'
+import { accountLane } from '@muster/domain/lane-id'
 import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
@@ -123,7 +124,7 @@ export function createAccounts({
       const event = toAccountEvent(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
-        [keys.account(accountId), keys.eventOutbox(accountId)],
+        [keys.account(accountId), keys.eventOutbox({ kind: 'account', id: accountId })],
         [
           present.version,
           JSON.stringify(next),
@@ -158,7 +159,7 @@ export function createAccounts({
       await redis.sadd(keys.accounts, record.id)
       await putRecordScript(
         redis,
-        [keys.account(record.id), keys.eventOutbox(record.id)],
+        [keys.account(record.id), keys.eventOutbox({ kind: 'account', id: record.id })],
         ['', JSON.stringify(record), keyring.seal(credentials, boundTo(record.id)), '', 0],
       )
     },
@@ -296,8 +297,8 @@ export function createAccounts({
           keys.account(record.id),
           keys.accessToken(record.id),
           keys.accessTokenLock(record.id),
-          keys.outbox(record.id),
-          keys.eventOutbox(record.id),
+          keys.outbox(accountLane(record.id)),
+          keys.eventOutbox({ kind: 'account', id: record.id }),
           keys.liveLogins(record.id),
           keys.openWork(record.id),
         ],

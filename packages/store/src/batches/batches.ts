@@ -22,7 +22,7 @@ import { forgetReference, referenceMember } from './batch-references.ts'
 import { decodeBatch, encodeBatch, HOLD_FIELD } from './stored-batch.ts'
 import { addWithin } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
-import { batchSourceOf, keys } from '../redis/keys.ts'
+import { keys } from '../redis/keys.ts'
 import { defineScript, type Redis } from '../redis/connect.ts'
 import { batchEventTypeOf, toBatchEvent, type StoredEvent } from '../webhooks/stored-event.ts'
 import { putRecordScript, swapValueScript } from '../redis/versioned.ts'
@@ -108,7 +108,7 @@ export function createBatches({
       const event = await eventOf(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
-        [keys.batch(batchId), keys.eventOutbox(batchSourceOf(batchId))],
+        [keys.batch(batchId), keys.eventOutbox({ kind: 'batch', id: batchId })],
         [present.version, encodeBatch(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0],
       )
       if (written !== null) return next
@@ -227,7 +227,7 @@ export function createBatches({
           : keyring.seal({ callbackUrl: options.callbackUrl }, batchBoundTo(record.id))
       await putRecordScript(
         redis,
-        [keys.batch(record.id), keys.eventOutbox(batchSourceOf(record.id))],
+        [keys.batch(record.id), keys.eventOutbox({ kind: 'batch', id: record.id })],
         ['', encodeBatch(withoutReference(record)), sealed, '', 0],
       )
       return true

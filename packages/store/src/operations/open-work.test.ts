@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { BoundReachedError, defaultLimits, type Limits } from '@muster/contracts/bounds'
+import { accountLane } from '@muster/domain/lane-id'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { newBatch, newItem } from '../../test/batches.ts'
@@ -189,7 +190,7 @@ describe('unfinished operations of a tenant', () => {
     await connect().hdel(keys.operation(accountId, one.head.id), 'bytes')
     await connect().del(keys.openWork(accountId))
     expect((await store.operations.save(recordOf(one), cancel(one.state, Date.now()))).version).toBe(2)
-    expect(await connect().zrange(keys.outbox(accountId), '0', '-1')).toEqual([])
+    expect(await connect().zrange(keys.outbox(accountLane(accountId)), '0', '-1')).toEqual([])
     expect(await connect().hgetall(keys.openWork(accountId))).toEqual({ bytes: '0', changes: '1' })
   })
 

@@ -1,3 +1,4 @@
+import type { LaneId } from '@muster/domain/lane-id'
 import { accountsOfRows } from '../batches/batch-accounts.ts'
 import { batchIdOf, itemIdOf, rowOf, timeOf } from '../batches/batch-item-id.ts'
 import { findRowsOfReference } from '../batches/batch-references.ts'
@@ -171,10 +172,10 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
       redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', page.from, page.count),
 
     /** What the lane must still hear of, most urgent first: `+job` to add, `-job` to remove. */
-    readOutbox: (accountId: string, limit: number): Promise<string[]> =>
-      redis.zrange(keys.outbox(accountId), '0', String(limit - 1)),
-    async clearOutbox(accountId: string, entries: readonly string[]): Promise<void> {
-      if (entries.length > 0) await redis.zrem(keys.outbox(accountId), ...entries)
+    readOutbox: (laneId: LaneId, limit: number): Promise<string[]> =>
+      redis.zrange(keys.outbox(laneId), '0', String(limit - 1)),
+    async clearOutbox(laneId: LaneId, entries: readonly string[]): Promise<void> {
+      if (entries.length > 0) await redis.zrem(keys.outbox(laneId), ...entries)
     },
 
     /**

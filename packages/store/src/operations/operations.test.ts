@@ -1,3 +1,4 @@
+import { accountLane } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { newAccount, newHead, newKeyring, newRequest, newState, useRedis } from '../../test/redis.ts'
@@ -58,7 +59,7 @@ describe('acceptance', () => {
       version: 1,
     })
     expect(await operations.accountIdOf(head.id)).toBe(owner.accountId)
-    expect(await operations.readOutbox(owner.accountId, 10)).toEqual([`+${head.id}`])
+    expect(await operations.readOutbox(accountLane(owner.accountId), 10)).toEqual([`+${head.id}`])
     expect(await operations.countOpen(owner.accountId)).toBe(1)
     for (const index of [
       { tenantId: owner.tenantId },
@@ -195,7 +196,7 @@ describe('acceptance', () => {
     expect(replayed).toHaveLength(49)
     expect(new Set(replayed.map((answer) => answer.operationId)).size).toBe(1)
     expect(await operations.countOpen(owner.accountId)).toBe(1)
-    expect(await operations.readOutbox(owner.accountId, 100)).toHaveLength(1)
+    expect(await operations.readOutbox(accountLane(owner.accountId), 100)).toHaveLength(1)
   })
 
   test('fifty at once for one login are one operation', async () => {
@@ -245,9 +246,13 @@ describe('acceptance', () => {
     const [older, newer] = [newHead({ ...owner, createdAt: 2_000 }), newHead({ ...owner, createdAt: 3_000 })]
     for (const head of [bulk, newer, older])
       await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })
-    expect(await operations.readOutbox(owner.accountId, 10)).toEqual([`+${older.id}`, `+${newer.id}`, `+${bulk.id}`])
-    await operations.clearOutbox(owner.accountId, [`+${older.id}`])
-    expect(await operations.readOutbox(owner.accountId, 1)).toEqual([`+${newer.id}`])
+    expect(await operations.readOutbox(accountLane(owner.accountId), 10)).toEqual([
+      `+${older.id}`,
+      `+${newer.id}`,
+      `+${bulk.id}`,
+    ])
+    await operations.clearOutbox(accountLane(owner.accountId), [`+${older.id}`])
+    expect(await operations.readOutbox(accountLane(owner.accountId), 1)).toEqual([`+${newer.id}`])
   })
 })
 
@@ -320,12 +325,12 @@ describe('saving', () => {
   ] as const)('what was %s while it waited is taken out of the lane', async (_, end) => {
     const [untaken, taken] = [await accepted(), await accepted({ naturalKeyHash: 'another' })]
     const { accountId } = taken.head
-    await operations.clearOutbox(accountId, [`+${taken.head.id}`])
+    await operations.clearOutbox(accountLane(accountId), [`+${taken.head.id}`])
     await operations.save(taken, end(taken.state, 1))
-    expect(await operations.readOutbox(accountId, 10)).toContain(`-${taken.head.id}`)
+    expect(await operations.readOutbox(accountLane(accountId), 10)).toContain(`-${taken.head.id}`)
     // The lane has not heard of this one, and never will.
     await operations.save(untaken, end(untaken.state, 1))
-    expect((await operations.readOutbox(accountId, 10)).join()).not.toContain(untaken.head.id)
+    expect((await operations.readOutbox(accountLane(accountId), 10)).join()).not.toContain(untaken.head.id)
   })
 
   test('a login that another operation holds by now is not freed', async () => {
@@ -363,11 +368,11 @@ describe('a second run by hand', () => {
   test('goes back into the lane under a job of its own, with its secrets, and stays', async () => {
     const record = await failed(await accepted({ idempotencyHash: 'i' }))
     const { accountId, id } = record.head
-    await operations.clearOutbox(accountId, [`+${id}`])
+    await operations.clearOutbox(accountLane(accountId), [`+${id}`])
     expect(await operations.requeue(record, requeued(record), newRequest(), record.head.naturalKeyHash)).toEqual({
       kind: 'accepted',
     })
-    expect(await operations.readOutbox(accountId, 10)).toEqual([`+${id}-1`])
+    expect(await operations.readOutbox(accountLane(accountId), 10)).toEqual([`+${id}-1`])
     expect(await operations.readRequest(accountId, id)).toMatchObject({
       request: newRequest(),
       areSecretsErased: false,

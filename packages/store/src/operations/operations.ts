@@ -3,6 +3,7 @@ import { mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { StoredResult } from '@muster/contracts/response-format'
 import { splitSecrets } from '@muster/contracts/secrets'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
+import { accountLane } from '@muster/domain/lane-id'
 import type { Keyring } from '../crypto/keyring.ts'
 import { createOpenWork, type OpenFigures, type OpenWork, type Reservation } from './open-work.ts'
 import { rowOf } from '../batches/batch-item-id.ts'
@@ -79,7 +80,7 @@ export type Operations = ReturnType<typeof createOperations>
  * together.
  */
 const waitingPlace = ({ accountId, batchId }: OperationHead): string =>
-  batchId === null ? keys.outbox(accountId) : keys.batchOutbox(accountId, batchId)
+  batchId === null ? keys.outbox(accountLane(accountId)) : keys.batchOutbox(accountId, batchId)
 const partOf = ({ accountId, batchId }: OperationHead): string => keys.batchCounts(accountId, batchId ?? 'none')
 const isOfBatch = (head: OperationHead): number => (head.batchId === null ? 0 : 1)
 /** Most urgent first; of a batch by row, or not before their time. */
@@ -393,9 +394,9 @@ export function createOperations({
           keys.operation(head.accountId, head.id),
           keys.liveLogins(head.accountId),
           keys.openOperations(head.accountId),
-          keys.outbox(head.accountId),
+          keys.outbox(accountLane(head.accountId)),
           keys.idempotency(head.accountId, head.idempotencyHash ?? 'none'),
-          keys.eventOutbox(head.accountId),
+          keys.eventOutbox({ kind: 'account', id: head.accountId }),
           partOf(head),
           waitingPlace(head),
           keys.openWork(head.accountId),

@@ -1,3 +1,5 @@
+import { eventSourceText, type EventSourceRef } from '@muster/domain/event-source'
+import { endpointLane, type LaneId } from '@muster/domain/lane-id'
 import { createHash } from 'node:crypto'
 
 /**
@@ -16,7 +18,7 @@ export const keys = {
   /** Hash: bytes of what is not finished, and how often that has changed. */
   openWork: (accountId: string) => `muster:{${accountId}}:open-work`,
   /** Zset of what the lane has still to hear of, most urgent first. */
-  outbox: (laneId: string) => `muster:{${laneId}}:outbox`,
+  outbox: (laneId: LaneId) => `muster:{${laneId}}:outbox`,
   idempotency: (accountId: string, keyHash: string) => `muster:{${accountId}}:idempotency:${keyHash}`,
   /** Hash: which unfinished operation is creating this login. */
   liveLogins: (accountId: string) => `muster:{${accountId}}:live-logins`,
@@ -28,30 +30,29 @@ export const keys = {
    * Zset of what the lane has not been given of the batch yet, by row, or by the time before which it must not start.
    */
   batchOutbox: (accountId: string, batchId: string) => `muster:{${accountId}}:batch-outbox:${batchId}`,
-  batch: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:batch`,
+  batch: (batchId: string) => `muster:{${batchTag(batchId)}}:batch`,
   /** Sealed: the rows of one committed chunk. */
-  batchChunk: (batchId: string, chunk: number) => `muster:{${batchSourceOf(batchId)}}:chunk:${chunk}`,
+  batchChunk: (batchId: string, chunk: number) => `muster:{${batchTag(batchId)}}:chunk:${chunk}`,
   /** Zset of rows by the client's own ids, hashed: one member for each row. */
-  batchReferenceRows: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:reference-rows`,
+  batchReferenceRows: (batchId: string) => `muster:{${batchTag(batchId)}}:reference-rows`,
   /** Hash: the same as an earlier version wrote it, all rows of one id in one field. */
-  batchReferences: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:references`,
+  batchReferences: (batchId: string) => `muster:{${batchTag(batchId)}}:references`,
   /** Hash: the accounts of the batch that its record has no room for, by their position. */
-  batchAccounts: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:accounts`,
+  batchAccounts: (batchId: string) => `muster:{${batchTag(batchId)}}:accounts`,
   /** Three bytes for each row: the position of its account. */
-  batchRowAccounts: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:row-accounts`,
+  batchRowAccounts: (batchId: string) => `muster:{${batchTag(batchId)}}:row-accounts`,
   /** Which request is uploading rows at the moment. */
-  batchUpload: (batchId: string) => `muster:{${batchSourceOf(batchId)}}:upload`,
+  batchUpload: (batchId: string) => `muster:{${batchTag(batchId)}}:upload`,
   /**
-   * Zset of what has happened and has not been handed to the webhook endpoints yet. A source is an account,
-   * `webhook-<endpoint id>` or `batch-<batch id>`.
+   * Zset of what has happened and has not been handed to the webhook endpoints yet.
    */
-  eventOutbox: (source: string) => `muster:{${source}}:event-outbox`,
-  webhookEndpoint: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:endpoint`,
-  delivery: (endpointId: string, deliveryId: string) => `muster:{${deliveryLaneOf(endpointId)}}:delivery:${deliveryId}`,
+  eventOutbox: (source: EventSourceRef) => `muster:{${eventSourceText(source)}}:event-outbox`,
+  webhookEndpoint: (endpointId: string) => `muster:{${endpointLane(endpointId)}}:endpoint`,
+  delivery: (endpointId: string, deliveryId: string) => `muster:{${endpointLane(endpointId)}}:delivery:${deliveryId}`,
   /** Zset of every delivery of the endpoint, sorted by id, and so by time. */
-  deliveries: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:deliveries`,
+  deliveries: (endpointId: string) => `muster:{${endpointLane(endpointId)}}:deliveries`,
   /** Zset of those that are neither delivered nor failed. */
-  pendingDeliveries: (endpointId: string) => `muster:{${deliveryLaneOf(endpointId)}}:pending-deliveries`,
+  pendingDeliveries: (endpointId: string) => `muster:{${endpointLane(endpointId)}}:pending-deliveries`,
   /** Which endpoint a delivery goes to. */
   deliveryLocator: (deliveryId: string) => `muster:delivery-locator:${deliveryId}`,
   /** Which account an operation belongs to. */
@@ -88,22 +89,8 @@ export const keys = {
   janitorLease: 'muster:janitor-lease',
 } as const
 
-/** The lane of a webhook endpoint, among those of the accounts. */
-export function deliveryLaneOf(endpointId: string): string {
-  return `webhook-${endpointId}`
-}
-/** The endpoint whose lane, or event source, it is; undefined when it is an account's. */
-export function endpointOfLane(laneId: string): string | undefined {
-  return laneId.startsWith('webhook-') ? laneId.slice('webhook-'.length) : undefined
-}
-
-/** A batch as a source of events, and the hash tag of its keys. */
-export function batchSourceOf(batchId: string): string {
-  return `batch-${batchId}`
-}
-export function batchOfSource(source: string): string | undefined {
-  return source.startsWith('batch-') ? source.slice('batch-'.length) : undefined
-}
+/** The hash tag of a batch's keys. */
+const batchTag = (batchId: string): string => eventSourceText({ kind: 'batch', id: batchId })
 
 /**
  * Pub/sub channel that carries the source of events that wait to be handed to endpoints. A nudge only: the janitor

@@ -1,3 +1,4 @@
+import { endpointLane } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
@@ -10,7 +11,7 @@ import {
   type DeliveryRecord,
   type DeliveryState,
 } from './deliveries.ts'
-import { deliveryLaneOf, keys } from '../redis/keys.ts'
+import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
 import { createWebhookEndpoints, type WebhookEndpointRecord } from './webhook-endpoints.ts'
 
@@ -113,14 +114,14 @@ describe('a delivery', () => {
     await deliveries.create(endpoint, event, undefined, T0)
     expect((await read(record.id)).state.status).toBe('delivered')
     expect(await deliveries.countPending(endpoint.id)).toBe(0)
-    expect(await redis.zrange(keys.outbox(deliveryLaneOf(endpoint.id)), 0, '-1')).toEqual([`+${record.id}`])
+    expect(await redis.zrange(keys.outbox(endpointLane(endpoint.id)), 0, '-1')).toEqual([`+${record.id}`])
   })
 
   test('to an endpoint that is gone is not made', async () => {
     const [event, goneId] = [newEvent(), randomUUID()]
     expect(await deliveries.create({ id: goneId, tenantId: endpoint.tenantId }, event, undefined, T0)).toBeUndefined()
     expect(
-      await redis.exists(keys.delivery(goneId, deliveryIdOf(event.id, goneId)), keys.outbox(deliveryLaneOf(goneId))),
+      await redis.exists(keys.delivery(goneId, deliveryIdOf(event.id, goneId)), keys.outbox(endpointLane(goneId))),
     ).toBe(0)
   })
 
@@ -143,7 +144,7 @@ describe('a delivery', () => {
     expect(await deliveries.replay(failed, T0 + 5)).toMatchObject({
       state: { status: 'pending', run: 1, failedAttempts: 0, attemptCount: 1, finishedAt: null },
     })
-    expect(await redis.zrange(keys.outbox(deliveryLaneOf(endpoint.id)), 0, '-1')).toContain(`+${record.id}-1`)
+    expect(await redis.zrange(keys.outbox(endpointLane(endpoint.id)), 0, '-1')).toContain(`+${record.id}-1`)
     expect(await deliveries.countPending(endpoint.id)).toBe(1)
   })
 
@@ -181,7 +182,7 @@ describe('a delivery', () => {
     expect(await deliveries.listIds(endpoint.id, null, 10)).toEqual([ids[4], ids[2], ids[0]])
     expect(await deliveries.countPending(endpoint.id)).toBe(3)
     await deliveries.removeAll(endpoint.id)
-    expect(await redis.keys(`muster:{${deliveryLaneOf(endpoint.id)}}:*`)).toEqual([keys.webhookEndpoint(endpoint.id)])
+    expect(await redis.keys(`muster:{${endpointLane(endpoint.id)}}:*`)).toEqual([keys.webhookEndpoint(endpoint.id)])
     for (const id of [ids[0], ids[2], ids[4]]) expect(await redis.exists(keys.deliveryLocator(id ?? ''))).toBe(0)
   })
 })

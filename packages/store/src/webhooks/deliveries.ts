@@ -1,6 +1,7 @@
+import { endpointLane } from '@muster/domain/lane-id'
 import { createHash } from 'node:crypto'
 import type { Keyring } from '../crypto/keyring.ts'
-import { deliveryLaneOf, keys } from '../redis/keys.ts'
+import { keys } from '../redis/keys.ts'
 import { jobIdOf } from '@muster/domain/operation/record'
 import { defineScript, type Redis } from '../redis/connect.ts'
 import type { StoredEvent } from './stored-event.ts'
@@ -168,7 +169,7 @@ export function createDeliveries({
       redis,
       [
         keys.delivery(record.endpointId, record.id),
-        keys.outbox(deliveryLaneOf(record.endpointId)),
+        keys.outbox(endpointLane(record.endpointId)),
         keys.pendingDeliveries(record.endpointId),
       ],
       [
@@ -220,7 +221,7 @@ export function createDeliveries({
           keys.webhookEndpoint(endpoint.id),
           keys.delivery(endpoint.id, id),
           keys.deliveries(endpoint.id),
-          keys.outbox(deliveryLaneOf(endpoint.id)),
+          keys.outbox(endpointLane(endpoint.id)),
           keys.pendingDeliveries(endpoint.id),
         ],
         [
@@ -326,7 +327,7 @@ export function createDeliveries({
       await redis.del(
         keys.deliveries(endpointId),
         keys.pendingDeliveries(endpointId),
-        keys.outbox(deliveryLaneOf(endpointId)),
+        keys.outbox(endpointLane(endpointId)),
       )
     },
   }

@@ -1,9 +1,11 @@
+import type { EventSourceRef } from '@muster/domain/event-source'
+import { endpointLane } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
 import { deliveryIdOf, type Deliveries } from './deliveries.ts'
 import { dispatchEvents, isWanted } from './dispatch-events.ts'
-import { deliveryLaneOf, keys } from '../redis/keys.ts'
+import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
 import { openStore, type Store } from '../store.ts'
 import type { StoredEvent } from './stored-event.ts'
@@ -14,14 +16,14 @@ const connect = useRedis()
 let redis: Redis
 let store: Store
 let tenantId: string
-let source: string
+let source: EventSourceRef
 beforeAll(() => {
   redis = connect()
   store = openStore({ redis, keyring: newKeyring(), retentionMs: 86_400_000, waitReplicas: 0 })
 })
 beforeEach(() => {
   tenantId = randomUUID()
-  source = randomUUID()
+  source = { kind: 'account', id: randomUUID() }
 })
 
 const dispatch = async (woken: string[] = []): Promise<Set<string>> => {
@@ -34,7 +36,7 @@ async function register(more: Partial<WebhookEndpointRecord> = {}): Promise<Webh
   return record
 }
 async function happen(count: number, more: Partial<StoredEvent> = {}): Promise<StoredEvent[]> {
-  const events = Array.from({ length: count }, () => newEvent({ tenantId, accountId: source, ...more }))
+  const events = Array.from({ length: count }, () => newEvent({ tenantId, accountId: source.id, ...more }))
   for (const event of events) await redis.zadd(keys.eventOutbox(source), event.at, JSON.stringify(event))
   return events
 }
@@ -46,7 +48,7 @@ describe('handing events to endpoints', () => {
     const [first, second] = [await register(), await register({ status: 'disabled' })]
     const choosy = await register({ events: ['operation.failed'] })
     const events = await happen(250)
-    expect(await dispatch()).toEqual(new Set([deliveryLaneOf(first.id), deliveryLaneOf(second.id)]))
+    expect(await dispatch()).toEqual(new Set([endpointLane(first.id), endpointLane(second.id)]))
     for (const endpoint of [first, second])
       expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
     expect(await deliveriesOf(choosy)).toEqual([])
@@ -62,7 +64,7 @@ describe('handing events to endpoints', () => {
     for (const entry of entries) await redis.zadd(keys.eventOutbox(source), 0, entry)
     await dispatch()
     expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
-    expect(await redis.zcard(keys.outbox(deliveryLaneOf(endpoint.id)))).toBe(30)
+    expect(await redis.zcard(keys.outbox(endpointLane(endpoint.id)))).toBe(30)
   })
 
   test('cut off anywhere, it leaves what is not handed over yet in the outbox', async () => {
@@ -162,17 +164,16 @@ describe('which events an endpoint wants', () => {
     ['of callback addresses', { kind: 'callback' }, {}, false],
     ['told to another one alone', {}, { onlyEndpointId: randomUUID() }, false],
   ])('%s', (_, endpoint, more, wanted) => {
-    expect(isWanted(newEndpoint(endpoint), { ...event, ...more }, account)).toBe(wanted)
+    expect(isWanted(newEndpoint(endpoint), { ...event, ...more }, { kind: 'account', id: account })).toBe(wanted)
   })
 
   test('never its own', () => {
     const endpoint = newEndpoint()
     expect(
-      isWanted(
-        endpoint,
-        newEvent({ accountId: null, provider: null, type: 'webhook_endpoint.disabled' }),
-        deliveryLaneOf(endpoint.id),
-      ),
+      isWanted(endpoint, newEvent({ accountId: null, provider: null, type: 'webhook_endpoint.disabled' }), {
+        kind: 'endpoint',
+        id: endpoint.id,
+      }),
     ).toBe(false)
   })
 })

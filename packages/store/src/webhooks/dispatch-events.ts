@@ -1,6 +1,8 @@
 import { optInEventTypes } from '@muster/contracts/webhook-event'
+import type { EventSourceRef } from '@muster/domain/event-source'
+import { endpointLane, type LaneId } from '@muster/domain/lane-id'
 import type { Deliveries } from './deliveries.ts'
-import { deliveryLaneOf, endpointOfLane, keys } from '../redis/keys.ts'
+import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { StoredEvent } from './stored-event.ts'
 import { UnreadableError } from '../crypto/unreadable.ts'
@@ -18,7 +20,7 @@ export interface DispatchDependencies {
   /** The mode of what it is about. */
   readMode(event: StoredEvent): Promise<'test' | undefined>
   /** A lane was given something. */
-  wake(lane: string): Promise<void>
+  wake(laneId: LaneId): Promise<void>
   now(): number
 }
 
@@ -29,14 +31,14 @@ export interface DispatchDependencies {
  */
 export async function dispatchEvents(
   { redis, endpoints, deliveries, readCallback, readMode, wake, now }: DispatchDependencies,
-  source: string,
+  source: EventSourceRef,
 ): Promise<void> {
   let unreadable: UnreadableError | undefined
   for (let kept = 0; ;) {
     const entries = await redis.zrange(keys.eventOutbox(source), String(kept), String(kept + PAGE - 1))
     if (entries.length === 0) break
     const done: string[] = []
-    const lanes = new Set<string>()
+    const lanes = new Set<LaneId>()
     const byTenant = new Map<string, WebhookEndpointRecord[]>()
     for (const entry of entries) {
       const event = JSON.parse(entry) as StoredEvent
@@ -47,7 +49,7 @@ export async function dispatchEvents(
       const mode = isModal ? await readMode(event) : undefined
       const wanting = own.filter((endpoint) => isWanted(endpoint, event, source, mode))
       await Promise.all(wanting.map((endpoint) => deliveries.create(endpoint, event, undefined, now())))
-      for (const { id } of wanting) lanes.add(deliveryLaneOf(id))
+      for (const { id } of wanting) lanes.add(endpointLane(id))
       const callbackUrl = event.hasCallback ? await readCallback(event).catch(keepUnreadable) : undefined
       if (callbackUrl instanceof UnreadableError) {
         unreadable = callbackUrl
@@ -59,7 +61,7 @@ export async function dispatchEvents(
         for (let isWritten = false; !isWritten;) {
           const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now(), mode)
           isWritten = (await deliveries.create(endpoint, event, callbackUrl, now())) !== undefined
-          lanes.add(deliveryLaneOf(endpoint.id))
+          lanes.add(endpointLane(endpoint.id))
         }
       }
       done.push(entry)
@@ -77,10 +79,15 @@ function keepUnreadable(error: unknown): UnreadableError {
 }
 
 /** Disabled endpoints too: what happens meanwhile waits for them, as operations wait for an account on hold. */
-export function isWanted(endpoint: WebhookEndpointRecord, event: StoredEvent, source: string, mode?: 'test'): boolean {
+export function isWanted(
+  endpoint: WebhookEndpointRecord,
+  event: StoredEvent,
+  source: EventSourceRef,
+  mode?: 'test',
+): boolean {
   if (event.onlyEndpointId !== undefined) return endpoint.id === event.onlyEndpointId
   if (endpoint.mode === 'test' && mode !== 'test') return false
-  if (endpoint.kind !== 'registered' || endpointOfLane(source) === endpoint.id) return false
+  if (endpoint.kind !== 'registered' || (source.kind === 'endpoint' && source.id === endpoint.id)) return false
   return (
     (endpoint.events === null ? !optInEventTypes.includes(event.type) : endpoint.events.includes(event.type)) &&
     (event.accountId === null || endpoint.accountIds === null || endpoint.accountIds.includes(event.accountId)) &&

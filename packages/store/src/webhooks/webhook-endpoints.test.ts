@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { newEndpoint, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
-import { deliveryLaneOf, keys } from '../redis/keys.ts'
+import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { StoredEvent } from './stored-event.ts'
 import {
@@ -170,7 +170,7 @@ describe('an endpoint', () => {
     const record = newEndpoint()
     await endpoints.create(record, newSecrets())
     const told = async (): Promise<StoredEvent[]> =>
-      (await redis.zrange(keys.eventOutbox(deliveryLaneOf(record.id)), 0, '-1')).map(
+      (await redis.zrange(keys.eventOutbox({ kind: 'endpoint', id: record.id }), 0, '-1')).map(
         (entry) => JSON.parse(entry) as StoredEvent,
       )
     const become = (status: 'active' | 'disabled', statusReason: string | null) =>

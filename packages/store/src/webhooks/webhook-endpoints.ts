@@ -2,10 +2,11 @@ import { defaultLimits, refuseLarge, type Limits } from '@muster/contracts/bound
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { JsonObject } from '@muster/contracts/json'
 import type { WebhookEventType } from '@muster/contracts/webhook-event'
+import { endpointLane } from '@muster/domain/lane-id'
 import { v5 as uuidv5, v7 as uuidv7 } from 'uuid'
 import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
-import { deliveryLaneOf, keys } from '../redis/keys.ts'
+import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
 import type { StoredEvent } from './stored-event.ts'
 import { putRecordScript, swapValueScript } from '../redis/versioned.ts'
@@ -156,7 +157,7 @@ export function createWebhookEndpoints({
       const event = toEndpointEvent(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
-        [keys.webhookEndpoint(endpointId), keys.eventOutbox(deliveryLaneOf(endpointId))],
+        [keys.webhookEndpoint(endpointId), keys.eventOutbox({ kind: 'endpoint', id: endpointId })],
         [present.version, JSON.stringify(next), sealed, event ? JSON.stringify(event) : '', event?.at ?? 0],
       )
       if (written !== null) return next
@@ -178,7 +179,7 @@ export function createWebhookEndpoints({
     await addWithin(redis, limits, { bound, kind: 'set', key: indexOf(record), entry: [record.id] })
     await putRecordScript(
       redis,
-      [keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id))],
+      [keys.webhookEndpoint(record.id), keys.eventOutbox({ kind: 'endpoint', id: record.id })],
       ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0],
     )
   }
@@ -245,12 +246,12 @@ export function createWebhookEndpoints({
 
     async remove(record: WebhookEndpointRecord): Promise<void> {
       // The record first: without it nothing is sent any more.
-      await redis.del(keys.webhookEndpoint(record.id), keys.eventOutbox(deliveryLaneOf(record.id)))
+      await redis.del(keys.webhookEndpoint(record.id), keys.eventOutbox({ kind: 'endpoint', id: record.id }))
       // Its deliveries are removed one by one: should that break off, what is left of their indexes goes as they do.
       for (const index of [
         keys.deliveries(record.id),
         keys.pendingDeliveries(record.id),
-        keys.outbox(deliveryLaneOf(record.id)),
+        keys.outbox(endpointLane(record.id)),
       ])
         await redis.pexpire(index, INDEX_KEPT_MS)
       await redis.srem(indexOf(record), record.id)
