@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DISABLED_BY_HAND } from '../../packages/store/src/webhooks/webhook-endpoints.ts'
+import { DISABLED_BY_HAND } from '../../packages/domain/src/webhook-endpoint/state.ts'
 import { newUser, eventually } from '../support/harness.ts'
 import { answer } from '../support/receiver.ts'
 import { startWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'

@@ -1,4 +1,4 @@
-import { eventSourceText, type EventSourceRef } from '@muster/domain/event-source'
+import { eventSourceText, type EventSourceRef } from '@muster/domain/event'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createEgress, type Egress } from '@muster/egress/egress'

@@ -151,7 +151,7 @@ export const webhookEventSchemas = Object.fromEntries(
 export type OperationEventData = z.infer<typeof operationData>
 export type BatchEventData = z.infer<typeof batchData>
 export type AccountEventData = z.infer<typeof accountData>
-type EndpointEventData = z.infer<typeof endpointData>
+export type EndpointEventData = z.infer<typeof endpointData>
 export interface WebhookEvent {
   id: string
   type: WebhookEventType

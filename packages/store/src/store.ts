@@ -1,5 +1,5 @@
 import { defaultLimits, type Limits } from '@muster/contracts/bounds'
-import type { EventSourceRef } from '@muster/domain/event-source'
+import type { EventSourceRef } from '@muster/domain/event'
 import type { LaneId } from '@muster/domain/lane-id'
 import { createAccessTokens, type AccessTokens } from './accounts/access-tokens.ts'
 import { createAccounts, type Accounts } from './accounts/accounts.ts'

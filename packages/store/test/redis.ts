@@ -5,8 +5,12 @@ import type { AccountRecord } from '../src/accounts/accounts.ts'
 import { Keyring } from '../src/crypto/keyring.ts'
 import type { CreateInput, OperationHead, OperationState } from '../../domain/src/operation/record.ts'
 import { connectRedis, type Redis, type RedisRole } from '../src/redis/connect.ts'
-import type { StoredEvent } from '../src/webhooks/stored-event.ts'
-import type { WebhookEndpointRecord, WebhookEndpointSecrets } from '../src/webhooks/webhook-endpoints.ts'
+import type { EventRecord } from '@muster/domain/event'
+import {
+  newEndpointRecord,
+  type WebhookEndpointRecord,
+  type WebhookEndpointSecrets,
+} from '@muster/domain/webhook-endpoint/record'
 
 export const newKeyring = (id = 'test'): Keyring => Keyring.parse(`${id}:${randomBytes(32).toString('base64')}`)
 
@@ -103,28 +107,10 @@ export const newRequest = (): CreateInput => ({
   remoteQuery: { activate: 'true', api_key: 'canary-key' },
 })
 
-export function newEndpoint(more: Partial<WebhookEndpointRecord> = {}): WebhookEndpointRecord {
-  const now = Date.now()
-  return {
-    id: randomUUID(),
-    tenantId: randomUUID(),
-    kind: 'registered',
-    description: null,
-    events: null,
-    accountIds: null,
-    providers: null,
-    payload: 'thin',
-    rate: null,
-    concurrency: null,
-    status: 'active',
-    statusReason: null,
-    statusSince: now,
-    failingSince: null,
-    createdAt: now,
-    updatedAt: now,
-    ...more,
-  }
-}
+export const newEndpoint = (more: Partial<WebhookEndpointRecord> = {}): WebhookEndpointRecord => ({
+  ...newEndpointRecord({ id: randomUUID(), tenantId: randomUUID(), kind: 'registered' }, Date.now()),
+  ...more,
+})
 
 export const newSecrets = (more: Partial<WebhookEndpointSecrets> = {}): WebhookEndpointSecrets => ({
   url: 'https://hooks.example.com/canary-of-the-address',
@@ -133,18 +119,29 @@ export const newSecrets = (more: Partial<WebhookEndpointSecrets> = {}): WebhookE
   ...more,
 })
 
-export function newEvent(more: Partial<StoredEvent> = {}): StoredEvent {
+type OperationEvent = Extract<EventRecord, { operationId: string }>
+
+export function newEvent(more: Partial<OperationEvent> = {}): OperationEvent {
   const at = more.at ?? Date.now()
+  const [accountId, operationId] = [more.accountId ?? randomUUID(), more.operationId ?? uuidv7()]
   return {
     id: uuidv7({ msecs: at }),
     type: 'operation.succeeded',
     at,
     tenantId: randomUUID(),
-    accountId: randomUUID(),
+    accountId,
     provider: 'okta',
-    operationId: uuidv7(),
+    operationId,
     sequence: 3,
-    data: { status: 'succeeded' },
+    data: {
+      operation_id: operationId,
+      status: 'succeeded',
+      integrated_account_id: accountId,
+      provider: 'okta',
+      batch_id: null,
+      outcome: 'created',
+      error: null,
+    },
     hasCallback: false,
     ...more,
   }

@@ -1,10 +1,10 @@
 import type { InputProblem } from '@muster/contracts/problem'
 import type { AccountRecord } from '@muster/store/accounts/accounts'
 import type { BatchRecord } from '@muster/domain/batch/record'
-import type { DeliveryRecord } from '@muster/store/webhooks/deliveries'
+import type { DeliveryRecord } from '@muster/domain/delivery/record'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
-import type { WebhookEndpointRecord } from '@muster/store/webhooks/webhook-endpoints'
+import type { WebhookEndpointRecord } from '@muster/domain/webhook-endpoint/record'
 import { notFound } from './request-error.ts'
 
 /**

@@ -1,10 +1,7 @@
 import type { DeliveryResource, WebhookEndpointResource } from '@muster/contracts/webhook-endpoint'
-import type { DeliveryRecord } from '@muster/store/webhooks/deliveries'
-import {
-  activeSecrets,
-  type WebhookEndpointRecord,
-  type WebhookEndpointSecrets,
-} from '@muster/store/webhooks/webhook-endpoints'
+import type { DeliveryRecord } from '@muster/domain/delivery/record'
+import type { WebhookEndpointRecord, WebhookEndpointSecrets } from '@muster/domain/webhook-endpoint/record'
+import { activeSecrets } from '@muster/domain/webhook-endpoint/secrets'
 
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))

@@ -1,14 +1,13 @@
 import { routes } from '@muster/contracts/routes'
 import { endpointLane } from '@muster/domain/lane-id'
-import type { DeliveryRecord } from '@muster/store/webhooks/deliveries'
-import {
-  DISABLED_BY_HAND,
-  newEndpointRecord,
-  rotateSecrets,
-  type WebhookEndpointRecord,
-} from '@muster/store/webhooks/webhook-endpoints'
+import type { DeliveryRecord } from '@muster/domain/delivery/record'
+import { endpointTestEvent } from '@muster/domain/event-of-change'
+import { newEndpointRecord, type WebhookEndpointRecord } from '@muster/domain/webhook-endpoint/record'
+import { rotateSecrets } from '@muster/domain/webhook-endpoint/secrets'
+import { setEndpointStatus } from '@muster/domain/webhook-endpoint/state'
+import { identifyEvent } from '@muster/store/webhooks/identify-event'
 import { createSecret, createSigningKey } from '@muster/webhooks/secret'
-import { v4 as uuidv4, v7 as uuidv7 } from 'uuid'
+import { v4 as uuidv4 } from 'uuid'
 import type { z } from 'zod'
 import { checkWebhookUrl } from './check-webhook-url.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -124,14 +123,9 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     const now = Date.now()
     const written = await store.webhookEndpoints.update(params.id, (latest) => {
       const next = { ...withSettings(latest, body), updatedAt: now }
-      if (body.status === undefined || body.status === latest.status) return next
-      return {
-        ...next,
-        status: body.status,
-        statusReason: body.status === 'disabled' ? DISABLED_BY_HAND : null,
-        statusSince: now,
-        failingSince: null,
-      }
+      return body.status === undefined
+        ? next
+        : setEndpointStatus(next, body.status === 'active' ? 'enable' : 'disable', now)
     })
     if (!written) throw notFound('webhook endpoint')
     await schedule.reload(endpointLane(params.id))
@@ -146,26 +140,13 @@ export function webhookEndpointRoutes({ store, schedule, egress, config }: ApiDe
     return { status: 204 }
   })
 
-  const test = defineEndpoint(routes.testWebhookEndpoint, async ({ tenantId, caller, params }) => {
+  const test = defineEndpoint(routes.testWebhookEndpoint, async ({ caller, params }) => {
     const record = await readOwnEndpoint(store, caller, params.id)
     if (record.kind === 'callback') throw new RequestError('conflict', 'This endpoint has no address of its own.')
     if (record.status !== 'active')
       throw new RequestError('conflict', 'The endpoint is disabled: make it active first.')
     const now = Date.now()
-    const data = { webhook_endpoint_id: record.id, reason: null, links: { self: `/webhook-endpoints/${record.id}` } }
-    const event = {
-      id: uuidv7({ msecs: now }),
-      type: 'webhook_endpoint.test' as const,
-      at: now,
-      tenantId,
-      accountId: null,
-      provider: null,
-      operationId: null,
-      sequence: 1,
-      data,
-      hasCallback: false,
-      onlyEndpointId: record.id,
-    }
+    const event = identifyEvent(endpointTestEvent(record, now))
     const deliveryId = await store.deliveries.create(record, event, undefined, now)
     if (deliveryId === undefined) throw notFound('webhook endpoint')
     await schedule.wake(endpointLane(record.id))

@@ -11,7 +11,7 @@ import {
   type AccountCounts,
   type BatchRecord,
 } from '@muster/domain/batch/record'
-import { parseEventSource, type EventSourceRef } from '@muster/domain/event-source'
+import { parseEventSource, type EventSourceRef } from '@muster/domain/event'
 import { accountLane } from '@muster/domain/lane-id'
 import { EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/redis/keys'
 import type { Redis } from '@muster/store/redis/connect'

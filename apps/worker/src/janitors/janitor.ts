@@ -1,4 +1,4 @@
-import type { EventSourceRef } from '@muster/domain/event-source'
+import type { EventSourceRef } from '@muster/domain/event'
 import { accountLane, endpointLane } from '@muster/domain/lane-id'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import type { AccountRecord } from '@muster/store/accounts/accounts'

@@ -1,7 +1,7 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets } from '@muster/contracts/secrets'
-import type { EventSourceRef } from '@muster/domain/event-source'
+import type { EventSourceRef } from '@muster/domain/event'
 import { accountLane } from '@muster/domain/lane-id'
 import type { Egress } from '@muster/egress/egress'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'

@@ -1,27 +1,24 @@
-import { KnownSecrets } from '@muster/contracts/known-secrets'
-import { blotOut } from '@muster/contracts/secrets'
-import type { EventSourceRef } from '@muster/domain/event-source'
+import type { DeliveryRecord } from '@muster/domain/delivery/record'
+import { finishDeliveryAttempt, type DeliveryEnd } from '@muster/domain/delivery/state'
+import type { EventSourceRef } from '@muster/domain/event'
+import { jobIdOf, operationIdOf } from '@muster/domain/operation/record'
+import type { JobOutcome } from '@muster/domain/outcome'
+import type { WebhookEndpointRecord } from '@muster/domain/webhook-endpoint/record'
+import { activeSecrets } from '@muster/domain/webhook-endpoint/secrets'
+import { noteReply } from '@muster/domain/webhook-endpoint/state'
 import type { Egress } from '@muster/egress/egress'
 import { CoolingDownError } from '@muster/lanes/call-pacer'
-import type { JobOutcome } from '@muster/domain/outcome'
 import type { RunContext } from '@muster/lanes/lane'
-import type { RunSubjectJob } from '../lane-source.ts'
-import {
-  finishDeliveryAttempt,
-  StaleDeliveryError,
-  type DeliveryEnd,
-  type DeliveryRecord,
-} from '@muster/store/webhooks/deliveries'
-import { jobIdOf, operationIdOf } from '@muster/domain/operation/record'
+import type { Logger } from '@muster/process/logger'
 import type { RedisClock } from '@muster/store/redis/clock'
 import type { Store } from '@muster/store/store'
-import { activeSecrets, type WebhookEndpointRecord } from '@muster/store/webhooks/webhook-endpoints'
-import type { Logger } from '@muster/process/logger'
-import { afterFailure } from '@muster/webhooks/endpoint-health'
+import { StaleDeliveryError } from '@muster/store/webhooks/deliveries'
 import { classifyReply, type Exchange, type Reply } from '@muster/webhooks/reply'
-import { delayAfter, type Schedule } from '@muster/webhooks/schedule'
+import { delayAfter, longestDelayMs, type Schedule } from '@muster/webhooks/schedule'
 import { signMessage } from '@muster/webhooks/signature'
+import type { RunSubjectJob } from '../lane-source.ts'
 import type { WorkerMetrics } from '../metrics.ts'
+import { redactReply } from './redact-reply.ts'
 import { toWebhookEvent } from './webhook-event.ts'
 
 export interface DeliverWebhookDependencies {
@@ -38,170 +35,156 @@ export interface DeliverWebhookDependencies {
   onEvent(source: EventSourceRef): void
 }
 
+/** What one attempt needs, read before its permit is waited for. */
+interface Message {
+  delivery: DeliveryRecord
+  endpoint: WebhookEndpointRecord
+  url: string
+  body: string
+  /** Each of them signs. */
+  secrets: string[]
+}
+
+interface Attempted {
+  exchange: Exchange
+  startedAt: number
+  endedAt: number
+}
+
 const READ_AT_MOST_BYTES = 64 * 1024
-/** Shown in the log of deliveries; the receiver's words are for its owner, but not by the megabyte. */
-const KEPT_REPLY_CHARACTERS = 1_024
-/** A shorter part of an address is a word, such as `webhooks`, and no secret. */
-const MIN_TOKEN_CHARACTERS = 12
 const USER_AGENT = 'Muster-Webhooks/0.1'
 
 /**
- * One job of an endpoint's lane: one attempt to deliver, and the record of what came of it. Killed between the
- * receiver's 2xx and that record, it is sent again under the same id.
+ * One job of an endpoint's lane: one attempt, and the record of how it ended. A worker killed between the receiver's
+ * 2xx and that record sends it again, under the same id.
  */
 export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): RunSubjectJob {
-  const { store, clock, metrics } = dependencies
+  const { store, clock, metrics, log } = dependencies
 
   return async (endpointId, jobId, context) => {
-    const record = await store.deliveries.read(endpointId, operationIdOf(jobId))
-    if (!record || record.state.status !== 'pending' || jobIdOf(record.id, record.state.run) !== jobId)
+    const delivery = await store.deliveries.read(endpointId, operationIdOf(jobId))
+    if (delivery?.state.status !== 'pending' || jobIdOf(delivery.id, delivery.state.run) !== jobId)
       return { outcome: 'done' }
-    const dueAt = record.state.nextAttemptAt ?? 0
+    const dueAt = delivery.state.nextAttemptAt ?? 0
     if (dueAt > clock.now()) return { outcome: 'retrying', at: clock.toLocal(dueAt) }
     const endpoint = await store.webhookEndpoints.read(endpointId)
-    if (!endpoint || endpoint.status !== 'active') return { outcome: 'held' }
+    if (endpoint?.status !== 'active') return { outcome: 'held' }
     try {
-      return await attempt(record, endpoint, context)
+      return await attempt(delivery, endpoint, context)
     } catch (error) {
-      // Replayed by hand meanwhile, or taken over: the latest version decides.
+      // Replayed by hand meanwhile, or another worker's by now: the latest version decides.
       if (error instanceof StaleDeliveryError) return { outcome: 'retrying', at: Date.now() + 1_000 }
       throw error
     }
   }
 
   async function attempt(
-    record: DeliveryRecord,
+    delivery: DeliveryRecord,
     endpoint: WebhookEndpointRecord,
     context: RunContext,
   ): Promise<JobOutcome> {
-    const [secrets, callbackUrl] = await Promise.all([
-      store.webhookEndpoints.readSecrets(endpoint.id),
-      store.deliveries.readUrl(record),
-    ])
-    if (!secrets) return { outcome: 'done' }
-    const shared =
-      endpoint.kind === 'callback'
-        ? await store.webhookEndpoints.readCallbackSecrets(endpoint.tenantId, endpoint.mode)
-        : secrets.secrets
-    const signing = [
-      ...activeSecrets(shared, clock.now()).map(({ secret }) => secret),
-      ...(secrets.signingKey ? [secrets.signingKey.privateKey] : []),
-    ]
-    const body = JSON.stringify(await toWebhookEvent(store, record.event, endpoint.payload))
+    const message = await prepare(delivery, endpoint)
+    if (!message) return { outcome: 'done' }
     try {
       await context.waitForPermit(context.signal)
     } catch (error) {
       if (context.signal.aborted || error instanceof CoolingDownError) return { outcome: 'interrupted' }
       throw error
     }
+    return settle(message, await send(message, context.signal))
+  }
+
+  /** Undefined when the endpoint is gone. */
+  async function prepare(delivery: DeliveryRecord, endpoint: WebhookEndpointRecord): Promise<Message | undefined> {
+    const [own, callbackUrl] = await Promise.all([
+      store.webhookEndpoints.readSecrets(endpoint.id),
+      store.deliveries.readUrl(delivery),
+    ])
+    if (!own) return undefined
+    const shared =
+      endpoint.kind === 'callback'
+        ? await store.webhookEndpoints.readCallbackSecrets(endpoint.tenantId, endpoint.mode)
+        : own.secrets
+    const secrets = activeSecrets(shared, clock.now()).map(({ secret }) => secret)
+    if (own.signingKey) secrets.push(own.signingKey.privateKey)
+    const body = JSON.stringify(await toWebhookEvent(store, delivery.event, endpoint.payload))
+    return { delivery, endpoint, url: callbackUrl ?? own.url, body, secrets }
+  }
+
+  async function send({ delivery, endpoint, url, body, secrets }: Message, signal: AbortSignal): Promise<Attempted> {
+    const { event, state } = delivery
     const startedAt = clock.now()
-    const headers = signMessage({
-      id: record.event.id,
-      timestamp: Math.floor(startedAt / 1000),
-      body,
-      secrets: signing,
-    })
-    if (record.state.attemptCount === 0) metrics.webhookDelay.observe((startedAt - record.event.at) / 1000)
+    if (state.attemptCount === 0) metrics.webhookDelay.observe((startedAt - event.at) / 1000)
+    const signature = signMessage({ id: event.id, timestamp: Math.floor(startedAt / 1000), body, secrets })
     const http = dependencies.httpFor({ tenantId: endpoint.tenantId, laneId: endpoint.id })
     const exchange: Exchange = await http({
       method: 'POST',
-      url: callbackUrl ?? secrets.url,
-      headers: { 'content-type': 'application/json', 'user-agent': USER_AGENT, ...headers },
+      url,
+      headers: { 'content-type': 'application/json', 'user-agent': USER_AGENT, ...signature },
       body,
       timeoutMs: dependencies.timeoutMs,
       readAtMostBytes: READ_AT_MOST_BYTES,
-      signal: context.signal,
+      signal,
     }).then(
       (response) => ({ response }),
       (error: unknown) => ({ error }),
     )
-    const now = clock.now()
-    const reply = classifyReply(exchange, now)
-    const end = toEnd(reply, record.state.failedAttempts + 1)
-    // A receiver that echoes what it got, or its own address, must not put it into the log of deliveries.
-    const known = new KnownSecrets([
-      ...signing,
-      ...signing.map(withoutPrefix),
-      ...secretsOfUrl(callbackUrl ?? secrets.url),
-    ])
-    const kept = 'response' in exchange ? blotOut(exchange.response.body, known).slice(0, KEPT_REPLY_CHARACTERS) : null
-    const saved = await store.deliveries.recordAttempt(
-      record,
-      finishDeliveryAttempt(
-        record.state,
-        {
-          startedAt,
-          durationMs: now - startedAt,
-          status: reply.statusCode ?? null,
-          reason: reply.reason ?? null,
-          reply: kept === '' ? null : kept,
-        },
-        end,
-        now,
-      ),
-    )
-    metrics.deliveries.inc({ outcome: end.kind, reason: reply.reason ?? '' })
-    dependencies.log.info(
+    return { exchange, startedAt, endedAt: clock.now() }
+  }
+
+  async function settle(message: Message, { exchange, startedAt, endedAt }: Attempted): Promise<JobOutcome> {
+    const { delivery, endpoint } = message
+    const reply = classifyReply(exchange, endedAt)
+    const end = toEnd(reply, delivery.state.failedAttempts + 1, dependencies.schedule)
+    const finished = {
+      startedAt,
+      durationMs: endedAt - startedAt,
+      status: reply.statusCode ?? null,
+      reason: reply.reason ?? null,
+      reply: redactReply(exchange, message.url, message.secrets),
+    }
+    await store.deliveries.recordAttempt(delivery, finishDeliveryAttempt(delivery.state, finished, end, endedAt))
+    report(delivery, reply, end)
+    if (end.kind === 'interrupted') return { outcome: 'retrying', at: Date.now() }
+    await noteHealth(endpoint, reply, endedAt)
+    return end.kind === 'again'
+      ? { outcome: 'retrying', at: clock.toLocal(endedAt + end.delayMs) }
+      : { outcome: 'done' }
+  }
+
+  function report(delivery: DeliveryRecord, { reason }: Reply, { kind }: DeliveryEnd): void {
+    metrics.deliveries.inc({ outcome: kind, reason: reason ?? '' })
+    log.info(
       {
-        endpoint_id: endpoint.id,
-        delivery_id: record.id,
-        event_type: record.event.type,
-        attempt: saved.state.attemptCount,
-        outcome: end.kind,
-        reason: reply.reason,
+        endpoint_id: delivery.endpointId,
+        delivery_id: delivery.id,
+        event_type: delivery.event.type,
+        attempt: delivery.state.attemptCount + 1,
+        outcome: kind,
+        reason,
       },
       'delivery attempted',
     )
-    if (end.kind === 'interrupted') return { outcome: 'retrying', at: Date.now() }
-    await noteHealth(endpoint, reply, now)
-    return end.kind === 'again' ? { outcome: 'retrying', at: clock.toLocal(now + end.delayMs) } : { outcome: 'done' }
   }
 
-  function toEnd(reply: Reply, failedAttempts: number): DeliveryEnd {
-    if (reply.outcome === 'delivered') return { kind: 'delivered' }
-    // The process stops, or the lane is another's: whether it arrived nobody knows, and the next attempt has the same
-    // id.
-    if (reply.reason === 'aborted') return { kind: 'interrupted' }
-    const delayMs =
-      reply.outcome === 'gone'
-        ? undefined
-        : delayAfter(dependencies.schedule, failedAttempts, { retryAfterMs: reply.retryAfterMs })
-    return delayMs === undefined ? { kind: 'failed' } : { kind: 'again', delayMs }
-  }
-
-  /**
-   * Written only when it changes, so that a healthy endpoint costs nothing. One of callback addresses is never
-   * disabled: the next address may be another's.
-   */
   async function noteHealth(endpoint: WebhookEndpointRecord, reply: Reply, now: number): Promise<void> {
     if (reply.outcome === 'delivered' && endpoint.failingSince === null) return
-    const written = await store.webhookEndpoints.update(endpoint.id, (latest) => {
-      if (reply.outcome === 'delivered')
-        return latest.failingSince === null ? undefined : { ...latest, failingSince: null, updatedAt: now }
-      const { health, isToDisable, isWorthWriting } = afterFailure(latest, now, dependencies)
-      const since = new Date(health.failingSince).toISOString()
-      const reason =
-        reply.outcome === 'gone'
-          ? 'The receiver answered 410 Gone.'
-          : isToDisable
-            ? `Every delivery has failed since ${since}; the latest: ${reply.reason ?? ''}.`
-            : undefined
-      if (reason !== undefined && latest.kind === 'registered' && latest.status === 'active')
-        return { ...latest, ...health, status: 'disabled', statusReason: reason, statusSince: now, updatedAt: now }
-      return isWorthWriting ? { ...latest, ...health, updatedAt: now } : undefined
-    })
-    if (written?.status !== 'disabled' || endpoint.status === 'disabled') return
-    dependencies.log.warn({ endpoint_id: endpoint.id, reason: reply.reason }, 'the webhook endpoint was disabled')
+    const policy = {
+      longestDelayMs: longestDelayMs(dependencies.schedule),
+      disableAfterMs: dependencies.disableAfterMs,
+    }
+    const written = await store.webhookEndpoints.update(endpoint.id, (latest) => noteReply(latest, reply, policy, now))
+    if (written?.status !== 'disabled') return
+    log.warn({ endpoint_id: endpoint.id, reason: reply.reason }, 'the webhook endpoint was disabled')
     dependencies.onEvent({ kind: 'endpoint', id: endpoint.id })
   }
 }
 
-/** `whsec_` and `whsk_` say what follows, which is the key. */
-const withoutPrefix = (secret: string): string => secret.replace(/^wh[a-z]+_/, '')
-
-/** Who knows the address of an endpoint can send to it: many hold a token in their path or query. */
-function secretsOfUrl(text: string): string[] {
-  const { href, pathname, search, searchParams } = new URL(text)
-  const parts = [...pathname.split('/'), ...searchParams.values()].filter((part) => part.length >= MIN_TOKEN_CHARACTERS)
-  return [href, ...((pathname + search).length >= MIN_TOKEN_CHARACTERS ? [pathname + search] : []), ...parts]
+function toEnd(reply: Reply, failedAttempts: number, schedule: Schedule): DeliveryEnd {
+  if (reply.outcome === 'delivered') return { kind: 'delivered' }
+  // By us: the process stops, or the lane is another worker's. It may have arrived; the next attempt has the same id.
+  if (reply.reason === 'aborted') return { kind: 'interrupted' }
+  if (reply.outcome === 'gone') return { kind: 'failed' }
+  const delayMs = delayAfter(schedule, failedAttempts, { retryAfterMs: reply.retryAfterMs })
+  return delayMs === undefined ? { kind: 'failed' } : { kind: 'again', delayMs }
 }

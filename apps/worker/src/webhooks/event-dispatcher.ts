@@ -1,4 +1,4 @@
-import { eventSourceText, parseEventSource, type EventSourceRef } from '@muster/domain/event-source'
+import { eventSourceText, parseEventSource, type EventSourceRef } from '@muster/domain/event'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { onceAtATime } from '@muster/lanes/once-at-a-time'
 import { EVENTS_CHANNEL } from '@muster/store/redis/keys'

@@ -5,7 +5,10 @@ import { finishAttempt, startAttempt } from '@muster/domain/operation/state'
 import type { Outcome } from '@muster/domain/outcome'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import { openStore, type Store } from '@muster/store/store'
-import { toOperationEvent, type StoredEvent } from '@muster/store/webhooks/stored-event'
+import type { EventRecord } from '@muster/domain/event'
+import { endpointTestEvent, operationEvent } from '@muster/domain/event-of-change'
+import { newEndpointRecord } from '@muster/domain/webhook-endpoint/record'
+import { identifyEvent } from '@muster/store/webhooks/identify-event'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { newAccount, newHead, newRequest, newState, useRedis } from '../../../../packages/store/test/redis.ts'
 import { toWebhookEvent } from './webhook-event.ts'
@@ -23,7 +26,7 @@ beforeAll(() => {
 })
 
 /** An operation that has come to this, and what that told. */
-async function ended(end: Outcome): Promise<{ record: OperationRecord; event: StoredEvent }> {
+async function ended(end: Outcome): Promise<{ record: OperationRecord; event: EventRecord }> {
   const account = newAccount()
   await store.accounts.create(account, { type: 'api_token', api_token: 'x' })
   const head = newHead({ accountId: account.id, tenantId: account.tenantId, reference: 'ada@example.com' })
@@ -40,9 +43,9 @@ async function ended(end: Outcome): Promise<{ record: OperationRecord; event: St
       ? { user: { id: 'r1', first_name: 'Ada' } as never, remoteData: { id: 'r1' } }
       : undefined,
   )
-  const event = toOperationEvent(head, running.state, state, record.version)
-  if (!event) throw new Error('nothing was told')
-  return { record, event }
+  const event = operationEvent(head, running.state, state, record.version)
+  if (!event) throw new Error('no event')
+  return { record, event: identifyEvent(event) }
 }
 const succeeded: Outcome = { outcome: 'succeeded', how: 'created', remoteId: 'r1', warnings: [] }
 const failed: Outcome = {
@@ -125,18 +128,8 @@ describe('the body of a message', () => {
   })
 
   test('of anything but an operation: as it was written', async () => {
-    const event: StoredEvent = {
-      id: 'e',
-      type: 'webhook_endpoint.test',
-      at: 0,
-      tenantId: 't',
-      accountId: null,
-      provider: null,
-      operationId: null,
-      sequence: 1,
-      data: { webhook_endpoint_id: 'w' },
-      hasCallback: false,
-    }
-    expect((await toWebhookEvent(store, event, 'full')).data).toEqual({ webhook_endpoint_id: 'w' })
+    const endpoint = newEndpointRecord({ id: 'w', tenantId: 't', kind: 'registered' }, 0)
+    const event = identifyEvent(endpointTestEvent(endpoint, 0))
+    expect((await toWebhookEvent(store, event, 'full')).data).toEqual(event.data)
   })
 })

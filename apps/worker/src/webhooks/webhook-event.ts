@@ -1,69 +1,73 @@
 import { errorCodes } from '@muster/contracts/error-codes'
 import { toResponseView } from '@muster/contracts/response-format'
 import { WEBHOOK_EVENT_VERSION, type OperationEventData, type WebhookEvent } from '@muster/contracts/webhook-event'
-import type { StoredEvent } from '@muster/store/webhooks/stored-event'
+import type { EventRecord, OperationFacts } from '@muster/domain/event'
+import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
 
 /**
- * The body of a message. What names a person is read from the operation each time, so that nothing of an erased one is
- * sent any more.
+ * The body of a message. Personal data is read from the operation at each attempt, so nothing of an erased one is
+ * sent.
  */
 export async function toWebhookEvent(
   store: Store,
-  event: StoredEvent,
+  event: EventRecord,
   payload: 'thin' | 'full',
 ): Promise<WebhookEvent> {
-  const envelope = {
+  return {
     id: event.id,
     type: event.type,
-    version: WEBHOOK_EVENT_VERSION as typeof WEBHOOK_EVENT_VERSION,
+    version: WEBHOOK_EVENT_VERSION,
     timestamp: new Date(event.at).toISOString(),
     sequence: event.sequence,
+    data: await toEventData(store, event, payload),
   }
-  if (event.batchId !== undefined) {
-    const batch = await store.batches.read(event.batchId)
-    const reference = batch ? store.batches.readReference(batch) : null
-    return { ...envelope, data: { ...event.data, reference } as never }
-  }
-  if (event.operationId === null || event.accountId === null) return { ...envelope, data: event.data as never }
-  return { ...envelope, data: await toOperationData(store, event, event.accountId, event.operationId, payload) }
 }
 
-async function toOperationData(
-  store: Store,
-  event: StoredEvent,
-  accountId: string,
-  operationId: string,
-  payload: 'thin' | 'full',
-): Promise<OperationEventData> {
-  const record = await store.operations.read(accountId, operationId)
-  const isErased = record === undefined || record.state.erasedAt !== undefined
-  const facts = event.data as unknown as OperationEventData
-  const data: OperationEventData = {
-    operation_id: operationId,
-    status: facts.status,
-    integrated_account_id: accountId,
-    provider: facts.provider,
-    batch_id: facts.batch_id,
-    reference: isErased ? null : record.head.reference,
-    remote_id: isErased ? null : record.state.remoteId,
-    outcome: facts.outcome,
-    error: facts.error,
-    links: { self: `/operations/${operationId}` },
+async function toEventData(store: Store, event: EventRecord, payload: 'thin' | 'full'): Promise<WebhookEvent['data']> {
+  if (event.batchId !== undefined) {
+    const batch = await store.batches.read(event.batchId)
+    return { ...event.data, reference: batch ? store.batches.readReference(batch) : null }
   }
-  // A retry by hand may have moved the operation on: its error and result are then those of another sequence.
-  if (payload === 'thin' || isErased || record.state.status !== facts.status) return data
-  const { error } = record.state
-  if (error && facts.error)
-    data.error = {
-      ...facts.error,
+  if (event.operationId === null) return event.data
+  const record = await store.operations.read(event.accountId, event.operationId)
+  const present = record?.state.erasedAt === undefined ? record : undefined
+  const data = toOperationData(event.data, present)
+  // A retry by hand may have moved the operation on: its error and result then belong to a later event.
+  if (payload === 'thin' || present?.state.status !== event.data.status) return data
+  return addDetails(store, data, present)
+}
+
+/** @param record undefined once the operation is gone or erased */
+const toOperationData = (facts: OperationFacts, record: OperationRecord | undefined): OperationEventData => ({
+  operation_id: facts.operation_id,
+  status: facts.status,
+  integrated_account_id: facts.integrated_account_id,
+  provider: facts.provider,
+  batch_id: facts.batch_id,
+  reference: record?.head.reference ?? null,
+  remote_id: record?.state.remoteId ?? null,
+  outcome: facts.outcome,
+  error: facts.error,
+  links: { self: `/operations/${facts.operation_id}` },
+})
+
+async function addDetails(
+  store: Store,
+  data: OperationEventData,
+  { head, state: { error } }: OperationRecord,
+): Promise<OperationEventData> {
+  const detailed = { ...data }
+  if (error && data.error)
+    detailed.error = {
+      ...data.error,
       message: error.message,
       hint: errorCodes[error.code].hint,
       pointer: error.pointer,
     }
-  if (facts.status === 'succeeded') {
-    const stored = await store.operations.readResult(accountId, operationId)
-    if (stored) data.result = toResponseView(stored, record.head.view)
+  if (data.status === 'succeeded') {
+    const result = await store.operations.readResult(head.accountId, head.id)
+    if (result) detailed.result = toResponseView(result, head.view)
   }
-  return data
+  return detailed
 }

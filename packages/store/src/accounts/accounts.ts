@@ -8,7 +8,8 @@ import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
 import { defineScript, type Redis } from '../redis/connect.ts'
-import { toAccountEvent } from '../webhooks/stored-event.ts'
+import { accountEvent } from '@muster/domain/event-of-change'
+import { identifyEvent } from '../webhooks/identify-event.ts'
 import { putRecordScript } from '../redis/versioned.ts'
 
 /** The provider asked to be left alone. */
@@ -121,7 +122,7 @@ export function createAccounts({
       if (!present) return undefined
       const next = change(present.record)
       if (!next) return present.record
-      const event = toAccountEvent(present.record, next, Number(present.version) + 1)
+      const event = accountEvent(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
         [keys.account(accountId), keys.eventOutbox({ kind: 'account', id: accountId })],
@@ -129,7 +130,7 @@ export function createAccounts({
           present.version,
           JSON.stringify(next),
           credentials ? keyring.seal(credentials, boundTo(accountId)) : '',
-          event ? JSON.stringify(event) : '',
+          event ? JSON.stringify(identifyEvent(event)) : '',
           event?.at ?? 0,
         ],
       )

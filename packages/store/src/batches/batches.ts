@@ -24,7 +24,9 @@ import { addWithin } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
 import { defineScript, type Redis } from '../redis/connect.ts'
-import { batchEventTypeOf, toBatchEvent, type StoredEvent } from '../webhooks/stored-event.ts'
+import type { EventDraft } from '@muster/domain/event'
+import { batchEvent, batchEventType } from '@muster/domain/event-of-change'
+import { identifyEvent } from '../webhooks/identify-event.ts'
 import { putRecordScript, swapValueScript } from '../redis/versioned.ts'
 
 const DAY_MS = 86_400_000
@@ -88,11 +90,11 @@ export function createBatches({
     }
   }
 
-  async function eventOf(before: BatchRecord, record: BatchRecord, version: number): Promise<StoredEvent | undefined> {
-    const type = batchEventTypeOf(before, record)
+  async function eventOf(before: BatchRecord, record: BatchRecord, version: number): Promise<EventDraft | undefined> {
+    const type = batchEventType(before, record)
     if (!type) return undefined
     const [{ totals }, progress] = await Promise.all([counts.readCounts(record), readProgress(record.id)])
-    return toBatchEvent(type, record, toBatchCounts([totals], progress), version)
+    return batchEvent(type, record, toBatchCounts([totals], progress), version)
   }
 
   /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
@@ -109,7 +111,7 @@ export function createBatches({
       const written = await putRecordScript(
         redis,
         [keys.batch(batchId), keys.eventOutbox({ kind: 'batch', id: batchId })],
-        [present.version, encodeBatch(next), '', event ? JSON.stringify(event) : '', event?.at ?? 0],
+        [present.version, encodeBatch(next), '', event ? JSON.stringify(identifyEvent(event)) : '', event?.at ?? 0],
       )
       if (written !== null) return next
     }

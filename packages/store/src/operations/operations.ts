@@ -11,7 +11,8 @@ import { FINISHED_CHANNEL, keys } from '../redis/keys.ts'
 import { createOperationIndex } from './operation-index.ts'
 import { acceptRowsScript, acceptScript, parkScript, referenceScript, requeueScript, saveScript } from './scripts.ts'
 import { dueAt, isFinished } from '@muster/domain/operation/state'
-import { toOperationEvent } from '../webhooks/stored-event.ts'
+import { operationEvent } from '@muster/domain/event-of-change'
+import { identifyEvent } from '../webhooks/identify-event.ts'
 import { createRecordCodec } from './record-codec.ts'
 import {
   jobIdOf,
@@ -387,7 +388,7 @@ export function createOperations({
     async save(record: OperationRecord, state: OperationState, result?: StoredResult): Promise<OperationRecord> {
       const { head } = record
       const finished = isFinished(state)
-      const event = toOperationEvent(head, record.state, state, record.version + 1)
+      const event = operationEvent(head, record.state, state, record.version + 1)
       const version = await saveScript(
         redis,
         [
@@ -412,7 +413,7 @@ export function createOperations({
           jobIdOf(head.id, state.run),
           state.status === 'canceled' || state.status === 'expired' ? 1 : 0,
           FINISHED_CHANNEL,
-          event ? JSON.stringify(event) : '',
+          event ? JSON.stringify(identifyEvent(event)) : '',
           event?.at ?? 0,
           isOfBatch(head),
           record.state.status,

@@ -1,4 +1,4 @@
-import { eventSourceText, type EventSourceRef } from '@muster/domain/event-source'
+import { eventSourceText, type EventSourceRef } from '@muster/domain/event'
 import { endpointLane, type LaneId } from '@muster/domain/lane-id'
 import { createHash } from 'node:crypto'
 

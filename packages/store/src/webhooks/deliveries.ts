@@ -1,77 +1,18 @@
 import { endpointLane } from '@muster/domain/lane-id'
-import { createHash } from 'node:crypto'
+import { deliveryIdOf, type DeliveryRecord, type DeliveryState } from '@muster/domain/delivery/record'
+import { newDelivery, replayDelivery } from '@muster/domain/delivery/state'
+import type { EventRecord } from '@muster/domain/event'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
 import { jobIdOf } from '@muster/domain/operation/record'
 import { defineScript, type Redis } from '../redis/connect.ts'
-import type { StoredEvent } from './stored-event.ts'
 import { readOrSkip, type OnUnreadable } from '../crypto/unreadable.ts'
-
-export interface DeliveryAttempt {
-  number: number
-  startedAt: number
-  durationMs: number
-  status: number | null
-  reason: string | null
-  reply: string | null
-}
-
-export interface DeliveryState {
-  status: 'pending' | 'delivered' | 'failed'
-  updatedAt: number
-  finishedAt: number | null
-  nextAttemptAt: number | null
-  attemptCount: number
-  /** Of this run: a replay begins the schedule anew. */
-  failedAttempts: number
-  run: number
-  attempts: DeliveryAttempt[]
-}
-
-/** What an attempt came to. */
-/** interrupted: we broke it off ourselves, so it may have arrived, and counts against nobody. */
-export type DeliveryEnd =
-  { kind: 'delivered' } | { kind: 'interrupted' } | { kind: 'failed' } | { kind: 'again'; delayMs: number }
-
-export function finishDeliveryAttempt(
-  state: DeliveryState,
-  attempt: Omit<DeliveryAttempt, 'number'>,
-  end: DeliveryEnd,
-  now: number,
-): DeliveryState {
-  const attemptCount = state.attemptCount + 1
-  const next = {
-    ...state,
-    updatedAt: now,
-    attemptCount,
-    attempts: keep([...state.attempts, { number: attemptCount, ...attempt }]),
-  }
-  if (end.kind === 'delivered')
-    return { ...next, status: 'delivered', finishedAt: now, nextAttemptAt: null, failedAttempts: 0 }
-  if (end.kind === 'interrupted') return { ...next, nextAttemptAt: now }
-  const failedAttempts = state.failedAttempts + 1
-  return end.kind === 'failed'
-    ? { ...next, status: 'failed', finishedAt: now, nextAttemptAt: null, failedAttempts }
-    : { ...next, nextAttemptAt: now + end.delayMs, failedAttempts }
-}
-
-export interface DeliveryRecord {
-  id: string
-  endpointId: string
-  tenantId: string
-  createdAt: number
-  event: StoredEvent
-  state: DeliveryState
-  version: number
-}
 
 /** As for operations: somebody else wrote it since it was read. */
 export class StaleDeliveryError extends Error {
   override readonly name = 'StaleDeliveryError'
 }
 
-/** The first attempt and the latest ones are kept; the count goes on. */
-const KEPT_ATTEMPTS = 20
 const DAY_MS = 86_400_000
 /** The longest schedule there may be, and a little: until then a delivery that waits must not go. */
 const LONGEST_SCHEDULE_MS = 30 * DAY_MS
@@ -113,15 +54,6 @@ const FIELDS = ['head', 'state', 'version', 'replies'] as const
 type Row = (Buffer | null)[]
 /** By the number of the attempt. */
 type Replies = Record<string, string>
-
-/**
- * One event for one endpoint has one delivery, however often it is handed over: a UUIDv7 with the event's time, and a
- * hash instead of chance.
- */
-export function deliveryIdOf(eventId: string, endpointId: string): string {
-  const hash = createHash('sha256').update(`${eventId} ${endpointId}`).digest('hex')
-  return `${eventId.slice(0, 13)}-7${hash.slice(0, 3)}-${'89ab'[parseInt(hash[3] ?? '0', 16) % 4] ?? '8'}${hash.slice(4, 7)}-${hash.slice(7, 19)}`
-}
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
@@ -196,23 +128,13 @@ export function createDeliveries({
      */
     async create(
       endpoint: { id: string; tenantId: string },
-      event: StoredEvent,
+      event: EventRecord,
       callbackUrl: string | undefined,
       now: number,
     ): Promise<string | undefined> {
       const id = deliveryIdOf(event.id, endpoint.id)
       const lifetimeMs = retentionMs + LONGEST_SCHEDULE_MS
       const head = { id, endpointId: endpoint.id, tenantId: endpoint.tenantId, createdAt: now, event }
-      const state: DeliveryState = {
-        status: 'pending',
-        updatedAt: now,
-        finishedAt: null,
-        nextAttemptAt: null,
-        attemptCount: 0,
-        failedAttempts: 0,
-        run: 0,
-        attempts: [],
-      }
       // Outside the endpoint's slot; without the delivery it leads nowhere, and expires.
       await redis.set(keys.deliveryLocator(id), endpoint.id, 'PX', lifetimeMs)
       const written = await createScript(
@@ -227,7 +149,7 @@ export function createDeliveries({
         [
           id,
           JSON.stringify(head),
-          JSON.stringify(state),
+          JSON.stringify(newDelivery(now)),
           callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id, 'url')),
           now,
           lifetimeMs,
@@ -261,15 +183,7 @@ export function createDeliveries({
      * gone.
      */
     async replay(record: DeliveryRecord, now: number): Promise<DeliveryRecord | undefined> {
-      const state: DeliveryState = {
-        ...record.state,
-        status: 'pending',
-        updatedAt: now,
-        finishedAt: null,
-        nextAttemptAt: null,
-        failedAttempts: 0,
-        run: record.state.run + 1,
-      }
+      const state = replayDelivery(record.state, now)
       await redis.pexpire(keys.deliveryLocator(record.id), retentionMs + LONGEST_SCHEDULE_MS)
       return save(record, state, retentionMs + LONGEST_SCHEDULE_MS, jobIdOf(record.id, state.run)).catch(
         (error: unknown) => {
@@ -331,9 +245,4 @@ export function createDeliveries({
       )
     },
   }
-}
-
-function keep(attempts: DeliveryAttempt[]): DeliveryAttempt[] {
-  const [first] = attempts
-  return first && attempts.length > KEPT_ATTEMPTS ? [first, ...attempts.slice(1 - KEPT_ATTEMPTS)] : attempts
 }

@@ -1,16 +1,16 @@
-import type { EventSourceRef } from '@muster/domain/event-source'
+import { deliveryIdOf } from '@muster/domain/delivery/record'
+import type { EventRecord, EventSourceRef } from '@muster/domain/event'
 import { endpointLane } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
-import { deliveryIdOf, type Deliveries } from './deliveries.ts'
-import { dispatchEvents, isWanted } from './dispatch-events.ts'
+import type { Deliveries } from './deliveries.ts'
+import { dispatchEvents } from './dispatch-events.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
 import { openStore, type Store } from '../store.ts'
-import type { StoredEvent } from './stored-event.ts'
 import { UnreadableError } from '../crypto/unreadable.ts'
-import type { WebhookEndpointRecord } from './webhook-endpoints.ts'
+import type { WebhookEndpointRecord } from '@muster/domain/webhook-endpoint/record'
 
 const connect = useRedis()
 let redis: Redis
@@ -35,7 +35,7 @@ async function register(more: Partial<WebhookEndpointRecord> = {}): Promise<Webh
   await store.webhookEndpoints.create(record, newSecrets())
   return record
 }
-async function happen(count: number, more: Partial<StoredEvent> = {}): Promise<StoredEvent[]> {
+async function happen(count: number, more: Parameters<typeof newEvent>[0] = {}): Promise<EventRecord[]> {
   const events = Array.from({ length: count }, () => newEvent({ tenantId, accountId: source.id, ...more }))
   for (const event of events) await redis.zadd(keys.eventOutbox(source), event.at, JSON.stringify(event))
   return events
@@ -97,7 +97,7 @@ describe('handing events to endpoints', () => {
   test('what is of another tenant, or told to one endpoint only, goes nowhere else', async () => {
     const [own, other] = [await register(), await register()]
     const stranger = await register({ tenantId: randomUUID() })
-    const [event] = await happen(1, { onlyEndpointId: own.id, type: 'webhook_endpoint.test' })
+    const [event] = await happen(1, { onlyEndpointId: own.id })
     await dispatch()
     expect(await deliveriesOf(own)).toEqual([deliveryIdOf(event?.id ?? '', own.id)])
     for (const endpoint of [other, stranger]) expect(await deliveriesOf(endpoint)).toEqual([])
@@ -142,38 +142,5 @@ describe('handing events to endpoints', () => {
     await happen(3)
     expect(await dispatch()).toEqual(new Set())
     expect(await redis.exists(keys.eventOutbox(source))).toBe(0)
-  })
-})
-
-describe('which events an endpoint wants', () => {
-  const [account, other] = [randomUUID(), randomUUID()]
-  const event = newEvent({ accountId: account, provider: 'okta', type: 'operation.failed' })
-  test.each<[string, Partial<WebhookEndpointRecord>, Partial<StoredEvent>, boolean]>([
-    ['without filters', {}, {}, true],
-    ['one of its types', { events: ['operation.failed'] }, {}, true],
-    ['none of its types', { events: ['operation.succeeded'] }, {}, false],
-    ['progress, unasked', {}, { type: 'batch.progress' }, false],
-    ['progress, asked for', { events: ['batch.progress'] }, { type: 'batch.progress' }, true],
-    ['one of its accounts', { accountIds: [account] }, {}, true],
-    ['none of its accounts', { accountIds: [other] }, {}, false],
-    ['about no account', { accountIds: [other] }, { accountId: null, provider: null }, true],
-    ['its provider', { providers: ['okta'] }, {}, true],
-    ['another provider', { providers: ['salesforce'] }, {}, false],
-    ['all filters but one', { providers: ['okta'], accountIds: [account], events: ['operation.held'] }, {}, false],
-    ['while it is disabled', { status: 'disabled' }, {}, true],
-    ['of callback addresses', { kind: 'callback' }, {}, false],
-    ['told to another one alone', {}, { onlyEndpointId: randomUUID() }, false],
-  ])('%s', (_, endpoint, more, wanted) => {
-    expect(isWanted(newEndpoint(endpoint), { ...event, ...more }, { kind: 'account', id: account })).toBe(wanted)
-  })
-
-  test('never its own', () => {
-    const endpoint = newEndpoint()
-    expect(
-      isWanted(endpoint, newEvent({ accountId: null, provider: null, type: 'webhook_endpoint.disabled' }), {
-        kind: 'endpoint',
-        id: endpoint.id,
-      }),
-    ).toBe(false)
   })
 })

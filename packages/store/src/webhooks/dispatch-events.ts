@@ -1,12 +1,11 @@
-import { optInEventTypes } from '@muster/contracts/webhook-event'
-import type { EventSourceRef } from '@muster/domain/event-source'
+import { wantsEvent, type EventRecord, type EventSourceRef } from '@muster/domain/event'
 import { endpointLane, type LaneId } from '@muster/domain/lane-id'
 import type { Deliveries } from './deliveries.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
-import type { StoredEvent } from './stored-event.ts'
 import { UnreadableError } from '../crypto/unreadable.ts'
-import type { WebhookEndpointRecord, WebhookEndpoints } from './webhook-endpoints.ts'
+import type { WebhookEndpointRecord } from '@muster/domain/webhook-endpoint/record'
+import type { WebhookEndpoints } from './webhook-endpoints.ts'
 
 /** Lanes are woken page by page: the first event of a long outbox must not wait for the last. */
 const PAGE = 25
@@ -16,9 +15,9 @@ export interface DispatchDependencies {
   endpoints: WebhookEndpoints
   deliveries: Deliveries
   /** Where the end of an operation, or of a batch, is to be told besides. */
-  readCallback(event: StoredEvent): Promise<string | undefined>
+  readCallback(event: EventRecord): Promise<string | undefined>
   /** The mode of what it is about. */
-  readMode(event: StoredEvent): Promise<'test' | undefined>
+  readMode(event: EventRecord): Promise<'test' | undefined>
   /** A lane was given something. */
   wake(laneId: LaneId): Promise<void>
   now(): number
@@ -41,13 +40,13 @@ export async function dispatchEvents(
     const lanes = new Set<LaneId>()
     const byTenant = new Map<string, WebhookEndpointRecord[]>()
     for (const entry of entries) {
-      const event = JSON.parse(entry) as StoredEvent
+      const event = JSON.parse(entry) as EventRecord
       let own = byTenant.get(event.tenantId)
       if (!own) byTenant.set(event.tenantId, (own = await endpoints.listRegistered(event.tenantId)))
       // Asked for where it matters only: most tenants have neither.
       const isModal = event.hasCallback || own.some(({ mode }) => mode === 'test')
       const mode = isModal ? await readMode(event) : undefined
-      const wanting = own.filter((endpoint) => isWanted(endpoint, event, source, mode))
+      const wanting = own.filter((endpoint) => wantsEvent(endpoint, event, source, mode))
       await Promise.all(wanting.map((endpoint) => deliveries.create(endpoint, event, undefined, now())))
       for (const { id } of wanting) lanes.add(endpointLane(id))
       const callbackUrl = event.hasCallback ? await readCallback(event).catch(keepUnreadable) : undefined
@@ -76,21 +75,4 @@ export async function dispatchEvents(
 function keepUnreadable(error: unknown): UnreadableError {
   if (error instanceof UnreadableError) return error
   throw error
-}
-
-/** Disabled endpoints too: what happens meanwhile waits for them, as operations wait for an account on hold. */
-export function isWanted(
-  endpoint: WebhookEndpointRecord,
-  event: StoredEvent,
-  source: EventSourceRef,
-  mode?: 'test',
-): boolean {
-  if (event.onlyEndpointId !== undefined) return endpoint.id === event.onlyEndpointId
-  if (endpoint.mode === 'test' && mode !== 'test') return false
-  if (endpoint.kind !== 'registered' || (source.kind === 'endpoint' && source.id === endpoint.id)) return false
-  return (
-    (endpoint.events === null ? !optInEventTypes.includes(event.type) : endpoint.events.includes(event.type)) &&
-    (event.accountId === null || endpoint.accountIds === null || endpoint.accountIds.includes(event.accountId)) &&
-    (event.provider === null || endpoint.providers === null || endpoint.providers.includes(event.provider))
-  )
 }

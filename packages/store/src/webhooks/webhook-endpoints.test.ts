@@ -1,18 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { newEndpoint, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
-import type { StoredEvent } from './stored-event.ts'
-import {
-  activeSecrets,
-  createWebhookEndpoints,
-  DISABLED_BY_HAND,
-  rotateSecrets,
-  type SigningSecret,
-  type WebhookEndpoints,
-} from './webhook-endpoints.ts'
+import type { EventRecord } from '@muster/domain/event'
+import type { SigningSecret } from '@muster/domain/webhook-endpoint/secrets'
+import { DISABLED_BY_HAND } from '@muster/domain/webhook-endpoint/state'
+import { createWebhookEndpoints, type WebhookEndpoints } from './webhook-endpoints.ts'
 
 const connect = useRedis()
 const page = { after: null, limit: 100 }
@@ -28,43 +22,6 @@ const secret = (text: string, expiresAt: number | null = null): SigningSecret =>
   secret: text,
   createdAt: T0,
   expiresAt,
-})
-
-describe('rotating secrets', () => {
-  test('the new one in front, the one before until the overlap ends, and no third', () => {
-    const first = rotateSecrets([], 'a', 1_000, T0)
-    expect(first).toEqual([secret('a')])
-    const second = rotateSecrets(first, 'b', 1_000, T0)
-    expect(second).toEqual([secret('b'), secret('a', T0 + 1_000)])
-    expect(rotateSecrets(second, 'c', 1_000, T0).map((one) => one.secret)).toEqual(['c', 'b'])
-    expect(rotateSecrets(second, 'c', 0, T0)).toEqual([secret('c')])
-  })
-
-  test('one whose time is over signs no more, to the millisecond', () => {
-    const both = [secret('b'), secret('a', T0)]
-    expect(activeSecrets(both, T0 - 1).map((one) => one.secret)).toEqual(['b', 'a'])
-    expect(activeSecrets(both, T0).map((one) => one.secret)).toEqual(['b'])
-  })
-
-  test('whatever was rotated before: one or two, the newest without an end, and the last one shown is among them', () => {
-    const rotations = fc.array(fc.record({ overlapMs: fc.nat(10_000), afterMs: fc.nat(10_000) }), {
-      minLength: 1,
-      maxLength: 12,
-    })
-    fc.assert(
-      fc.property(rotations, (list) => {
-        let [secrets, now]: [SigningSecret[], number] = [[], T0]
-        list.forEach(({ overlapMs, afterMs }, index) => {
-          now += afterMs
-          secrets = rotateSecrets(secrets, String(index), overlapMs, now)
-          const active = activeSecrets(secrets, now)
-          expect(active.length).toBeLessThanOrEqual(2)
-          expect(active[0]).toMatchObject({ secret: String(index), expiresAt: null })
-          if (index > 0 && overlapMs > 0) expect(active[1]?.secret).toBe(String(index - 1))
-        })
-      }),
-    )
-  })
 })
 
 describe('an endpoint', () => {
@@ -169,9 +126,9 @@ describe('an endpoint', () => {
   test('disabled by what its receiver did, it tells so once; by hand, or made active, it tells nothing', async () => {
     const record = newEndpoint()
     await endpoints.create(record, newSecrets())
-    const told = async (): Promise<StoredEvent[]> =>
+    const told = async (): Promise<EventRecord[]> =>
       (await redis.zrange(keys.eventOutbox({ kind: 'endpoint', id: record.id }), 0, '-1')).map(
-        (entry) => JSON.parse(entry) as StoredEvent,
+        (entry) => JSON.parse(entry) as EventRecord,
       )
     const become = (status: 'active' | 'disabled', statusReason: string | null) =>
       endpoints.update(record.id, (latest) => ({ ...latest, status, statusReason }))

@@ -1,80 +1,19 @@
 import { defaultLimits, refuseLarge, type Limits } from '@muster/contracts/bounds'
-import type { ProviderId } from '@muster/contracts/provider-ids'
-import type { JsonObject } from '@muster/contracts/json'
-import type { WebhookEventType } from '@muster/contracts/webhook-event'
+import { endpointEvent } from '@muster/domain/event-of-change'
 import { endpointLane } from '@muster/domain/lane-id'
-import { v5 as uuidv5, v7 as uuidv7 } from 'uuid'
+import {
+  newEndpointRecord,
+  type WebhookEndpointRecord,
+  type WebhookEndpointSecrets,
+} from '@muster/domain/webhook-endpoint/record'
+import type { SigningSecret } from '@muster/domain/webhook-endpoint/secrets'
+import { v5 as uuidv5 } from 'uuid'
 import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
-import type { StoredEvent } from './stored-event.ts'
+import { identifyEvent } from './identify-event.ts'
 import { putRecordScript, swapValueScript } from '../redis/versioned.ts'
-
-export interface WebhookEndpointRecord {
-  id: string
-  tenantId: string
-  /**
-   * callback: the lane of one host of callback addresses; each delivery brings its own address, and the tenant's
-   * callback secret signs.
-   */
-  kind: 'registered' | 'callback'
-  /** Told of what is of mode test alone. Absent: of everything. */
-  mode?: 'test'
-  description: string | null
-  events: WebhookEventType[] | null
-  accountIds: string[] | null
-  providers: ProviderId[] | null
-  payload: 'thin' | 'full'
-  rate: { requests: number; per_seconds: number } | null
-  concurrency: number | null
-  status: 'active' | 'disabled'
-  statusReason: string | null
-  statusSince: number
-  /** Of the first failure since the last success. */
-  failingSince: number | null
-  /** Attempts that have failed since, and the latest; absent in records of before they were counted. */
-  failures?: number
-  lastFailureAt?: number
-  createdAt: number
-  updatedAt: number
-}
-
-/** Told of everything, thinly, until its settings say otherwise. */
-export const newEndpointRecord = (
-  who: Pick<WebhookEndpointRecord, 'id' | 'tenantId' | 'kind' | 'mode'>,
-  now: number,
-): WebhookEndpointRecord => ({
-  ...who,
-  description: null,
-  events: null,
-  accountIds: null,
-  providers: null,
-  payload: 'thin',
-  rate: null,
-  concurrency: null,
-  status: 'active',
-  statusReason: null,
-  statusSince: now,
-  failingSince: null,
-  createdAt: now,
-  updatedAt: now,
-})
-
-export interface SigningSecret {
-  /** whsec_… */
-  secret: string
-  createdAt: number
-  /** When it stops signing; null for the newest. */
-  expiresAt: number | null
-}
-
-/** Sealed: addresses can carry tokens. */
-export interface WebhookEndpointSecrets {
-  url: string
-  secrets: SigningSecret[]
-  signingKey: { privateKey: string; publicKey: string } | null
-}
 
 const boundTo = (endpointId: string): string => `webhook-endpoint:${endpointId}:credentials`
 export const callbackBoundTo = (tenantId: string, mode?: 'test'): string =>
@@ -83,25 +22,6 @@ export const callbackBoundTo = (tenantId: string, mode?: 'test'): string =>
 const INDEX_KEPT_MS = 400 * 86_400_000
 /** Any fixed UUID will do: it only keeps these ids apart from others made the same way. */
 const CALLBACK_NAMESPACE = '7f0e1f0a-52a4-4f0a-9c39-4f8d3f4b8f5e'
-
-/** Newest first; those whose time is over are gone. */
-export const activeSecrets = (secrets: readonly SigningSecret[], now: number): SigningSecret[] =>
-  secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now)
-
-/**
- * The new one in front; of the others only the latest signs along, until then. Two at most, so that a header stays a
- * header.
- */
-export function rotateSecrets(
-  secrets: readonly SigningSecret[],
-  secret: string,
-  overlapMs: number,
-  now: number,
-): SigningSecret[] {
-  const [previous] = activeSecrets(secrets, now)
-  const kept = previous && overlapMs > 0 ? [{ ...previous, expiresAt: now + overlapMs }] : []
-  return [{ secret, createdAt: now, expiresAt: null }, ...kept]
-}
 
 export type WebhookEndpoints = ReturnType<typeof createWebhookEndpoints>
 
@@ -154,11 +74,17 @@ export function createWebhookEndpoints({
         changeSecrets && present.sealed
           ? keyring.seal(changeSecrets(open(present.sealed, endpointId)), boundTo(endpointId))
           : ''
-      const event = toEndpointEvent(present.record, next, Number(present.version) + 1)
+      const event = endpointEvent(present.record, next, Number(present.version) + 1)
       const written = await putRecordScript(
         redis,
         [keys.webhookEndpoint(endpointId), keys.eventOutbox({ kind: 'endpoint', id: endpointId })],
-        [present.version, JSON.stringify(next), sealed, event ? JSON.stringify(event) : '', event?.at ?? 0],
+        [
+          present.version,
+          JSON.stringify(next),
+          sealed,
+          event ? JSON.stringify(identifyEvent(event)) : '',
+          event?.at ?? 0,
+        ],
       )
       if (written !== null) return next
     }
@@ -284,31 +210,3 @@ export function createWebhookEndpoints({
 
 const indexOf = ({ kind, tenantId }: WebhookEndpointRecord): string =>
   kind === 'callback' ? keys.tenantCallbackEndpoints(tenantId) : keys.tenantWebhookEndpoints(tenantId)
-
-/** Told when it was disabled by what its receiver did; whoever disables it by hand knows. */
-function toEndpointEvent(
-  before: WebhookEndpointRecord,
-  record: WebhookEndpointRecord,
-  version: number,
-): StoredEvent | undefined {
-  if (before.status === record.status || record.status !== 'disabled' || record.statusReason === DISABLED_BY_HAND)
-    return undefined
-  const data: JsonObject = {
-    webhook_endpoint_id: record.id,
-    reason: record.statusReason,
-    links: { self: `/webhook-endpoints/${record.id}` },
-  }
-  return {
-    id: uuidv7({ msecs: record.updatedAt }),
-    type: 'webhook_endpoint.disabled',
-    at: record.updatedAt,
-    tenantId: record.tenantId,
-    accountId: null,
-    provider: null,
-    operationId: null,
-    sequence: version,
-    data,
-    hasCallback: false,
-  }
-}
-export const DISABLED_BY_HAND = 'Disabled by hand.'

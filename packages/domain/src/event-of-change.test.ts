@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { newAccount, newHead, newState } from '../../test/redis.ts'
-import type { OperationState } from '@muster/domain/operation/record'
-import type { Outcome } from '@muster/domain/outcome'
+import { accountEvent, endpointEvent, operationEvent } from './event-of-change.ts'
+import type { OperationHead, OperationState } from './operation/record.ts'
+import type { Outcome } from './outcome.ts'
 import {
   cancel,
   expire,
@@ -10,8 +10,9 @@ import {
   recoverFromCrash,
   requeue,
   startAttempt,
-} from '@muster/domain/operation/state'
-import { toAccountEvent, toOperationEvent } from './stored-event.ts'
+} from './operation/state.ts'
+import { newEndpointRecord } from './webhook-endpoint/record.ts'
+import { setEndpointStatus } from './webhook-endpoint/state.ts'
 
 const T0 = 1_750_000_000_000
 const policy = { maxAttempts: 1, baseDelayMs: 1_000, maxDelayMs: 1_000 }
@@ -21,15 +22,48 @@ const failure = {
   message: 'ada@example.com could not be made.',
   response: { status: 503, body: { login: 'ada' } },
 } as const
-const queued = newState({ expiresAt: T0 + 60_000 })
+const queued: OperationState = {
+  status: 'queued',
+  statusReason: null,
+  updatedAt: T0,
+  startedAt: null,
+  finishedAt: null,
+  notBefore: null,
+  expiresAt: T0 + 60_000,
+  nextAttemptAt: null,
+  run: 0,
+  attemptCount: 0,
+  usedAttempts: 0,
+  attempts: [],
+  warnings: [],
+  outcome: null,
+  remoteId: null,
+  error: null,
+  unknown: null,
+}
 const running = startAttempt(queued, T0)
 const waiting = finishAttempt(running, { ...failure, outcome: 'retrying' }, [], patient, T0)
 const failed = finishAttempt(running, { ...failure, outcome: 'failed', warnings: [] }, [], policy, T0)
 const poisoned: OperationState = { ...recordIntent(running, [], T0), crashes: 2 }
 const end = (outcome: Outcome, from = running, by = patient): OperationState => finishAttempt(from, outcome, [], by, T0)
-const head = newHead({ accountId: 'a', tenantId: 't', reference: 'ada@example.com', hasCallback: true })
+const head: OperationHead = {
+  id: 'o',
+  tenantId: 't',
+  accountId: 'a',
+  provider: 'okta',
+  batchId: null,
+  reference: 'ada@example.com',
+  requestId: 'r',
+  createdAt: T0,
+  priority: 0,
+  naturalKeyHash: 'hash',
+  idempotencyHash: null,
+  onConflict: 'fail',
+  view: { format: 'unified', ignoreRemoteData: false, excludeFields: [] },
+  hasCallback: true,
+}
 
-describe('what a write of an operation tells', () => {
+describe('a write of an operation emits', () => {
   test.each<[string, OperationState, OperationState, string | undefined]>([
     ['queued → running', queued, running, undefined],
     ['the intent', running, recordIntent(running, [], T0), undefined],
@@ -73,11 +107,11 @@ describe('what a write of an operation tells', () => {
     ['failed → queued again', failed, requeue(failed, T0, T0), undefined],
     ['written again after its end', failed, { ...failed, updatedAt: T0 + 1 }, undefined],
   ])('%s', (_, before, state, type) => {
-    expect(toOperationEvent(head, before, state, 7)?.type).toBe(type)
+    expect(operationEvent(head, before, state, 7)?.type).toBe(type)
   })
 
-  test('ids, states and codes, and nobody by name; an end is told to the callback, a hold is not', () => {
-    const event = toOperationEvent(head, running, failed, 7)
+  test('ids, states and codes, and no personal data; an end goes to the callback, a hold does not', () => {
+    const event = operationEvent(head, running, failed, 7)
     expect(event).toMatchObject({
       at: T0,
       tenantId: 't',
@@ -97,22 +131,23 @@ describe('what a write of an operation tells', () => {
       error: { code: 'provider_unavailable', retryable: true },
     })
     expect(JSON.stringify(event)).not.toContain('ada')
-    expect(toOperationEvent(head, running, end({ ...failure, outcome: 'held' }), 7)).toMatchObject({
+    expect(operationEvent(head, running, end({ ...failure, outcome: 'held' }), 7)).toMatchObject({
       hasCallback: false,
       data: { status: 'held', error: null },
     })
   })
-
-  test('two events have two ids, which begin with their time', () => {
-    const [one, other] = [toOperationEvent(head, running, failed, 7), toOperationEvent(head, running, failed, 7)]
-    expect(one?.id).not.toBe(other?.id)
-    expect(parseInt((one?.id ?? '').replace('-', '').slice(0, 12), 16)).toBe(T0)
-  })
 })
 
-describe('what a write of an account tells', () => {
+describe('a write of an account emits', () => {
   const at = (status: 'active' | 'paused' | 'needs_reauth' | 'permission_denied') =>
-    newAccount({ id: 'a', status, statusReason: status === 'active' ? null : 'Because.' })
+    ({
+      id: 'a',
+      tenantId: 't',
+      provider: 'okta',
+      status,
+      statusReason: status === 'active' ? null : 'Because.',
+      updatedAt: T0,
+    }) as const
   test.each([
     ['active', 'needs_reauth', 'integrated_account.needs_reauth'],
     ['active', 'permission_denied', 'integrated_account.needs_reauth'],
@@ -123,7 +158,7 @@ describe('what a write of an account tells', () => {
     ['needs_reauth', 'paused', undefined],
     ['active', 'active', undefined],
   ] as const)('%s → %s', (before, after, type) => {
-    const event = toAccountEvent(at(before), at(after), 3)
+    const event = accountEvent(at(before), at(after), 3)
     expect(event?.type).toBe(type)
     if (event)
       expect(event).toMatchObject({
@@ -133,5 +168,25 @@ describe('what a write of an account tells', () => {
         hasCallback: false,
         data: { status: after, status_reason: after === 'active' ? null : 'Because.' },
       })
+  })
+})
+
+describe('a write of an endpoint emits', () => {
+  const active = newEndpointRecord({ id: 'e', tenantId: 't', kind: 'registered' }, T0)
+  const gone = { ...active, status: 'disabled' as const, statusReason: 'The receiver answered 410 Gone.' }
+
+  test('its end when its receiver disabled it', () => {
+    expect(endpointEvent(active, gone, 2)).toMatchObject({
+      type: 'webhook_endpoint.disabled',
+      sequence: 2,
+      accountId: null,
+      data: { webhook_endpoint_id: 'e', reason: 'The receiver answered 410 Gone.' },
+    })
+  })
+
+  test('nothing when its owner disabled or enabled it, or when its status stays', () => {
+    expect(endpointEvent(active, setEndpointStatus(active, 'disable', T0), 2)).toBeUndefined()
+    expect(endpointEvent(gone, setEndpointStatus(gone, 'enable', T0), 2)).toBeUndefined()
+    expect(endpointEvent(gone, gone, 2)).toBeUndefined()
   })
 })
