@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Queue } from 'bullmq'
 import { Pool } from 'undici'
-import { demoAccounts } from '../scripts/demo-accounts.mjs'
 import { toUser, writeCsv } from './bulk/rows.mjs'
 import { benchFolder, readUsage, startMuster, startNode } from './stack.mjs'
 import { loadNow, toMarkdown, toSeconds } from './table.mjs'
@@ -139,7 +138,7 @@ async function drainBare({ stack, muster, count }) {
   }
   for (let start = 0; start < count; start += 1_000)
     await queue.addBulk(Array.from({ length: Math.min(1_000, count - start) }, (_, index) => payload(start + index)))
-  const { credentials } = demoAccounts.okta
+  const { credentials } = await muster.control('okta', 'GET', 'sample')
   const drained = await watchDrain({
     count,
     startWorker: () =>

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { demoAccounts } from '../scripts/demo-accounts.mjs'
 import { dataFolder, root } from '../scripts/paths.mjs'
 import { waitUntil } from '../scripts/processes.mjs'
 import { startRedis } from '../scripts/redis.mjs'
@@ -72,6 +71,17 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
     return text === '' ? undefined : JSON.parse(text)
   }
 
+  /** `method` of the simulator's control API, such as PATCH settings. */
+  async function control(provider, method, path, body) {
+    const response = await fetch(`${simulators[provider]}/__simulator/${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    if (!response.ok)
+      throw new Error(`simulator ${provider}: ${method} ${path} answered ${response.status} ${await response.text()}`)
+    return response.json()
+  }
+
   return {
     url,
     key,
@@ -86,26 +96,17 @@ export async function startMuster({ stack, environment = {}, nodeOptions = {}, a
     },
     /** An integrated account at a simulator, with limits of its own or the provider's. */
     async connect(provider, limits) {
-      const { credentials, config } = demoAccounts[provider]
+      const { credentials, config } = await control(provider, 'GET', 'sample')
       const body = {
         provider,
         name: provider,
         credentials,
-        config: config(simulators[provider]),
+        config,
         ...(limits ? { limits } : {}),
       }
       return (await call('POST', '/integrated-accounts?test=false', body)).id
     },
-    /** `method` of the simulator's control API, such as PATCH settings. */
-    async control(provider, method, path, body) {
-      const response = await fetch(`${simulators[provider]}/__simulator/${path}`, {
-        method,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      if (!response.ok)
-        throw new Error(`simulator ${provider}: ${method} ${path} answered ${response.status} ${await response.text()}`)
-      return response.json()
-    },
+    control,
     /** Streams a file to the bulk endpoint; resolves with the batch. */
     async upload(file, contentType, query = '') {
       const request = httpRequest(`${url}/unified/user-directory/users/bulk${query}`, {

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { writePrivately } from './data-folder.mjs'
-import { demoAccounts } from './demo-accounts.mjs'
 import { demoFile } from './paths.mjs'
 import { bootstrapTenant } from './services.mjs'
 
@@ -30,7 +29,6 @@ export async function prepareDemo({ startTool, env, url, simulators, say }) {
   ).secret
   save(demo)
   for (const [provider, simulatorUrl] of Object.entries(simulators)) {
-    if (!demoAccounts[provider]) continue
     try {
       demo.integrated_accounts[provider] = await prepareAccount({
         demo,
@@ -49,8 +47,7 @@ export async function prepareDemo({ startTool, env, url, simulators, say }) {
 }
 
 async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
-  const { credentials, config } = demoAccounts[provider]
-  const wanted = config(simulatorUrl)
+  const { credentials, config: wanted } = await readSample(simulatorUrl)
   const found =
     keptId && (await call(demo.url, demo.admin_api_key, 'GET', `/integrated-accounts/${keptId}`, undefined, [404]))
   if (!found) {
@@ -67,6 +64,13 @@ async function prepareAccount({ demo, provider, simulatorUrl, keptId }) {
   if (Object.keys(change).length > 0)
     await call(demo.url, demo.admin_api_key, 'PATCH', `/integrated-accounts/${keptId}`, change)
   return keptId
+}
+
+/** The credentials and the config that the simulator accepts. */
+async function readSample(simulatorUrl) {
+  const response = await fetch(`${simulatorUrl}/__simulator/sample`, { signal: AbortSignal.timeout(30_000) })
+  if (response.ok) return response.json()
+  throw new CallFailed(`GET /__simulator/sample answered ${response.status}`)
 }
 
 /**

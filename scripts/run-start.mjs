@@ -1,6 +1,5 @@
 import { relative } from 'node:path'
 import { claimDataFolder, readEncryptionKeys } from './data-folder.mjs'
-import { exampleProvider } from './demo-accounts.mjs'
 import { prepareDemo } from './demo.mjs'
 import { buildSources, installDependencies } from './install.mjs'
 import { demoFile, logFile, root } from './paths.mjs'
@@ -11,6 +10,9 @@ import { startApi, startSimulators, startWorker } from './services.mjs'
 import { readSettings } from './settings.mjs'
 import { createStack } from './stack.mjs'
 import { onStopSignal } from './stop-signals.mjs'
+
+/** The provider of the example that is printed: its call needs the fewest fields. */
+const exampleProvider = 'okta'
 
 /** Where the examples that receive webhooks listen: without it, nothing private could be told anything. */
 const demoReceiver = '127.0.0.1:8090'
@@ -23,7 +25,7 @@ tenant. Everything it keeps is in .muster/; Ctrl-C stops all of it, and the next
   MUSTER_PORT             port of the API (8080; 0 takes a free one)
   MUSTER_HOST             address of the API (127.0.0.1)
   MUSTER_WORKER_PORT      port of the worker's health and metrics (8081)
-  MUSTER_SIMULATOR_PORT   first of six ports of the simulators (9100)
+  MUSTER_SIMULATOR_PORT   first port of the simulators, one for each (9100)
   REDIS_URL               uses this Redis and starts none
   MUSTER_ENCRYPTION_KEYS  id:base64-of-32-bytes[,id:…]; the first one seals (made once and kept in .muster/)
   MUSTER_ALLOWED_HOSTS    more private host:port that providers and webhook receivers may be at, beside the simulators

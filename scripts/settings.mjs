@@ -1,7 +1,13 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from './paths.mjs'
 import { whyPortIsNotFree, findFreePort } from './ports.mjs'
 import { Refusal } from './refusal.mjs'
 
-const simulatorCount = 6
+const simulatorsFolder = join(root, 'apps/simulator/src')
+const simulatorCount = readdirSync(simulatorsFolder).filter((name) =>
+  existsSync(join(simulatorsFolder, name, 'simulator.ts')),
+).length
 
 /** Where the services of this run listen, from the environment. A port of 0 takes a free one. */
 export async function readSettings(env = process.env) {

@@ -1,17 +1,15 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { providerOf } from '../../packages/providers/dist/registry.js'
 import { benchFolder, pollUntil, readUsage, startMuster } from '../stack.mjs'
 import { loadNow, toPercent, toSeconds } from '../table.mjs'
 import { readCalls } from './ledger.mjs'
 import { toSvg } from './plot.mjs'
 import { providers, toSimulatorSettings, writeMixedNdjson } from './rows.mjs'
 
-/** Calls a second of each of the six accounts: what one worker on a shared core holds. */
+/** Calls a second of each account: what one worker on a shared core holds. */
 const CALLS_PER_SECOND = 30
-/** Salesforce's user is read back after it was created. */
-const callsPerCreate = (provider) => (provider === 'salesforce' ? 2 : 1)
-
-/** One batch over six accounts, drained by one worker, each account at a limit that its simulator enforces. */
+/** One batch over an account of each provider, drained by one worker, each account at a limit that its simulator enforces. */
 export async function measureDrain({ stack, say, rows, nodeOptions, rate = CALLS_PER_SECOND }) {
   const muster = await startMuster({ stack, nodeOptions })
   try {
@@ -26,7 +24,7 @@ export async function measureDrain({ stack, say, rows, nodeOptions, rate = CALLS
       accounts.push({
         id: await muster.connect(provider, { requests: rate, per_seconds: 1 }),
         provider,
-        weight: rate / callsPerCreate(provider),
+        weight: rate / providerOf(provider).callsPerCreate,
       })
     }
     const allowed = accounts.reduce((sum, { weight }) => sum + weight, 0)
@@ -73,13 +71,13 @@ export async function measureDrain({ stack, say, rows, nodeOptions, rate = CALLS
         firstAt,
         rows,
         allowed,
-        title: `${rows} rows over six accounts: ${toPercent(share)} of ${allowed} creates/s`,
+        title: `${rows} rows over ${accounts.length} accounts: ${toPercent(share)} of ${allowed} creates/s`,
       }),
     )
     const isWhole = done.counts.succeeded === rows
     return [
       {
-        figure: 'drain over six accounts',
+        figure: `drain over ${accounts.length} accounts`,
         measured: `${toPercent(share)} of the limits (${done.counts.succeeded} of ${rows} rows in ${toSeconds(lastAt - firstAt)}; ${(cpuMs / rows).toFixed(2)} ms worker CPU a row; load ${load})`,
         target: '95 % or more',
         baseline: `100 %: ${allowed} creates/s`,

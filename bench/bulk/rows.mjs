@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { vendors } from '../../apps/simulator/dist/registry.js'
 import { benchFolder } from '../stack.mjs'
 
 const firstNames = ['Ada', 'Grace', 'Katherine', 'Margaret', 'Radia', 'Barbara', 'Frances', 'Jean', 'Adele', 'Sophie']
@@ -33,22 +34,20 @@ function toPerson(run, index) {
   }
 }
 
-const names = ({ firstName, lastName }) => ({ first_name: firstName, last_name: lastName })
-const fullName = ({ firstName, lastName }) => ({ name: `${firstName} ${lastName}` })
+const samples = Object.fromEntries(vendors.map(({ id, sample }) => [id, sample]))
+/** They take a password and need none: the typical row has one. */
+const withPassword = new Set(['okta', 'files_com'])
 
-/** What each provider needs of a person, and takes. */
-const users = {
-  activecampaign: (person, index) => ({
-    ...fullName(person),
-    username: `u${index}.${person.email}`.slice(0, 60),
-    password: person.password,
-    group: 4,
-  }),
-  cisco_meraki: (person) => ({ ...fullName(person), roles: [{ name: 'read-only' }] }),
-  files_com: (person) => ({ ...fullName(person), username: person.email, password: person.password }),
-  google_workspace: (person) => ({ ...names(person), password: person.password }),
-  okta: (person) => ({ ...names(person), password: person.password }),
-  salesforce: (person) => ({ ...names(person), roles: [{ name: 'Standard User' }], timezone: 'Europe/London' }),
+/** What the provider needs of a person, and takes. */
+function toUserOf(provider, person) {
+  const { firstName: first_name, lastName: last_name, email, password } = person
+  const user = samples[provider].user(email.split('@')[0])
+  return {
+    ...user,
+    ...('name' in user ? { name: `${first_name} ${last_name}` } : { first_name, last_name }),
+    ...(('password' in user || withPassword.has(provider)) && { password }),
+    emails: [{ email }],
+  }
 }
 
 async function writeLines(file, lines) {
@@ -79,8 +78,7 @@ export function writeLargeNdjson(run, count, totalBytes) {
       const person = toPerson(run, index)
       const row = {
         reference: person.reference,
-        ...users.okta(person),
-        emails: [{ email: person.email }],
+        ...toUserOf('okta', person),
         remote_data: { profile: { aboutMe: '' } },
       }
       const missing = rowBytes - 1 - JSON.stringify(row).length
@@ -109,7 +107,7 @@ export function writeMixedNdjson(run, count, accounts) {
       rowsOf[next] += 1
       const person = toPerson(run, index)
       const { id, provider } = accounts[next]
-      yield `${JSON.stringify({ integrated_account_id: id, reference: person.reference, user: { ...users[provider](person, index), emails: [{ email: person.email }] } })}\n`
+      yield `${JSON.stringify({ integrated_account_id: id, reference: person.reference, user: toUserOf(provider, person) })}\n`
     }
   }
   return writeLines(join(benchFolder, `${run}.ndjson`), lines()).then((file) => ({ file, rowsOf }))
@@ -118,21 +116,13 @@ export function writeMixedNdjson(run, count, accounts) {
 /** The JSON of the typical row, in bytes: what it would take as it is. */
 export function typicalRowBytes() {
   const person = toPerson('x', 12_345)
-  return JSON.stringify({ reference: person.reference, ...users.okta(person), emails: [{ email: person.email }] })
-    .length
+  return JSON.stringify({ reference: person.reference, ...toUserOf('okta', person) }).length
 }
 
-export const providers = Object.keys(users)
+export const providers = vendors.map(({ id }) => id)
 /** One more user, as the body of a single create. */
-export const toUser = (provider, run, index) => {
-  const person = toPerson(run, index)
-  return { ...users[provider](person, index), emails: [{ email: person.email }] }
-}
+export const toUser = (provider, run, index) => toUserOf(provider, toPerson(run, index))
 
 /** Settings under which a simulator refuses just what goes beyond these limits. */
-export function toSimulatorSettings(provider, { requests, per_seconds }) {
-  const rule = { requests, per_seconds }
-  if (provider === 'cisco_meraki') return { rate_limit: { ...rule, burst: requests }, rate_limit_per_address: null }
-  if (provider === 'google_workspace') return { rate_limit: rule, rate_limit_creates: rule }
-  return { rate_limit: rule }
-}
+export const toSimulatorSettings = (provider, { requests, per_seconds }) =>
+  samples[provider].limitSettings({ requests, per_seconds })

@@ -1,19 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { demoAccounts } from '../../scripts/demo-accounts.mjs'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
-import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { sampleOf } from '../support/samples.ts'
 
 /** Of an address that no test calls. */
 const UNTESTED = '/integrated-accounts?test=false'
-const providers: ProviderName[] = [
-  'activecampaign',
-  'cisco_meraki',
-  'files_com',
-  'google_workspace',
-  'okta',
-  'salesforce',
-]
-
 interface Account {
   id: string
   status: string
@@ -212,7 +204,7 @@ describe('integrated accounts', () => {
     expect(pointersOf(patched)).toEqual(['/credentials/type'])
   })
 
-  test.each(providers)('%s: a test with good credentials, and with bad ones, says which', async (provider) => {
+  test.each(providerIds)('%s: a test with good credentials, and with bad ones, says which', async (provider) => {
     const account = await muster.connect(provider)
     const good = await client.request('POST', `/integrated-accounts/${account}/test`)
     expect(good.body).toMatchObject({ ok: true, status: 'active' })
@@ -234,39 +226,42 @@ describe('integrated accounts', () => {
     expect((await client.request<Account>('GET', `/integrated-accounts/${account}`)).body.status).toBe('active')
   })
 
-  test.each(providers)('%s: new credentials are tested at once, and wrong ones hold the account', async (provider) => {
-    // Six calls in less than a second are more than ActiveCampaign allows.
-    await muster.simulators[provider].set({ rate_limit: null })
-    const demo = demoAccounts[provider]
-    const config = demo?.config(muster.simulators[provider].url)
-    const credentials = demo?.credentials ?? {}
-    const wrong = Object.fromEntries(
-      Object.entries(credentials).map(([name, value]) => [name, name === 'type' ? value : 'wrong-secret-4']),
-    )
-    const connect = (given: object) =>
-      client.request<Connected>('POST', '/integrated-accounts', {
-        body: { provider, name: 'Acme', credentials: given, config },
+  test.each(providerIds)(
+    '%s: new credentials are tested at once, and wrong ones hold the account',
+    async (provider) => {
+      // Six calls in less than a second are more than ActiveCampaign allows.
+      await muster.simulators[provider].set({ rate_limit: null })
+      const sample = sampleOf(provider)
+      const config = sample.config(muster.simulators[provider].url)
+      const { credentials } = sample
+      const wrong = Object.fromEntries(
+        Object.entries(credentials).map(([name, value]) => [name, name === 'type' ? value : 'wrong-secret-4']),
+      )
+      const connect = (given: object) =>
+        client.request<Connected>('POST', '/integrated-accounts', {
+          body: { provider, name: 'Acme', credentials: given, config },
+        })
+      const bad = await connect(wrong)
+      expect(bad).toMatchObject({
+        status: 201,
+        body: { status: 'needs_reauth', status_reason: expect.any(String) as string, test: { ok: false } },
       })
-    const bad = await connect(wrong)
-    expect(bad).toMatchObject({
-      status: 201,
-      body: { status: 'needs_reauth', status_reason: expect.any(String) as string, test: { ok: false } },
-    })
-    expect(bad.body.status_reason).toBe(bad.body.test?.message)
-    expect(JSON.stringify(bad.body)).not.toContain('wrong-secret')
-    const path = `/integrated-accounts/${bad.body.id}`
-    expect((await client.request<Connected>('PATCH', path, { body: { credentials } })).body).toMatchObject({
-      status: 'active',
-      status_reason: null,
-      test: { ok: true, status: 'active' },
-    })
-    expect((await client.request<Connected>('PATCH', path, { body: { credentials: wrong } })).body).toMatchObject({
-      status: 'needs_reauth',
-      test: { ok: false },
-    })
-    expect((await client.request<Connected>('PATCH', path, { body: { name: 'Acme Ltd' } })).body.test).toBeNull()
-    expect((await connect(credentials)).body).toMatchObject({ status: 'active', test: { ok: true } })
-  })
+      expect(bad.body.status_reason).toBe(bad.body.test?.message)
+      expect(JSON.stringify(bad.body)).not.toContain('wrong-secret')
+      const path = `/integrated-accounts/${bad.body.id}`
+      expect((await client.request<Connected>('PATCH', path, { body: { credentials } })).body).toMatchObject({
+        status: 'active',
+        status_reason: null,
+        test: { ok: true, status: 'active' },
+      })
+      expect((await client.request<Connected>('PATCH', path, { body: { credentials: wrong } })).body).toMatchObject({
+        status: 'needs_reauth',
+        test: { ok: false },
+      })
+      expect((await client.request<Connected>('PATCH', path, { body: { name: 'Acme Ltd' } })).body.test).toBeNull()
+      expect((await connect(credentials)).body).toMatchObject({ status: 'active', test: { ok: true } })
+    },
+  )
 
   test.each([
     ['breaks the connection', { fault: 'reset_before_commit' }],
@@ -356,7 +351,7 @@ describe('integrated accounts', () => {
 
     test('tells of all providers, of one, and of one account', async () => {
       const every = await client.request<{ result: Metadata[] }>('GET', path)
-      expect(every.body.result.map(({ provider }) => provider)).toEqual(providers)
+      expect(every.body.result.map(({ provider }) => provider)).toEqual(providerIds)
       const { body: google } = await client.request<Metadata>('GET', `${path}?provider=google_workspace`)
       expect(google).toEqual(every.body.result[3])
       expect(google.body_schema.required).toEqual(expect.arrayContaining(['password', 'first_name', 'last_name']))

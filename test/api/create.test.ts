@@ -1,15 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import { clientOf, pointersOf } from '../support/contract.ts'
-import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { newUser, startMuster, type Muster } from '../support/harness.ts'
 
-const providers: ProviderName[] = [
-  'activecampaign',
-  'cisco_meraki',
-  'files_com',
-  'google_workspace',
-  'okta',
-  'salesforce',
-]
 const WAIT = { prefer: 'wait=20' }
 const inOneHour = (): string => encodeURIComponent(new Date(Date.now() + 3_600_000).toISOString())
 
@@ -250,7 +243,7 @@ describe('the create call', () => {
   })
 
   describe('dry run', () => {
-    test.each(providers)('%s: the requests with secrets masked; nothing sent, nothing stored', async (provider) => {
+    test.each(providerIds)('%s: the requests with secrets masked; nothing sent, nothing stored', async (provider) => {
       const account = await muster.connect(provider)
       await muster.simulators[provider].set(provider === 'activecampaign' ? { seat_limit: null } : {})
       const { requests: before } = await muster.simulators[provider].ledger()

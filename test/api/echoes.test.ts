@@ -3,13 +3,13 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { demoAccounts } from '../../scripts/demo-accounts.mjs'
 import { eventually, newUser, type Muster } from '../support/harness.ts'
 import { answer } from '../support/receiver.ts'
+import { sampleOf } from '../support/samples.ts'
 import { startWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
 
 const PASSWORD = 'Correct-Horse-9&battery'
-const TOKEN = String(demoAccounts.okta?.credentials.api_token)
+const TOKEN = String(sampleOf('okta').credentials.api_token)
 
 interface Request {
   headers: IncomingHttpHeaders

@@ -1,19 +1,12 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
 import { checkAnswer, clientOf } from '../support/contract.ts'
 import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
 
-const providers: ProviderName[] = [
-  'activecampaign',
-  'cisco_meraki',
-  'files_com',
-  'google_workspace',
-  'okta',
-  'salesforce',
-]
 /** encodeURIComponent throws on half of a surrogate pair. */
 const sound = (text: string): string => text.replace(/\p{Surrogate}/gu, '?')
 
@@ -25,7 +18,7 @@ describe('generated requests', () => {
     muster = await startMuster({ workers: 0 })
     client = clientOf(muster)
     accountOf = Object.fromEntries(
-      await Promise.all(providers.map(async (provider) => [provider, await muster.connect(provider)])),
+      await Promise.all(providerIds.map(async (provider) => [provider, await muster.connect(provider)])),
     ) as typeof accountOf
   })
   afterAll(() => muster.close())
@@ -101,7 +94,7 @@ describe('generated requests', () => {
     const mutated = fc
       .tuple(
         fc.constantFrom<Record<string, unknown>>(
-          ...providers.map((provider) => newUser(provider)),
+          ...providerIds.map((provider) => newUser(provider)),
           {
             provider: 'okta',
             name: 'x',
@@ -308,7 +301,7 @@ describe('generated requests', () => {
       remote_data: part(fc.dictionary(remoteNames, json, { maxKeys: 3 })),
     })
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...providers), users, fc.boolean(), async (provider, odd, isComplete) => {
+      fc.asyncProperty(fc.constantFrom(...providerIds), users, fc.boolean(), async (provider, odd, isComplete) => {
         const body = { ...(isComplete ? newUser(provider) : {}), ...(JSON.parse(JSON.stringify(odd)) as object) }
         const { status } = await client.create(accountOf[provider], body, { query: 'dry_run=true' })
         expect([200, 422]).toContain(status)

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { demoAccounts } from '../../scripts/demo-accounts.mjs'
 import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
 import { eventually, newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { sampleOf } from '../support/samples.ts'
 
 interface Operation extends Record<string, unknown> {
   id: string
@@ -143,7 +143,7 @@ describe('who is created, and under which login', () => {
     await client.request('POST', `/integrated-accounts/${account}/pause`)
     const move = (base_url: string) =>
       client.request('PATCH', `/integrated-accounts/${account}`, {
-        body: { config: { base_url }, credentials: demoAccounts.okta?.credentials },
+        body: { config: { base_url }, credentials: sampleOf('okta').credentials },
       })
     const elsewhere = muster.simulators.files_com.url
     expect((await move(elsewhere)).status).toBe(200)
@@ -202,11 +202,7 @@ describe('who is created, and under which login', () => {
     /** As an administrator would do it. */
     async function atGoogle(method: string, path: string, body?: Record<string, unknown>): Promise<void> {
       const { url } = muster.simulators.google_workspace
-      const {
-        client_id = '',
-        client_secret = '',
-        refresh_token = '',
-      } = demoAccounts.google_workspace?.credentials ?? {}
+      const { client_id = '', client_secret = '', refresh_token = '' } = sampleOf('google_workspace').credentials
       const form = new URLSearchParams({ grant_type: 'refresh_token', client_id, client_secret, refresh_token })
       const token = (await (await fetch(`${url}/token`, { method: 'POST', body: form })).json()) as {
         access_token: string

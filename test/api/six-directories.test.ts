@@ -1,23 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { newUser, startMuster, type Muster } from '../support/harness.ts'
 
-const providers: ProviderName[] = [
-  'activecampaign',
-  'cisco_meraki',
-  'files_com',
-  'google_workspace',
-  'okta',
-  'salesforce',
-]
-
-describe('one user into six directories, from the HTTP request to the provider and back', () => {
+describe('one user into every directory, from the HTTP request to the provider and back', () => {
   let muster: Muster
   beforeAll(async () => {
     muster = await startMuster()
   })
   afterAll(() => muster.close())
 
-  test.each(providers)('%s: accepted, polled, and there once', async (provider) => {
+  test.each(providerIds)('%s: accepted, polled, and there once', async (provider) => {
     const accountId = await muster.connect(provider)
     const accepted = await muster.create<{ id: string; status: string }>(accountId, newUser(provider), {
       headers: { prefer: 'respond-async' },

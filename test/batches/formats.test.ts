@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { batchClientOf, itemsOf, recount, toNdjson } from '../support/batch-client.ts'
-import { providers } from '../support/faults.ts'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
 
 describe('an upload in every format', () => {
@@ -12,7 +12,7 @@ describe('an upload in every format', () => {
     muster = await startMuster()
     client = batchClientOf(muster)
     accountOf = Object.fromEntries(
-      await Promise.all(providers.map(async (provider) => [provider, await muster.connect(provider)])),
+      await Promise.all(providerIds.map(async (provider) => [provider, await muster.connect(provider)])),
     ) as typeof accountOf
     await muster.simulators.okta.set({ rate_limit: null })
   })
@@ -20,10 +20,10 @@ describe('an upload in every format', () => {
   const created = async (provider: ProviderName): Promise<number> =>
     (await muster.simulators[provider].ledger()).created.length
 
-  test('one batch mixes all six providers, each row with its own account, and tells each account its own counts', async () => {
-    const before = await Promise.all(providers.map(created))
+  test('one batch mixes all providers, each row with its own account, and tells each account its own counts', async () => {
+    const before = await Promise.all(providerIds.map(created))
     const items = [0, 1, 2].flatMap(() =>
-      providers.flatMap((provider) =>
+      providerIds.flatMap((provider) =>
         itemsOf(provider, 1).map((item): Record<string, unknown> => ({
           integrated_account_id: accountOf[provider],
           ...item,
@@ -45,12 +45,12 @@ describe('an upload in every format', () => {
       expired: 0,
     })
     expect(batch.accounts.map(({ provider, counts }) => [provider, counts.succeeded])).toEqual(
-      providers.map((provider) => [provider, 3]),
+      providerIds.map((provider) => [provider, 3]),
     )
     const results = await client.results(batch.id)
     expect(results.map(({ reference }) => reference)).toEqual(items.map(({ reference }) => reference))
     expect(recount(results)).toEqual(batch.counts)
-    expect(await Promise.all(providers.map(created))).toEqual(before.map((count) => count + 3))
+    expect(await Promise.all(providerIds.map(created))).toEqual(before.map((count) => count + 3))
   })
 
   test.each(['ndjson', 'csv'])(

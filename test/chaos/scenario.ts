@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { startMuster, type Muster, type MusterOptions, type ProviderName } from '../support/harness.ts'
+import { sampleOf, secretsOf } from '../support/samples.ts'
 import { submitAll, type ClientEntry } from './client-ledger.ts'
 import { busiestWindow, judge, type Verdict } from './invariants.ts'
-import { demoAccounts } from '../../scripts/demo-accounts.mjs'
 import type { Random } from './random.ts'
 
 /** short: a part of `npm test`. full: `npm run chaos`. */
@@ -66,10 +66,7 @@ export async function onStage(
     const canary = `Canary${randomBytes(9).toString('hex')}`
     const accounts: Stage['accounts'] = []
     for (const provider of providers) {
-      await muster.simulators[provider].set({
-        rate_limit: null,
-        ...(provider === 'google_workspace' ? { rate_limit_creates: null } : {}),
-      })
+      await muster.simulators[provider].set(sampleOf(provider).limitSettings(null))
       for (let count = 0; count < accountsEach; count += 1)
         accounts.push({
           id: await muster.connect(provider, { limits: { requests: rate, per_seconds: 1, concurrency } }),
@@ -108,13 +105,6 @@ export async function onStage(
   } finally {
     await muster.close()
   }
-}
-
-/** The tokens with which the accounts log in: canaries as good as any. */
-function secretsOf(provider: ProviderName): string[] {
-  return Object.entries(demoAccounts[provider]?.credentials ?? {}).flatMap(([name, value]) =>
-    /token|key|secret/.test(name) ? [value] : [],
-  )
 }
 
 export const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10

@@ -5,8 +5,10 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { providerOf } from '../../packages/providers/src/registry.ts'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import { read, root, tableRows, uncode } from '../support/documents.ts'
-import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { newUser, startMuster, type Muster } from '../support/harness.ts'
 
 interface Step {
   command: string
@@ -80,14 +82,6 @@ async function findFreePort(): Promise<number> {
 const RECEIVER = '127.0.0.1:8090'
 
 describe('the commands of the documents, run as they are written', () => {
-  const providers: ProviderName[] = [
-    'activecampaign',
-    'cisco_meraki',
-    'files_com',
-    'google_workspace',
-    'okta',
-    'salesforce',
-  ]
   const folder = mkdtempSync(join(tmpdir(), 'muster-docs-'))
   let muster: Muster
   let apiKey = ''
@@ -99,7 +93,7 @@ describe('the commands of the documents, run as they are written', () => {
     receiver = `127.0.0.1:${await findFreePort()}`
     muster = await startMuster({ allowedHosts: [receiver] })
     const accounts = await Promise.all(
-      providers.map(async (provider) => [provider, await muster.connect(provider, { mode: 'test' })] as const),
+      providerIds.map(async (provider) => [provider, await muster.connect(provider, { mode: 'test' })] as const),
     )
     const makeKey = async (scopes: string[]): Promise<string> =>
       (
@@ -250,19 +244,20 @@ describe('the commands of the documents, run as they are written', () => {
     })
   })
 
-  test('README.md names what each provider needs, as a dry run with nothing in it tells', async () => {
-    const rows = new Map(tableRows('README.md', 'Providers').map(([, id = '', needs = '']) => [uncode(id), needs]))
-    for (const provider of providers) {
+  test("each provider's page names what a user needs, as a dry run with nothing in it tells", async () => {
+    for (const provider of providerIds) {
       const account = await muster.connect(provider)
-      // Meraki's demo account is configured with what requests would have to name.
-      if (provider === 'cisco_meraki')
+      // A sample account can be configured with what requests would have to name.
+      const named = Object.keys(providerOf(provider).parameters)
+      if (named.length > 0)
         await muster.request('PATCH', `/integrated-accounts/${account}`, {
-          body: { config: { organization_id: null, workspace_id: null } },
+          body: { config: Object.fromEntries(named.map((name) => [name, null])) },
         })
       const { body } = await muster.create<{ errors: { pointer: string }[] }>(account, {}, { query: 'dry_run=true' })
       const asked = body.errors.map(({ pointer }) => pointer.slice(1)).sort()
       // Of "a or b" one is asked for.
-      const said = (rows.get(provider) ?? '')
+      const [, needs = ''] = /^A user needs (.*)\.$/m.exec(read(`docs/providers/${provider}.md`)) ?? []
+      const said = needs
         .split(', ')
         .map((name) => uncode(name.split(' or ')[0] ?? ''))
         .sort()

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { providers, tell, withoutCreationTime, type Operation } from '../support/faults.ts'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { tell, withoutCreationTime, type Operation } from '../support/faults.ts'
 import { eventually, newUser, startMuster, type Muster } from '../support/harness.ts'
 
 const failpoints = fileURLToPath(new URL('../chaos/failpoints.mjs', import.meta.url))
@@ -20,14 +21,14 @@ describe('kill -9 of a worker', () => {
 
   test('after the provider committed: one user at each of the six, found', async () => {
     const operations = await Promise.all(
-      providers.map(async (provider) => {
+      providerIds.map(async (provider) => {
         await muster.simulators[provider].arm({ fault: 'timeout_after_commit' })
         const accepted = await muster.create<{ id: string }>(await muster.connect(provider), newUser(provider))
         return { provider, id: accepted.body.id }
       }),
     )
     await Promise.all(
-      providers.map((provider) => muster.simulators[provider].until((ledger) => ledger.created.length === 1)),
+      providerIds.map((provider) => muster.simulators[provider].until((ledger) => ledger.created.length === 1)),
     )
     const killedAt = Date.now()
     await muster.replaceWorker(0)

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import { priorities } from '../../packages/domain/src/operation/record.ts'
 import { batchClientOf, itemsOf, toNdjson } from '../support/batch-client.ts'
 import { busiestWindow } from '../chaos/invariants.ts'
@@ -8,7 +9,6 @@ import {
   finishedAll,
   isLong,
   openStoreOf,
-  providers,
   readRecord,
   submit,
   tell,
@@ -16,7 +16,7 @@ import {
 } from '../support/faults.ts'
 import { eventually, newUser, startMuster, type Ledger, type Muster, type ProviderName } from '../support/harness.ts'
 
-describe('limits of the providers', () => {
+describe('limits of the providerIds', () => {
   const sealingKey = createSealingKey()
   let muster: Muster
   let behind: ReturnType<typeof openStoreOf>
@@ -25,7 +25,7 @@ describe('limits of the providers', () => {
     behind = openStoreOf(muster, sealingKey)
   })
   beforeEach(async () => {
-    for (const provider of providers) await muster.simulators[provider].reset()
+    for (const provider of providerIds) await muster.simulators[provider].reset()
   })
   afterAll(async () => {
     behind.close()

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { demoAccounts } from '../../scripts/demo-accounts.mjs'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { providerOf } from '../../packages/providers/src/registry.ts'
 import { findSecrets } from '../chaos/invariants.ts'
 import {
   createdTwice,
   createSealingKey,
   finishedAll,
   openStoreOf,
-  providers,
   readRecord,
   submit,
   tell,
@@ -15,6 +15,7 @@ import {
   type Operation,
 } from '../support/faults.ts'
 import { eventually, newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { sampleOf, secretsOf } from '../support/samples.ts'
 
 const TIMEOUT_MS = 700
 const brisk = { requests: 50, per_seconds: 1 }
@@ -54,10 +55,7 @@ describe('what can become of a create and of an account', () => {
   /** As new, and without limits of its own. */
   async function freshen(provider: ProviderName): Promise<void> {
     await muster.simulators[provider].reset()
-    await muster.simulators[provider].set({
-      rate_limit: null,
-      ...(provider === 'google_workspace' ? { rate_limit_creates: null } : {}),
-    })
+    await muster.simulators[provider].set(sampleOf(provider).limitSettings(null))
   }
   afterAll(async () => {
     behind.close()
@@ -65,7 +63,7 @@ describe('what can become of a create and of an account', () => {
   })
 
   const withPassword = (provider: ProviderName): Record<string, unknown> =>
-    provider === 'cisco_meraki' || provider === 'salesforce' ? {} : { password: `${passwordCanary}-Aa1` }
+    providerOf(provider).fields.password ? { password: `${passwordCanary}-Aa1` } : {}
   const read = async (id: string): Promise<Operation> => {
     const { body } = await muster.request<Operation>('GET', `/operations/${id}`)
     answers.push(JSON.stringify(body))
@@ -79,7 +77,7 @@ describe('what can become of a create and of an account', () => {
     return operations
   }
 
-  test.concurrent.each(providers)(
+  test.concurrent.each(providerIds)(
     '%s: whatever answer is lost or broken, before or after the commit, there is one user and it is said so',
     async (provider) => {
       await freshen(provider)
@@ -117,11 +115,10 @@ describe('what can become of a create and of an account', () => {
 
   test('a revoked token: the account goes on hold after a handful of calls, its work is held and burns nothing, new credentials complete it', async () => {
     await freshen('okta')
-    const demo = demoAccounts.okta?.credentials ?? {}
     await muster.simulators.okta.set({ api_tokens: ['00SimulatorDemoToken-okta', tokenCanary] })
     const accountId = await muster.connect('okta', {
       limits: brisk,
-      credentials: { ...demo, api_token: '00Revoked-and-never-valid-again-00000000' },
+      credentials: { ...sampleOf('okta').credentials, api_token: '00Revoked-and-never-valid-again-00000000' },
     })
     const ids = await submit(muster, accountId, 'okta', 60, () => withPassword('okta'))
     await eventually(
@@ -272,11 +269,7 @@ describe('what can become of a create and of an account', () => {
   }, 60_000)
 
   test('after all that, no password and no token is in Redis, its files, a log, a metric or an answer', async () => {
-    const credentials = providers.flatMap((provider) =>
-      Object.entries(demoAccounts[provider]?.credentials ?? {}).flatMap(([name, value]) =>
-        /token|key|secret/.test(name) ? [value] : [],
-      ),
-    )
+    const credentials = providerIds.flatMap(secretsOf)
     expect(await findSecrets(muster, [passwordCanary, tokenCanary, ...credentials])).toEqual([])
     expect(answers.length).toBeGreaterThan(100)
     expect(

@@ -1,13 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  createdTwice,
-  createSealingKey,
-  finishedAll,
-  openStoreOf,
-  providers,
-  readRecord,
-  submit,
-} from '../support/faults.ts'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { createdTwice, createSealingKey, finishedAll, openStoreOf, readRecord, submit } from '../support/faults.ts'
 import { eventually, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
 
 /** What token endpoints said in passing. */
@@ -100,7 +93,7 @@ describe('refusals that pass', () => {
     })
   }, 60_000)
 
-  test.concurrent.each(providers)(
+  test.concurrent.each(providerIds)(
     "%s: a firewall's page ends no create, whether the user was created behind it or not",
     async (provider) => {
       await muster.simulators[provider].reset()

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import { providerOf } from '../../packages/providers/src/registry.ts'
 import { hashNaturalKey } from '../../packages/store/src/crypto/hash-key.ts'
 import { Keyring } from '../../packages/store/src/crypto/keyring.ts'
@@ -11,17 +12,10 @@ import {
 import { connectRedis } from '../../packages/store/src/redis/connect.ts'
 import { openStore, type Store } from '../../packages/store/src/store.ts'
 import { newUser, type Ledger, type Muster, type ProviderName } from './harness.ts'
+import { sampleOf } from './samples.ts'
 
-export const providers: ProviderName[] = [
-  'activecampaign',
-  'cisco_meraki',
-  'files_com',
-  'google_workspace',
-  'okta',
-  'salesforce',
-]
-/** These two do not tell when a user was created, so a user found after a lost answer counts as adopted. */
-export const withoutCreationTime: ProviderName[] = ['activecampaign', 'cisco_meraki']
+/** Of these a user found after a lost answer counts as adopted. */
+export const withoutCreationTime = providerIds.filter((provider) => sampleOf(provider).hidesCreationTime)
 export const isLong = process.env.MUSTER_LONG_TESTS === '1'
 
 export interface Operation extends Record<string, unknown> {

@@ -7,14 +7,15 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
-import { demoAccounts } from '../../scripts/demo-accounts.mjs'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { startRedis, type StartedRedis } from '../../scripts/redis.mjs'
 import { startFaultProxy, type FaultProxy } from '../chaos/fault-proxy.ts'
+import { sampleOf } from './samples.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const START_TIMEOUT_MS = 20_000
 
-export type ProviderName = 'activecampaign' | 'cisco_meraki' | 'files_com' | 'google_workspace' | 'okta' | 'salesforce'
+export type ProviderName = ProviderId
 
 type LogLine = Record<string, unknown> & { msg?: string }
 
@@ -343,15 +344,14 @@ export async function startMuster({
         key?: string
       } = {},
     ): Promise<string> {
-      const demo = demoAccounts[provider]
-      if (!demo) throw new Error(`no demo account for ${provider}`)
+      const sample = sampleOf(provider)
       // Untested, since tests count the calls of the work alone.
       const answer = await request<{ id: string }>('POST', '/integrated-accounts?test=false', {
         body: {
           provider,
           name: provider,
-          credentials: more.credentials ?? demo.credentials,
-          config: { ...demo.config(urls[provider]), ...more.config },
+          credentials: more.credentials ?? sample.credentials,
+          config: { ...sample.config(urls[provider]), ...more.config },
           ...(more.limits ? { limits: more.limits } : {}),
           ...(more.mode ? { mode: more.mode } : {}),
         },
@@ -410,25 +410,7 @@ async function setRedis(url: string, settings: Record<string, string>): Promise<
 }
 
 /** A body that the provider accepts, different at each call. */
-export function newUser(
+export const newUser = (
   provider: ProviderName,
   login: string = `ada.${randomBytes(5).toString('hex')}`,
-): Record<string, unknown> {
-  const emails = [{ email: `${login}@example.com` }]
-  const names = { first_name: 'Ada', last_name: 'Lovelace' }
-  const password = 'Correct-Horse-9'
-  switch (provider) {
-    case 'activecampaign':
-      return { name: 'Ada Lovelace', emails, username: login, password, group: 4 }
-    case 'cisco_meraki':
-      return { name: 'Ada Lovelace', emails, roles: [{ name: 'read-only' }] }
-    case 'files_com':
-      return { name: 'Ada Lovelace', emails, username: login }
-    case 'google_workspace':
-      return { ...names, emails, password }
-    case 'okta':
-      return { ...names, emails }
-    case 'salesforce':
-      return { ...names, emails, roles: [{ name: 'Standard User' }], timezone: 'Europe/London' }
-  }
-}
+): Record<string, unknown> => ({ ...sampleOf(provider).user(login) })

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { VENDOR_IDS } from './vendor.ts'
+import { vendors } from './registry.ts'
 
 const schema = z.object({
   /** The first vendor's port; the others follow. 0: a free port for each. */
   MUSTER_SIMULATOR_PORT: z
     .stringFormat('port', /^\d{1,5}$/)
     .transform(Number)
-    .refine((port) => port <= 65_536 - VENDOR_IDS.length, 'must leave room for a port per vendor below 65536')
+    .refine((port) => port <= 65_536 - vendors.length, 'must leave room for a port per vendor below 65536')
     .default(9100),
   MUSTER_SIMULATOR_HOST: z.string().min(1).default('127.0.0.1'),
 })

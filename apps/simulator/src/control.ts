@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { FaultBoard } from './faults.ts'
 import { faultSchema } from './faults.ts'
 import type { Ledger } from './ledger.ts'
-import type { CommonSettings, Json, VendorAnswers } from './vendor.ts'
+import type { CommonSettings, Json, VendorAnswers, VendorSample } from './vendor.ts'
 
 interface Controlled {
   readonly settingsSchema: z.ZodType<CommonSettings>
@@ -13,10 +13,13 @@ interface Controlled {
   state(): Json
   readonly answers: VendorAnswers
   reset(keepSettings: boolean): void
+  readonly sample: VendorSample
 }
 
 interface ControlRequest {
   readonly method: string
+  /** The origin that the client used. */
+  readonly baseUrl: string
   /** What follows /__simulator/. */
   readonly resource: string
   readonly body: string
@@ -48,7 +51,7 @@ function parseJson(body: string): unknown {
   }
 }
 
-/** The control API: /__simulator/state, ledger, reset, faults, faults/:id and settings. */
+/** The control API: /__simulator/sample, state, ledger, reset, faults, faults/:id and settings. */
 export function handleControl(request: ControlRequest, controlled: Controlled): ControlResponse {
   try {
     return route(request, controlled)
@@ -58,14 +61,16 @@ export function handleControl(request: ControlRequest, controlled: Controlled): 
   }
 }
 
-function route({ method, resource, body }: ControlRequest, controlled: Controlled): ControlResponse {
-  const { faults, ledger } = controlled
+function route({ method, baseUrl, resource, body }: ControlRequest, controlled: Controlled): ControlResponse {
+  const { faults, ledger, sample } = controlled
   // Plain data by construction; the cast spares every record an index signature.
   const ok = (value: unknown): ControlResponse => ({ status: 200, body: value as Json })
 
   switch (`${method} ${resource}`) {
     case 'GET state':
       return ok(controlled.state())
+    case 'GET sample':
+      return ok({ credentials: sample.credentials, config: sample.config(baseUrl), user: sample.user('ada.lovelace') })
     case 'GET ledger':
       return ok(ledger.read())
     case 'POST reset':

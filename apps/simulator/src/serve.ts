@@ -2,22 +2,21 @@ import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { vendors as allVendors } from './registry.ts'
-import type { Vendor, VendorId } from './vendor.ts'
-import { VENDOR_IDS } from './vendor.ts'
+import type { Vendor } from './vendor.ts'
 import { createVendorServer } from './vendor-server.ts'
 
 export interface ServeOptions {
   readonly host?: string
-  /** The first port; vendors take consecutive ones in the order of VENDOR_IDS. 0: a free port for each. */
+  /** The first port; vendors take consecutive ones in the order of their ids. 0: a free port for each. */
   readonly port?: number
   readonly vendors?: readonly Vendor[]
   /** Changes to a vendor's default settings; a reset goes back to these. */
-  readonly settings?: Partial<Record<VendorId, Readonly<Record<string, unknown>>>>
+  readonly settings?: Partial<Record<string, Readonly<Record<string, unknown>>>>
 }
 
 export interface Simulators {
   /** The base URL of each vendor that was served. */
-  readonly urls: Partial<Record<VendorId, string>>
+  readonly urls: Partial<Record<string, string>>
   /** Also ends the requests that a fault left hanging. */
   close(): Promise<void>
 }
@@ -29,7 +28,7 @@ export async function serveSimulators({
   settings = {},
 }: ServeOptions = {}): Promise<Simulators> {
   const servers: Server[] = []
-  const urls: Partial<Record<VendorId, string>> = {}
+  const urls: Partial<Record<string, string>> = {}
   const close = async () => {
     await Promise.all(servers.map(closeServer))
   }
@@ -47,7 +46,7 @@ export async function serveSimulators({
       })
       // Longer than clients keep idle connections, so that an idle close never looks like an armed fault.
       server.keepAliveTimeout = 120_000
-      await listen(server, port === 0 ? 0 : port + VENDOR_IDS.indexOf(vendor.id), host)
+      await listen(server, port === 0 ? 0 : port + allVendors.findIndex(({ id }) => id === vendor.id), host)
       servers.push(server)
       const address = server.address() as AddressInfo
       urls[vendor.id] = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`

@@ -100,6 +100,7 @@ export function createVendorServer(vendor: Vendor, givenSettings: Readonly<Recor
     const url = incoming.url ?? '/'
     const [path = '/', search = ''] = url.split(/\?(.*)/s, 2)
     const method = incoming.method ?? 'GET'
+    const baseUrl = `http://${incoming.headers.host ?? 'localhost'}`
     const body = await readBody(incoming)
     if (body === undefined) {
       await deliver.send(response, deliver.toWireAnswer(413, {}, 'The simulator takes bodies of up to 10 MiB.'))
@@ -107,7 +108,7 @@ export function createVendorServer(vendor: Vendor, givenSettings: Readonly<Recor
     }
     if (path.startsWith(CONTROL_PREFIX)) {
       const { status, body: result } = handleControl(
-        { method, resource: path.slice(CONTROL_PREFIX.length), body },
+        { method, baseUrl, resource: path.slice(CONTROL_PREFIX.length), body },
         {
           settingsSchema: vendor.settingsSchema,
           settings: () => settings,
@@ -117,6 +118,7 @@ export function createVendorServer(vendor: Vendor, givenSettings: Readonly<Recor
           state: () => simulator.state(),
           answers: simulator.answers,
           reset,
+          sample: vendor.sample,
         },
       )
       await deliver.send(response, deliver.toWireAnswer(status, { 'cache-control': 'no-store' }, result))
@@ -133,7 +135,7 @@ export function createVendorServer(vendor: Vendor, givenSettings: Readonly<Recor
       query: new URLSearchParams(search),
       headers: incoming.headers,
       body,
-      baseUrl: `http://${incoming.headers.host ?? 'localhost'}`,
+      baseUrl,
     }
     const route = match?.route
     const kind = typeof route?.kind === 'function' ? route.kind(request) : (route?.kind ?? 'other')

@@ -3,19 +3,15 @@ import { z } from 'zod'
 import type { RateLimitUsage } from './rate-limit.ts'
 import { rateLimitRuleSchema } from './rate-limit.ts'
 
-/** Alphabetical: a vendor's place in this list is its offset from the first port, whichever vendors exist. */
-export const VENDOR_IDS = [
-  'activecampaign',
-  'cisco_meraki',
-  'files_com',
-  'google_workspace',
-  'okta',
-  'salesforce',
-] as const
-export type VendorId = (typeof VENDOR_IDS)[number]
-
 export type Headers = Readonly<Record<string, string>>
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+export type JsonObject = { readonly [key: string]: Json | undefined }
+
+/** For samples: what a body has under a name, if anything. */
+export const valuesAt = (body: Json | undefined, name: string): readonly Json[] =>
+  typeof body === 'object' && body !== null && !Array.isArray(body) && name in body
+    ? [(body as JsonObject)[name] ?? null]
+    : []
 
 /**
  * What a request is for. Faults and limits are aimed by it: `create` makes a user, `lookup` finds one by its
@@ -54,10 +50,12 @@ export interface Route {
   handle(request: VendorRequest): VendorResponse | Promise<VendorResponse>
 }
 
+export type RateLimitRule = z.output<typeof rateLimitRuleSchema>
+
 /** A bucket that a request counts against; a null rule means unlimited. */
 export interface RateLimitCharge {
   readonly bucket: string
-  readonly rule: z.output<typeof rateLimitRuleSchema> | null
+  readonly rule: RateLimitRule | null
 }
 
 /** The vendor's own words for what the framework does in its name. */
@@ -104,8 +102,32 @@ export interface VendorContext<Settings extends CommonSettings> {
   recordCreated(request: VendorRequest, user: { readonly id: string; readonly key: string }): void
 }
 
+/** What a client needs to create users here: the demo, tests and benches take it instead of lists of their own. */
+export interface VendorSample {
+  /** As an integrated account stores them; accepted with the default settings. */
+  readonly credentials: Readonly<Record<string, string>>
+  /** The config of an account at this simulator. */
+  config(baseUrl: string): Readonly<Record<string, string>>
+  /** A unified user that the vendor accepts, with no field that it does not need; another for each login. */
+  user(login: string): Readonly<Record<string, Json>>
+  /** Every value in the body of a create that the vendor might take for the login; more than one is ambiguous. */
+  loginsIn(body: JsonObject): readonly Json[]
+  /** Two logins that the vendor takes for one become equal. */
+  foldLogin(login: string): string
+  /** The body with which a look-up shows the user of this login, with id 7. */
+  foundUser(login: string): Json
+  /** The look-up is a list of all users. */
+  readonly listsAllUsers?: true
+  /** The look-up shows no creation time, so a user found after a lost answer counts as adopted. */
+  readonly hidesCreationTime?: true
+  /** Settings under which just what goes beyond this limit is refused; null: nothing is. */
+  limitSettings(rule: RateLimitRule | null): Readonly<Record<string, unknown>>
+}
+
 export interface Vendor<Settings extends CommonSettings = CommonSettings> {
-  readonly id: VendorId
+  /** The provider's id. */
+  readonly id: string
   readonly settingsSchema: z.ZodType<Settings>
+  readonly sample: VendorSample
   createSimulator(context: VendorContext<Settings>): VendorSimulator
 }

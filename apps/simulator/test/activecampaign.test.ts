@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { activecampaign } from '../src/activecampaign/simulator.ts'
+import { vendor as activecampaign } from '../src/activecampaign/simulator.ts'
 import { startVendor } from './client.ts'
 
 // ActiveCampaign publishes no SDK: requests and bodies here are those of its own specification (v3).

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { filesCom } from '../src/files-com/simulator.ts'
+import { vendor as filesCom } from '../src/files-com/simulator.ts'
 import { startVendor } from './client.ts'
 
 /** The vendor's SDK is CommonJS without types: these are the parts that are used here. */

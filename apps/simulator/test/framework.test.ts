@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { okta } from '../src/okta/simulator.ts'
+import { vendor as okta } from '../src/okta/simulator.ts'
+import { vendors } from '../src/registry.ts'
 import { serveSimulators } from '../src/serve.ts'
 import { observe, startVendor } from './client.ts'
 
@@ -292,7 +293,9 @@ describe('serving', () => {
   it('fails with the taken port in the message, and closes what it had opened', async () => {
     const port = Number(new URL(simulator.url).port)
     // Okta's place among the vendors decides its port.
-    await expect(serveSimulators({ vendors: [okta], port: port - 4 })).rejects.toThrow(`127.0.0.1:${port}`)
+    await expect(serveSimulators({ vendors: [okta], port: port - vendors.indexOf(okta) })).rejects.toThrow(
+      `127.0.0.1:${port}`,
+    )
   })
 
   it('closes while a request hangs', async () => {

@@ -3,7 +3,7 @@ import type { admin_directory_v1 } from '@googleapis/admin'
 import { admin, auth } from '@googleapis/admin'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { googleWorkspace } from '../src/google-workspace/simulator.ts'
+import { vendor as googleWorkspace } from '../src/google-workspace/simulator.ts'
 import { DIRECTORY_SCOPE } from '../src/google-workspace/settings.ts'
 import { startVendor } from './client.ts'
 

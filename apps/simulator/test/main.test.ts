@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../src/config.ts'
+import { vendors } from '../src/registry.ts'
 
 const entry = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 
@@ -22,7 +23,7 @@ describe('the process (as built in dist)', () => {
     await once(child.stdout, 'data')
     const ready = JSON.parse(output.stdout) as { msg: string; simulators: Record<string, string> }
     expect(ready.msg).toBe('listening')
-    expect((await fetch(`${ready.simulators['okta']}/__simulator/state`)).status).toBe(200)
+    expect((await fetch(`${ready.simulators[vendors[0]?.id ?? '']}/__simulator/state`)).status).toBe(200)
     child.kill(signal)
     expect(await once(child, 'exit')).toEqual([0, null])
     expect(output.stderr).toBe('')
@@ -32,8 +33,7 @@ describe('the process (as built in dist)', () => {
     const holder = createServer().listen(0, '127.0.0.1')
     await once(holder, 'listening')
     const { port } = holder.address() as AddressInfo
-    // Okta is the fifth of the vendors in the order of their ids.
-    const { child, output } = start({ MUSTER_SIMULATOR_PORT: String(port - 4) })
+    const { child, output } = start({ MUSTER_SIMULATOR_PORT: String(port - vendors.length + 1) })
     expect(await once(child, 'close')).toEqual([1, null])
     expect(output.stderr).toMatch(/^Simulators not started: .*EADDRINUSE.*\n$/)
     holder.close()

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { meraki } from '../src/meraki/simulator.ts'
+import { vendor as meraki } from '../src/meraki/simulator.ts'
 import { observe, startVendor } from './client.ts'
 
 // No SDK of the vendor is on npm: these are the requests of its documentation, by hand.

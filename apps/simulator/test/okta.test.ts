@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, generateKeyPairSync, randomUUID } from 'n
 import oktaSdk from '@okta/okta-sdk-nodejs'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { okta } from '../src/okta/simulator.ts'
+import { vendor as okta } from '../src/okta/simulator.ts'
 import { startVendor } from './client.ts'
 
 const createKeys = () =>

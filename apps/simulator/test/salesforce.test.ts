@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { SignJWT } from 'jose'
 import jsforce from 'jsforce'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { salesforce } from '../src/salesforce/simulator.ts'
+import { vendor as salesforce } from '../src/salesforce/simulator.ts'
 import { startVendor } from './client.ts'
 
 const createKeys = () =>

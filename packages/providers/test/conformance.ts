@@ -5,6 +5,7 @@ import { unifiedUserInputSchema, type UnifiedUser, type UnifiedUserInput } from 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkAccount } from '../src/engine/account-config.ts'
+import { baseUrlOf, isAllowedOrigin } from '../src/engine/base-url.ts'
 import { attemptCreate } from '../src/engine/attempt.ts'
 import { classifyAnswer } from '../src/engine/classify.ts'
 import { isSuccess, type Connection } from '../src/engine/connection.ts'
@@ -86,6 +87,15 @@ const pageHeadings = [
   'Good to know',
   'Not verified',
 ]
+
+const pageOf = ({ id }: Provider): string =>
+  readFileSync(new URL(`../../../docs/providers/${id}.md`, import.meta.url), 'utf8')
+const bodiesOf = (page: string): JsonObject[] =>
+  [...page.matchAll(/^```json\n([^]*?)^```$/gm)].map(([, body = '']) => JSON.parse(body) as JsonObject)
+const accountsOf = (page: string) =>
+  bodiesOf(page)
+    .filter((body) => 'provider' in body)
+    .map((body) => integratedAccountInputSchema.parse(body))
 
 type Path = readonly string[]
 
@@ -300,16 +310,30 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       }
     })
 
+    test('sends credentials to hosts of the vendor, and to nothing that looks like them', () => {
+      for (const { config = {} } of accountsOf(pageOf(provider))) {
+        const host = new URL(baseUrlOf(provider, config)).hostname
+        const isAllowed = (origin: string) => isAllowedOrigin(provider, origin, {}, new Set())
+        expect(isAllowed(`https://${host}`), host).toBe(true)
+        for (const origin of [
+          `http://${host}`,
+          `https://${host}.evil.example`,
+          `https://evil-${host.replaceAll('.', '-')}.example`,
+          `https://${host}x`,
+          `https://${host}.`,
+          'https://127.0.0.1',
+          'https://example.com',
+        ])
+          expect(isAllowed(origin), origin).toBe(false)
+      }
+    })
+
     test('has a page whose parts stand in one order, that names every field and whose bodies are accepted as they stand', () => {
-      const page = readFileSync(new URL(`../../../docs/providers/${provider.id}.md`, import.meta.url), 'utf8')
+      const page = pageOf(provider)
       expect([...page.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)).toEqual(pageHeadings)
       for (const field of Object.keys(provider.fields)) expect(page).toMatch(new RegExp(`^\\|[^|]*\`${field}\\b`, 'm'))
-      const bodies = [...page.matchAll(/^```json\n([^]*?)^```$/gm)].map(
-        ([, body = '']) => JSON.parse(body) as JsonObject,
-      )
-      const accounts = bodies
-        .filter((body) => 'provider' in body)
-        .map((body) => integratedAccountInputSchema.parse(body))
+      const bodies = bodiesOf(page)
+      const accounts = accountsOf(page)
       for (const each of accounts)
         expect([each.provider, checkAccount(provider, each.config ?? {}, each.credentials, new Set())]).toEqual([
           provider.id,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { providerIds } from '../../../packages/contracts/src/provider-ids.ts'
 import { eventually, type ProviderName } from '../../support/harness.ts'
 import { busiestWindow } from '../invariants.ts'
 import { onStage, type Scenario, type Stage } from '../scenario.ts'
@@ -21,22 +22,18 @@ async function disarmAll(stage: Stage): Promise<void> {
     await stage.muster.simulators[provider].disarm()
 }
 
-const all: readonly ProviderName[] = [
-  'activecampaign',
-  'cisco_meraki',
-  'files_com',
-  'google_workspace',
-  'okta',
-  'salesforce',
-]
-
 const lostAnswers = (share: number): Scenario => ({
   name: `commit-then-time-out ${share * 100} %`,
   promise: '2: nobody twice when the answer to a create is lost',
   fault: `${share * 100} % of creates commit and are never answered; look-ups lag behind at Google`,
   run: ({ size, random }) =>
     onStage(
-      { workers: 2, providers: size(['okta', 'google_workspace', 'files_com'], all), rate: 50, environment: impatient },
+      {
+        workers: 2,
+        providers: size<readonly ProviderName[]>(['okta', 'google_workspace', 'files_com'], providerIds),
+        rate: 50,
+        environment: impatient,
+      },
       async (stage) => {
         await stage.muster.simulators.google_workspace.set({ settling_ms: 2_500 })
         for (const provider of new Set(stage.accounts.map((account) => account.provider))) {
@@ -69,7 +66,12 @@ const badAnswerScenario: Scenario = {
   fault: '5xx, resets, slow drip, cut JSON, HTML with 200, 50 MB bodies: each on a tenth of all calls in its turn',
   run: ({ size }) =>
     onStage(
-      { workers: 2, providers: size(['okta', 'files_com'], all), rate: 60, environment: impatient },
+      {
+        workers: 2,
+        providers: size<readonly ProviderName[]>(['okta', 'files_com'], providerIds),
+        rate: 60,
+        environment: impatient,
+      },
       async (stage) => {
         const entries = []
         for (const fault of badAnswers) {

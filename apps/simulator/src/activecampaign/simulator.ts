@@ -1,5 +1,14 @@
 import { describePassword } from '../password.ts'
-import type { Route, Vendor, VendorContext, VendorRequest, VendorResponse, VendorSimulator } from '../vendor.ts'
+import type {
+  Route,
+  Vendor,
+  VendorContext,
+  VendorRequest,
+  VendorResponse,
+  VendorSample,
+  VendorSimulator,
+} from '../vendor.ts'
+import { valuesAt } from '../vendor.ts'
 import { createAnswers, noPermission, noResult, rateLimitHeaders } from './answers.ts'
 import { createCreateUser } from './create-user.ts'
 import { renderCreated, renderGroup, renderUser } from './render.ts'
@@ -150,4 +159,22 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
   }
 }
 
-export const activecampaign: Vendor<ActiveCampaignSettings> = { id: 'activecampaign', settingsSchema, createSimulator }
+const sample: VendorSample = {
+  credentials: { type: 'api_token', api_token: 'SimulatorDemoKey-activecampaign' },
+  config: (baseUrl) => ({ base_url: baseUrl }),
+  user: (login) => ({
+    name: 'Ada Lovelace',
+    emails: [{ email: `${login}@example.com` }],
+    username: login,
+    password: 'Correct-Horse-9',
+    group: 4,
+  }),
+  loginsIn: ({ user }) => valuesAt(user, 'username'),
+  // Not documented: two that may be equal are never in progress at once.
+  foldLogin: (login) => login.normalize('NFC').toLowerCase(),
+  foundUser: (username) => ({ user: { id: '7', username } }),
+  hidesCreationTime: true,
+  limitSettings: (rule) => ({ rate_limit: rule }),
+}
+
+export const vendor: Vendor<ActiveCampaignSettings> = { id: 'activecampaign', settingsSchema, sample, createSimulator }

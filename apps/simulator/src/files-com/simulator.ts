@@ -1,5 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Json, Route, Vendor, VendorContext, VendorRequest, VendorResponse, VendorSimulator } from '../vendor.ts'
+import type {
+  Json,
+  Route,
+  Vendor,
+  VendorContext,
+  VendorRequest,
+  VendorResponse,
+  VendorSample,
+  VendorSimulator,
+} from '../vendor.ts'
+import { valuesAt } from '../vendor.ts'
 import { createAnswers, createErrors } from './answers.ts'
 import { createGuard } from './authenticate.ts'
 import { createCreateUser } from './create-user.ts'
@@ -139,4 +149,14 @@ function createSimulator(context: VendorContext<FilesComSettings>): VendorSimula
   }
 }
 
-export const filesCom: Vendor<FilesComSettings> = { id: 'files_com', settingsSchema, createSimulator }
+const sample: VendorSample = {
+  credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' },
+  config: (baseUrl) => ({ base_url: baseUrl }),
+  user: (login) => ({ name: 'Ada Lovelace', emails: [{ email: `${login}@example.com` }], username: login }),
+  loginsIn: (body) => valuesAt(body, 'username'),
+  foldLogin: (login) => login.normalize('NFC').toLowerCase(),
+  foundUser: (username) => [{ id: 7, username }],
+  limitSettings: (rule) => ({ rate_limit: rule }),
+}
+
+export const vendor: Vendor<FilesComSettings> = { id: 'files_com', settingsSchema, sample, createSimulator }

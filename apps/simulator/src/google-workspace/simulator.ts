@@ -6,8 +6,10 @@ import type {
   VendorContext,
   VendorRequest,
   VendorResponse,
+  VendorSample,
   VendorSimulator,
 } from '../vendor.ts'
+import { valuesAt } from '../vendor.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { createAnswers, duplicate, forbidden, googleError, JSON_TYPE, notFound, notYetComplete } from './answers.ts'
 import { createGuard } from './authenticate.ts'
@@ -137,8 +139,30 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
   }
 }
 
-export const googleWorkspace: Vendor<GoogleWorkspaceSettings> = {
+const sample: VendorSample = {
+  credentials: {
+    type: 'refresh_token',
+    client_id: '000000000000-simulator.apps.googleusercontent.com',
+    client_secret: 'GOCSPX-SimulatorDemoSecret',
+    refresh_token: '1//0SimulatorDemoRefreshToken-google',
+  },
+  // Google gives tokens at an address of its own; the simulator does so at its own.
+  config: (baseUrl) => ({ base_url: baseUrl, token_url: `${baseUrl}/token` }),
+  user: (login) => ({
+    first_name: 'Ada',
+    last_name: 'Lovelace',
+    emails: [{ email: `${login}@example.com` }],
+    password: 'Correct-Horse-9',
+  }),
+  loginsIn: (body) => valuesAt(body, 'primaryEmail'),
+  foldLogin: (login) => login.toLowerCase(),
+  foundUser: (primaryEmail) => ({ id: '7', primaryEmail }),
+  limitSettings: (rule) => ({ rate_limit: rule, rate_limit_creates: rule }),
+}
+
+export const vendor: Vendor<GoogleWorkspaceSettings> = {
   id: 'google_workspace',
   settingsSchema,
+  sample,
   createSimulator,
 }

@@ -5,8 +5,10 @@ import type {
   Vendor,
   VendorContext,
   VendorRequest,
+  VendorSample,
   VendorSimulator,
 } from '../vendor.ts'
+import { valuesAt } from '../vendor.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { createAnswers, notFound, requestIdHeaders } from './answers.ts'
 import { createGuard, findOrganization } from './authenticate.ts'
@@ -167,4 +169,26 @@ function createSimulator(context: VendorContext<MerakiSettings>): VendorSimulato
   }
 }
 
-export const meraki: Vendor<MerakiSettings> = { id: 'cisco_meraki', settingsSchema, createSimulator }
+const sample: VendorSample = {
+  credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-meraki' },
+  config: (baseUrl) => ({ base_url: baseUrl, organization_id: '549236', workspace_id: 'N_24329156' }),
+  user: (login) => ({
+    name: 'Ada Lovelace',
+    emails: [{ email: `${login}@example.com` }],
+    roles: [{ name: 'read-only' }],
+  }),
+  loginsIn: (body) => valuesAt(body, 'email'),
+  foldLogin: (login) => login.toLowerCase(),
+  foundUser: (email) => [
+    { id: '1', email: 'other@acme.example' },
+    { id: '7', email },
+  ],
+  listsAllUsers: true,
+  hidesCreationTime: true,
+  limitSettings: (rule) => ({
+    rate_limit: rule && { ...rule, burst: rule.requests },
+    rate_limit_per_address: null,
+  }),
+}
+
+export const vendor: Vendor<MerakiSettings> = { id: 'cisco_meraki', settingsSchema, sample, createSimulator }

@@ -1,4 +1,13 @@
-import type { RateLimitCharge, RequestKind, Vendor, VendorContext, VendorRequest, VendorSimulator } from '../vendor.ts'
+import type {
+  RateLimitCharge,
+  RequestKind,
+  Vendor,
+  VendorContext,
+  VendorRequest,
+  VendorSample,
+  VendorSimulator,
+} from '../vendor.ts'
+import { valuesAt } from '../vendor.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { createAnswers, notFound, oktaError, rateLimitHeaders } from './answers.ts'
 import { createGuard } from './authenticate.ts'
@@ -102,4 +111,14 @@ function createSimulator(context: VendorContext<OktaSettings>): VendorSimulator 
   }
 }
 
-export const okta: Vendor<OktaSettings> = { id: 'okta', settingsSchema, createSimulator }
+const sample: VendorSample = {
+  credentials: { type: 'api_token', api_token: '00SimulatorDemoToken-okta' },
+  config: (baseUrl) => ({ base_url: baseUrl }),
+  user: (login) => ({ first_name: 'Ada', last_name: 'Lovelace', emails: [{ email: `${login}@example.com` }] }),
+  loginsIn: ({ profile }) => valuesAt(profile, 'login'),
+  foldLogin: (login) => login.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase(),
+  foundUser: (login) => ({ id: '7', profile: { login } }),
+  limitSettings: (rule) => ({ rate_limit: rule }),
+}
+
+export const vendor: Vendor<OktaSettings> = { id: 'okta', settingsSchema, sample, createSimulator }

@@ -7,6 +7,7 @@ import type {
   VendorContext,
   VendorRequest,
   VendorResponse,
+  VendorSample,
   VendorSimulator,
 } from '../vendor.ts'
 import { answers, notFound, ok, salesforceError } from './answers.ts'
@@ -189,4 +190,27 @@ function createSimulator(context: VendorContext<SalesforceSettings>): VendorSimu
   }
 }
 
-export const salesforce: Vendor<SalesforceSettings> = { id: 'salesforce', settingsSchema, createSimulator }
+const sample: VendorSample = {
+  credentials: {
+    type: 'refresh_token',
+    client_id: '3MVG9SimulatorDemoApp',
+    client_secret: 'SimulatorDemoSecret-salesforce',
+    refresh_token: '5Aep861SimulatorDemoRefreshToken',
+  },
+  config: (baseUrl) => ({ base_url: baseUrl }),
+  user: (login) => ({
+    first_name: 'Ada',
+    last_name: 'Lovelace',
+    emails: [{ email: `${login}@example.com` }],
+    roles: [{ name: 'Standard User' }],
+    timezone: 'Europe/London',
+  }),
+  // Names of fields are taken in any case.
+  loginsIn: (body) =>
+    Object.entries(body).flatMap(([name, value]) => (name.toLowerCase() === 'username' ? [value ?? null] : [])),
+  foldLogin: (login) => login.toLowerCase(),
+  foundUser: (Username) => ({ records: [{ Id: '7', Username }] }),
+  limitSettings: (rule) => ({ rate_limit: rule }),
+}
+
+export const vendor: Vendor<SalesforceSettings> = { id: 'salesforce', settingsSchema, sample, createSimulator }

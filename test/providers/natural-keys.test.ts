@@ -1,83 +1,15 @@
-import { isJsonObject, type JsonObject, type JsonValue } from '@muster/contracts/json'
-import { providerIds, type ProviderId } from '@muster/contracts/provider-ids'
-import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { json } from '../../test/conformance.ts'
-import { checkInput } from './field-support.ts'
-import { planCreate } from './preview.ts'
-import type { AccountContext, CreateInput, RemoteRequest, RemoteResponse } from '../provider.ts'
-import { providerOf } from '../registry.ts'
-import { toUrl } from './remote-request.ts'
-
-/** Who a provider reads in the body it gets, by its own rules, and how it shows that user: no code of the adapter. */
-interface Vendor {
-  account: AccountContext
-  input: CreateInput
-  /** All that it would take for the login; a body that says two is ambiguous. */
-  read(body: JsonObject): JsonValue[]
-  fold(login: string): string
-  answer(login: string): RemoteResponse
-  /** False where a look-up lists all. */
-  isAskedByLogin?: false
-}
-
-const lower = (text: string): string => text.toLowerCase()
-const named = (body: JsonValue | undefined, name: string): JsonValue[] =>
-  isJsonObject(body) && body[name] !== undefined ? [body[name]] : []
-const ada = { first_name: 'Ada', last_name: 'Lovelace' }
-
-const vendors: Record<ProviderId, Vendor> = {
-  activecampaign: {
-    account: { config: {}, credentialType: 'api_token' },
-    input: { user: { name: 'Ada L', password: 'Correct-Horse-9', group: 4 }, remoteQuery: {} },
-    read: (body) => named(body.user, 'username'),
-    // Not documented: two that may be equal are never under way at once.
-    fold: (login) => lower(login.normalize('NFC')),
-    answer: (username) => json(200, { user: { id: '7', username } }),
-  },
-  cisco_meraki: {
-    account: { config: { organization_id: '1', workspace_id: 'N_1' }, credentialType: 'api_key' },
-    input: { user: { name: 'Ada' }, remoteQuery: {} },
-    read: (body) => named(body, 'email'),
-    fold: lower,
-    answer: (email) =>
-      json(200, [
-        { id: '1', email: 'other@acme.example' },
-        { id: '7', email },
-      ]),
-    isAskedByLogin: false,
-  },
-  files_com: {
-    account: { config: {}, credentialType: 'api_key' },
-    input: { user: { password: 'Correct-Horse-9' }, remoteQuery: {} },
-    read: (body) => named(body, 'username'),
-    fold: (login) => lower(login.normalize('NFC')),
-    answer: (username) => json(200, [{ id: 7, username }]),
-  },
-  google_workspace: {
-    account: { config: {}, credentialType: 'service_account' },
-    input: { user: { ...ada, password: 'Correct-Horse-9' }, remoteQuery: {} },
-    read: (body) => named(body, 'primaryEmail'),
-    fold: lower,
-    answer: (primaryEmail) => json(200, { id: '7', primaryEmail }),
-  },
-  okta: {
-    account: { config: {}, credentialType: 'api_token' },
-    input: { user: ada, remoteQuery: {} },
-    read: (body) => named(body.profile, 'login'),
-    fold: (login) => lower(login.normalize('NFD').replace(/\p{M}/gu, '')),
-    answer: (login) => json(200, { id: '7', profile: { login } }),
-  },
-  salesforce: {
-    account: { config: { profile: '00e000000000001', username_suffix: '.acme' }, credentialType: 'refresh_token' },
-    input: { user: { ...ada, timezone: 'Europe/London' }, remoteQuery: {} },
-    // Names of fields are taken in any case.
-    read: (body) => Object.entries(body).flatMap(([name, value]) => (lower(name) === 'username' ? [value] : [])),
-    fold: lower,
-    answer: (Username) => json(200, { records: [{ Id: '7', Username }] }),
-  },
-}
+import type { JsonObject } from '../../packages/contracts/src/json.ts'
+import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { unifiedUserInputSchema, type UnifiedUserInput } from '../../packages/contracts/src/unified-user.ts'
+import { checkInput } from '../../packages/providers/src/engine/field-support.ts'
+import { planCreate } from '../../packages/providers/src/engine/preview.ts'
+import { toUrl } from '../../packages/providers/src/engine/remote-request.ts'
+import type { AccountContext, CreateInput, RemoteRequest } from '../../packages/providers/src/provider.ts'
+import { providerOf } from '../../packages/providers/src/registry.ts'
+import { json } from '../../packages/providers/test/conformance.ts'
+import { accountOf, sampleOf } from '../support/samples.ts'
 
 const people = [
   'ada@acme.example',
@@ -132,14 +64,17 @@ const given = fc
 
 describe.each(providerIds)('%s: who is created is who is validated, locked, looked up and adopted', (id) => {
   const provider = providerOf(id)
-  const { account, input: base, read, fold, answer, isAskedByLogin = true } = vendors[id]
-  const inputOf = (user: UnifiedUserInput): CreateInput => ({ ...base, user: { ...base.user, ...user } })
+  // Who the vendor reads in the body it gets, by its own rules, and how it shows that user: no code of the adapter.
+  const { loginsIn, foldLogin, foundUser, listsAllUsers, user: sampleUser } = sampleOf(id)
+  const { username: _, emails: __, ...base } = unifiedUserInputSchema.parse(sampleUser('ada'))
+  const account: AccountContext = accountOf(id, id === 'salesforce' ? { username_suffix: '.acme' } : {})
+  const inputOf = (user: UnifiedUserInput): CreateInput => ({ user: { ...base, ...user }, remoteQuery: {} })
   /** What the provider makes of a request that Muster accepts; undefined for one that it refuses. */
   const accepted = (user: UnifiedUserInput): { login: string; value: string } | undefined => {
     const input = inputOf(user)
     if (checkInput(provider, input, account).problems.length > 0) return undefined
     const { request } = planCreate(provider, input, account).plan
-    const logins = read(request.body ?? {})
+    const logins = loginsIn(request.body ?? {})
     const key = provider.toNaturalKey(input, account)
     expect(logins).toEqual([key.sent])
     expect(key.sent).not.toBe('')
@@ -172,7 +107,8 @@ describe.each(providerIds)('%s: who is created is who is validated, locked, look
     fc.assert(
       fc.property(given, given, (one, other) => {
         const [first, second] = [accepted(one), accepted(other)]
-        if (first && second) expect(first.value === second.value).toBe(fold(first.login) === fold(second.login))
+        if (first && second)
+          expect(first.value === second.value).toBe(foldLogin(first.login) === foldLogin(second.login))
       }),
       { numRuns: 1_000 },
     )
@@ -193,12 +129,12 @@ describe.each(providerIds)('%s: who is created is who is validated, locked, look
         expect(segmentsOf(request)).toBe(plain)
         // As text of a query language, too, in which quotes are escaped.
         const asked = decodeURIComponent(toUrl('', request))
-        if (isAskedByLogin) expect([asked, asked.replace(/\\(.)/g, '$1')].join()).toContain(seen.login)
+        if (!listsAllUsers) expect([asked, asked.replace(/\\(.)/g, '$1')].join()).toContain(seen.login)
         const upper = seen.login.toUpperCase()
         // Some letters have no way back, such as ß.
-        const same = fold(upper) === fold(seen.login) ? upper : seen.login
-        expect(provider.parseFound(answer(same), input, account)).toMatchObject({ remoteId: '7' })
-        expect(provider.parseFound(answer(`not.${seen.login}`), input, account)).toBeUndefined()
+        const same = foldLogin(upper) === foldLogin(seen.login) ? upper : seen.login
+        expect(provider.parseFound(json(200, foundUser(same)), input, account)).toMatchObject({ remoteId: '7' })
+        expect(provider.parseFound(json(200, foundUser(`not.${seen.login}`)), input, account)).toBeUndefined()
       }),
       { numRuns: 1_000 },
     )
