@@ -1,4 +1,4 @@
-import { parse } from 'csv-parse/sync'
+import { readHeaderCells } from './csv-cells.ts'
 import { delimiters } from './csv-records.ts'
 
 const names: Readonly<Record<string, string>> = { comma: ',', semicolon: ';', tab: '\t', pipe: '|', '\\t': '\t' }
@@ -19,14 +19,10 @@ export function readSeparatorLine(line: Buffer): string | undefined {
 /** The delimiter that makes the most known headers of the line; of equal ones, the one that stands there most often. */
 export function recognizeDelimiter(header: Buffer, isKnown: (name: string) => boolean): string {
   const ranked = delimiters.map((delimiter) => {
-    const cells = header.includes(delimiter) ? splitHeader(header, delimiter) : []
+    const cells = (header.includes(delimiter) ? readHeaderCells(header, delimiter) : undefined) ?? []
     return { delimiter, known: cells.filter((cell) => isKnown(cell)).length, count: cells.length }
   })
   return ranked.reduce((best, next) =>
     next.known > best.known || (next.known === best.known && next.count > best.count) ? next : best,
   ).delimiter
 }
-
-/** Quotes in wrong places are reported when the delimiter is known. */
-const splitHeader = (header: Buffer, delimiter: string): string[] =>
-  parse(header, { delimiter, relax_quotes: true, relax_column_count: true, max_record_size: 0 })[0] ?? []

@@ -1,7 +1,7 @@
 import { rowBounds } from '@muster/contracts/bounds'
-import { parse } from 'csv-parse/sync'
 import { isKnownHeader, mapColumns, toMappedItem } from './column-mapping.ts'
 import type { ColumnMapping } from './column-mapping.ts'
+import { readCells, readHeaderCells } from './csv-cells.ts'
 import { readSeparatorLine, recognizeDelimiter, toDelimiter } from './csv-delimiter.ts'
 import { createLineEnds } from './csv-line-ends.ts'
 import { createRecordSplitter } from './csv-records.ts'
@@ -20,8 +20,6 @@ interface Table {
   columns: ColumnMapping
   delimiter: string
 }
-
-const NEWLINE = Buffer.from('\n')
 
 export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter }: CsvOptions): RowReader {
   const lineEnds = createLineEnds()
@@ -74,10 +72,9 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter }: Cs
 
   function* toRows(records: CsvRecord[]): Generator<Row> {
     if (table === undefined) return
-    const sound = records.filter(({ fault }) => fault === undefined)
-    const cells = readCells(sound, table.delimiter).values()
+    const cells = readCells(records, table.delimiter)
     for (const record of records) {
-      const row = toRow(record, record.fault === undefined ? (cells.next().value ?? []) : [], table)
+      const row = toRow(record, cells.next().value ?? [], table)
       if (row !== undefined) yield row
     }
   }
@@ -123,17 +120,13 @@ function readHeader({ bytes, line }: CsvRecord, delimiter: string): string[] {
       'The header holds NUL bytes, as UTF-16 does (charset=utf-16le) and no text.',
       line,
     )
-  // Again, now that it is known what separates cells.
-  const splitter = createRecordSplitter(rowBounds.headerBytes)
-  splitter.separateBy(delimiter)
-  const records = [...splitter.write(bytes), ...splitter.end()]
-  if (records.some(({ fault }) => fault !== undefined))
+  const cells = readHeaderCells(bytes, delimiter)
+  if (cells === undefined)
     throw new UploadError(
       'malformed_header',
       'The header row has a quote in a wrong place, or one that is not closed.',
       line,
     )
-  const cells = readCells(records, delimiter)[0] ?? []
   if (cells.length > rowBounds.columns)
     throw new UploadError(
       'too_many_columns',
@@ -141,15 +134,4 @@ function readHeader({ bytes, line }: CsvRecord, delimiter: string): string[] {
       line,
     )
   return cells
-}
-
-/** The cells of records that are known to be well formed, one array for each of them. */
-function readCells(records: CsvRecord[], delimiter: string): string[][] {
-  if (records.length === 0) return []
-  return parse(Buffer.concat(records.flatMap(({ bytes }) => [bytes, NEWLINE])), {
-    delimiter,
-    record_delimiter: '\n',
-    relax_column_count: true,
-    max_record_size: 0,
-  })
 }
