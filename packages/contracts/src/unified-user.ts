@@ -1,11 +1,15 @@
 import { z } from 'zod'
+import { describeBadEmail } from './email-address.ts'
 import { jsonObjectSchema } from './json.ts'
 
-/** RFC 5321 bounds a path at 254 characters. The form is checked loosely: the provider's own rule decides. */
+/** RFC 5321 bounds a path at 254 characters. What mail cannot reach is refused; the provider's own rule comes after. */
 const emailAddressSchema = z
   .string()
   .max(254)
-  .regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address')
+  .check(({ value, issues }) => {
+    const message = describeBadEmail(value)
+    if (message !== undefined) issues.push({ code: 'invalid_format', format: 'email', input: value, message })
+  })
 
 const text = (maximum = 255) => z.string().min(1).max(maximum)
 
