@@ -132,7 +132,7 @@ describe('an upload in every format', () => {
 
   test('CSV with a byte order mark, quotes, line breaks in cells, paths and indexes reaches the provider as it was meant', async () => {
     const name = `csv${Date.now()}`
-    const file = `\ufeffFirst Name,last_name,emails[0].email,emails[1].email,phones[0].number,remote_data.profile.costCenter,reference\r\n"Ada ""A."" ","Love\nlace",${name}@example.com,,+49 30 1,0815,r-1\r\n`
+    const file = `\ufeffFirst Name,last_name,emails[0].email,emails[1].email,phones[0].number,remote_data.profile.costCenter,reference\r\n"Ada ""A."" ",Lovelace,${name}@example.com,,+49 30 1,"08\n15",r-1\r\n`
     const batch = await client.completed(
       (await client.bulk(file, { type: 'text/csv; charset=utf-8', query: `integrated_account_id=${accountOf.okta}` }))
         .body.id,
@@ -140,15 +140,15 @@ describe('an upload in every format', () => {
     expect(batch.counts).toMatchObject({ total: 1, succeeded: 1 })
     const { users } = await muster.simulators.okta.state()
     expect(users.find((user) => JSON.stringify(user).includes(name))).toMatchObject({
-      profile: { firstName: 'Ada "A." ', lastName: 'Love\nlace', costCenter: '0815' },
+      profile: { firstName: 'Ada "A."', lastName: 'Lovelace', costCenter: '08\n15' },
     })
     expect((await client.results(batch.id))[0]?.columns).toEqual({
       'First Name': 'Ada "A." ',
-      last_name: 'Love\nlace',
+      last_name: 'Lovelace',
       'emails[0].email': `${name}@example.com`,
       'emails[1].email': '',
       'phones[0].number': '+49 30 1',
-      'remote_data.profile.costCenter': '0815',
+      'remote_data.profile.costCenter': '08\n15',
       reference: 'r-1',
     })
   })

@@ -32,6 +32,10 @@ describe('what separates cells', () => {
     ])
   })
 
+  test.each(['[false,"\\""]', '"a;b\n', 'a;"b"c\n'])('quotes in wrong places are told: %s', async (text) => {
+    expect((await read(text, csv)).error?.code).toBe('malformed_header')
+  })
+
   test.each([';', 'semicolon'])('it can be named (%s), and goes before what the file says', async (delimiter) => {
     expect(await valuesOf('sep=,\nemail;role\na@x.de;r\n', { ...csv, delimiter })).toEqual([
       { emails: [{ email: 'a@x.de' }], roles: [{ name: 'r' }] },
@@ -160,9 +164,28 @@ describe('files as people have them', () => {
   test.each(['hr-export-semicolon.csv', 'hr-export-windows-1252.csv'])('%s', async (name) => {
     const users = await valuesOf(await readCase(name), { ...csv, mapping })
     expect(users).toEqual([
-      expect.objectContaining({ first_name: 'Jürgen', last_name: 'Müller' }),
-      expect.objectContaining({ first_name: 'Anna-Lena', last_name: 'von der Heide' }),
-      expect.objectContaining({ first_name: 'Renée', last_name: 'O’Brien' }),
+      { first_name: 'Jürgen', last_name: 'Müller', emails: [{ email: 'juergen.mueller@example.com' }] },
+      { first_name: 'Anna-Lena', last_name: 'von der Heide', emails: [{ email: 'anna.heide@example.com' }] },
+      { first_name: 'Renée', last_name: 'O’Brien', emails: [{ email: 'renee.obrien@example.com' }] },
+    ])
+  })
+
+  test('invisible-characters-email.csv: what cannot be seen is refused by its name and place', async () => {
+    const { rows } = await read(await readCase('invisible-characters-email.csv'), csv)
+    expect(rows.map(({ problems }) => problems[0]?.detail ?? 'ok')).toEqual([
+      'ok',
+      'The text holds U+200B (zero width space) as its character 23.',
+      'The text holds U+202C (pop directional formatting) as its character 20.',
+      'The text holds U+00AD (soft hyphen) as its character 12.',
+    ])
+  })
+
+  test('blank-names.csv: blank is absent', async () => {
+    const { rows } = await read(await readCase('blank-names.csv'), csv)
+    expect(rows.map(({ value }) => Object.keys(value?.user ?? {}))).toEqual([
+      ['first_name', 'emails'],
+      ['last_name', 'emails'],
+      ['first_name', 'emails'],
     ])
   })
 

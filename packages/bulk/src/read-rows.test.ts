@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
+import { cleanTexts } from '@muster/contracts/clean-text'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { outline, pieces, read } from '../test/reading.ts'
@@ -71,7 +72,7 @@ describe('CSV', () => {
         line: 2,
         value: {
           reference: 'r-1',
-          user: { first_name: 'Ada "A." ', emails: [{ email: 'ada@x.de', is_primary: true }], languages: ['en', 'de'] },
+          user: { first_name: 'Ada "A."', emails: [{ email: 'ada@x.de', is_primary: true }], languages: ['en', 'de'] },
         },
         columns: {
           reference: 'r-1',
@@ -81,6 +82,7 @@ describe('CSV', () => {
           'emails[0].is_primary': '1',
         },
         problems: [],
+        warnings: [{ pointer: '/user/first_name', code: 'text_trimmed', detail: expect.any(String) }],
       },
       {
         number: 2,
@@ -223,6 +225,33 @@ describe('JSON', () => {
   ])('refuses %s', async (_title, text, code, line, rowsBefore) => {
     const { rows, error } = await read(text, json)
     expect([error?.code, error?.line, rows.length]).toEqual([code, line, rowsBefore])
+  })
+})
+
+const bodies: Record<'csv' | 'ndjson' | 'json', (name: string) => string> = {
+  csv: (name) => `reference,first_name,password\nr,"${name}", p \n`,
+  ndjson: (name) => JSON.stringify({ reference: 'r', first_name: name, password: ' p ' }),
+  json: (name) => JSON.stringify({ items: [{ reference: 'r', user: { first_name: name, password: ' p ' } }] }),
+}
+describe.each(['csv', 'ndjson', 'json'] as const)('texts of %s', (format) => {
+  test('lose the spaces at their ends, and say so', async () => {
+    const { rows } = await read(bodies[format]('\u00A0Zoe\u0308 '), { format })
+    expect(rows[0]?.value).toEqual({ reference: 'r', user: { first_name: 'Zoë', password: ' p ' } })
+    expect(rows[0]?.warnings?.map(({ pointer, code }) => `${pointer} ${code}`)).toEqual([
+      '/user/first_name text_trimmed',
+      '/user/first_name text_composed',
+    ])
+  })
+
+  test('keep them where that is asked', async () => {
+    const { rows } = await read(bodies[format](' Ada '), { format, keepsSpaces: true })
+    expect(rows[0]?.value).toEqual({ reference: 'r', user: { first_name: ' Ada ', password: ' p ' } })
+  })
+
+  test('are absent where they are blank, refused where they hold what cannot be seen', async () => {
+    const blank = await read(bodies[format](' \u200B'), { format })
+    expect(blank.rows[0]?.value).toEqual({ reference: 'r', user: { password: ' p ' } })
+    expect(outline(await read(bodies[format]('A\u202Eda'), { format }))[0]).toContain('/first_name invalid_text')
   })
 })
 
@@ -405,10 +434,10 @@ describe('any format', () => {
           const { rows } = await read(document, json)
           const sound = rows.filter(({ problems }) => problems.length === 0)
           expect(sound.map(({ value, number }) => [number, value])).toEqual(
-            sound.map(({ number }) => [
-              number,
-              { reference: items[number - 1]?.reference, user: { first_name: items[number - 1]?.first_name } },
-            ]),
+            sound.map(({ number }) => {
+              const { reference, first_name } = items[number - 1] ?? {}
+              return [number, cleanTexts({ reference, user: { first_name } }).value]
+            }),
           )
           expect(rows).toHaveLength(items.length)
         },

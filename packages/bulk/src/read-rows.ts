@@ -1,4 +1,5 @@
 import { rowBounds } from '@muster/contracts/bounds'
+import { cleanTexts } from '@muster/contracts/clean-text'
 import { createCsvReader } from './csv-rows.ts'
 import { createJsonReader } from './json-rows.ts'
 import { createNdjsonReader } from './ndjson-rows.ts'
@@ -20,6 +21,8 @@ export interface ReadOptions {
   delimiter?: string
   /** CSV: header of the client to target; an empty target ignores the column. */
   mapping?: Readonly<Record<string, string>>
+  /** Spaces at the ends of texts stay. */
+  keepsSpaces?: boolean
   maxRows?: number
   /** After unpacking. */
   maxBytes?: number
@@ -34,11 +37,18 @@ export async function* readRows(
   stream: AsyncIterable<Uint8Array>,
   options: ReadOptions,
 ): AsyncGenerator<Row, void, undefined> {
-  const { format, charset, isGzip = false, maxBytes = DEFAULT_MAX_BYTES } = options
+  const { format, charset, isGzip = false, maxBytes = DEFAULT_MAX_BYTES, keepsSpaces = false } = options
   const reader = createReader(options)
   const pieces = readBytes(stream, { isGzip, maxBytes, charset, mayBeWindows1252: format === 'csv' })
-  for await (const bytes of pieces) for (const row of reader.write(bytes)) yield row
-  for (const row of reader.end()) yield row
+  for await (const bytes of pieces) for (const row of reader.write(bytes)) yield cleanRow(row, keepsSpaces)
+  for (const row of reader.end()) yield cleanRow(row, keepsSpaces)
+}
+
+function cleanRow(row: Row, keepsSpaces: boolean): Row {
+  if (row.value === undefined) return row
+  const { value, problems, warnings } = cleanTexts(row.value, { keepsSpaces })
+  if (value === row.value && problems.length === 0) return row
+  return { ...row, value, problems: [...row.problems, ...problems], ...(warnings.length > 0 ? { warnings } : {}) }
 }
 
 function createReader({

@@ -1,3 +1,4 @@
+import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import { UploadError } from './upload-error.ts'
 
@@ -40,6 +41,8 @@ export interface Row {
   /** CSV: the client's own cells, to be echoed. The names are one and the same array for all rows of an upload. */
   columns: Columns | undefined
   problems: InputProblem[]
+  /** What was changed of its texts, if anything. */
+  warnings?: Warning[]
 }
 
 export interface RowLimits {
