@@ -4,11 +4,12 @@ import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { UnifiedUser, UnifiedUserInputField } from '@muster/contracts/unified-user'
+import type { AccessToken } from '@muster/domain/account/access-token'
 import type { CreateInput } from '@muster/domain/operation/record'
 import type { RemoteFailure } from '@muster/domain/outcome'
 import type { z } from 'zod'
 
-export type { CreateInput, RemoteFailure }
+export type { AccessToken, CreateInput, RemoteFailure }
 
 /** One request to the remote system, as plain data: what a dry run prints is what an attempt sends. */
 export interface RemoteRequest {
@@ -137,16 +138,6 @@ export interface CallContext {
   /** find: by natural key, for a user that may exist. look_up: a `LookUp`. check: `toCheckRequest`. */
   purpose: 'create' | 'find' | 'look_up' | 'check'
   account: AccountContext
-}
-
-export interface AccessToken {
-  value: string
-  /** Unix milliseconds; null where the provider does not say. */
-  expiresAt: number | null
-  /** Origin to call with this token, where the token answer names one (Salesforce's instance_url). */
-  baseUrl?: string
-  /** A new refresh token, where the provider rotates them: the old one is dead. */
-  rotatedRefreshToken?: string
 }
 
 /** A request for an access token: always a form, as RFC 6749 has it. */

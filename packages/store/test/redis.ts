@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, inject } from 'vitest'
-import type { AccountRecord } from '../src/accounts/accounts.ts'
+import type { AccountRecord } from '../../domain/src/account/record.ts'
 import { Keyring } from '../src/crypto/keyring.ts'
 import type { CreateInput, OperationHead, OperationState } from '../../domain/src/operation/record.ts'
 import { connectRedis, type Redis, type RedisRole } from '../src/redis/connect.ts'

@@ -6,7 +6,7 @@ import { providerIdSchema } from '@muster/contracts/provider-ids'
 import { checkAccount } from '@muster/providers/engine/account-config'
 import { toOrigin } from '@muster/providers/engine/base-url'
 import { providerOf } from '@muster/providers/registry'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 import { notYetKnown, type RefusedRequest } from '../http/endpoint.ts'
 import { checkMode } from '../http/own-records.ts'
 

@@ -3,7 +3,9 @@ import { routes } from '@muster/contracts/routes'
 import { accountLane } from '@muster/domain/lane-id'
 import { checkAccount } from '@muster/providers/engine/account-config'
 import { providerOf } from '@muster/providers/registry'
-import { refuseLargeAccount, type AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
+import { pause, resume } from '@muster/domain/account/state'
+import { refuseLargeAccount } from '@muster/store/accounts/accounts'
 import { v4 as uuidv4 } from 'uuid'
 import { checkPatch, findNewAccountProblems, findPatchProblems, patchConfig } from './check-account.ts'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -37,15 +39,13 @@ const toResource = (record: AccountRecord): IntegratedAccountResource => ({
 export function integratedAccountRoutes({ store, schedule, events, egress, config }: ApiDependencies) {
   const allowedHosts = config.MUSTER_ALLOWED_HOSTS
 
-  async function setStatus(caller: Caller, accountId: string, status: 'active' | 'paused', reason: string | null) {
+  async function setStatus(caller: Caller, accountId: string, status: 'active' | 'paused') {
     await readOwnAccount(store, caller, accountId)
     const now = Date.now()
     const endsCooldown = status === 'active'
-    const written = await store.accounts.update(accountId, (record) => {
-      const next = endsCooldown && record.cooldown ? { ...record, cooldown: null } : record
-      if (record.status !== status) return { ...next, status, statusReason: reason, statusSince: now, updatedAt: now }
-      return next === record ? undefined : next
-    })
+    const written = await store.accounts.update(accountId, (record) =>
+      status === 'active' ? resume(record, now) : pause(record, now),
+    )
     if (!written) throw notFound('integrated account')
     events.nudge({ kind: 'account', id: accountId })
     if (endsCooldown) await schedule.endCooldown(accountLane(accountId))
@@ -173,11 +173,7 @@ export function integratedAccountRoutes({ store, schedule, events, egress, confi
     update,
     remove,
     testOnDemand,
-    defineEndpoint(routes.pauseIntegratedAccount, ({ caller, params }) =>
-      setStatus(caller, params.id, 'paused', 'Paused by hand.'),
-    ),
-    defineEndpoint(routes.resumeIntegratedAccount, ({ caller, params }) =>
-      setStatus(caller, params.id, 'active', null),
-    ),
+    defineEndpoint(routes.pauseIntegratedAccount, ({ caller, params }) => setStatus(caller, params.id, 'paused')),
+    defineEndpoint(routes.resumeIntegratedAccount, ({ caller, params }) => setStatus(caller, params.id, 'active')),
   ]
 }

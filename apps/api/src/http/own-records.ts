@@ -1,5 +1,5 @@
 import type { InputProblem } from '@muster/contracts/problem'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 import type { BatchRecord } from '@muster/domain/batch/record'
 import type { DeliveryRecord } from '@muster/domain/delivery/record'
 import type { OperationRecord } from '@muster/domain/operation/record'

@@ -3,7 +3,7 @@ import type { Warning } from '@muster/contracts/operation'
 import { accountLane } from '@muster/domain/lane-id'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import type { CreateInput, NaturalKey } from '@muster/providers/provider'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 import { hashNaturalKey, type Hasher } from '@muster/store/crypto/hash-key'
 import {
   priorities,

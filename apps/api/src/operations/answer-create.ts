@@ -1,7 +1,7 @@
 import { errorCodes } from '@muster/contracts/error-codes'
 import type { Problem } from '@muster/contracts/problem'
+import type { AccountRecord } from '@muster/domain/account/record'
 import { accountLane } from '@muster/domain/lane-id'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
 import type { ApiDependencies } from '../dependencies.ts'

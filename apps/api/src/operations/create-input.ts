@@ -2,7 +2,7 @@ import type { CreateUserQuery } from '@muster/contracts/create-user-parameters'
 import type { JsonObject, JsonValue } from '@muster/contracts/json'
 import type { UnifiedUserInput } from '@muster/contracts/unified-user'
 import type { AccountContext, CreateInput } from '@muster/providers/provider'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 
 export function toCreateInput(
   query: Pick<CreateUserQuery, 'remote_query' | 'organization_id' | 'workspace_id'>,

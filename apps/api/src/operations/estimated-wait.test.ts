@@ -1,4 +1,4 @@
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 import { expect, test } from 'vitest'
 import { estimateWaitSeconds, shareLeft } from './estimated-wait.ts'
 

@@ -1,6 +1,6 @@
 import { limitsOf } from '@muster/providers/engine/limits'
 import { providerOf } from '@muster/providers/registry'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 
 /** What the account's limit allows. */
 export function createsPerSecond(account: AccountRecord): number {

@@ -1,5 +1,5 @@
 import { routes } from '@muster/contracts/routes'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
 import type { OnUnreadable, UnreadableError } from '@muster/store/crypto/unreadable'

@@ -1,4 +1,4 @@
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 import { asSentence } from '@muster/contracts/sentence'
 import type { AccountStatus } from '@muster/contracts/integrated-account'
 import type { Attempt, OperationResource, OperationStatus } from '@muster/contracts/operation'

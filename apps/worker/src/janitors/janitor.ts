@@ -1,7 +1,7 @@
 import type { EventSourceRef } from '@muster/domain/event'
 import { accountLane, endpointLane } from '@muster/domain/lane-id'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import type { AccountRecord } from '@muster/store/accounts/accounts'
+import type { AccountRecord } from '@muster/domain/account/record'
 import { keys } from '@muster/store/redis/keys'
 import type { Redis } from '@muster/store/redis/connect'
 import { isRedisUnavailable } from '@muster/store/redis/error'

@@ -16,7 +16,9 @@ import { connect } from '@muster/providers/engine/connection'
 import { runLookUp } from '@muster/providers/engine/find'
 import type { AccountContext, Provider } from '@muster/providers/provider'
 import { providerOf } from '@muster/providers/registry'
-import type { AccountRecord, Cooldown } from '@muster/store/accounts/accounts'
+import { isCooling, planCooldown } from '@muster/domain/account/cooldown'
+import type { AccountRecord, Cooldown } from '@muster/domain/account/record'
+import { setCooldown } from '@muster/domain/account/state'
 import { hashNaturalKey } from '@muster/store/crypto/hash-key'
 import {
   jobIdOf,
@@ -50,7 +52,7 @@ import type { Logger } from '@muster/process/logger'
 import type { RunSubjectJob } from '../lane-source.ts'
 import type { WorkerMetrics } from '../metrics.ts'
 import { AccountRefusals, confirmRefusal } from './account-refusals.ts'
-import { isCooling, isSameCooldown, planCooldown, Probes } from './cooldown.ts'
+import { Probes } from './cooldown.ts'
 import { LaneMoods } from './lane-backoff.ts'
 import { LookUpCache } from './look-up-cache.ts'
 import { sanitizeFailure } from './sanitize-failure.ts'
@@ -142,9 +144,7 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunS
   /** What the account says of its rest. Written only when it changes, so that an account at work costs nothing. */
   async function coolDown(account: AccountRecord, cooldown: Cooldown | null): Promise<void> {
     if (cooldown === null && !account.cooldown) return
-    await store.accounts.update(account.id, (latest) =>
-      isSameCooldown(latest.cooldown ?? null, cooldown) ? undefined : { ...latest, cooldown },
-    )
+    await store.accounts.update(account.id, (latest) => setCooldown(latest, cooldown))
   }
 
   /** Whether the operation may run now: with what it needs, or what becomes of its job instead. */

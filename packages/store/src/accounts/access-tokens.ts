@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { AccessToken } from '@muster/domain/account/access-token'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
 import { defineScript, type Redis } from '../redis/connect.ts'
@@ -11,21 +12,15 @@ const LOCK_MS = 20_000
 const POLL_MS = 50
 /** Where the provider does not say when a token ends (Salesforce). */
 const DEFAULT_LIFETIME_MS = 2 * 3_600_000
-/** However long a token endpoint says: Redis takes no number that it likes. */
+/** Upper bound for what a token endpoint says: Redis refuses some of the numbers it could send. */
 const MAX_LIFETIME_MS = 24 * 3_600_000
 
 const unlockScript = defineScript(
   `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`,
 )
 
-interface Token {
-  value: string
-  expiresAt: number | null
-  baseUrl?: string
-}
-
-interface StoredToken extends Token {
-  /** Of the credentials that it was given for: a token of replaced ones is as good as none. */
+interface StoredToken extends Omit<AccessToken, 'rotatedRefreshToken'> {
+  /** Of the credentials it was issued for: once those are replaced, the token is not used. */
   credentialsVersion: number
 }
 
@@ -39,7 +34,7 @@ export type AccessTokens = ReturnType<typeof createAccessTokens>
  */
 export function createAccessTokens({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
   return {
-    async read(accountId: string, credentialsVersion: number): Promise<Token | undefined> {
+    async read(accountId: string, credentialsVersion: number): Promise<AccessToken | undefined> {
       const sealed = await redis.getBuffer(keys.accessToken(accountId))
       if (!sealed) return undefined
       const opened = readOrUnreadable(() => keyring.open(sealed, boundTo(accountId)) as StoredToken)
@@ -49,8 +44,8 @@ export function createAccessTokens({ redis, keyring }: { redis: Redis; keyring: 
       return ownVersion === credentialsVersion ? token : undefined
     },
 
-    /** @param run is alone among all processes; it tells which credentials the token is of. */
-    async renew<T extends Token>(
+    /** @param run runs alone among all processes; it resolves with the version of the credentials it used. */
+    async renew<T extends AccessToken>(
       accountId: string,
       run: () => Promise<{ token: T; credentialsVersion: number }>,
     ): Promise<T> {

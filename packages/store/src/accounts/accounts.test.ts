@@ -3,7 +3,8 @@ import type { Credentials } from '@muster/contracts/integrated-account'
 import { accountLane } from '@muster/domain/lane-id'
 import { describe, expect, test } from 'vitest'
 import { newAccount, newKeyring, useRedis } from '../../test/redis.ts'
-import { createAccounts, recheckAt } from './accounts.ts'
+import { recheckAt } from '@muster/domain/account/state'
+import { createAccounts } from './accounts.ts'
 import { keys } from '../redis/keys.ts'
 
 const connect = useRedis()

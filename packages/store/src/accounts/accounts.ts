@@ -1,8 +1,7 @@
 import { defaultLimits, refuseLarge, type Limits } from '@muster/contracts/bounds'
-import type { AccountLimits, AccountStatus, Credentials } from '@muster/contracts/integrated-account'
-import type { JsonObject } from '@muster/contracts/json'
-import type { ProviderId } from '@muster/contracts/provider-ids'
-import { asSentence } from '@muster/contracts/sentence'
+import type { Credentials } from '@muster/contracts/integrated-account'
+import type { AccountRecord } from '@muster/domain/account/record'
+import { hold, noteRecheck, release, replaceCredentials } from '@muster/domain/account/state'
 import { accountLane } from '@muster/domain/lane-id'
 import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
 import type { Keyring } from '../crypto/keyring.ts'
@@ -11,58 +10,6 @@ import { defineScript, type Redis } from '../redis/connect.ts'
 import { accountEvent } from '@muster/domain/event-of-change'
 import { identifyEvent } from '../webhooks/identify-event.ts'
 import { putRecordScript } from '../redis/versioned.ts'
-
-/** The provider asked to be left alone. */
-export interface Cooldown {
-  /** Unix milliseconds. */
-  until: number
-  reason: string
-  /** How often it was tried meanwhile. */
-  probes: number
-}
-
-export interface AccountRecord {
-  id: string
-  tenantId: string
-  provider: ProviderId
-  name: string
-  /** Absent: live. Never changes. */
-  mode?: 'test'
-  status: AccountStatus
-  statusReason: string | null
-  statusSince: number
-  credentialType: Credentials['type']
-  /** Grows with every change of the credentials, so that a refusal of old ones is not held against new ones. */
-  credentialsVersion: number
-  config: JsonObject
-  limits: AccountLimits
-  createdAt: number
-  updatedAt: number
-  /** Checks of the credentials since the account was put on hold; absent before the first hold. */
-  recheck?: { count: number; lastAt: number }
-  /** Absent in records of before there was one. */
-  cooldown?: Cooldown | null
-}
-
-const MAX_RECHECK_MS = 6 * 3_600_000
-/** An account that a check took off hold, and that is refused again within this time, is checked no sooner than before. */
-const RELAPSE_MS = 24 * 3_600_000
-
-export const isHeld = ({ status }: Pick<AccountRecord, 'status'>): boolean =>
-  status === 'needs_reauth' || status === 'permission_denied'
-
-/** When the credentials of an account on hold are to be checked: each wait is twice as long as the one before. */
-export function recheckAt(record: AccountRecord, firstRecheckMs: number): number {
-  const { count, lastAt } = record.recheck ?? { count: 0, lastAt: record.statusSince }
-  return lastAt + Math.min(MAX_RECHECK_MS, firstRecheckMs * 2 ** Math.min(count, 30))
-}
-
-function firstRecheckOf({ recheck, statusSince }: AccountRecord, now: number): AccountRecord['recheck'] {
-  const isRelapse = recheck !== undefined && now - statusSince < RELAPSE_MS
-  return { count: isRelapse ? recheck.count + 1 : 0, lastAt: now }
-}
-
-const toTime = (at: number): string => new Date(at).toISOString()
 
 /**
  * KEYS open operations, index of operations, account, then what else leaves with it. ARGV retention.
@@ -188,7 +135,7 @@ export function createAccounts({
     /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
     update,
 
-    /** New credentials are a new start: an account on hold for the old ones becomes active. */
+    /** @param change may also change what came with the credentials. */
     async replaceCredentials(
       accountId: string,
       credentials: Credentials,
@@ -197,24 +144,14 @@ export function createAccounts({
     ): Promise<AccountRecord | undefined> {
       const written = await update(
         accountId,
-        (record) => {
-          const next: AccountRecord = {
-            ...change(record),
-            credentialType: credentials.type,
-            credentialsVersion: record.credentialsVersion + 1,
-            updatedAt: now,
-          }
-          // Nothing that the old ones met counts against the new ones.
-          delete next.recheck
-          return isHeld(record) ? { ...next, status: 'active', statusReason: null, statusSince: now } : next
-        },
+        (record) => replaceCredentials(change(record), credentials.type, now),
         credentials,
       )
       await redis.del(keys.accessToken(accountId))
       return written
     },
 
-    /** A provider that rotates refresh tokens has just killed the old one. Not a new start, so the version stays. */
+    /** The provider rotated the refresh token, so the old one no longer works. The version stays. */
     async saveRotatedCredentials(
       accountId: string,
       credentials: Credentials,
@@ -228,61 +165,25 @@ export function createAccounts({
     },
 
     /** Puts the account on hold, unless its credentials were replaced since the call that failed. */
-    async hold(
+    hold: (
       accountId: string,
       status: 'needs_reauth' | 'permission_denied',
       reason: string,
       credentialsVersion: number,
       now: number,
-    ): Promise<AccountRecord | undefined> {
-      return update(accountId, (record) =>
-        record.status === 'active' && record.credentialsVersion === credentialsVersion
-          ? {
-              ...record,
-              status,
-              statusReason: reason,
-              statusSince: now,
-              updatedAt: now,
-              recheck: firstRecheckOf(record, now),
-            }
-          : undefined,
-      )
-    },
+    ): Promise<AccountRecord | undefined> =>
+      update(accountId, (record) => hold(record, { status, reason, credentialsVersion }, now)),
 
-    /** A check did not succeed. @param reason what it was told; null where it got no answer about the credentials. */
-    async noteRecheck(
+    noteRecheck: (
       accountId: string,
       reason: string | null,
       credentialsVersion: number,
       now: number,
-    ): Promise<AccountRecord | undefined> {
-      return update(accountId, (record) =>
-        isHeld(record) && record.credentialsVersion === credentialsVersion
-          ? {
-              ...record,
-              statusReason:
-                reason === null ? record.statusReason : `${asSentence(reason)} Checked again at ${toTime(now)}.`,
-              recheck: { count: (record.recheck?.count ?? 0) + 1, lastAt: now },
-              updatedAt: now,
-            }
-          : undefined,
-      )
-    },
+    ): Promise<AccountRecord | undefined> =>
+      update(accountId, (record) => noteRecheck(record, { reason, credentialsVersion }, now)),
 
-    /** A check succeeded: what waits is tried again. */
-    async release(accountId: string, credentialsVersion: number, now: number): Promise<AccountRecord | undefined> {
-      return update(accountId, (record) =>
-        isHeld(record) && record.credentialsVersion === credentialsVersion
-          ? {
-              ...record,
-              status: 'active',
-              statusReason: `A check call was answered at ${toTime(now)}.`,
-              statusSince: now,
-              updatedAt: now,
-            }
-          : undefined,
-      )
-    },
+    release: (accountId: string, credentialsVersion: number, now: number): Promise<AccountRecord | undefined> =>
+      update(accountId, (record) => release(record, credentialsVersion, now)),
 
     /**
      * With everything that is the account's alone; its index leaves with the last of its operations. Resolves with

@@ -1,24 +1,20 @@
 import type { Credentials } from '@muster/contracts/integrated-account'
+import type { AccessToken } from '@muster/domain/account/access-token'
+import type { AccountRecord } from '@muster/domain/account/record'
 import type { AccessTokens } from './access-tokens.ts'
-import type { AccountRecord, Accounts } from './accounts.ts'
-
-interface Token {
-  value: string
-  expiresAt: number | null
-  baseUrl?: string
-  rotatedRefreshToken?: string
-}
+import type { Accounts } from './accounts.ts'
 
 /**
  * Access tokens as a connection wants them. A rotated refresh token is saved before the access token that came with it
- * is used: the old one is dead.
- * Credentials can be replaced at any time: whatever is renewed is renewed with those of this moment, and saved as
- *   theirs.
+ * is used: the old one no longer works. Credentials can be replaced at any time, so a token is renewed with the latest
+ * ones and saved under their version.
  */
 export function createTokenStore(store: { accessTokens: AccessTokens; accounts: Accounts }, account: AccountRecord) {
   return {
-    read: (): Promise<Token | undefined> => store.accessTokens.read(account.id, account.credentialsVersion),
-    renew: (run: (present: Token | undefined, credentials: Credentials) => Promise<Token>): Promise<Token> =>
+    read: (): Promise<AccessToken | undefined> => store.accessTokens.read(account.id, account.credentialsVersion),
+    renew: (
+      run: (present: AccessToken | undefined, credentials: Credentials) => Promise<AccessToken>,
+    ): Promise<AccessToken> =>
       store.accessTokens.renew(account.id, async () => {
         const latest = await store.accounts.readVersionedCredentials(account.id)
         if (!latest) throw new Error('the credentials are gone from the store')
