@@ -1,4 +1,4 @@
-import { accountStatuses } from '@muster/contracts/integrated-account'
+import { accountStatusSchema } from '@muster/contracts/integrated-account'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { AccountRecord } from './record.ts'
@@ -51,7 +51,7 @@ const names = Object.keys(changes) as Name[]
 
 describe('the transition table', () => {
   test.each(names)('%s is possible from the statuses it names, and leads to those it names', (name) => {
-    for (const status of accountStatuses) {
+    for (const status of accountStatusSchema.options) {
       const { from, to }: { from: readonly string[]; to: readonly string[] } = accountTransitions[name]
       // With a cooldown, so that resuming an active account changes something.
       const record = { ...account, status, cooldown: { until: T0 + 1, reason: 'r', probes: 0 } }

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { AccessToken } from '@muster/domain/account/access-token'
+import { bindings } from '../crypto/bindings.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
-import { defineScript, type Redis } from '../redis/connect.ts'
+import type { Redis } from '../redis/connect.ts'
+import { defineScript } from '../redis/script.ts'
 import { readOrUnreadable, UnreadableError } from '../crypto/unreadable.ts'
 
 /**
@@ -15,16 +17,16 @@ const DEFAULT_LIFETIME_MS = 2 * 3_600_000
 /** Upper bound for what a token endpoint says: Redis refuses some of the numbers it could send. */
 const MAX_LIFETIME_MS = 24 * 3_600_000
 
-const unlockScript = defineScript(
-  `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`,
-)
+const unlockScript = defineScript({
+  keys: ['lock'],
+  args: ['owner'],
+  lua: `if redis.call('GET', lock) == owner then return redis.call('DEL', lock) end return 0`,
+})
 
 interface StoredToken extends Omit<AccessToken, 'rotatedRefreshToken'> {
   /** Of the credentials it was issued for: once those are replaced, the token is not used. */
   credentialsVersion: number
 }
-
-const boundTo = (accountId: string): string => `account:${accountId}:access-token`
 
 export type AccessTokens = ReturnType<typeof createAccessTokens>
 
@@ -37,7 +39,7 @@ export function createAccessTokens({ redis, keyring }: { redis: Redis; keyring: 
     async read(accountId: string, credentialsVersion: number): Promise<AccessToken | undefined> {
       const sealed = await redis.getBuffer(keys.accessToken(accountId))
       if (!sealed) return undefined
-      const opened = readOrUnreadable(() => keyring.open(sealed, boundTo(accountId)) as StoredToken)
+      const opened = readOrUnreadable(() => keyring.open(sealed, bindings.accessToken(accountId)) as StoredToken)
       // Only a cache: the provider gives another.
       if (opened instanceof UnreadableError) return undefined
       const { credentialsVersion: ownVersion, ...token } = opened
@@ -69,13 +71,13 @@ export function createAccessTokens({ redis, keyring }: { redis: Redis; keyring: 
         )
         await redis.set(
           keys.accessToken(accountId),
-          keyring.seal(stored, boundTo(accountId)),
+          keyring.seal(stored, bindings.accessToken(accountId)),
           'PX',
           Math.floor(lifetime),
         )
         return token
       } finally {
-        await unlockScript(redis, [keys.accessTokenLock(accountId)], [owner])
+        await unlockScript(redis, { lock: keys.accessTokenLock(accountId), owner })
       }
     },
   }

@@ -2,27 +2,28 @@ import { defaultLimits, refuseLarge, type Limits } from '@muster/contracts/bound
 import type { Credentials } from '@muster/contracts/integrated-account'
 import type { AccountRecord } from '@muster/domain/account/record'
 import { hold, noteRecheck, release, replaceCredentials } from '@muster/domain/account/state'
-import { accountLane } from '@muster/domain/lane-id'
-import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
-import type { Keyring } from '../crypto/keyring.ts'
-import { keys } from '../redis/keys.ts'
-import { defineScript, type Redis } from '../redis/connect.ts'
 import { accountEvent } from '@muster/domain/event-of-change'
-import { identifyEvent } from '../webhooks/identify-event.ts'
-import { putRecordScript } from '../redis/versioned.ts'
+import { accountLane } from '@muster/domain/lane-id'
+import { bindings } from '../crypto/bindings.ts'
+import type { Keyring } from '../crypto/keyring.ts'
+import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
+import type { Redis } from '../redis/connect.ts'
+import { keys } from '../redis/keys.ts'
+import { defineScript } from '../redis/script.ts'
+import { createRecord, readRecords, updateRecord } from '../redis/versioned.ts'
 
-/**
- * KEYS open operations, index of operations, account, then what else leaves with it. ARGV retention.
- * In one step: an operation that was accepted in between would have nobody who runs it.
- */
-const removeScript = defineScript(`
-if redis.call('ZCARD', KEYS[1]) > 0 then return 0 end
-redis.call('DEL', unpack(KEYS, 3))
-redis.call('PEXPIRE', KEYS[2], ARGV[1])
+/** In one step: an operation that was accepted in between would never be run. Resolves with 0 where one is open. */
+const removeScript = defineScript({
+  keys: ['open', 'index'],
+  args: ['retentionMs'],
+  keyList: 'removed',
+  lua: `
+if redis.call('ZCARD', open) > 0 then return 0 end
+redis.call('DEL', unpack(removed))
+redis.call('PEXPIRE', index, retentionMs)
 return 1
-`)
-
-const boundTo = (accountId: string): string => `account:${accountId}:credentials`
+`,
+})
 
 export type Accounts = ReturnType<typeof createAccounts>
 
@@ -30,20 +31,20 @@ export type Accounts = ReturnType<typeof createAccounts>
 export const refuseLargeAccount = (record: AccountRecord): void =>
   refuseLarge('integratedAccounts', Buffer.byteLength(JSON.stringify(record)))
 
-export function createAccounts({
-  redis,
-  keyring,
-  limits = defaultLimits,
-}: {
+interface AccountsOptions {
   redis: Redis
   keyring: Keyring
   limits?: Limits
-}) {
-  async function readVersioned(accountId: string): Promise<{ record: AccountRecord; version: string } | undefined> {
-    const [record, version] = await redis.hmget(keys.account(accountId), 'record', 'version')
-    return record && version ? { record: JSON.parse(record) as AccountRecord, version } : undefined
-  }
+}
 
+export function createAccounts(options: AccountsOptions) {
+  return { ...createAccountRecords(options), ...createAccountChanges(options) }
+}
+
+const sealCredentials = (keyring: Keyring, accountId: string, credentials: Credentials): Buffer =>
+  keyring.seal(credentials, bindings.account.credentials(accountId))
+
+function createAccountRecords({ redis, keyring, limits = defaultLimits }: AccountsOptions) {
   /**
    * Both of one moment: a refresh token that the provider has just rotated must be saved over the credentials that it
    * was rotated for.
@@ -54,75 +55,44 @@ export function createAccounts({
     const [record, sealed] = await redis.hmgetBuffer(keys.account(accountId), 'record', 'credentials')
     if (!record || !sealed) return undefined
     return {
-      credentials: keyring.open(sealed, boundTo(accountId)) as Credentials,
+      credentials: keyring.open(sealed, bindings.account.credentials(accountId)) as Credentials,
       credentialsVersion: (JSON.parse(record.toString()) as AccountRecord).credentialsVersion,
     }
   }
 
-  async function update(
-    accountId: string,
-    change: (record: AccountRecord) => AccountRecord | undefined,
-    credentials?: Credentials,
-  ): Promise<AccountRecord | undefined> {
-    for (;;) {
-      const present = await readVersioned(accountId)
-      if (!present) return undefined
-      const next = change(present.record)
-      if (!next) return present.record
-      const event = accountEvent(present.record, next, Number(present.version) + 1)
-      const written = await putRecordScript(
-        redis,
-        [keys.account(accountId), keys.eventOutbox({ kind: 'account', id: accountId })],
-        [
-          present.version,
-          JSON.stringify(next),
-          credentials ? keyring.seal(credentials, boundTo(accountId)) : '',
-          event ? JSON.stringify(identifyEvent(event)) : '',
-          event?.at ?? 0,
-        ],
-      )
-      if (written !== null) return next
-    }
-  }
-
   /** Those that are there, in the order asked for. */
-  async function readMany(ids: readonly string[]): Promise<AccountRecord[]> {
-    const pipeline = redis.pipeline()
-    for (const id of ids) pipeline.hget(keys.account(id), 'record')
-    return ((await pipeline.exec()) ?? []).flatMap(([, record]) =>
-      typeof record === 'string' ? [JSON.parse(record) as AccountRecord] : [],
-    )
-  }
+  const readMany = (ids: readonly string[]): Promise<AccountRecord[]> =>
+    readRecords<AccountRecord>(redis, ids.map(keys.account))
 
   return {
+    readVersionedCredentials,
+    readMany,
+
     /** @throws BoundReachedError, TooLargeError */
     async create(record: AccountRecord, credentials: Credentials): Promise<void> {
       refuseLargeAccount(record)
+      const { id, tenantId } = record
       await addWithin(redis, limits, {
         bound: 'integratedAccounts',
         kind: 'set',
-        key: keys.tenantAccounts(record.tenantId),
-        entry: [record.id],
+        key: keys.tenantAccounts(tenantId),
+        id,
       })
-      await redis.sadd(keys.accounts, record.id)
-      await putRecordScript(
-        redis,
-        [keys.account(record.id), keys.eventOutbox({ kind: 'account', id: record.id })],
-        ['', JSON.stringify(record), keyring.seal(credentials, boundTo(record.id)), '', 0],
-      )
+      await redis.sadd(keys.accounts, id)
+      const sealed = sealCredentials(keyring, id, credentials)
+      await createRecord(redis, {
+        key: keys.account(id),
+        source: { kind: 'account', id },
+        record: JSON.stringify(record),
+        sealed,
+      })
     },
 
-    async read(accountId: string): Promise<AccountRecord | undefined> {
-      return (await readVersioned(accountId))?.record
-    },
+    read: async (accountId: string): Promise<AccountRecord | undefined> =>
+      (await readVersioned(redis, accountId))?.record,
 
-    async readCredentials(accountId: string): Promise<Credentials | undefined> {
-      return (await readVersionedCredentials(accountId))?.credentials
-    },
-
-    readVersionedCredentials,
-
-    readMany,
+    readCredentials: async (accountId: string): Promise<Credentials | undefined> =>
+      (await readVersionedCredentials(accountId))?.credentials,
 
     /** A page, by id. */
     async list(tenantId: string, page: PageOptions): Promise<{ records: AccountRecord[]; next: string | null }> {
@@ -132,7 +102,59 @@ export function createAccounts({
 
     listIds: (): Promise<string[]> => redis.smembers(keys.accounts),
 
-    /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
+    /**
+     * With everything that is the account's alone; its index expires with the last of its operations. Resolves with
+     * false, and nothing is removed, while one of them has not ended.
+     * @param retentionMs how long that last one is kept at most
+     */
+    async remove({ id, tenantId }: AccountRecord, retentionMs: number): Promise<boolean> {
+      const removed = await removeScript(redis, {
+        open: keys.openOperations(id),
+        index: keys.operations(id),
+        retentionMs,
+        removed: [
+          keys.account(id),
+          keys.accessToken(id),
+          keys.accessTokenLock(id),
+          keys.outbox(accountLane(id)),
+          keys.eventOutbox({ kind: 'account', id }),
+          keys.liveLogins(id),
+          keys.openWork(id),
+        ],
+      })
+      if (removed === 0) return false
+      await redis.multi().srem(keys.accounts, id).srem(keys.tenantAccounts(tenantId), id).exec()
+      return true
+    },
+  }
+}
+
+async function readVersioned(
+  redis: Redis,
+  accountId: string,
+): Promise<{ record: AccountRecord; version: string } | undefined> {
+  const [record, version] = await redis.hmget(keys.account(accountId), 'record', 'version')
+  return record && version ? { record: JSON.parse(record) as AccountRecord, version } : undefined
+}
+
+/** The changes of the domain, each written over the version that was read. */
+function createAccountChanges({ redis, keyring }: AccountsOptions) {
+  /** `change` may run again when another writer comes in between; undefined leaves the record as it is. */
+  const update = (
+    accountId: string,
+    change: (record: AccountRecord) => AccountRecord | undefined,
+    credentials?: Credentials,
+  ): Promise<AccountRecord | undefined> =>
+    updateRecord(redis, {
+      key: keys.account(accountId),
+      source: { kind: 'account', id: accountId },
+      read: () => readVersioned(redis, accountId),
+      change,
+      toSealed: () => credentials && sealCredentials(keyring, accountId, credentials),
+      toEvent: accountEvent,
+    })
+
+  return {
     update,
 
     /** @param change may also change what came with the credentials. */
@@ -142,11 +164,8 @@ export function createAccounts({
       change: (record: AccountRecord) => AccountRecord,
       now: number,
     ): Promise<AccountRecord | undefined> {
-      const written = await update(
-        accountId,
-        (record) => replaceCredentials(change(record), credentials.type, now),
-        credentials,
-      )
+      const next = (record: AccountRecord) => replaceCredentials(change(record), credentials.type, now)
+      const written = await update(accountId, next, credentials)
       await redis.del(keys.accessToken(accountId))
       return written
     },
@@ -157,11 +176,8 @@ export function createAccounts({
       credentials: Credentials,
       credentialsVersion: number,
     ): Promise<void> {
-      await update(
-        accountId,
-        (record) => (record.credentialsVersion === credentialsVersion ? { ...record } : undefined),
-        credentials,
-      )
+      const keep = (record: AccountRecord) => (record.credentialsVersion === credentialsVersion ? record : undefined)
+      await update(accountId, keep, credentials)
     },
 
     /** Puts the account on hold, unless its credentials were replaced since the call that failed. */
@@ -184,31 +200,5 @@ export function createAccounts({
 
     release: (accountId: string, credentialsVersion: number, now: number): Promise<AccountRecord | undefined> =>
       update(accountId, (record) => release(record, credentialsVersion, now)),
-
-    /**
-     * With everything that is the account's alone; its index leaves with the last of its operations. Resolves with
-     * false, and nothing is removed, while one of them has not ended.
-     * @param retentionMs how long that last one is kept at most
-     */
-    async remove(record: AccountRecord, retentionMs: number): Promise<boolean> {
-      const removed = await removeScript(
-        redis,
-        [
-          keys.openOperations(record.id),
-          keys.operations(record.id),
-          keys.account(record.id),
-          keys.accessToken(record.id),
-          keys.accessTokenLock(record.id),
-          keys.outbox(accountLane(record.id)),
-          keys.eventOutbox({ kind: 'account', id: record.id }),
-          keys.liveLogins(record.id),
-          keys.openWork(record.id),
-        ],
-        [retentionMs],
-      )
-      if (removed === 0) return false
-      await redis.multi().srem(keys.accounts, record.id).srem(keys.tenantAccounts(record.tenantId), record.id).exec()
-      return true
-    },
   }
 }

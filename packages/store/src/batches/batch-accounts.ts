@@ -12,7 +12,8 @@ import {
 } from '@muster/domain/batch/record'
 import { decodeBatch, encodeBatch, HOLD_FIELD } from './stored-batch.ts'
 import { keys } from '../redis/keys.ts'
-import { defineScript, type Redis } from '../redis/connect.ts'
+import type { Redis } from '../redis/connect.ts'
+import { defineScript } from '../redis/script.ts'
 
 /**
  * So many accounts stand in the record of a batch, those that are shown with it. Further ones have a key of their own,
@@ -81,17 +82,19 @@ export async function accountsOfRows(redis: Redis, batchId: string, rows: readon
   })
 }
 
-/**
- * KEYS batch, its further accounts
- * ARGV version read, record, then position and account of each that the record has no room for
- */
-const addAccountsScript = defineScript(`
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
-redis.call('HINCRBY', KEYS[1], 'version', 1)
-redis.call('HSET', KEYS[1], 'record', ARGV[2])
-if #ARGV > 2 then redis.call('HSET', KEYS[2], unpack(ARGV, 3)) end
+/** `further` is position and account of each that the record has no room for. */
+const addAccountsScript = defineScript({
+  keys: ['batch', 'accounts'],
+  args: ['version', 'record'],
+  argList: 'further',
+  lua: `
+if redis.call('HGET', batch, 'version') ~= version then return 0 end
+redis.call('HINCRBY', batch, 'version', 1)
+redis.call('HSET', batch, 'record', record)
+if #further > 0 then redis.call('HSET', accounts, unpack(further)) end
 return 1
-`)
+`,
+})
 
 /** Resolves with the record as written; undefined when it was written since it was read. */
 export async function writeBatchAccounts(
@@ -109,20 +112,27 @@ export async function writeBatchAccounts(
     accountCount: count + added.length,
     updatedAt: now,
   }
-  const keysOf = [keys.batch(record.id), keys.batchAccounts(record.id)]
-  return (await addAccountsScript(redis, keysOf, [version, encodeBatch(next), ...further])) === 1 ? next : undefined
+  const written = await addAccountsScript(redis, {
+    batch: keys.batch(record.id),
+    accounts: keys.batchAccounts(record.id),
+    version,
+    record: encodeBatch(next),
+    further,
+  })
+  return written === 1 ? next : undefined
 }
 
-/**
- * KEYS batch. ARGV totals, how many changes are in them. Of two processes that count, the one that has seen more is
- * kept; a batch that has left does not come back.
- */
-const keepTotalsScript = defineScript(`
-local before = redis.call('HMGET', KEYS[1], 'version', 'totals-changes')
-if not before[1] or tonumber(before[2] or '0') > tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], 'totals', ARGV[1], 'totals-changes', ARGV[2])
+/** Of two processes that count, the one that has seen more changes wins; a batch that was removed stays so. */
+const keepTotalsScript = defineScript({
+  keys: ['batch'],
+  args: ['totals', 'changes'],
+  lua: `
+local before = redis.call('HMGET', batch, 'version', 'totals-changes')
+if not before[1] or tonumber(before[2] or '0') > tonumber(changes) then return 0 end
+redis.call('HSET', batch, 'totals', totals, 'totals-changes', changes)
 return 1
-`)
+`,
+})
 
 export function createBatchCounts({ redis }: { redis: Redis }) {
   async function readCountsOf(batchId: string, accounts: readonly BatchAccount[]): Promise<AccountCounts[]> {
@@ -144,7 +154,11 @@ export function createBatchCounts({ redis }: { redis: Redis }) {
       const parts = await readCountsOf(record.id, await readBatchAccounts(redis, record))
       const totals = sumCounts(parts)
       if (parts.length > ACCOUNTS_IN_RECORD)
-        await keepTotalsScript(redis, [keys.batch(record.id)], [JSON.stringify(totals), totals.changes])
+        await keepTotalsScript(redis, {
+          batch: keys.batch(record.id),
+          totals: JSON.stringify(totals),
+          changes: totals.changes,
+        })
       return parts
     },
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { itemIdOf, lastRowBelow, MAX_ROW, timeOf } from './batch-item-id.ts'
 import { keys } from '../redis/keys.ts'
-import { defineScript, type Redis } from '../redis/connect.ts'
+import type { Redis } from '../redis/connect.ts'
+import { defineScript } from '../redis/script.ts'
 
 /** In the names of members: the client's own ids can be long, and can be e-mail addresses. */
 export const referenceHash = (reference: string): string =>
@@ -11,18 +12,24 @@ export const referenceHash = (reference: string): string =>
 export const referenceMember = (reference: string, row: number): string => memberOf(referenceHash(reference), row)
 const memberOf = (hash: string, row: number): string => `${hash}${row.toString(36).padStart(4, '0')}`
 
-/** KEYS hash of an earlier version. ARGV reference, row. */
-const forgetOldScript = defineScript(`
-local rows = redis.call('HGET', KEYS[1], ARGV[1])
+/** Of the hash that an earlier version wrote. */
+const forgetOldScript = defineScript({
+  keys: ['references'],
+  args: ['reference', 'forgotten'],
+  lua: `
+local rows = redis.call('HGET', references, reference)
 if not rows then return end
 local kept = {}
-for row in string.gmatch(rows, '%d+') do if row ~= ARGV[2] then kept[#kept + 1] = row end end
-if #kept == 0 then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], table.concat(kept, ',')) end
-`)
+for row in string.gmatch(rows, '%d+') do if row ~= forgotten then kept[#kept + 1] = row end end
+if #kept == 0 then redis.call('HDEL', references, reference)
+else redis.call('HSET', references, reference, table.concat(kept, ',')) end
+`,
+})
 
 export async function forgetReference(redis: Redis, batchId: string, reference: string, row: number): Promise<void> {
   await redis.zrem(keys.batchReferenceRows(batchId), referenceMember(reference, row))
-  await forgetOldScript(redis, [keys.batchReferences(batchId)], [referenceHash(reference), row])
+  const references = keys.batchReferences(batchId)
+  await forgetOldScript(redis, { references, reference: referenceHash(reference), forgotten: row })
 }
 
 /** Of each batch, ids of its newest rows with this reference that are below `before`; at most `count` of them. */

@@ -21,13 +21,15 @@ import {
 import { forgetReference, referenceMember } from './batch-references.ts'
 import { decodeBatch, encodeBatch, HOLD_FIELD } from './stored-batch.ts'
 import { addWithin } from '../redis/bounded-index.ts'
+import { bindings } from '../crypto/bindings.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
-import { defineScript, type Redis } from '../redis/connect.ts'
+import type { Redis } from '../redis/connect.ts'
+import { findGone, idPagesOf } from '../redis/pages.ts'
+import { defineScript } from '../redis/script.ts'
 import type { EventDraft } from '@muster/domain/event'
 import { batchEvent, batchEventType } from '@muster/domain/event-of-change'
-import { identifyEvent } from '../webhooks/identify-event.ts'
-import { putRecordScript, swapValueScript } from '../redis/versioned.ts'
+import { CONFLICT, createRecord, swapValueScript, untilWritten, updateRecord } from '../redis/versioned.ts'
 
 const DAY_MS = 86_400_000
 /** An upload that shows no sign of life for so long may be taken up by another request. */
@@ -36,23 +38,22 @@ const UPLOAD_LEASE_MS = 15_000
 const KEY_OF_NOTHING_MS = 15 * 60_000
 
 /**
- * KEYS batch, chunk, rows by reference, accounts of the rows
- * ARGV chunk number, rows so far, rejected so far, digest, blob, where the accounts of its rows go, what they are, then
- * 0 and the member of each row with a reference
- * Only the next chunk is taken, so that two requests that upload the same batch cannot both count a row.
+ * Only the next chunk is taken, so that two requests that upload the same batch cannot both count a row. `rows` and
+ * `rejected` are so far; `accounts` are written at `offset`; `references` are 0 and the member of each row with one.
  */
-const commitScript = defineScript(`
-if tonumber(redis.call('HGET', KEYS[1], 'chunks') or '-1') ~= tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[2], ARGV[5])
-redis.call('HSET', KEYS[1], 'chunks', ARGV[1] + 1, 'rows', ARGV[2], 'rejected', ARGV[3], 'digest', ARGV[4])
-redis.call('SETRANGE', KEYS[4], ARGV[6], ARGV[7])
-if #ARGV > 7 then redis.call('ZADD', KEYS[3], unpack(ARGV, 8)) end
+const commitScript = defineScript({
+  keys: ['batch', 'chunk', 'referenceRows', 'rowAccounts'],
+  args: ['number', 'rows', 'rejected', 'digest', 'blob', 'offset', 'accounts'],
+  argList: 'references',
+  lua: `
+if tonumber(redis.call('HGET', batch, 'chunks') or '-1') ~= tonumber(number) then return 0 end
+redis.call('SET', chunk, blob)
+redis.call('HSET', batch, 'chunks', number + 1, 'rows', rows, 'rejected', rejected, 'digest', digest)
+redis.call('SETRANGE', rowAccounts, offset, accounts)
+if #references > 0 then redis.call('ZADD', referenceRows, unpack(references)) end
 return 1
-`)
-
-export const referenceBoundTo = (batchId: string): string => `batch:${batchId}:reference`
-export const batchBoundTo = (batchId: string): string => `batch:${batchId}:credentials`
-export const chunkBoundTo = (batchId: string, chunk: number): string => `batch:${batchId}:chunk:${chunk}`
+`,
+})
 
 export type Batches = ReturnType<typeof createBatches>
 
@@ -98,28 +99,23 @@ export function createBatches({
   }
 
   /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
-  async function update(
+  function update(
     batchId: string,
     change: (record: BatchRecord) => BatchRecord | undefined,
   ): Promise<BatchRecord | undefined> {
-    for (;;) {
-      const present = await readVersioned(batchId)
-      if (!present) return undefined
-      const next = change(present.record)
-      if (!next) return present.record
-      const event = await eventOf(present.record, next, Number(present.version) + 1)
-      const written = await putRecordScript(
-        redis,
-        [keys.batch(batchId), keys.eventOutbox({ kind: 'batch', id: batchId })],
-        [present.version, encodeBatch(next), '', event ? JSON.stringify(identifyEvent(event)) : '', event?.at ?? 0],
-      )
-      if (written !== null) return next
-    }
+    return updateRecord(redis, {
+      key: keys.batch(batchId),
+      source: { kind: 'batch', id: batchId },
+      read: () => readVersioned(batchId),
+      change,
+      encode: encodeBatch,
+      toEvent: eventOf,
+    })
   }
 
   async function readChunk(batchId: string, chunk: number): Promise<BatchRow[]> {
     const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
-    return sealed ? (keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]) : []
+    return sealed ? (keyring.open(sealed, bindings.batchChunk(batchId, chunk)) as BatchRow[]) : []
   }
 
   /** Chunks have CHUNK_ROWS rows or, where those are large, fewer: never before the place that the number alone says. */
@@ -160,7 +156,7 @@ export function createBatches({
   /** The client's own id can be an e-mail address. */
   function withoutReference(record: BatchRecord): BatchRecord {
     if (record.reference === null) return record
-    const sealed = keyring.seal(record.reference, referenceBoundTo(record.id))
+    const sealed = keyring.seal(record.reference, bindings.batchReference(record.id))
     return { ...record, reference: null, sealedReference: sealed.toString('base64') }
   }
 
@@ -175,7 +171,7 @@ export function createBatches({
 
   /** Among the open ones of its tenant, if there is room. @throws BoundReachedError */
   const admit = ({ id, tenantId }: Pick<BatchRecord, 'id' | 'tenantId'>): Promise<void> =>
-    addWithin(redis, limits, { bound: 'openBatches', kind: 'set', key: keys.tenantOpenBatches(tenantId), entry: [id] })
+    addWithin(redis, limits, { bound: 'openBatches', kind: 'set', key: keys.tenantOpenBatches(tenantId), id })
 
   return {
     admit,
@@ -210,7 +206,7 @@ export function createBatches({
         bound: 'batches',
         kind: 'sorted',
         key: keys.tenantBatches(tenantId),
-        entry: [id],
+        id,
       }).catch(async (error: unknown) => {
         await redis.srem(keys.tenantOpenBatches(tenantId), id)
         throw error
@@ -226,12 +222,13 @@ export function createBatches({
       const sealed =
         options.callbackUrl === undefined
           ? ''
-          : keyring.seal({ callbackUrl: options.callbackUrl }, batchBoundTo(record.id))
-      await putRecordScript(
-        redis,
-        [keys.batch(record.id), keys.eventOutbox({ kind: 'batch', id: record.id })],
-        ['', encodeBatch(withoutReference(record)), sealed, '', 0],
-      )
+          : keyring.seal({ callbackUrl: options.callbackUrl }, bindings.batch.credentials(record.id))
+      await createRecord(redis, {
+        key: keys.batch(record.id),
+        source: { kind: 'batch', id: record.id },
+        record: encodeBatch(withoutReference(record)),
+        sealed,
+      })
       return true
     },
 
@@ -262,11 +259,13 @@ export function createBatches({
     readReference: ({ id, reference, sealedReference }: BatchRecord): string | null =>
       sealedReference === undefined
         ? reference
-        : String(keyring.open(Buffer.from(sealedReference, 'base64'), referenceBoundTo(id))),
+        : String(keyring.open(Buffer.from(sealedReference, 'base64'), bindings.batchReference(id))),
 
     async readCallback(batchId: string): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.batch(batchId), 'credentials')
-      return sealed ? (keyring.open(sealed, batchBoundTo(batchId)) as { callbackUrl: string }).callbackUrl : undefined
+      return sealed
+        ? (keyring.open(sealed, bindings.batch.credentials(batchId)) as { callbackUrl: string }).callbackUrl
+        : undefined
     },
 
     /** Ids of a page, newest first, older than `before`. */
@@ -288,15 +287,14 @@ export function createBatches({
       const pipeline = redis.pipeline()
       for (const { id } of added) pipeline.zadd(keys.accountBatches(id), 'NX', now, batchId)
       await pipeline.exec()
-      for (;;) {
+      const record = await untilWritten(async () => {
         const present = await readVersioned(batchId)
         if (!present || accountCountOf(present.record) !== from) return undefined
-        const record = await writeBatchAccounts(redis, present, added, now)
-        if (!record) continue
-        // What was paused or canceled before it had these accounts.
-        await syncHold(batchId, added)
-        return record
-      }
+        return (await writeBatchAccounts(redis, present, added, now)) ?? CONFLICT
+      })
+      // What was paused or canceled before it had these accounts.
+      if (record) await syncHold(batchId, added)
+      return record
     },
 
     /** Resolves with false when another request has committed it. */
@@ -310,35 +308,31 @@ export function createBatches({
         account !== null && reference ? [0, referenceMember(reference, row)] : [],
       )
       const rowAccounts = toRowAccounts(rows)
-      const written = await commitScript(
-        redis,
-        [
-          keys.batch(batchId),
-          keys.batchChunk(batchId, chunk),
-          keys.batchReferenceRows(batchId),
-          keys.batchRowAccounts(batchId),
-        ],
-        [
-          chunk,
-          progress.rows,
-          progress.rejected,
-          progress.digest,
-          keyring.seal(rows, chunkBoundTo(batchId, chunk)),
-          rowAccounts.offset,
-          rowAccounts.bytes,
-          ...references,
-        ],
-      )
+      const written = await commitScript(redis, {
+        batch: keys.batch(batchId),
+        chunk: keys.batchChunk(batchId, chunk),
+        referenceRows: keys.batchReferenceRows(batchId),
+        rowAccounts: keys.batchRowAccounts(batchId),
+        number: chunk,
+        rows: progress.rows,
+        rejected: progress.rejected,
+        digest: progress.digest,
+        blob: keyring.seal(rows, bindings.batchChunk(batchId, chunk)),
+        offset: rowAccounts.offset,
+        accounts: rowAccounts.bytes,
+        references,
+      })
       return written === 1
     },
 
     /** A person's cells leave the chunk that holds them. */
     async eraseRow(batchId: string, row: number): Promise<void> {
       const chunk = await findChunk(batchId, row)
-      for (; chunk !== undefined;) {
+      if (chunk === undefined) return
+      await untilWritten(async () => {
         const sealed = await redis.getBuffer(keys.batchChunk(batchId, chunk))
-        if (!sealed) return
-        const rows = keyring.open(sealed, chunkBoundTo(batchId, chunk)) as BatchRow[]
+        if (!sealed) return undefined
+        const rows = keyring.open(sealed, bindings.batchChunk(batchId, chunk)) as BatchRow[]
         const reference = rows.find((kept) => kept.row === row)?.reference
         if (reference) await forgetReference(redis, batchId, reference, row)
         const erased = rows.map((kept) =>
@@ -346,15 +340,13 @@ export function createBatches({
         )
         // Only over what was read: another row of the chunk may be erased at the same moment, and its cells must not
         //   come back.
-        if (
-          (await swapValueScript(
-            redis,
-            [keys.batchChunk(batchId, chunk)],
-            [sealed, keyring.seal(erased, chunkBoundTo(batchId, chunk))],
-          )) === 1
-        )
-          return
-      }
+        const written = await swapValueScript(redis, {
+          value: keys.batchChunk(batchId, chunk),
+          before: sealed,
+          next: keyring.seal(erased, bindings.batchChunk(batchId, chunk)),
+        })
+        return written === 1 ? undefined : CONFLICT
+      })
     },
 
     /** One request at a time uploads rows. Resolves with false while another does. */
@@ -396,12 +388,10 @@ export function createBatches({
 
     /** Takes those that have left out of the tenant's list. */
     async trimIndex(tenantId: string): Promise<void> {
-      const ids = await redis.zrange(keys.tenantBatches(tenantId), '0', '-1')
-      const pipeline = redis.pipeline()
-      for (const id of ids) pipeline.exists(keys.batch(id))
-      const present = (await pipeline.exec()) ?? []
-      const gone = ids.filter((_, index) => present[index]?.[1] === 0)
-      if (gone.length > 0) await redis.zrem(keys.tenantBatches(tenantId), ...gone)
+      for await (const page of idPagesOf(redis, keys.tenantBatches(tenantId))) {
+        const gone = await findGone(redis, page, (id) => [keys.batch(id)])
+        if (gone.length > 0) await redis.zrem(keys.tenantBatches(tenantId), ...gone)
+      }
     },
   }
 }

@@ -26,7 +26,8 @@ export function createColumnMappings({ redis, limits = defaultLimits }: { redis:
         bound: 'columnMappings',
         kind: 'hash',
         key: keys.columnMappings(tenantId, mode),
-        entry: [name, text],
+        id: name,
+        value: text,
       })
     },
     async read(tenantId: string, name: string, mode?: 'test'): Promise<Record<string, string> | undefined> {

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { bindings } from './bindings.ts'
 import type { Keyring } from './keyring.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
@@ -16,7 +17,7 @@ export const hashNaturalKey = (
   { field, value }: { field: string; value: string },
 ): string => hash('natural-key', accountId, field, value)
 
-const BOUND = 'hash-key'
+const BOUND = bindings.hashKey()
 
 /**
  * The installation's hash key: made once, kept sealed in Redis, so that it outlives a rotation of the encryption keys.

@@ -1,24 +1,24 @@
 import type { BatchRecord } from '@muster/domain/batch/record'
-import { batchBoundTo, chunkBoundTo, referenceBoundTo } from '../batches/batches.ts'
-import type { Keyring } from './keyring.ts'
+import { resealRecord } from '../operations/record-codec.ts'
+import type { Redis } from '../redis/connect.ts'
 import { keys } from '../redis/keys.ts'
-import { recordBoundTo, resealRecord } from '../operations/record-codec.ts'
-import { defineScript, type Redis } from '../redis/connect.ts'
-import { readOrUnreadable, UnreadableError } from './unreadable.ts'
+import { scannedIdsOf } from '../redis/pages.ts'
+import { defineScript } from '../redis/script.ts'
 import { swapValueScript } from '../redis/versioned.ts'
-import { callbackBoundTo } from '../webhooks/webhook-endpoints.ts'
+import { bindings } from './bindings.ts'
+import type { Keyring } from './keyring.ts'
+import { readOrUnreadable, UnreadableError } from './unreadable.ts'
 
-/**
- * KEYS record. ARGV field, blob read, blob to write. Only over the very blob that was read: an erased secret must not
- * come back.
- */
-const swapScript = defineScript(`
-if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+/** Only over the very blob that was read: an erased secret must not come back. */
+const swapFieldScript = defineScript({
+  keys: ['record'],
+  args: ['field', 'before', 'next'],
+  lua: `
+if redis.call('HGET', record, field) ~= before then return 0 end
+redis.call('HSET', record, field, next)
 return 1
-`)
-
-const SCAN_COUNT = 500
+`,
+})
 
 export interface ResealProgress {
   looked: number
@@ -27,8 +27,11 @@ export interface ResealProgress {
   unreadable: number
 }
 
+/** The rotation of what is kept of one kind, by the ids that lead to it. */
+type Resealers = Record<keyof typeof bindings, (...ids: string[]) => Promise<void>>
+
 /**
- * Seals everything anew that a key other than the newest has sealed, so that older keys can be taken out of the ring.
+ * Seals again everything that a key other than the newest has sealed, so that older keys can be taken out of the ring.
  * Runs beside a working system, and again where it was stopped.
  */
 export async function resealAll(
@@ -38,12 +41,98 @@ export async function resealAll(
   onUnreadable: (error: UnreadableError) => void = () => undefined,
 ): Promise<ResealProgress> {
   const progress: ResealProgress = { looked: 0, resealed: 0, unreadable: 0 }
+  const reseal = createResealers(redis, keyring, createBlobResealer(redis, keyring, progress, onUnreadable))
+  async function forEachId(index: string, visit: (id: string) => Promise<void>): Promise<void> {
+    for await (const ids of scannedIdsOf(redis, index)) {
+      for (const id of ids) await visit(id)
+      onProgress(progress)
+    }
+  }
 
-  /** One that does not open must not keep the others from being sealed by the newest key. */
-  async function resealBlob(
-    toFresh: () => Buffer | undefined,
-    swap: (fresh: Buffer) => Promise<unknown>,
-  ): Promise<void> {
+  await reseal.hashKey()
+  for (const accountId of await redis.smembers(keys.accounts)) {
+    await reseal.account(accountId)
+    await reseal.accessToken(accountId)
+    await forEachId(keys.operations(accountId), async (operationId) => {
+      await reseal.operation(accountId, operationId)
+      await reseal.operationRecord(accountId, operationId)
+    })
+  }
+  for (const tenantId of await redis.hvals(keys.tenantNames)) {
+    await reseal.callbackSecret(tenantId)
+    await forEachId(keys.tenantBatches(tenantId), async (batchId) => {
+      await reseal.batch(batchId)
+      await reseal.batchReference(batchId)
+      await reseal.batchChunk(batchId)
+    })
+    const endpointIndexes = [keys.tenantWebhookEndpoints(tenantId), keys.tenantCallbackEndpoints(tenantId)]
+    for (const endpointId of await redis.sunion(...endpointIndexes)) {
+      await reseal.webhookEndpoint(endpointId)
+      await forEachId(keys.deliveries(endpointId), (deliveryId) => reseal.delivery(endpointId, deliveryId))
+    }
+  }
+  onProgress(progress)
+  return progress
+}
+
+type Fresh = (blob: Buffer, bound: string) => Buffer | undefined
+type BlobResealer = ReturnType<typeof createBlobResealer>
+
+/** How each kind of the table is found. A kind that is missing here does not compile. */
+function createResealers(redis: Redis, keyring: Keyring, { field, fields, value, freshOf }: BlobResealer) {
+  /** The reference stands in the batch's record, which is JSON. */
+  const freshReference: Fresh = (record, bound) => {
+    const { sealedReference, ...others } = JSON.parse(record.toString()) as BatchRecord
+    const fresh = sealedReference && freshOf(Buffer.from(sealedReference, 'base64'), bound)
+    return fresh ? Buffer.from(JSON.stringify({ ...others, sealedReference: fresh.toString('base64') })) : undefined
+  }
+
+  return {
+    hashKey: () => value(keys.hashKey, bindings.hashKey()),
+    account: (accountId) => fields(keys.account(accountId), bindings.account, accountId),
+    /** An access token is a cache: the next call asks for a new one. */
+    async accessToken(accountId) {
+      const token = await redis.getBuffer(keys.accessToken(accountId))
+      if (token && readOrUnreadable(() => keyring.isOutdated(token, bindings.accessToken(accountId))) !== false)
+        await redis.del(keys.accessToken(accountId))
+    },
+    operation: (accountId, operationId) =>
+      fields(keys.operation(accountId, operationId), bindings.operation, operationId),
+    operationRecord: (accountId, operationId) =>
+      field(keys.operation(accountId, operationId), 'record', bindings.operationRecord(operationId), (blob, bound) =>
+        resealRecord(keyring, blob, bound),
+      ),
+    batch: (batchId) => fields(keys.batch(batchId), bindings.batch, batchId),
+    async batchReference(batchId) {
+      if ((await redis.hget(keys.batch(batchId), 'record'))?.includes('"sealedReference"'))
+        await field(keys.batch(batchId), 'record', bindings.batchReference(batchId), freshReference)
+    },
+    /** What comes in meanwhile is sealed by the newest key already. */
+    async batchChunk(batchId) {
+      const chunks = Number((await redis.hget(keys.batch(batchId), 'chunks')) ?? 0)
+      for (let chunk = 0; chunk < chunks; chunk += 1)
+        await value(keys.batchChunk(batchId, chunk), bindings.batchChunk(batchId, chunk))
+    },
+    webhookEndpoint: (endpointId) => fields(keys.webhookEndpoint(endpointId), bindings.webhookEndpoint, endpointId),
+    delivery: (endpointId, deliveryId) => fields(keys.delivery(endpointId, deliveryId), bindings.delivery, deliveryId),
+    async callbackSecret(tenantId) {
+      for (const mode of [undefined, 'test'] as const)
+        await value(keys.callbackSecret(tenantId, mode), bindings.callbackSecret(tenantId, mode))
+    },
+  } satisfies Resealers
+}
+
+/** One blob at a time, counted. One that does not open must not keep the others from being sealed by the newest key. */
+function createBlobResealer(
+  redis: Redis,
+  keyring: Keyring,
+  progress: ResealProgress,
+  onUnreadable: (error: UnreadableError) => void,
+) {
+  const freshOf: Fresh = (blob, bound) =>
+    keyring.isOutdated(blob, bound) ? keyring.seal(keyring.open(blob, bound), bound) : undefined
+
+  async function resealBlob(toFresh: () => Buffer | undefined, swap: (fresh: Buffer) => Promise<unknown>) {
     progress.looked += 1
     try {
       const fresh = toFresh()
@@ -55,82 +144,30 @@ export async function resealAll(
     }
   }
 
-  const freshOf = (blob: Buffer, bound: string): Buffer | undefined =>
-    keyring.isOutdated(blob, bound) ? keyring.seal(keyring.open(blob, bound), bound) : undefined
-
-  async function resealField(key: string, field: string, bound: string, toFresh = freshOf): Promise<void> {
-    const blob = await redis.hgetBuffer(key, field)
-    if (!blob || blob.length === 0) return
+  async function field(record: string, name: string, bound: string, toFresh = freshOf): Promise<void> {
+    const before = await redis.hgetBuffer(record, name)
+    if (!before || before.length === 0) return
     await resealBlob(
-      () => toFresh(blob, bound),
-      (fresh) => swapScript(redis, [key], [field, blob, fresh]),
+      () => toFresh(before, bound),
+      (next) => swapFieldScript(redis, { record, field: name, before, next }),
     )
   }
 
-  async function resealValue(key: string, bound: string): Promise<void> {
-    const blob = await redis.getBuffer(key)
-    if (!blob) return
-    await resealBlob(
-      () => freshOf(blob, bound),
-      (fresh) => swapValueScript(redis, [key], [blob, fresh]),
-    )
+  return {
+    freshOf,
+    field,
+    /** Every sealed field of a kind, by their bindings. */
+    async fields(record: string, boundTo: Record<string, (id: string) => string>, id: string): Promise<void> {
+      for (const [name, bind] of Object.entries(boundTo)) await field(record, name, bind(id))
+    },
+    /** A key that is one blob. */
+    async value(key: string, bound: string): Promise<void> {
+      const before = await redis.getBuffer(key)
+      if (!before) return
+      await resealBlob(
+        () => freshOf(before, bound),
+        (next) => swapValueScript(redis, { value: key, before, next }),
+      )
+    },
   }
-
-  /** It stands in the batch's record, which is JSON. */
-  function resealReference(record: Buffer, bound: string): Buffer | undefined {
-    const { sealedReference, ...others } = JSON.parse(record.toString()) as BatchRecord
-    const fresh = sealedReference && freshOf(Buffer.from(sealedReference, 'base64'), bound)
-    return fresh ? Buffer.from(JSON.stringify({ ...others, sealedReference: fresh.toString('base64') })) : undefined
-  }
-
-  async function forEachId(index: string, visit: (id: string) => Promise<void>): Promise<void> {
-    let cursor = '0'
-    do {
-      const [next, rows] = await redis.zscan(index, cursor, 'COUNT', SCAN_COUNT)
-      cursor = next
-      // Each id has its score behind it.
-      for (let position = 0; position < rows.length; position += 2) await visit(rows[position] ?? '')
-      onProgress(progress)
-    } while (cursor !== '0')
-  }
-
-  await resealValue(keys.hashKey, 'hash-key')
-  for (const accountId of await redis.smembers(keys.accounts)) {
-    await resealField(keys.account(accountId), 'credentials', `account:${accountId}:credentials`)
-    // An access token is a cache: the next call asks for a new one.
-    const token = await redis.getBuffer(keys.accessToken(accountId))
-    if (token && readOrUnreadable(() => keyring.isOutdated(token, 'access-token')) !== false)
-      await redis.del(keys.accessToken(accountId))
-    await forEachId(keys.operations(accountId), async (operationId) => {
-      const key = keys.operation(accountId, operationId)
-      for (const field of ['request', 'secrets', 'result', 'callback'])
-        await resealField(key, field, `operation:${operationId}:${field}`)
-      await resealField(key, 'record', recordBoundTo(operationId), (blob, bound) => resealRecord(keyring, blob, bound))
-    })
-  }
-  for (const tenantId of await redis.hvals(keys.tenantNames)) {
-    for (const mode of [undefined, 'test'] as const)
-      await resealValue(keys.callbackSecret(tenantId, mode), callbackBoundTo(tenantId, mode))
-    await forEachId(keys.tenantBatches(tenantId), async (batchId) => {
-      await resealField(keys.batch(batchId), 'credentials', batchBoundTo(batchId))
-      if ((await redis.hget(keys.batch(batchId), 'record'))?.includes('"sealedReference"'))
-        await resealField(keys.batch(batchId), 'record', referenceBoundTo(batchId), resealReference)
-      // What comes in meanwhile is sealed by the newest key already.
-      const chunks = Number((await redis.hget(keys.batch(batchId), 'chunks')) ?? 0)
-      for (let chunk = 0; chunk < chunks; chunk += 1)
-        await resealValue(keys.batchChunk(batchId, chunk), chunkBoundTo(batchId, chunk))
-    })
-    for (const endpointId of await redis.sunion(
-      keys.tenantWebhookEndpoints(tenantId),
-      keys.tenantCallbackEndpoints(tenantId),
-    )) {
-      await resealField(keys.webhookEndpoint(endpointId), 'credentials', `webhook-endpoint:${endpointId}:credentials`)
-      await forEachId(keys.deliveries(endpointId), async (deliveryId) => {
-        for (const field of ['url', 'replies'])
-          await resealField(keys.delivery(endpointId, deliveryId), field, `delivery:${deliveryId}:${field}`)
-      })
-    }
-  }
-  onProgress(progress)
-  return progress
 }

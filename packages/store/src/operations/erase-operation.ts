@@ -3,19 +3,23 @@ import { keys } from '../redis/keys.ts'
 import type { OperationRecord, OperationState } from '@muster/domain/operation/record'
 import { createRecordCodec } from './record-codec.ts'
 import { isFinished } from '@muster/domain/operation/state'
-import { defineScript, type Redis } from '../redis/connect.ts'
+import type { Redis } from '../redis/connect.ts'
+import { defineScript } from '../redis/script.ts'
 
 /**
- * KEYS operation. ARGV version read, record.
  * The idempotency entry, which holds keyed hashes only, stays: a repeated request finds the tombstone instead of
- *   creating the person again.
+ * creating the person again.
  */
-const eraseScript = defineScript(`
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
-redis.call('HDEL', KEYS[1], 'request', 'secrets', 'result', 'callback', 'had-secrets')
-redis.call('HSET', KEYS[1], 'record', ARGV[2])
-return redis.call('HINCRBY', KEYS[1], 'version', 1)
-`)
+const eraseScript = defineScript({
+  keys: ['operation'],
+  args: ['version', 'record'],
+  lua: `
+if redis.call('HGET', operation, 'version') ~= version then return nil end
+redis.call('HDEL', operation, 'request', 'secrets', 'result', 'callback', 'had-secrets')
+redis.call('HSET', operation, 'record', record)
+return redis.call('HINCRBY', operation, 'version', 1)
+`,
+})
 
 /** What is left of an operation when the person is gone from it: ids of ours, states, codes and times. */
 function toTombstone(
@@ -39,7 +43,7 @@ function toTombstone(
 
 /**
  * Takes a person's data out of an operation that has ended; erasing it again changes nothing. What the provider holds
- * is the provider's. Resolves with undefined when somebody wrote the record meanwhile.
+ * is the provider's. Resolves with undefined when the record was written meanwhile.
  */
 export async function eraseOperation(
   { redis, keyring }: { redis: Redis; keyring: Keyring },
@@ -49,11 +53,11 @@ export async function eraseOperation(
   if (!isFinished(record.state)) throw new RangeError('an operation that has not ended cannot be erased')
   if (record.state.erasedAt !== undefined) return record
   const { head, state } = toTombstone(record, now)
-  const version = await eraseScript(
-    redis,
-    [keys.operation(head.accountId, head.id)],
-    [record.version, createRecordCodec(keyring).encodeRecord(head, state)],
-  )
+  const version = await eraseScript(redis, {
+    operation: keys.operation(head.accountId, head.id),
+    version: record.version,
+    record: createRecordCodec(keyring).encodeRecord(head, state),
+  })
   if (version === null) return undefined
   // The index by the client's own id is outside the account's slot.
   if (record.head.reference !== null)

@@ -1,6 +1,7 @@
 import { BoundReachedError, defaultLimits, type BoundName, type Limits } from '@muster/contracts/bounds'
 import { keys } from '../redis/keys.ts'
-import { defineScript, type Redis } from '../redis/connect.ts'
+import type { Redis } from '../redis/connect.ts'
+import { defineScript } from '../redis/script.ts'
 
 const MIB = 1024 * 1024
 const DAY_MS = 86_400_000
@@ -31,41 +32,39 @@ local function figures(work, open)
 end
 `
 
-/** KEYS work of an account, open operations. */
-const figuresScript = defineScript(`${OPEN_WORK}
-return figures(KEYS[1], KEYS[2])
-`)
+/** Of one account: `OpenFigures`. */
+const figuresScript = defineScript({ keys: ['work', 'open'], lua: `${OPEN_WORK}return figures(work, open)` })
 
 /**
  * What is being accepted is held beside the total until it is reported: for half a minute at least, a minute at most,
  * so that a process that dies in between takes no room for ever.
  */
 const RESERVED = `
-local work = KEYS[1]
-local function reserved(slot)
-  local at, count, bytes = string.match(redis.call('HGET', work, 'reserved:' .. slot % 2) or '', '(%d+) (%d+) (%d+)')
-  if tonumber(at) == slot then return tonumber(count), tonumber(bytes), true end
+local function reserved(period)
+  local at, count, bytes = string.match(redis.call('HGET', work, 'reserved:' .. period % 2) or '', '(%d+) (%d+) (%d+)')
+  if tonumber(at) == period then return tonumber(count), tonumber(bytes), true end
   return 0, 0, false
 end
-local function reserve(slot, count, bytes)
-  local before, bytesBefore = reserved(slot)
-  redis.call('HSET', work, 'reserved:' .. slot % 2,
-    string.format('%d %d %d', slot, math.max(0, before + count), math.max(0, bytesBefore + bytes)))
+local function reserve(period, count, bytes)
+  local before, bytesBefore = reserved(period)
+  redis.call('HSET', work, 'reserved:' .. period % 2,
+    string.format('%d %d %d', period, math.max(0, before + count), math.max(0, bytesBefore + bytes)))
 end
 `
 
 /**
- * KEYS work of the tenant
- * ARGV count, bytes, most, most bytes, days that something is kept, most bytes kept
- * Returns the slot of the reservation, or the name of the bound that has been reached.
+ * Of the tenant's work. Answers the half minute of the reservation, or the name of the bound that has been reached.
+ * `days` is how long something is kept.
  */
-const reserveScript = defineScript(`${RESERVED}
-local count, bytes, most, mostBytes, days, mostKept = unpack(ARGV)
+const reserveScript = defineScript({
+  keys: ['work'],
+  args: ['count', 'bytes', 'most', 'mostBytes', 'days', 'mostKept'],
+  lua: `${RESERVED}
 local now = tonumber(redis.call('TIME')[1])
-local slot, today = math.floor(now / 30), math.floor(now / 86400)
+local period, today = math.floor(now / 30), math.floor(now / 86400)
 local open, openBytes, kept, day = unpack(redis.call('HMGET', work, 'count', 'bytes', 'kept', 'day'))
-local one, oneBytes = reserved(slot)
-local other, otherBytes = reserved(slot - 1)
+local one, oneBytes = reserved(period)
+local other, otherBytes = reserved(period - 1)
 if (tonumber(open) or 0) + one + other + count > tonumber(most) then return 'openOperations' end
 if (tonumber(openBytes) or 0) + oneBytes + otherBytes + bytes > tonumber(mostBytes) then return 'openMegabytes' end
 kept = tonumber(kept) or 0
@@ -77,27 +76,29 @@ end
 if kept + bytes > tonumber(mostKept) then return 'keptMegabytes' end
 redis.call('HSET', work, 'day', today, 'kept', kept + bytes)
 redis.call('HINCRBY', work, 'day:' .. today, bytes)
-reserve(slot, count, bytes)
-return slot
-`)
+reserve(period, count, bytes)
+return period
+`,
+})
 
 /**
- * KEYS work of the tenant
- * ARGV slot of a reservation, its count, its bytes, bytes of it that were not accepted, then account, count, bytes,
- *   changes of each account
- * Figures are whole and numbered, so that one that comes late, twice or never leaves no difference behind.
+ * What became of a reservation, and what each account has open. Figures are whole and numbered, so that a report that
+ * comes late, twice or never leaves no difference behind.
  */
-const reportScript = defineScript(`${RESERVED}
-local slot = tonumber(ARGV[1])
+const reportScript = defineScript({
+  keys: ['work'],
+  args: ['reservedIn', 'reservedCount', 'reservedBytes', 'unusedBytes'],
+  item: { args: ['account', 'count', 'bytes', 'changes'] },
+  lua: (forEachItem) => `${RESERVED}
+local period = tonumber(reservedIn)
 -- Unless its time was over.
-if select(3, reserved(slot)) then reserve(slot, -ARGV[2], -ARGV[3]) end
-if tonumber(ARGV[4]) > 0 then
+if select(3, reserved(period)) then reserve(period, -reservedCount, -reservedBytes) end
+if tonumber(unusedBytes) > 0 then
   local day = 'day:' .. (redis.call('HGET', work, 'day') or 0)
-  redis.call('HINCRBY', work, 'kept', -ARGV[4])
-  redis.call('HINCRBY', work, day, -ARGV[4])
+  redis.call('HINCRBY', work, 'kept', -unusedBytes)
+  redis.call('HINCRBY', work, day, -unusedBytes)
 end
-for index = 5, #ARGV, 4 do
-  local account, count, bytes, changes = unpack(ARGV, index, index + 3)
+${forEachItem(`
   local before = redis.call('HGET', work, 'account:' .. account) or '0 0 0'
   local seen, countBefore, bytesBefore = string.match(before, '(%d+) (%d+) (%d+)')
   -- The same number is the same figures, but for what was open before there were any.
@@ -106,23 +107,28 @@ for index = 5, #ARGV, 4 do
     redis.call('HINCRBY', work, 'count', count - countBefore)
     redis.call('HINCRBY', work, 'bytes', bytes - bytesBefore)
   end
-end
-`)
+`)}
+`,
+})
 
-/** KEYS work of the tenant. ARGV account. It was removed, and with it what it had. */
-const forgetScript = defineScript(`
-local _, count, bytes = string.match(redis.call('HGET', KEYS[1], 'account:' .. ARGV[1]) or '', '(%d+) (%d+) (%d+)')
+/** The account was removed, and with it what it had open. */
+const forgetScript = defineScript({
+  keys: ['work'],
+  args: ['account'],
+  lua: `
+local _, count, bytes = string.match(redis.call('HGET', work, 'account:' .. account) or '', '(%d+) (%d+) (%d+)')
 if not count then return end
-redis.call('HDEL', KEYS[1], 'account:' .. ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'count', 0 - count)
-redis.call('HINCRBY', KEYS[1], 'bytes', 0 - bytes)
-`)
+redis.call('HDEL', work, 'account:' .. account)
+redis.call('HINCRBY', work, 'count', 0 - count)
+redis.call('HINCRBY', work, 'bytes', 0 - bytes)
+`,
+})
 
 /** Unfinished operations of an account, their bytes, and the number of the change that made it so. */
 export type OpenFigures = [count: number, bytes: number, changes: number]
 
 export interface Reservation {
-  slot: number
+  period: number
   count: number
   bytes: number
 }
@@ -145,17 +151,32 @@ export function createOpenWork({
   limits?: Limits
 }) {
   const recounts = new Map<string, Promise<void>>()
-  const most = [limits.openOperations, limits.openMegabytes * MIB]
-  const mostKept = [Math.ceil(retentionMs / DAY_MS), limits.keptMegabytes * MIB]
+  const bounds = {
+    most: limits.openOperations,
+    mostBytes: limits.openMegabytes * MIB,
+    days: Math.ceil(retentionMs / DAY_MS),
+    mostKept: limits.keptMegabytes * MIB,
+  }
 
   async function report(
     tenantId: string,
     figures: ReadonlyMap<string, OpenFigures>,
-    { slot, count, bytes }: Reservation = { slot: 0, count: 0, bytes: 0 },
+    { period, count, bytes }: Reservation = { period: 0, count: 0, bytes: 0 },
     unusedBytes = 0,
   ): Promise<void> {
-    const values = [...figures].flatMap(([accountId, figure]) => [accountId, ...figure])
-    await reportScript(redis, [keys.tenantOpenWork(tenantId)], [slot, count, bytes, unusedBytes, ...values])
+    await reportScript(redis, {
+      work: keys.tenantOpenWork(tenantId),
+      reservedIn: period,
+      reservedCount: count,
+      reservedBytes: bytes,
+      unusedBytes,
+      items: [...figures].map(([account, [open, openBytes, changes]]) => ({
+        account,
+        count: open,
+        bytes: openBytes,
+        changes,
+      })),
+    })
   }
 
   /** Every account of the tenant reports, and what is gone leaves the total. */
@@ -164,14 +185,14 @@ export function createOpenWork({
       redis.smembers(keys.tenantAccounts(tenantId)),
       redis.hkeys(keys.tenantOpenWork(tenantId)),
     ])
-    const calls = accountIds.map((id) => ({ keys: [keys.openWork(id), keys.openOperations(id)], values: [] }))
+    const calls = accountIds.map((id) => ({ work: keys.openWork(id), open: keys.openOperations(id) }))
     const answers = (await figuresScript.pipelined(redis, calls)) as OpenFigures[]
     await report(tenantId, new Map(accountIds.flatMap((id, index) => (answers[index] ? [[id, answers[index]]] : []))))
     const present = new Set(accountIds)
     for (const field of fields) {
       const [, accountId] = /^account:(.*)$/.exec(field) ?? []
       if (accountId !== undefined && !present.has(accountId))
-        await forgetScript(redis, [keys.tenantOpenWork(tenantId)], [accountId])
+        await forgetScript(redis, { work: keys.tenantOpenWork(tenantId), account: accountId })
     }
   }
 
@@ -203,14 +224,14 @@ export function createOpenWork({
   /** Room for so many, of so many bytes, before they are accepted. @throws BoundReachedError */
   async function reserve(tenantId: string, count: number, bytes: number): Promise<Reservation> {
     const ask = (): Promise<unknown> =>
-      reserveScript(redis, [keys.tenantOpenWork(tenantId)], [count, bytes, ...most, ...mostKept])
+      reserveScript(redis, { work: keys.tenantOpenWork(tenantId), count, bytes, ...bounds })
     let answer = await ask()
     if (typeof answer === 'string') {
       await recountAtMostOften(tenantId)
       answer = await ask()
     }
     if (typeof answer === 'string') throw new BoundReachedError(answer as BoundName, limits[answer as BoundName])
-    return { slot: Number(answer), count, bytes }
+    return { period: Number(answer), count, bytes }
   }
 
   return {
@@ -229,7 +250,10 @@ export function createOpenWork({
 
     /** An account's figures as they are now, for the total. */
     async reportAccount(tenantId: string, accountId: string): Promise<void> {
-      const figures = await figuresScript(redis, [keys.openWork(accountId), keys.openOperations(accountId)], [])
+      const figures = await figuresScript(redis, {
+        work: keys.openWork(accountId),
+        open: keys.openOperations(accountId),
+      })
       await report(tenantId, new Map([[accountId, figures as OpenFigures]]))
     },
   }

@@ -3,10 +3,10 @@ import { accountsOfRows } from '../batches/batch-accounts.ts'
 import { batchIdOf, itemIdOf, rowOf, timeOf } from '../batches/batch-item-id.ts'
 import { findRowsOfReference } from '../batches/batch-references.ts'
 import { keys } from '../redis/keys.ts'
+import { findGone, idPagesOf } from '../redis/pages.ts'
 import { timeOfId } from '@muster/domain/operation/record'
 import type { Redis } from '../redis/connect.ts'
 
-const TRIM_PAGE = 1_000
 /** Batches that are asked for a reference in one round trip. */
 const BATCH_PAGE = 100
 
@@ -19,7 +19,7 @@ export interface PageOptions {
 
 export type OperationIndex = ReturnType<typeof createOperationIndex>
 
-/** Which operations there are, where they lie, and what waits for the lanes. */
+/** Which operations there are, which account each belongs to, and what waits for the lanes. */
 export function createOperationIndex({ redis, retentionMs }: { redis: Redis; retentionMs: number }) {
   async function locate(operationIds: readonly string[]): Promise<(string | null)[]> {
     if (operationIds.length === 0) return []
@@ -171,7 +171,7 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     dueForExpiry: (accountId: string, now: number, page: { from: number; count: number }): Promise<string[]> =>
       redis.zrangebyscore(keys.openOperations(accountId), '-inf', now, 'LIMIT', page.from, page.count),
 
-    /** What the lane must still hear of, most urgent first: `+job` to add, `-job` to remove. */
+    /** What the lane has not been given yet, most urgent first: `+job` to add, `-job` to remove. */
     readOutbox: (laneId: LaneId, limit: number): Promise<string[]> =>
       redis.zrange(keys.outbox(laneId), '0', String(limit - 1)),
     async clearOutbox(laneId: LaneId, entries: readonly string[]): Promise<void> {
@@ -179,27 +179,21 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     },
 
     /**
-     * Takes out of an index whatever operation has left, page by page, since old ones can be there still. Resolves with
-     * how many went.
+     * Removes operations from an index once their records have expired; resolves with how many.
      */
     async trimIndex(index: { tenantId: string } | { accountId: string }, now: number): Promise<number> {
       const key = 'tenantId' in index ? keys.tenantOperations(index.tenantId) : keys.operations(index.accountId)
       let removed = 0
-      for (let after = '-'; ;) {
-        const page = await redis.zrangebylex(key, after, `(${uuidPrefix(now - retentionMs)}`, 'LIMIT', 0, TRIM_PAGE)
+      for await (const page of idPagesOf(redis, key, `(${uuidPrefix(now - retentionMs)}`)) {
         const accounts = 'accountId' in index ? page.map(() => index.accountId) : await locate(page)
-        const pipeline = redis.pipeline()
-        page.forEach((id, position) =>
-          pipeline.exists(keys.operation(accounts[position] ?? 'none', id), keys.batch(id)),
-        )
-        const present = (await pipeline.exec()) ?? []
-        const gone = page.filter((_, position) => present[position]?.[1] === 0)
+        const gone = await findGone(redis, page, (id, position) => [
+          keys.operation(accounts[position] ?? 'none', id),
+          keys.batch(id),
+        ])
         if (gone.length > 0) await redis.zrem(key, ...gone)
         removed += gone.length
-        const last = page.at(-1)
-        if (last === undefined || page.length < TRIM_PAGE) return removed
-        after = `(${last}`
       }
+      return removed
     },
   }
 }

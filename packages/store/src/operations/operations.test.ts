@@ -222,7 +222,7 @@ describe('acceptance', () => {
     const owner = await newOwner()
     const head = newHead({ ...owner, idempotencyHash: 'i' })
     const cautious = createOperations({
-      redis: { __proto__: redis, wait: async () => 0 } as unknown as Redis,
+      redis: Object.assign(connect(), { wait: async () => 0 }),
       keyring,
       retentionMs: RETENTION_MS,
       waitReplicas: 1,

@@ -4,9 +4,10 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { newHead, newKeyring, newState } from '../../test/redis.ts'
 import { createBatchId, itemIdOf } from '../batches/batch-item-id.ts'
+import { bindings } from '../crypto/bindings.ts'
 import { Keyring } from '../crypto/keyring.ts'
 import type { OperationState } from '@muster/domain/operation/record'
-import { createRecordCodec, recordBoundTo, resealRecord } from './record-codec.ts'
+import { createRecordCodec, resealRecord } from './record-codec.ts'
 import { UnreadableError } from '../crypto/unreadable.ts'
 
 const keyring = newKeyring()
@@ -35,7 +36,7 @@ describe('a packed record', () => {
               retryable: false,
               pointer: null,
               provider_status: null,
-              raw_response: JSON.parse(JSON.stringify(raw)) as never,
+              raw_response: JSON.parse(JSON.stringify(raw)) as unknown,
               hint: '',
             },
           })
@@ -104,9 +105,9 @@ describe('a sealed record', () => {
 
   test('of an earlier version is still read, and sealed when it is sealed anew', () => {
     expect(before).toMatchObject({ head: { id, reference: 'ada@example.com' }, state: { status: 'queued' } })
-    const fresh = resealRecord(keyring, unsealed, recordBoundTo(id)) ?? Buffer.alloc(0)
+    const fresh = resealRecord(keyring, unsealed, bindings.operationRecord(id)) ?? Buffer.alloc(0)
     expect(decodeRecord('a', id, fresh)).toEqual(before)
-    expect(resealRecord(keyring, fresh, recordBoundTo(id))).toBeUndefined()
+    expect(resealRecord(keyring, fresh, bindings.operationRecord(id))).toBeUndefined()
   })
 
   test('opens with no other key, at no other operation, and with no bit changed', () => {

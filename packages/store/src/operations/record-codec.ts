@@ -1,5 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { batchIdOf } from '../batches/batch-item-id.ts'
+import { bindings } from '../crypto/bindings.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import type { OperationHead, OperationState } from '@muster/domain/operation/record'
 import { UnreadableError } from '../crypto/unreadable.ts'
@@ -45,7 +46,7 @@ type KeptHead = Omit<OperationHead, 'id' | 'accountId' | 'batchId' | 'naturalKey
   naturalKeyHash?: string
 }
 
-export const recordBoundTo = (operationId: string): string => `operation:${operationId}:record`
+export type RecordCodec = ReturnType<typeof createRecordCodec>
 
 /** Sealed as a whole: references, addresses of look-ups and a provider's words name persons. */
 export function createRecordCodec(keyring: Keyring) {
@@ -57,12 +58,12 @@ export function createRecordCodec(keyring: Keyring) {
         batchId: head.batchId === batchIdOf(id) ? true : head.batchId,
         ...(state.status === 'succeeded' ? {} : { naturalKeyHash }),
       }
-      return seal(keyring, deflateRawSync(JSON.stringify([kept, state]), OPTIONS), recordBoundTo(id))
+      return seal(keyring, deflateRawSync(JSON.stringify([kept, state]), OPTIONS), bindings.operationRecord(id))
     },
 
     /** @throws UnreadableError */
     decodeRecord(accountId: string, operationId: string, blob: Buffer): { head: OperationHead; state: OperationState } {
-      const bound = recordBoundTo(operationId)
+      const bound = bindings.operationRecord(operationId)
       const [kept, state] = unpack(open(keyring, blob, bound), bound)
       const batchId = kept.batchId === true ? batchIdOf(operationId) : kept.batchId
       return {

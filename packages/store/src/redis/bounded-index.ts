@@ -1,37 +1,57 @@
 import { BoundReachedError, type BoundName, type Limits } from '@muster/contracts/bounds'
-import { defineScript, type Redis } from './connect.ts'
+import type { Redis } from './connect.ts'
+import { defineScript } from './script.ts'
 
-/** The script counts and adds in one step: of many that come at once, only those get in for which there is room. */
+/** Counting and adding are one step, so that concurrent additions cannot pass the bound together. */
 const scripts = {
-  /** KEYS set. ARGV most, member. */
-  set: defineScript(`
-if redis.call('SISMEMBER', KEYS[1], ARGV[2]) == 1 then return 1 end
-if redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-redis.call('SADD', KEYS[1], ARGV[2])
+  set: defineScript({
+    keys: ['index'],
+    args: ['most', 'id', 'value'],
+    lua: `
+if redis.call('SISMEMBER', index, id) == 1 then return 1 end
+if redis.call('SCARD', index) >= tonumber(most) then return 0 end
+redis.call('SADD', index, id)
 return 1
-`),
-  /** KEYS sorted set. ARGV most, member. */
-  sorted: defineScript(`
-if redis.call('ZSCORE', KEYS[1], ARGV[2]) then return 1 end
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[1], 0, ARGV[2])
+`,
+  }),
+  sorted: defineScript({
+    keys: ['index'],
+    args: ['most', 'id', 'value'],
+    lua: `
+if redis.call('ZSCORE', index, id) then return 1 end
+if redis.call('ZCARD', index) >= tonumber(most) then return 0 end
+redis.call('ZADD', index, 0, id)
 return 1
-`),
-  /** KEYS hash. ARGV most, field, value. What is there already is written over. */
-  hash: defineScript(`
-if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+`,
+  }),
+  /** Overwrites an entry that is there already. */
+  hash: defineScript({
+    keys: ['index'],
+    args: ['most', 'id', 'value'],
+    lua: `
+if redis.call('HEXISTS', index, id) == 0 and redis.call('HLEN', index) >= tonumber(most) then return 0 end
+redis.call('HSET', index, id, value)
 return 1
-`),
+`,
+  }),
+}
+
+interface BoundedEntry {
+  bound: BoundName
+  kind: keyof typeof scripts
+  key: string
+  id: string
+  /** Of a hash. */
+  value?: string
 }
 
 /** Adds to what a tenant has of something, unless it has all it may. @throws BoundReachedError */
 export async function addWithin(
   redis: Redis,
   limits: Limits,
-  { bound, kind, key, entry }: { bound: BoundName; kind: keyof typeof scripts; key: string; entry: string[] },
+  { bound, kind, key, id, value = '' }: BoundedEntry,
 ): Promise<void> {
-  if ((await scripts[kind](redis, [key], [limits[bound], ...entry])) === 0)
+  if ((await scripts[kind](redis, { index: key, most: limits[bound], id, value })) === 0)
     throw new BoundReachedError(bound, limits[bound])
 }
 
@@ -41,7 +61,7 @@ export interface PageOptions {
   limit: number
 }
 
-/** A page of ids out of an index that is bounded itself. */
+/** A page of ids out of an index that is bounded, and so is read whole. */
 export function pageOf(ids: readonly string[], { after, limit }: PageOptions): { ids: string[]; next: string | null } {
   const rest = ids.filter((id) => after === null || id > after).sort()
   const page = rest.slice(0, limit)

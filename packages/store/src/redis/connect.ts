@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { Redis, type ChainableCommander, type RedisOptions } from 'ioredis'
 import { createPrimaryConnector } from './primary-connector.ts'
 import { isDemotion } from './error.ts'
@@ -78,41 +77,4 @@ function refuseHalfAnswers(redis: Redis): void {
       return chain
     })
   }
-}
-
-type Argument = string | number | Buffer
-
-/** A Lua script, sent once and called by its hash from then on. */
-export function defineScript(lua: string): Script {
-  const hash = createHash('sha1').update(lua).digest('hex')
-  const run = async (redis: Redis, keys: string[], values: Argument[]): Promise<unknown> => {
-    try {
-      return await redis.evalsha(hash, keys.length, ...keys, ...values)
-    } catch (error) {
-      if (error instanceof Error && error.message.startsWith('NOSCRIPT'))
-        return redis.eval(lua, keys.length, ...keys, ...values)
-      throw error
-    }
-  }
-  /** All in one round trip, in order, each by itself: others' commands may come between. */
-  const pipelined = async (
-    redis: Redis,
-    calls: readonly { keys: string[]; values: Argument[] }[],
-  ): Promise<unknown[]> => {
-    if (calls.length === 0) return []
-    const pipeline = redis.pipeline()
-    // Within the pipeline, since Redis may have been restarted since the last one.
-    pipeline.script('LOAD', lua)
-    for (const { keys, values } of calls) pipeline.evalsha(hash, keys.length, ...keys, ...values)
-    return ((await pipeline.exec()) ?? []).slice(1).map(([error, answer]) => {
-      if (error) throw error
-      return answer
-    })
-  }
-  return Object.assign(run, { pipelined })
-}
-
-export interface Script {
-  (redis: Redis, keys: string[], values: Argument[]): Promise<unknown>
-  pipelined(redis: Redis, calls: readonly { keys: string[]; values: Argument[] }[]): Promise<unknown[]>
 }

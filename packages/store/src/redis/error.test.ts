@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { connectRedis, defineScript, type Redis } from './connect.ts'
+import { connectRedis, type Redis } from './connect.ts'
+import { defineScript } from './script.ts'
 import { isRedisUnavailable } from './error.ts'
 
 type ErrorClass = new (...values: unknown[]) => Error
@@ -175,13 +176,8 @@ describe('a connection that ends inside a pipeline', () => {
 
   test('scripts in a pipeline: the same', async () => {
     const redis = await redisThatDies(1)
-    const script = defineScript('return 1')
-    const failure: unknown = await script
-      .pipelined(redis, [
-        { keys: [], values: [] },
-        { keys: [], values: [] },
-      ])
-      .catch((error: unknown) => error)
+    const script = defineScript({ lua: 'return 1' })
+    const failure: unknown = await script.pipelined(redis, [{}, {}]).catch((error: unknown) => error)
     expect(isRedisUnavailable(failure)).toBe(true)
   })
 })

@@ -68,7 +68,8 @@ export function createTenants({ redis, limits = defaultLimits }: { redis: Redis;
         bound: 'apiKeys',
         kind: 'hash',
         key: keys.tenantApiKeys(tenantId),
-        entry: [record.id, hashOf(apiKey)],
+        id: record.id,
+        value: hashOf(apiKey),
       })
       await redis.set(keys.apiKey(hashOf(apiKey)), JSON.stringify(record))
       return { record, apiKey }

@@ -2,10 +2,13 @@ import { endpointLane } from '@muster/domain/lane-id'
 import { deliveryIdOf, type DeliveryRecord, type DeliveryState } from '@muster/domain/delivery/record'
 import { newDelivery, replayDelivery } from '@muster/domain/delivery/state'
 import type { EventRecord } from '@muster/domain/event'
+import { bindings } from '../crypto/bindings.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
 import { jobIdOf } from '@muster/domain/operation/record'
-import { defineScript, type Redis } from '../redis/connect.ts'
+import type { Redis } from '../redis/connect.ts'
+import { findGone, idPagesOf } from '../redis/pages.ts'
+import { defineScript } from '../redis/script.ts'
 import { readOrSkip, type OnUnreadable } from '../crypto/unreadable.ts'
 
 /** As for operations: somebody else wrote it since it was read. */
@@ -17,38 +20,37 @@ const DAY_MS = 86_400_000
 /** The longest schedule there may be, and a little: until then a delivery that waits must not go. */
 const LONGEST_SCHEDULE_MS = 30 * DAY_MS
 
-/**
- * KEYS endpoint, delivery, index, outbox, pending
- * ARGV id, head, state, url, time, lifetime
- * Handing the same event over twice is handing it over once, as long as the delivery is there.
- */
-const createScript = defineScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-if redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
-redis.call('HSET', KEYS[2], 'head', ARGV[2], 'state', ARGV[3], 'version', 1)
-if ARGV[4] ~= '' then redis.call('HSET', KEYS[2], 'url', ARGV[4]) end
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
-redis.call('ZADD', KEYS[3], 0, ARGV[1])
-redis.call('ZADD', KEYS[4], ARGV[5], '+' .. ARGV[1])
-redis.call('ZADD', KEYS[5], ARGV[5], ARGV[1])
+/** While the delivery is there, the same event given again changes nothing. Resolves with 0 without the endpoint. */
+const createScript = defineScript({
+  keys: ['endpoint', 'delivery', 'index', 'outbox', 'pending'],
+  args: ['id', 'head', 'state', 'url', 'at', 'lifetimeMs'],
+  lua: `
+if redis.call('EXISTS', endpoint) == 0 then return 0 end
+if redis.call('EXISTS', delivery) == 1 then return 1 end
+redis.call('HSET', delivery, 'head', head, 'state', state, 'version', 1)
+if url ~= '' then redis.call('HSET', delivery, 'url', url) end
+redis.call('PEXPIRE', delivery, lifetimeMs)
+redis.call('ZADD', index, 0, id)
+redis.call('ZADD', outbox, at, '+' .. id)
+redis.call('ZADD', pending, at, id)
 return 1
-`)
+`,
+})
 
-/**
- * KEYS delivery, outbox, pending. ARGV version read, state, lifetime, job to add ('' for none), time, id, is pending,
- * sealed replies ('' to keep).
- */
-const saveScript = defineScript(`
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return nil end
-redis.call('HSET', KEYS[1], 'state', ARGV[2])
-if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'replies', ARGV[8]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-if ARGV[4] ~= '' then redis.call('ZADD', KEYS[2], ARGV[5], '+' .. ARGV[4]) end
-if ARGV[7] == '1' then redis.call('ZADD', KEYS[3], ARGV[5], ARGV[6]) else redis.call('ZREM', KEYS[3], ARGV[6]) end
-return redis.call('HINCRBY', KEYS[1], 'version', 1)
-`)
-
-const boundTo = (deliveryId: string, field: 'url' | 'replies'): string => `delivery:${deliveryId}:${field}`
+/** `job` is '' where none is added, `replies` '' where what is kept stays. */
+const saveScript = defineScript({
+  keys: ['delivery', 'outbox', 'pending'],
+  args: ['id', 'version', 'state', 'replies', 'isPending', 'job', 'at', 'lifetimeMs'],
+  lua: `
+if redis.call('HGET', delivery, 'version') ~= version then return nil end
+redis.call('HSET', delivery, 'state', state)
+if replies ~= '' then redis.call('HSET', delivery, 'replies', replies) end
+redis.call('PEXPIRE', delivery, lifetimeMs)
+if job ~= '' then redis.call('ZADD', outbox, at, '+' .. job) end
+if isPending == '1' then redis.call('ZADD', pending, at, id) else redis.call('ZREM', pending, id) end
+return redis.call('HINCRBY', delivery, 'version', 1)
+`,
+})
 
 const FIELDS = ['head', 'state', 'version', 'replies'] as const
 type Row = (Buffer | null)[]
@@ -72,7 +74,7 @@ export function createDeliveries({
 }) {
   function toRecord(id: string, [head, state, version, sealed]: Row): DeliveryRecord | undefined {
     if (!head || !state || !version) return undefined
-    const replies = sealed ? (keyring.open(sealed, boundTo(id, 'replies')) as Replies) : {}
+    const replies = sealed ? (keyring.open(sealed, bindings.delivery.replies(id)) as Replies) : {}
     const stored = JSON.parse(state.toString()) as DeliveryState
     return {
       ...(JSON.parse(head.toString()) as Omit<DeliveryRecord, 'state' | 'version'>),
@@ -97,24 +99,19 @@ export function createDeliveries({
     const replies: Replies = Object.fromEntries(
       state.attempts.flatMap(({ number, reply }) => (reply === null ? [] : [[number, reply]])),
     )
-    const version = await saveScript(
-      redis,
-      [
-        keys.delivery(record.endpointId, record.id),
-        keys.outbox(endpointLane(record.endpointId)),
-        keys.pendingDeliveries(record.endpointId),
-      ],
-      [
-        record.version,
-        JSON.stringify({ ...state, attempts: state.attempts.map((attempt) => ({ ...attempt, reply: null })) }),
-        lifetimeMs,
-        jobId,
-        state.updatedAt,
-        record.id,
-        state.status === 'pending' ? 1 : 0,
-        Object.keys(replies).length === 0 ? '' : keyring.seal(replies, boundTo(record.id, 'replies')),
-      ],
-    )
+    const version = await saveScript(redis, {
+      delivery: keys.delivery(record.endpointId, record.id),
+      outbox: keys.outbox(endpointLane(record.endpointId)),
+      pending: keys.pendingDeliveries(record.endpointId),
+      id: record.id,
+      version: record.version,
+      state: JSON.stringify({ ...state, attempts: state.attempts.map((attempt) => ({ ...attempt, reply: null })) }),
+      replies: Object.keys(replies).length === 0 ? '' : keyring.seal(replies, bindings.delivery.replies(record.id)),
+      isPending: state.status === 'pending' ? 1 : 0,
+      job: jobId,
+      at: state.updatedAt,
+      lifetimeMs,
+    })
     if (version === null) throw new StaleDeliveryError(record.id)
     return { ...record, state, version: Number(version) }
   }
@@ -137,24 +134,19 @@ export function createDeliveries({
       const head = { id, endpointId: endpoint.id, tenantId: endpoint.tenantId, createdAt: now, event }
       // Outside the endpoint's slot; without the delivery it leads nowhere, and expires.
       await redis.set(keys.deliveryLocator(id), endpoint.id, 'PX', lifetimeMs)
-      const written = await createScript(
-        redis,
-        [
-          keys.webhookEndpoint(endpoint.id),
-          keys.delivery(endpoint.id, id),
-          keys.deliveries(endpoint.id),
-          keys.outbox(endpointLane(endpoint.id)),
-          keys.pendingDeliveries(endpoint.id),
-        ],
-        [
-          id,
-          JSON.stringify(head),
-          JSON.stringify(newDelivery(now)),
-          callbackUrl === undefined ? '' : keyring.seal(callbackUrl, boundTo(id, 'url')),
-          now,
-          lifetimeMs,
-        ],
-      )
+      const written = await createScript(redis, {
+        endpoint: keys.webhookEndpoint(endpoint.id),
+        delivery: keys.delivery(endpoint.id, id),
+        index: keys.deliveries(endpoint.id),
+        outbox: keys.outbox(endpointLane(endpoint.id)),
+        pending: keys.pendingDeliveries(endpoint.id),
+        id,
+        head: JSON.stringify(head),
+        state: JSON.stringify(newDelivery(now)),
+        url: callbackUrl === undefined ? '' : keyring.seal(callbackUrl, bindings.delivery.url(id)),
+        at: now,
+        lifetimeMs,
+      })
       if (written === 1) return id
       await redis.del(keys.deliveryLocator(id))
       return undefined
@@ -167,7 +159,7 @@ export function createDeliveries({
     /** The address that came with the request; undefined where the endpoint has its own. */
     async readUrl(record: DeliveryRecord): Promise<string | undefined> {
       const sealed = await redis.hgetBuffer(keys.delivery(record.endpointId, record.id), 'url')
-      return sealed ? String(keyring.open(sealed, boundTo(record.id, 'url'))) : undefined
+      return sealed ? String(keyring.open(sealed, bindings.delivery.url(record.id))) : undefined
     },
 
     /** @throws StaleDeliveryError when the record has moved on; then nothing was written. */
@@ -212,20 +204,14 @@ export function createDeliveries({
 
     /** Takes what has left out of the index. */
     async trimIndex(endpointId: string): Promise<void> {
-      for (let before: string | null = null; ;) {
-        const ids = await this.listIds(endpointId, before, 1_000)
-        const pipeline = redis.pipeline()
-        for (const id of ids) pipeline.exists(keys.delivery(endpointId, id))
-        const present = (await pipeline.exec()) ?? []
-        const gone = ids.filter((_, index) => present[index]?.[1] === 0)
+      for await (const page of idPagesOf(redis, keys.deliveries(endpointId))) {
+        const gone = await findGone(redis, page, (id) => [keys.delivery(endpointId, id)])
         if (gone.length > 0)
           await redis
             .multi()
             .zrem(keys.deliveries(endpointId), ...gone)
             .zrem(keys.pendingDeliveries(endpointId), ...gone)
             .exec()
-        before = ids.at(-1) ?? null
-        if (ids.length < 1_000) return
       }
     },
 

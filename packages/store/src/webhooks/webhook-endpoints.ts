@@ -9,15 +9,12 @@ import {
 import type { SigningSecret } from '@muster/domain/webhook-endpoint/secrets'
 import { v5 as uuidv5 } from 'uuid'
 import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
+import { bindings } from '../crypto/bindings.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
-import { identifyEvent } from './identify-event.ts'
-import { putRecordScript, swapValueScript } from '../redis/versioned.ts'
+import { CONFLICT, createRecord, readRecords, swapValueScript, untilWritten, updateRecord } from '../redis/versioned.ts'
 
-const boundTo = (endpointId: string): string => `webhook-endpoint:${endpointId}:credentials`
-export const callbackBoundTo = (tenantId: string, mode?: 'test'): string =>
-  `tenant:${tenantId}:callback-secret${mode ? `:${mode}` : ''}`
 /** Longer than any delivery. */
 const INDEX_KEPT_MS = 400 * 86_400_000
 /** Any fixed UUID will do: it only keeps these ids apart from others made the same way. */
@@ -49,7 +46,10 @@ export function createWebhookEndpoints({
   }
 
   const open = (sealed: Buffer, endpointId: string): WebhookEndpointSecrets =>
-    keyring.open(sealed, boundTo(endpointId)) as WebhookEndpointSecrets
+    keyring.open(sealed, bindings.webhookEndpoint.credentials(endpointId)) as WebhookEndpointSecrets
+
+  const seal = (secrets: WebhookEndpointSecrets, endpointId: string): Buffer =>
+    keyring.seal(secrets, bindings.webhookEndpoint.credentials(endpointId))
 
   async function readSecrets(endpointId: string): Promise<WebhookEndpointSecrets | undefined> {
     const sealed = await redis.hgetBuffer(keys.webhookEndpoint(endpointId), 'credentials')
@@ -60,54 +60,36 @@ export function createWebhookEndpoints({
    * Secrets are changed over the version they were read with, as the record is: a new secret that was shown must not be
    * written over.
    */
-  async function update(
+  function update(
     endpointId: string,
     change: (record: WebhookEndpointRecord) => WebhookEndpointRecord | undefined,
     changeSecrets?: (secrets: WebhookEndpointSecrets) => WebhookEndpointSecrets,
   ): Promise<WebhookEndpointRecord | undefined> {
-    for (;;) {
-      const present = await readVersioned(endpointId)
-      if (!present) return undefined
-      const next = change(present.record)
-      if (!next) return present.record
-      const sealed =
-        changeSecrets && present.sealed
-          ? keyring.seal(changeSecrets(open(present.sealed, endpointId)), boundTo(endpointId))
-          : ''
-      const event = endpointEvent(present.record, next, Number(present.version) + 1)
-      const written = await putRecordScript(
-        redis,
-        [keys.webhookEndpoint(endpointId), keys.eventOutbox({ kind: 'endpoint', id: endpointId })],
-        [
-          present.version,
-          JSON.stringify(next),
-          sealed,
-          event ? JSON.stringify(identifyEvent(event)) : '',
-          event?.at ?? 0,
-        ],
-      )
-      if (written !== null) return next
-    }
+    return updateRecord(redis, {
+      key: keys.webhookEndpoint(endpointId),
+      source: { kind: 'endpoint', id: endpointId },
+      read: () => readVersioned(endpointId),
+      change,
+      toSealed: ({ sealed }) =>
+        changeSecrets && sealed ? seal(changeSecrets(open(sealed, endpointId)), endpointId) : undefined,
+      toEvent: endpointEvent,
+    })
   }
 
-  async function readAll(ids: readonly string[]): Promise<WebhookEndpointRecord[]> {
-    const pipeline = redis.pipeline()
-    for (const id of ids) pipeline.hget(keys.webhookEndpoint(id), 'record')
-    return ((await pipeline.exec()) ?? []).flatMap(([, record]) =>
-      typeof record === 'string' ? [JSON.parse(record) as WebhookEndpointRecord] : [],
-    )
-  }
+  const readAll = (ids: readonly string[]): Promise<WebhookEndpointRecord[]> =>
+    readRecords<WebhookEndpointRecord>(redis, ids.map(keys.webhookEndpoint))
 
   /** @throws BoundReachedError, TooLargeError */
   async function create(record: WebhookEndpointRecord, secrets: WebhookEndpointSecrets): Promise<void> {
     const bound = record.kind === 'callback' ? 'callbackHosts' : 'webhookEndpoints'
     refuseLarge(bound, Buffer.byteLength(JSON.stringify([record, secrets])))
-    await addWithin(redis, limits, { bound, kind: 'set', key: indexOf(record), entry: [record.id] })
-    await putRecordScript(
-      redis,
-      [keys.webhookEndpoint(record.id), keys.eventOutbox({ kind: 'endpoint', id: record.id })],
-      ['', JSON.stringify(record), keyring.seal(secrets, boundTo(record.id)), '', 0],
-    )
+    await addWithin(redis, limits, { bound, kind: 'set', key: indexOf(record), id: record.id })
+    await createRecord(redis, {
+      key: keys.webhookEndpoint(record.id),
+      source: { kind: 'endpoint', id: record.id },
+      record: JSON.stringify(record),
+      sealed: seal(secrets, record.id),
+    })
   }
 
   /** Of both kinds. */
@@ -121,7 +103,10 @@ export function createWebhookEndpoints({
   ): Promise<{ secrets: SigningSecret[]; sealed: Buffer | null }> {
     const sealed = await redis.getBuffer(keys.callbackSecret(tenantId, mode))
     if (sealed === null && mode !== undefined) return { ...(await readCallbackSecrets(tenantId)), sealed }
-    return { secrets: sealed ? (keyring.open(sealed, callbackBoundTo(tenantId, mode)) as SigningSecret[]) : [], sealed }
+    return {
+      secrets: sealed ? (keyring.open(sealed, bindings.callbackSecret(tenantId, mode)) as SigningSecret[]) : [],
+      sealed,
+    }
   }
 
   return {
@@ -192,18 +177,16 @@ export function createWebhookEndpoints({
       change: (secrets: SigningSecret[]) => SigningSecret[],
       mode?: 'test',
     ): Promise<SigningSecret[]> {
-      for (;;) {
+      return untilWritten(async () => {
         const present = await readCallbackSecrets(tenantId, mode)
         const next = change(present.secrets)
-        if (
-          (await swapValueScript(
-            redis,
-            [keys.callbackSecret(tenantId, mode)],
-            [present.sealed ?? '', keyring.seal(next, callbackBoundTo(tenantId, mode))],
-          )) === 1
-        )
-          return next
-      }
+        const written = await swapValueScript(redis, {
+          value: keys.callbackSecret(tenantId, mode),
+          before: present.sealed ?? '',
+          next: keyring.seal(next, bindings.callbackSecret(tenantId, mode)),
+        })
+        return written === 1 ? next : CONFLICT
+      })
     },
   }
 }
