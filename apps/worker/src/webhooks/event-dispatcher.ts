@@ -6,8 +6,6 @@ import type { Redis } from '@muster/store/redis/connect'
 import type { Clock } from '@muster/store/redis/clock'
 import type { Store } from '@muster/store/store'
 
-export type EventDispatcher = ReturnType<typeof createEventDispatcher>
-
 /**
  * Hands events to the webhook endpoints as soon as this process hears of them; the janitor finds what nobody told of.
  */
