@@ -9,7 +9,7 @@ export interface RequestEntry {
   fault?: string
 }
 
-export interface CreatedEntry {
+interface CreatedEntry {
   at: string
   id: string
   /** The natural key: two entries with one key are a user created twice. */

@@ -4,13 +4,13 @@ import type { ServeOptions } from '../src/serve.ts'
 import { serveSimulators } from '../src/serve.ts'
 import type { Vendor } from '../src/vendor.ts'
 
-export interface LedgerView {
+interface LedgerView {
   requests: { number: number; at: string; method: string; path: string; status: number | null; fault?: string }[]
   created: { at: string; id: string; key: string; request_number: number }[]
 }
 
 /** The control API of one simulator, as a test uses it. */
-export function createControl(baseUrl: string) {
+function createControl(baseUrl: string) {
   async function call(method: string, resource: string, body?: unknown): Promise<Response> {
     return await fetch(`${baseUrl}/__simulator/${resource}`, {
       method,

@@ -23,7 +23,7 @@ const CLOCK = new Intl.DateTimeFormat('en-CA', {
 })
 
 /** 2022-02-02T16:01:44-06:00: whole seconds, with the offset of Chicago, where the vendor is. */
-export function toTimestamp(epochMs: number): string {
+function toTimestamp(epochMs: number): string {
   const parts = Object.fromEntries(CLOCK.formatToParts(epochMs).map(({ type, value }) => [type, value]))
   const offset = (parts['timeZoneName'] ?? '').replace('GMT', '')
   return `${parts['year']}-${parts['month']}-${parts['day']}T${parts['hour']}:${parts['minute']}:${parts['second']}${offset}`

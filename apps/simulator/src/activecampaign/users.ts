@@ -15,7 +15,7 @@ export interface ActiveCampaignUser {
 }
 
 /** Whether two usernames that differ in case are one is not documented: the setting decides. */
-export const toUsernameKey = (username: string, { username_is_case_sensitive }: ActiveCampaignSettings): string =>
+const toUsernameKey = (username: string, { username_is_case_sensitive }: ActiveCampaignSettings): string =>
   username_is_case_sensitive ? username : username.toLowerCase()
 
 export function createUsers(settings: () => ActiveCampaignSettings) {

@@ -18,7 +18,7 @@ const equals = (stored: unknown, wanted: string): boolean => String(stored ?? ''
  * At most 10,000 a page as documented; how many without per_page is not. The cursor is opaque to clients: the id of the
  * last record.
  */
-export function paginate<Item extends { readonly id: number }>(
+function paginate<Item extends { readonly id: number }>(
   request: VendorRequest,
   items: readonly Item[],
   render: (item: Item) => Json,

@@ -50,8 +50,7 @@ export function bearerRefusal(
   return { status, headers: { 'www-authenticate': authenticate } }
 }
 
-export const isBearer = (request: VendorRequest): boolean =>
-  request.headers.authorization?.startsWith('Bearer ') ?? false
+const isBearer = (request: VendorRequest): boolean => request.headers.authorization?.startsWith('Bearer ') ?? false
 
 export function rateLimitHeaders(usage: RateLimitUsage | null): Record<string, string> {
   if (usage === null) return {}

@@ -12,7 +12,7 @@ function readAttribute(user: OktaUser, name: string): Json | undefined {
 }
 
 /** Undefined for an expression that the simulator does not know. */
-export function parseExpression(expression: string): Predicate | undefined {
+function parseExpression(expression: string): Predicate | undefined {
   const predicates: Predicate[] = []
   for (const clause of expression.split(/\s+and\s+(?=[\w.]+\s)/)) {
     const [, name, operator, quoted] = CLAUSE.exec(clause) ?? []

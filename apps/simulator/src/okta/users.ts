@@ -25,7 +25,7 @@ export interface OktaUser {
 }
 
 /** Logins are unique without regard to case and diacritics (Okta's users API). */
-export const toLoginKey = (login: string): string => login.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
+const toLoginKey = (login: string): string => login.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
 
 export function createUsers() {
   const byId = new Map<string, OktaUser>()

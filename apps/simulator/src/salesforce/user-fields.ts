@@ -2,7 +2,7 @@ import type { Json } from '../vendor.ts'
 import { EMAIL_ENCODINGS, LOCALES } from './picklists.ts'
 import type { SalesforceSettings } from './settings.ts'
 
-export type FieldType =
+type FieldType =
   | 'id'
   | 'string'
   | 'email'
