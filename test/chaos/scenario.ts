@@ -6,7 +6,7 @@ import { busiestWindow, judge, type Verdict } from './invariants.ts'
 import type { Random } from './random.ts'
 
 /** short: a part of `npm test`. full: `npm run chaos`. */
-export type Scale = 'short' | 'full'
+type Scale = 'short' | 'full'
 
 export interface ScenarioContext {
   random: Random
@@ -53,7 +53,7 @@ export interface StageOptions extends MusterOptions {
 }
 
 /** Providers whose simulator answers at once and tells when a user was created. */
-export const quickProviders: readonly ProviderName[] = ['okta', 'files_com', 'google_workspace']
+const quickProviders: readonly ProviderName[] = ['okta', 'files_com', 'google_workspace']
 
 /** Sets the whole up, lets `play` do its worst, and takes all down again. */
 export async function onStage(

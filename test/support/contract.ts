@@ -9,7 +9,7 @@ import type { Answer, Muster } from './harness.ts'
 const all = Object.values<Route>({ ...routes, ...systemRoutes })
 const toPattern = (path: string): RegExp => new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`)
 
-export function routeOf(method: string, path: string): Route | undefined {
+function routeOf(method: string, path: string): Route | undefined {
   const bare = path.split('?')[0] ?? ''
   return all.find((route) => route.method === method.toLowerCase() && toPattern(route.path).test(bare))
 }

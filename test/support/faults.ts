@@ -119,11 +119,6 @@ export async function readRecord(store: Store, accountId: string, operationId: s
   return record
 }
 
-export const createsOf = (ledger: Ledger): Ledger['requests'] => {
-  const numbers = new Set(ledger.created.map((entry) => entry.request_number))
-  return ledger.requests.filter((request) => numbers.has(request.number))
-}
-
 /** Logins with more than one user. */
 export function createdTwice(ledger: Ledger): string[] {
   const keys = ledger.created.map((entry) => entry.key)

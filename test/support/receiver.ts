@@ -1,12 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { createRequire } from 'node:module'
+import { Webhook } from 'standardwebhooks'
+import { Webhook as SvixWebhook } from 'svix'
 import { eventually } from './harness.ts'
 
-// Whose library decides whether a signature is right: the published one, not ours.
-const require = createRequire(new URL('../../packages/webhooks/package.json', import.meta.url))
-type Library = { Webhook: new (secret: string) => { verify(body: string, headers: Record<string, string>): unknown } }
-const libraries = [require('standardwebhooks'), require('svix')] as Library[]
+// The published libraries decide whether a signature is right, not our own code.
+const libraries = [Webhook, SvixWebhook]
 
 export interface Received {
   path: string
@@ -83,12 +82,12 @@ export async function startReceiver() {
     at: (path: string): Received[] => ledger.filter((received) => received.path === path),
     /** Whether both libraries verify it with this secret; throws what the one that does not says. */
     verify: (received: Received, secret: string): void =>
-      libraries.forEach(({ Webhook }) => void new Webhook(secret).verify(received.body, received.headers)),
+      libraries.forEach((Library) => void new Library(secret).verify(received.body, received.headers)),
     /** Whether neither of them does. */
     isRefused: (received: Received, secret: string): boolean =>
-      libraries.every(({ Webhook }) => {
+      libraries.every((Library) => {
         try {
-          new Webhook(secret).verify(received.body, received.headers)
+          new Library(secret).verify(received.body, received.headers)
           return false
         } catch {
           return true
