@@ -11,8 +11,8 @@ import { countTests } from './test-report.mjs'
 
 const usage = `Usage: npm test [-- vitest arguments]
 
-Installs and builds what is missing, checks the types of the tests, lints, checks the format, and runs every test
-against a real Redis of its own. The last line is "N passed, N failed", the lines before it name what failed; a check
+Installs and builds what is missing, checks the types of the tests, lints, checks the format, looks for unused code and
+dependencies, and runs every test against a real Redis of its own. The last line is "N passed, N failed", the lines before it name what failed; a check
 that fails counts as one failed, and so does a run without tests. Arguments go to vitest: npm test -- packages/store -t lease`
 
 const say = (line) => console.log(line)
@@ -49,6 +49,7 @@ async function runChecks(stack, folder, vitestArgs) {
     ['Checking types of the tests…', 'tsc', '-p', 'tsconfig.test.json'],
     ['Linting…', 'oxlint'],
     ['Checking the format…', 'prettier', '--check', '--log-level', 'warn', '.'],
+    ['Looking for what nothing uses…', 'knip', '--treat-config-hints-as-errors'],
   ]) {
     say(title)
     const exit = await runTool(stack, command)
