@@ -15,7 +15,7 @@ import type { ApiDependencies } from '../dependencies.ts'
 import {
   createsPerSecond,
   estimateWaitSeconds,
-  fullRestMs,
+  cooldownLeftMs,
   OVERTAKERS_WINDOW_MS,
   shareLeft,
 } from '../operations/estimated-wait.ts'
@@ -95,7 +95,7 @@ export async function toAccountProgress(
     schedule.cooldownMs(accountLane(accountId)),
     store.operations.countSince(accountId, now - windowMs),
   ])
-  const restMs = account ? fullRestMs(account, laneRestMs) : laneRestMs
+  const restMs = account ? cooldownLeftMs(account, laneRestMs) : laneRestMs
   const share = account ? shareLeft(account, Math.max(0, since - behind), windowMs) : 1
   const limit = account ? createsPerSecond(account) : null
   const own = openOf(part)

@@ -9,7 +9,7 @@ import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
 import { UnreadableError } from '@muster/store/crypto/unreadable'
 import { shownStatus } from '../operations/operation-resource.ts'
-import { idOf } from '../operations/unreadable-records.ts'
+import { idOf } from '../http/unreadable-records.ts'
 
 /** Chunk by chunk, in the order of the upload; as much is read as is taken. */
 export async function* readBatchResults(

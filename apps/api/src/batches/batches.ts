@@ -15,7 +15,7 @@ import { defineEndpoint } from '../http/endpoint.ts'
 import { fitPage } from '../http/page.ts'
 import { notFound, RequestError } from '../http/request-error.ts'
 import { isOwn, readOwnBatch, type Caller } from '../http/own-records.ts'
-import { toUnreadable, withUnreadable } from '../operations/unreadable-records.ts'
+import { toUnreadable, withUnreadable } from '../http/unreadable-records.ts'
 import { waitForBatch } from '../operations/wait-for-end.ts'
 import { watchBatch } from './watch-batch.ts'
 

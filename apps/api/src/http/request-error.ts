@@ -1,7 +1,7 @@
 import { errorCodes, type ProblemCode } from '@muster/contracts/error-codes'
 import type { InputProblem } from '@muster/contracts/problem'
 
-/** The caller can act on it; becomes a problem+json answer. */
+/** What the caller can act on; answered as problem+json. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
   readonly code: ProblemCode
@@ -39,8 +39,14 @@ export class RequestError extends Error {
   }
 }
 
-/** One answer for what does not exist and for what is somebody else's. */
+/** The same answer for what does not exist and for what belongs to another tenant. */
 export const notFound = (what: string): RequestError => new RequestError('not_found', `There is no such ${what}.`)
+
+export const operationInProgress = (operationId: string): RequestError =>
+  new RequestError('operation_in_progress', 'An unfinished operation is already creating a user with this login.', {
+    extensions: { operation: `/operations/${operationId}`, operation_id: operationId },
+    headers: { location: `/operations/${operationId}` },
+  })
 
 export function invalid(errors: InputProblem[]): RequestError {
   const [first] = errors
@@ -56,7 +62,7 @@ export function invalid(errors: InputProblem[]): RequestError {
 const MAX_ERRORS = 100
 const MAX_POINTER = 200
 
-/** A megabyte of wrong names must not be answered with two. */
+/** A megabyte of wrong names must not get an answer of two megabytes. */
 function bounded(errors: InputProblem[]): InputProblem[] {
   return errors.slice(0, MAX_ERRORS).map((problem) => ({ ...problem, pointer: problem.pointer.slice(0, MAX_POINTER) }))
 }

@@ -25,20 +25,34 @@ export interface AcceptOptions {
   requestId: string
   now: number
   expiresAt: number
-  /** What `checkCreate` said of this request. */
+  /** By `checkCreate`. */
   naturalKey: NaturalKey
-  /** A row of a batch, whose id is made of both. */
+  /** Of a row of a batch. */
   item?: { id: string; batchId: string }
 }
 
 export const idempotencyHashOf = (hash: Hasher, account: AccountRecord, key: string): string =>
   hash('idempotency-key', account.tenantId, account.id, key)
 
-export function toNewOperation(
+export function toNewOperation(hash: Hasher, options: AcceptOptions): NewOperation {
+  const { input, query, idempotencyKey } = options
+  // Only an idempotency key needs it.
+  const fingerprint =
+    idempotencyKey === null ? '' : hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
+  return {
+    head: toHead(hash, options),
+    state: toFirstState(options),
+    request: input,
+    fingerprint,
+    ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }),
+  }
+}
+
+function toHead(
   hash: Hasher,
-  { account, input, query, warnings, naturalKey, idempotencyKey, requestId, now, expiresAt, item }: AcceptOptions,
-): NewOperation {
-  const head: OperationHead = {
+  { account, query, naturalKey, idempotencyKey, requestId, now, item }: AcceptOptions,
+): OperationHead {
+  return {
     id: item?.id ?? uuidv7({ msecs: now }),
     tenantId: account.tenantId,
     accountId: account.id,
@@ -58,49 +72,40 @@ export function toNewOperation(
     },
     ...(query.callback_url === undefined ? {} : { hasCallback: true }),
   }
-  const state: OperationState = {
-    status: 'queued',
-    statusReason: null,
-    updatedAt: now,
-    startedAt: null,
-    finishedAt: null,
-    notBefore: query.not_before === undefined ? null : Date.parse(query.not_before),
-    expiresAt,
-    nextAttemptAt: null,
-    run: 0,
-    attemptCount: 0,
-    usedAttempts: 0,
-    attempts: [],
-    warnings,
-    outcome: null,
-    remoteId: null,
-    error: null,
-    unknown: null,
-  }
-  // Only an idempotency key asks for it.
-  const fingerprint =
-    idempotencyKey === null ? '' : hash('fingerprint', canonicalJson(query), canonicalJson(input.user))
-  return {
-    head,
-    state,
-    request: input,
-    fingerprint,
-    ...(query.callback_url === undefined ? {} : { callbackUrl: query.callback_url }),
-  }
 }
 
-/** From a checked request to an operation that cannot be lost. When this resolves, it may be acknowledged. */
+const toFirstState = ({ query, warnings, now, expiresAt }: AcceptOptions): OperationState => ({
+  status: 'queued',
+  statusReason: null,
+  updatedAt: now,
+  startedAt: null,
+  finishedAt: null,
+  notBefore: query.not_before === undefined ? null : Date.parse(query.not_before),
+  expiresAt,
+  nextAttemptAt: null,
+  run: 0,
+  attemptCount: 0,
+  usedAttempts: 0,
+  attempts: [],
+  warnings,
+  outcome: null,
+  remoteId: null,
+  error: null,
+  unknown: null,
+})
+
+/** Stores the operation; when this resolves as accepted, it cannot be lost and may be acknowledged. */
 export async function acceptOperation(
   store: Store,
   schedule: LaneSchedule,
   options: AcceptOptions,
 ): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
   const operation = toNewOperation(await store.hasher(), options)
-  // First the lane, then the work: the other way round, a crash could leave work in a lane that nobody opens.
+  // The lane first: in the other order, a crash could leave work in a lane that no worker opens.
   await schedule.wake(accountLane(options.account.id))
   const acceptance = await store.operations.accept(operation)
   if (acceptance.kind !== 'accepted') return acceptance
-  // It is safe already; this only makes it quick.
+  // The operation is safe already; this only makes it start sooner.
   schedule.wake(accountLane(options.account.id)).catch(() => undefined)
   return { kind: 'accepted', record: { head: operation.head, state: operation.state, version: 1 } }
 }

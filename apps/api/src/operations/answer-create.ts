@@ -1,31 +1,59 @@
 import { errorCodes } from '@muster/contracts/error-codes'
+import type { Warning } from '@muster/contracts/operation'
 import type { Problem } from '@muster/contracts/problem'
-import type { AccountRecord } from '@muster/domain/account/record'
 import { accountLane } from '@muster/domain/lane-id'
+import type { AccountRecord } from '@muster/domain/account/record'
+import { previewCreate } from '@muster/providers/engine/preview'
+import type { CreateInput } from '@muster/providers/provider'
+import { providerOf } from '@muster/providers/registry'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
 import type { ApiDependencies } from '../dependencies.ts'
+import { toAccountContext } from './create-input.ts'
 import { estimateWaitSeconds } from './estimated-wait.ts'
 import type { ApiResponse } from '../http/endpoint.ts'
 import { PROBLEM_TYPE } from '../http/problem.ts'
 import { readView, toResource } from './operation-resource.ts'
 
-/** The estimate counts the bulk that a single create overtakes, so beyond this it tells nothing. */
+/** The estimate counts rows of batches, which a single create overtakes; beyond this it says nothing. */
 const MAX_POLL_SECONDS = 30
 const RETRY_LATER_SECONDS = 60
 
-/** 202 with the operation. It is safe already: an estimate that cannot be had must not look like a refusal. */
+/** With `dry_run`: nothing is stored, and no provider is called. */
+export async function answerDryRun(
+  { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
+  account: AccountRecord,
+  input: CreateInput,
+  warnings: Warning[],
+): Promise<ApiResponse> {
+  const { requests } = previewCreate(providerOf(account.provider), input, toAccountContext(account))
+  const open = await store.operations.countOpen(account.id)
+  const seconds = estimateWaitSeconds(account, open, await schedule.cooldownMs(accountLane(account.id)))
+  return {
+    status: 200,
+    body: {
+      dry_run: true,
+      provider: account.provider,
+      requests,
+      warnings,
+      estimated_wait_seconds: seconds,
+      account_status: account.status,
+    },
+  }
+}
+
+/** 202 with the operation. It is accepted: a missing estimate must not look like a refusal. */
 export async function answerAccepted(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   record: OperationRecord,
   account: AccountRecord,
 ): Promise<ApiResponse> {
-  const [latest = account, open, restMs] = await Promise.all([
+  const [latest = account, open, cooldownMs] = await Promise.all([
     store.accounts.read(account.id).catch(() => undefined),
     store.operations.countOpen(account.id).catch(() => null),
     schedule.cooldownMs(accountLane(account.id)).catch(() => 0),
   ])
-  const seconds = open === null ? null : estimateWaitSeconds(latest, open, restMs)
+  const seconds = open === null ? null : estimateWaitSeconds(latest, open, cooldownMs)
   return {
     status: 202,
     headers: {
@@ -36,10 +64,7 @@ export async function answerAccepted(
   }
 }
 
-/**
- * A finished operation as the synchronous API that this replaces would have answered: the bare user, or the mapped
- * error.
- */
+/** A finished operation as a synchronous API would answer it: the bare user, or the error as a problem. */
 export async function answerSynchronously(
   store: Store,
   record: OperationRecord,
@@ -63,7 +88,7 @@ export async function answerSynchronously(
 function toOperationProblem({ head, state }: OperationRecord, requestId: string): Problem {
   const { error } = state
   const code = error?.code ?? 'internal'
-  const detail = error?.message ?? 'The operation ended without saying why.'
+  const detail = error?.message ?? 'The operation ended without an error.'
   return {
     type: `urn:muster:problem:${code}`,
     title: `Operation ${state.status}`,

@@ -10,47 +10,57 @@ interface Wait {
   waitMs: number
   signal: AbortSignal
   leaveTurn(): void
-  /** Stops at a hold too: it ends when somebody mends the account, and not within a request. */
-  untilHeld?: boolean
+}
+interface Sources {
+  store: Store
+  finished: FinishedOperations
 }
 
-/** The record as it is when the operation has ended or the wait is over. */
+/** The latest record, when the operation has ended or the wait has. @param untilHeld a hold ends the wait too */
 export async function waitForEnd(
-  { store, finished }: { store: Store; finished: FinishedOperations },
+  { store, finished }: Sources,
   record: OperationRecord,
-  { waitMs, signal, leaveTurn, untilHeld = false }: Wait,
+  { untilHeld = false, ...wait }: Wait & { untilHeld?: boolean },
 ): Promise<OperationRecord> {
-  let latest = record
-  if (waitMs === 0 || isFinished(record.state)) return latest
-  leaveTurn()
-  await finished.wait(record.head.id, waitMs, signal, async () => {
-    try {
-      latest = (await store.operations.read(record.head.accountId, record.head.id)) ?? latest
-      if (isFinished(latest.state)) return true
-      return untilHeld && shownStatus(latest, await store.accounts.read(record.head.accountId)).status === 'held'
-    } catch (error) {
-      // What was accepted stays so while Redis is away: the answer must not be a refusal.
-      if (isRedisUnavailable(error)) return false
-      throw error
-    }
+  const { id, accountId } = record.head
+  if (isFinished(record.state)) return record
+  return waitUntil(finished, id, record, wait, {
+    read: () => store.operations.read(accountId, id),
+    isOver: async (latest) =>
+      isFinished(latest.state) ||
+      (untilHeld && shownStatus(latest, await store.accounts.read(accountId)).status === 'held'),
   })
-  return latest
 }
 
-/** The batch as it is when its last row has ended or the wait is over. */
+/** The latest record, when the batch has ended or the wait has. */
 export async function waitForBatch(
-  { store, finished }: { store: Store; finished: FinishedOperations },
+  { store, finished }: Sources,
   record: BatchRecord,
-  { waitMs, signal, leaveTurn }: Wait,
+  wait: Wait,
 ): Promise<BatchRecord> {
+  if (isBatchFinished(record)) return record
+  return waitUntil(finished, record.id, record, wait, {
+    read: () => store.batches.read(record.id),
+    isOver: async (latest) => isBatchFinished(latest),
+  })
+}
+
+async function waitUntil<R>(
+  finished: FinishedOperations,
+  id: string,
+  record: R,
+  { waitMs, signal, leaveTurn }: Wait,
+  { read, isOver }: { read(): Promise<R | undefined>; isOver(latest: R): Promise<boolean> },
+): Promise<R> {
   let latest = record
-  if (waitMs === 0 || isBatchFinished(record)) return latest
+  if (waitMs === 0) return latest
   leaveTurn()
-  await finished.wait(record.id, waitMs, signal, async () => {
+  await finished.wait(id, waitMs, signal, async () => {
     try {
-      latest = (await store.batches.read(record.id)) ?? latest
-      return isBatchFinished(latest)
+      latest = (await read()) ?? latest
+      return await isOver(latest)
     } catch (error) {
+      // What is accepted stays accepted while Redis is away: the answer must not be a refusal.
       if (isRedisUnavailable(error)) return false
       throw error
     }

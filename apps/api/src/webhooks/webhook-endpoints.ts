@@ -16,7 +16,7 @@ import { defineEndpoint } from '../http/endpoint.ts'
 import { fitPage, toPageOptions } from '../http/page.ts'
 import { invalid, notFound, RequestError } from '../http/request-error.ts'
 import { isOwn, modeOf, readOwnDelivery, readOwnEndpoint, type Caller } from '../http/own-records.ts'
-import { showEach, withUnreadable } from '../operations/unreadable-records.ts'
+import { showEach, withUnreadable } from '../http/unreadable-records.ts'
 import { toDeliveryResource, toEndpointResource } from './webhook-endpoint-resource.ts'
 
 const HOUR_MS = 3_600_000
