@@ -15,6 +15,7 @@ import {
 import { keys } from '../../packages/store/src/redis/keys.ts'
 import { checkEndpointUrl } from '../../packages/webhooks/src/endpoint-url.ts'
 import { DEFAULT_SCHEDULE, parseSchedule } from '../../packages/webhooks/src/schedule.ts'
+import { withGeneratedBlocks } from '../support/api-document.ts'
 import { documents, files, read, root, tableRows, uncode } from '../support/documents.ts'
 
 /** As GitHub makes an anchor of a heading. */
@@ -105,6 +106,10 @@ describe('docs/api.md', () => {
   const text = read('docs/api.md')
   const rows = tableRows('docs/api.md')
 
+  test('is what routes and error codes say (npx vitest run test/docs/documents.test.ts -u writes it)', async () => {
+    await expect(withGeneratedBlocks(text)).toMatchFileSnapshot('../../docs/api.md')
+  })
+
   test('has a section for every route, with the scope that it needs, and for no other', () => {
     const expected = [...Object.values(routes), ...Object.values(systemRoutes)].map(
       (route) => `### \`${route.method.toUpperCase()} ${route.path}\` (${route.scope ?? 'open'})`,
@@ -124,7 +129,12 @@ describe('docs/api.md', () => {
 
   test('gives every error of an operation with its status and its hint', () => {
     for (const code of operationErrorCodes)
-      expect(rows, code).toContainEqual([`\`${code}\``, String(errorCodes[code].status), errorCodes[code].hint])
+      expect(rows, code).toContainEqual([
+        `\`${code}\``,
+        String(errorCodes[code].status),
+        errorCodes[code].retryable ? 'yes' : 'no',
+        errorCodes[code].hint,
+      ])
   })
 
   test('gives every problem of a request with its status', () => {

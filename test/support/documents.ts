@@ -33,3 +33,11 @@ export function tableRows(path: string, heading?: string): string[][] {
 }
 
 export const uncode = (cell: string): string => cell.replaceAll('`', '')
+
+/** The text with another content between `<!-- generated: name -->` and `<!-- end -->`. */
+export function replaceBlock(text: string, name: string, content: string): string {
+  const [before, rest] = text.split(`<!-- generated: ${name} -->\n`)
+  const [, ...after] = (rest ?? '').split('<!-- end -->\n')
+  if (rest === undefined || after.length === 0) throw new Error(`There is no generated block "${name}".`)
+  return `${before ?? ''}<!-- generated: ${name} -->\n\n${content}\n\n<!-- end -->\n${after.join('<!-- end -->\n')}`
+}

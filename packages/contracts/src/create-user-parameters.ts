@@ -26,7 +26,7 @@ const list = z
   .meta({ type: 'array', items: { type: 'string' } })
 
 const dateTime = z.iso.datetime({ offset: true })
-/** Part of an address at the provider, so nothing that could lead elsewhere. */
+/** Part of an address at the provider: nothing that could lead elsewhere. */
 export const placeIdSchema = z
   .string()
   .max(255)
@@ -36,7 +36,7 @@ export const placeIdSchema = z
 export const responseViewParameters = {
   truto_response_format: z.enum(responseFormats).optional().meta({
     description:
-      'unified (default): mapped, with remote_data. normalized: every unified field, canonical values. raw: the body of the provider.',
+      "unified (default): mapped, with remote_data. normalized: every unified field, null or [] where there is nothing; times in UTC, IANA time zones, BCP 47 languages. raw: the provider's body.",
   }),
   truto_ignore_remote_data: flag.optional().meta({ description: 'Leaves remote_data out of the answer.' }),
   truto_exclude_fields: list
@@ -47,9 +47,10 @@ export const responseViewParameters = {
 export const createUserQuerySchema = z.strictObject({
   integrated_account_id: idSchema.meta({ description: 'The connection to create the user through.' }),
   ...responseViewParameters,
-  remote_query: jsonObjectSchema
-    .optional()
-    .meta({ description: "Passed on as the query of the provider's create call: remote_query[activate]=false." }),
+  remote_query: jsonObjectSchema.optional().meta({
+    description:
+      "Passed on as the query of the provider's create call: remote_query[activate]=false. The login belongs in the body only.",
+  }),
   organization_id: placeIdSchema
     .optional()
     .meta({ description: 'Cisco Meraki: the organization. Needed there, unless the account is configured with one.' }),
@@ -60,12 +61,15 @@ export const createUserQuerySchema = z.strictObject({
     .meta({ description: 'What an existing user means: fail (default), or adopt, which succeeds with that user.' }),
   dry_run: flag
     .optional()
-    .meta({ description: 'Sends and stores nothing; answers with the requests that would be sent.' }),
-  not_before: dateTime.optional().meta({ description: 'No attempt starts earlier.' }),
-  expires_at: dateTime.optional().meta({ description: 'No attempt starts later.' }),
+    .meta({ description: 'true: calls no provider, stores nothing, answers with the requests that would be sent.' }),
+  not_before: dateTime.optional().meta({ description: 'No attempt starts earlier. At most 90 days ahead.' }),
+  expires_at: dateTime.optional().meta({
+    description:
+      'No attempt starts later. Default: three days after it may start, unless the operator has set another time; at most 120 days ahead.',
+  }),
   callback_url: z.string().min(1).max(2_000).optional().meta({
     description:
-      'Where what happens to this operation is reported, by a webhook signed with the callback secret of the tenant (POST /callback-secret).',
+      'The address that is told of every change of this operation, by a webhook signed with the callback secret of the tenant (POST /callback-secret).',
   }),
   reference: z
     .string()

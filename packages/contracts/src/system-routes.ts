@@ -22,7 +22,7 @@ export const systemRoutes = {
     id: 'health',
     path: '/healthz',
     summary: 'Liveness: the process runs',
-    description: 'Redis is not asked.',
+    description: 'Redis is not asked. The worker has this, /readyz and /metrics on a port of its own.',
     responses: { 200: { description: 'It runs.', schema: z.object({ status: z.literal('ok') }) } },
   }),
   readiness: route({
