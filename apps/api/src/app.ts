@@ -18,6 +18,8 @@ import { integratedAccountRoutes } from './accounts/integrated-accounts.ts'
 import { operationRoutes } from './operations/operations.ts'
 import { serveDocs } from './system/docs.ts'
 import { serveSystem } from './system/system.ts'
+import { deliveryRoutes } from './webhooks/deliveries.ts'
+import { secretRoutes } from './webhooks/rotate-secrets.ts'
 import { webhookEndpointRoutes } from './webhooks/webhook-endpoints.ts'
 
 const toExpressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
@@ -51,6 +53,8 @@ export function createApp(dependencies: ApiDependencies): Express {
     ...integratedAccountRoutes(dependencies),
     ...apiKeyRoutes(dependencies),
     ...webhookEndpointRoutes(dependencies),
+    ...deliveryRoutes(dependencies),
+    ...secretRoutes(dependencies),
   ]
   for (const endpoint of endpoints) {
     const { method, path }: Route = endpoint.route
