@@ -45,21 +45,23 @@ export interface Failure extends RemoteFailure {
   at?: number
 }
 
+export interface Succeeded {
+  outcome: 'succeeded'
+  how: 'created' | 'adopted'
+  remoteId: string
+  warnings: Warning[]
+  /** The provider's record, from which the result is made; undefined where it could not be read. */
+  body?: unknown
+  /** The unified status, where the answer says it outside the record. */
+  status?: string
+}
+
 /**
  * What can come of an attempt: made where the provider's answer is read, stored in the attempt, shown in
  * `attempts[].outcome`, and carried to the lane. An `expired` attempt is stored as failed.
  */
 export type Outcome =
-  | {
-      outcome: 'succeeded'
-      how: 'created' | 'adopted'
-      remoteId: string
-      warnings: Warning[]
-      /** The provider's record, from which the result is made; undefined where it could not be read. */
-      body?: unknown
-      /** The unified status, where the answer says it outside the record. */
-      status?: string
-    }
+  | Succeeded
   | Failure
   /** The look-up found nothing, but the provider's settling time is not over. */
   | { outcome: 'reconciling'; at: number }

@@ -76,22 +76,22 @@ describe('a refusal of an account', () => {
 })
 
 describe('refusals in a row', () => {
-  test('count by rounds, rest longer each time, and begin again after an answer', () => {
+  test('count by rounds, cool down longer each time, and begin again after an answer', () => {
     const refusals = new AccountRefusals()
-    expect(refusals.refused('a', 0)).toEqual({ rounds: 1, restMs: 1_000 })
-    expect(refusals.refused('a', 400)).toEqual({ rounds: 1, restMs: 600 })
-    expect(refusals.refused('b', 400)).toEqual({ rounds: 1, restMs: 1_000 })
-    expect(refusals.refused('a', 1_000)).toEqual({ rounds: 2, restMs: 2_000 })
-    expect(refusals.refused('a', 3_000)).toEqual({ rounds: 3, restMs: 4_000 })
+    expect(refusals.refused('a', 0)).toEqual({ rounds: 1, cooldownMs: 1_000 })
+    expect(refusals.refused('a', 400)).toEqual({ rounds: 1, cooldownMs: 600 })
+    expect(refusals.refused('b', 400)).toEqual({ rounds: 1, cooldownMs: 1_000 })
+    expect(refusals.refused('a', 1_000)).toEqual({ rounds: 2, cooldownMs: 2_000 })
+    expect(refusals.refused('a', 3_000)).toEqual({ rounds: 3, cooldownMs: 4_000 })
     refusals.answered('a')
-    expect(refusals.refused('a', 3_100)).toEqual({ rounds: 1, restMs: 1_000 })
+    expect(refusals.refused('a', 3_100)).toEqual({ rounds: 1, cooldownMs: 1_000 })
   })
 
-  test('rest a minute at most', () => {
+  test('cool down for a minute at most', () => {
     const refusals = new AccountRefusals()
     let now = 0
-    for (let count = 0; count < 20; count += 1) now += refusals.refused('a', now).restMs
-    expect(refusals.refused('a', now).restMs).toBe(60_000)
+    for (let count = 0; count < 20; count += 1) now += refusals.refused('a', now).cooldownMs
+    expect(refusals.refused('a', now).cooldownMs).toBe(60_000)
   })
 
   test('that come together are confirmed by one check', async () => {

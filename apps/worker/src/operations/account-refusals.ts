@@ -6,8 +6,8 @@ import type { AccountContext, Provider, RemoteFailure } from '@muster/providers/
 
 /** Rounds of refusals in a row before a refusal in doubt is put to the check call. */
 const ROUNDS_IN_DOUBT = 3
-const FIRST_REST_MS = 1_000
-const MAX_REST_MS = 60_000
+const FIRST_COOLDOWN_MS = 1_000
+const MAX_COOLDOWN_MS = 60_000
 
 export interface Confirmation {
   status: 'needs_reauth' | 'permission_denied'
@@ -16,7 +16,7 @@ export interface Confirmation {
 
 interface Rounds {
   count: number
-  restsUntil: number
+  until: number
 }
 
 /** How often in a row each account was refused, so that one refusal puts no account on hold. */
@@ -29,14 +29,14 @@ export class AccountRefusals {
     this.#rounds.delete(accountId)
   }
 
-  /** Refusals of calls that were under way together are one round, and the account rests longer after each. */
-  refused(accountId: string, now: number): { rounds: number; restMs: number } {
+  /** Refusals of calls that were under way together are one round, and the account cools down longer after each. */
+  refused(accountId: string, now: number): { rounds: number; cooldownMs: number } {
     const last = this.#rounds.get(accountId)
-    if (last && now < last.restsUntil) return { rounds: last.count, restMs: last.restsUntil - now }
+    if (last && now < last.until) return { rounds: last.count, cooldownMs: last.until - now }
     const count = (last?.count ?? 0) + 1
-    const restMs = Math.min(MAX_REST_MS, FIRST_REST_MS * 2 ** (count - 1))
-    this.#rounds.set(accountId, { count, restsUntil: now + restMs })
-    return { rounds: count, restMs }
+    const cooldownMs = Math.min(MAX_COOLDOWN_MS, FIRST_COOLDOWN_MS * 2 ** (count - 1))
+    this.#rounds.set(accountId, { count, until: now + cooldownMs })
+    return { rounds: count, cooldownMs }
   }
 
   /** Calls that are refused together are confirmed by one check call. */
@@ -73,7 +73,7 @@ export async function confirmRefusal({
   if (status === null) return undefined
   if (failure.certainty === 'final') return { status, reason: failure.message }
   if (failure.certainty !== 'confirm' && rounds < ROUNDS_IN_DOUBT) return undefined
-  // An end of the worker or a rest of the lane in the middle of it leaves the doubt.
+  // An end of the worker or a cooldown of the lane in the middle of it leaves the doubt.
   const check = await checkCredentials(provider, account, connection).catch(() => 'unanswered' as const)
   if (check === 'unanswered') return undefined
   if (check === undefined)

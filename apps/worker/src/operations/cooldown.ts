@@ -1,4 +1,17 @@
+import type { AccountRecord, Cooldown } from '@muster/domain/account/record'
+import { setCooldown } from '@muster/domain/account/state'
 import type { JobOutcome } from '@muster/domain/outcome'
+import type { Accounts } from '@muster/store/accounts/accounts'
+
+/** What the account shows. Written only when it changes, so that an account at work costs nothing. */
+export async function noteCooldown(
+  accounts: Pick<Accounts, 'update'>,
+  { id, cooldown: present }: AccountRecord,
+  cooldown: Cooldown | null,
+): Promise<void> {
+  if (cooldown === null && !present) return
+  await accounts.update(id, (latest) => setCooldown(latest, cooldown))
+}
 
 /** Lets one operation of an account that cools down run; the others go back when it has ended. */
 export class Probes {
