@@ -1,6 +1,6 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
 import type { EventSourceRef } from '@muster/domain/event'
-import type { RetryPolicy } from '@muster/domain/operation/state'
+import type { RetryPolicy } from '@muster/domain/operation/retry-policy'
 import type { Egress } from '@muster/egress/egress'
 import type { RunContext } from '@muster/lanes/lane'
 import type { Logger } from '@muster/process/logger'

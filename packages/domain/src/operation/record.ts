@@ -10,7 +10,7 @@ import type { UnknownOutcome } from '../outcome.ts'
  * Times are Unix milliseconds throughout the store. `held` is not stored: it is what a waiting operation of an account
  * on hold is shown as.
  */
-type StoredStatus = 'queued' | 'running' | 'retrying' | TerminalStatus
+export type StoredStatus = 'queued' | 'running' | 'retrying' | TerminalStatus
 
 /** Lower goes first. BullMQ takes 0 before every other number. */
 export const priorities = { single: 0, bulk: 10 } as const

@@ -2,10 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Outcome } from '../outcome.ts'
 import type { OperationState } from './record.ts'
+import { backoff, defaultRetryPolicy } from './retry-policy.ts'
 import {
-  backoff,
   cancel,
-  defaultRetryPolicy,
   dueAt,
   expire,
   finishAttempt,
@@ -18,7 +17,9 @@ import {
   requeue,
   startAttempt,
   suspendAttempt,
+  transitions,
   withdrawIntent,
+  type OperationEvent,
 } from './state.ts'
 
 const policy = { maxAttempts: 4, baseDelayMs: 1_000, maxDelayMs: 60_000 }
@@ -57,7 +58,7 @@ const ends: Record<Outcome['outcome'], (now: number) => Outcome> = {
 const outcomes = Object.keys(ends) as Outcome['outcome'][]
 
 type Step =
-  | { do: 'start' | 'hold' | 'intent' | 'crash' | 'cancel' | 'expire' | 'requeue' }
+  | { do: 'start' | 'hold' | 'intent' | 'withdraw' | 'suspend' | 'crash' | 'cancel' | 'expire' | 'requeue' }
   | { do: 'end'; outcome: Outcome['outcome'] }
   | { do: 'wait'; ms: number }
 const stray: fc.Arbitrary<Step> = fc.oneof(
@@ -65,6 +66,8 @@ const stray: fc.Arbitrary<Step> = fc.oneof(
     { do: 'start' },
     { do: 'hold' },
     { do: 'intent' },
+    { do: 'withdraw' },
+    { do: 'suspend' },
     { do: 'crash' },
     { do: 'cancel' },
     { do: 'expire' },
@@ -83,10 +86,19 @@ const round: fc.Arbitrary<Step[]> = fc
     ),
   )
   .map(([isIntended, end]): Step[] => [{ do: 'start' }, ...(isIntended ? [{ do: 'intent' } as const] : []), end])
+/** Its create was refused unexecuted, or not sent yet, and its permit is long in coming. */
+const suspension: fc.Arbitrary<Step[]> = fc
+  .boolean()
+  .map((isRefused): Step[] => [
+    { do: 'start' },
+    ...(isRefused ? ([{ do: 'intent' }, { do: 'withdraw' }] as const) : []),
+    { do: 'suspend' },
+  ])
 const steps = fc
   .array(
     fc.oneof(
       round,
+      suspension,
       stray.map((one) => [one]),
     ),
     { maxLength: 30 },
@@ -108,6 +120,20 @@ function attempt(change: () => OperationState): OperationState | undefined {
   }
 }
 
+/** As the table of transitions names them. */
+const events: Record<Exclude<Step['do'], 'wait'>, OperationEvent> = {
+  start: 'start_attempt',
+  intent: 'record_intent',
+  suspend: 'suspend_attempt',
+  withdraw: 'withdraw_intent',
+  end: 'finish_attempt',
+  crash: 'recover_from_crash',
+  hold: 'hold_unreadable',
+  expire: 'expire',
+  cancel: 'cancel',
+  requeue: 'requeue',
+}
+
 /** What an onlooker knows, who sees only what is done to the operation. */
 interface Onlooker {
   isRunning: boolean
@@ -119,6 +145,7 @@ interface Onlooker {
   /** In a row. */
   crashes: number
   isTerminal: boolean
+  isSuspended: boolean
 }
 
 function apply(state: OperationState, does: Step, now: number): OperationState | undefined {
@@ -134,6 +161,10 @@ function apply(state: OperationState, does: Step, now: number): OperationState |
       return state.status === 'running' ? attempt(() => recoverFromCrash(state, now)) : undefined
     case 'intent':
       return attempt(() => recordIntent(state, [{ code: 'derived', pointer: null, detail: 'd' }], now))
+    case 'withdraw':
+      return attempt(() => withdrawIntent(state, now))
+    case 'suspend':
+      return attempt(() => suspendAttempt(state, now))
     case 'end':
       return attempt(() => finishAttempt(state, ends[does.outcome](now), [], policy, now))
     case 'cancel':
@@ -152,8 +183,12 @@ function watch(seen: Onlooker, does: Step, now: number): Onlooker {
       return seen
     case 'intent':
       return { ...seen, isIntended: true, intendedAt: now }
+    case 'withdraw':
+      return { ...seen, isIntended: false }
+    case 'suspend':
+      return { ...seen, isRunning: false, isSuspended: true }
     case 'start':
-      return { ...seen, isRunning: true, isIntended: false }
+      return { ...seen, isRunning: true, isIntended: false, isSuspended: false }
     case 'crash': {
       const lostSince = seen.isIntended ? Math.min(seen.lostSince ?? Infinity, seen.intendedAt) : seen.lostSince
       return {
@@ -203,6 +238,7 @@ describe('the life of an operation, in any order of events', () => {
           used: 0,
           crashes: 0,
           isTerminal: false,
+          isSuspended: false,
         }
         for (const does of all) {
           now += does.do === 'wait' ? does.ms : 10
@@ -213,7 +249,11 @@ describe('the life of an operation, in any order of events', () => {
             expect(next, 'nothing that may have been sent is canceled').toBeUndefined()
           if (does.do === 'expire' && (seen.isRunning || seen.lostSince !== null))
             expect(next, 'nothing that may have been sent expires unseen').toBeUndefined()
+          const event = does.do === 'wait' ? undefined : events[does.do]
+          const follows = event && transitions[event][state.status]
+          if (!follows && event) expect(next, `${event} is refused while ${state.status}`).toBeUndefined()
           if (!next) continue
+          if (follows) expect(follows).toContain(next.status)
           const before = state
           seen = watch(seen, does, now)
           state = next
@@ -228,7 +268,7 @@ describe('the life of an operation, in any order of events', () => {
           }
           expect(state.usedAttempts).toBe(seen.used)
           expect(state.usedAttempts).toBeLessThanOrEqual(policy.maxAttempts)
-          expect(state.nextAttemptAt !== null).toBe(state.status === 'retrying')
+          expect(state.nextAttemptAt !== null).toBe(state.status === 'retrying' && !seen.isSuspended)
           expect(state.finishedAt !== null).toBe(isFinished(state))
           expect(state.error !== null).toBe(['failed', 'canceled', 'expired'].includes(state.status))
           expect(state.outcome !== null && state.remoteId !== null).toBe(state.status === 'succeeded')

@@ -1,28 +1,44 @@
 import { errorCodes } from '@muster/contracts/error-codes'
-import type { OperationError, RemoteCall, Warning } from '@muster/contracts/operation'
-import type { Failure, Outcome, UnknownOutcome } from '../outcome.ts'
-import type { AttemptRecord, OperationState } from './record.ts'
+import type { OperationError, RemoteCall, TerminalStatus, Warning } from '@muster/contracts/operation'
+import type { Failure, Outcome } from '../outcome.ts'
+import { addAttempt, addUnknown, endAttempt, interruptLatest, withLatest } from './attempts.ts'
+import type { AttemptRecord, OperationState, StoredStatus } from './record.ts'
+import { backoff, type RetryPolicy } from './retry-policy.ts'
 
-/** The first attempt and the latest ones are kept; the count goes on. */
-const KEPT_ATTEMPTS = 20
-const KEPT_CALLS = 12
+/** A worker that dies this often in a row over one operation does so because of it. */
+const MAX_CRASHES = 3
+/** After the second crash those that were under way with the culprit must not all be so again at its next turn. */
+const CRASH_SPREAD_MS = 10_000
 
-export interface RetryPolicy {
-  /** Attempts that may fail before the operation does. Rate limits and holds do not count. */
-  maxAttempts: number
-  baseDelayMs: number
-  maxDelayMs: number
-}
+export type OperationEvent =
+  | 'start_attempt'
+  | 'suspend_attempt'
+  | 'record_intent'
+  | 'withdraw_intent'
+  | 'finish_attempt'
+  | 'recover_from_crash'
+  | 'hold_unreadable'
+  | 'expire'
+  | 'cancel'
+  | 'requeue'
 
 /**
- * About an hour and a half in all: long enough for a provider's outage, and each delay is full jitter up to a quarter
- * of an hour.
+ * Event, status before it, statuses that may follow. Where nothing stands, the event is refused.
+ * docs/operation-states.md shows the same, and a test compares them.
  */
-export const defaultRetryPolicy: RetryPolicy = { maxAttempts: 20, baseDelayMs: 1_000, maxDelayMs: 15 * 60_000 }
-
-/** Capped exponential backoff with full jitter. @param random in [0, 1). */
-export function backoff(policy: RetryPolicy, usedAttempts: number, random = Math.random()): number {
-  return Math.floor(random * Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** usedAttempts)) + 50
+export const transitions: Readonly<
+  Record<OperationEvent, Readonly<Partial<Record<StoredStatus, readonly StoredStatus[]>>>>
+> = {
+  start_attempt: { queued: ['running'], retrying: ['running'] },
+  suspend_attempt: { running: ['queued', 'retrying'] },
+  record_intent: { running: ['running'] },
+  withdraw_intent: { running: ['running'] },
+  finish_attempt: { running: ['succeeded', 'failed', 'expired', 'retrying'] },
+  recover_from_crash: { running: ['retrying', 'failed'] },
+  hold_unreadable: { queued: ['queued'], retrying: ['retrying'] },
+  expire: { queued: ['expired'], retrying: ['expired'] },
+  cancel: { queued: ['canceled'], retrying: ['canceled'] },
+  requeue: { failed: ['queued'], canceled: ['queued'], expired: ['queued'] },
 }
 
 export type Refusal = 'finished' | 'running' | 'not_failed' | 'sent'
@@ -37,14 +53,26 @@ export class RefusedTransitionError extends Error {
   }
 }
 
+function check(event: OperationEvent, { status }: OperationState): void {
+  if (transitions[event][status]) return
+  throw new RefusedTransitionError(event === 'requeue' ? 'not_failed' : status === 'running' ? 'running' : 'finished')
+}
+
+/** The attempt under way. */
+function latestOf({ attempts }: OperationState): AttemptRecord {
+  const latest = attempts.at(-1)
+  if (!latest) throw new RefusedTransitionError('finished')
+  return latest
+}
+
 export const isFinished = (state: OperationState): boolean =>
   ['succeeded', 'failed', 'canceled', 'expired'].includes(state.status)
 
 /** The job came up before its time (a crash between the record and the queue): nothing to do until then. */
 export function dueAt(state: OperationState): number {
-  // How long a throttled account rests is its lane's to say, and can be ended.
-  const isThrottled = state.attempts.at(-1)?.outcome === 'rate_limited'
-  const nextAt = state.status === 'retrying' && !isThrottled ? (state.nextAttemptAt ?? 0) : 0
+  // For how long a rate limit lasts is its lane's to say, and can be ended.
+  const isRateLimited = state.attempts.at(-1)?.outcome === 'rate_limited'
+  const nextAt = state.status === 'retrying' && !isRateLimited ? (state.nextAttemptAt ?? 0) : 0
   return Math.max(state.notBefore ?? 0, nextAt)
 }
 
@@ -55,138 +83,28 @@ export function isExpired(state: OperationState, now: number): boolean {
   return !isFinished(state) && state.status !== 'running' && state.unknown === null && state.expiresAt <= now
 }
 
-/** queued, retrying → running. One that runs already, since its worker died, recovers first. */
+/** One that runs already, since its worker died, recovers first. */
 export function startAttempt(state: OperationState, now: number): OperationState {
-  if (isFinished(state)) throw new RefusedTransitionError('finished')
-  if (state.status === 'running') throw new RefusedTransitionError('running')
-  const attempt: AttemptRecord = {
-    number: state.attemptCount + 1,
-    startedAt: now,
-    createSentAt: null,
-    finishedAt: null,
-    outcome: null,
-    errorCode: null,
-    calls: [],
-  }
+  check('start_attempt', state)
   return {
-    ...state,
+    ...readable(state),
     status: 'running',
     statusReason: null,
-    ...(state.isUnreadable ? { isUnreadable: false } : {}),
     updatedAt: now,
     startedAt: state.startedAt ?? now,
     nextAttemptAt: null,
-    attemptCount: attempt.number,
-    attempts: keep([...state.attempts, attempt]),
-  }
-}
-
-/** Something that it needs does not open. It waits as it is, says why, and loses nothing: no attempt has begun. */
-export function holdUnreadable(state: OperationState, reason: string, now: number): OperationState {
-  if (isFinished(state)) throw new RefusedTransitionError('finished')
-  if (state.status === 'running') throw new RefusedTransitionError('running')
-  return { ...state, statusReason: reason, isUnreadable: true, updatedAt: now }
-}
-
-function interruptAttempt(state: OperationState, now: number): OperationState {
-  const latest = state.attempts.at(-1)
-  if (!latest || latest.outcome !== null) return state
-  return {
-    ...state,
-    // Having been sent off is enough: whether the bytes left the machine, nobody can tell any more.
-    unknown: latest.createSentAt === null ? state.unknown : addUnknown(state, latest, latest.createSentAt, now),
-    attempts: [...state.attempts.slice(0, -1), { ...withoutAddress(latest), finishedAt: now, outcome: 'interrupted' }],
-  }
-}
-
-/** A worker that dies this often in a row over one operation does so because of it. */
-const MAX_CRASHES = 3
-/** After the second crash those that were under way with the culprit must not all be so again at its next turn. */
-const CRASH_SPREAD_MS = 10_000
-
-/**
- * running → retrying: its worker died. The first time it goes on at once; the third time in a row it is set aside as a
- * dead letter, so that it cannot take the workers down for ever. @param random in [0, 1).
- */
-export function recoverFromCrash(state: OperationState, now: number, random = Math.random()): OperationState {
-  if (state.status !== 'running') throw new RefusedTransitionError('finished')
-  const crashes = (state.crashes ?? 0) + 1
-  const interrupted: OperationState = { ...interruptAttempt(state, now), updatedAt: now, crashes }
-  if (crashes >= MAX_CRASHES) {
-    const code = interrupted.unknown === null ? 'internal' : 'outcome_unknown'
-    return fail(
-      interrupted,
-      {
-        outcome: 'failed',
-        code,
-        message: `The worker died ${crashes} times in a row while it ran this operation, so it was set aside.`,
-        origin: 'muster',
-      },
-      now,
-    )
-  }
-  return {
-    ...interrupted,
-    status: 'retrying',
-    statusReason: 'Its worker died.',
-    nextAttemptAt: crashes === 1 ? now : now + Math.floor(random * CRASH_SPREAD_MS),
+    attemptCount: state.attemptCount + 1,
+    attempts: addAttempt(state, now),
   }
 }
 
 /**
- * Whose the user is counts from the intent; when it must have turned up counts from `lostAt`, when the answer was given
- * up: between the two the create was on its way, and may have been executed at any moment.
- */
-function addUnknown(
-  { unknown }: OperationState,
-  attempt: AttemptRecord,
-  intendedAt: number,
-  lostAt: number,
-): UnknownOutcome {
-  const sentTo = unknown === null ? attempt.sentTo : unknown.sentTo
-  return {
-    firstSentAt: Math.min(unknown?.firstSentAt ?? intendedAt, intendedAt),
-    lastSentAt: Math.max(unknown?.lastSentAt ?? lostAt, lostAt),
-    ...(sentTo === undefined ? {} : { sentTo }),
-  }
-}
-
-/** Of an attempt that has ended, it is kept where its outcome is unknown. */
-function withoutAddress(attempt: AttemptRecord): AttemptRecord {
-  const { sentTo: _, ...kept } = attempt
-  return kept
-}
-
-/** Written before the create is sent; the reason that a crash cannot make a second user. */
-export function recordIntent(state: OperationState, warnings: Warning[], now: number, sentTo?: string): OperationState {
-  const latest = state.attempts.at(-1)
-  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
-  return {
-    ...state,
-    updatedAt: now,
-    warnings: addWarnings(state.warnings, warnings),
-    attempts: [
-      ...state.attempts.slice(0, -1),
-      { ...latest, createSentAt: now, ...(sentTo === undefined ? {} : { sentTo }) },
-    ],
-  }
-}
-
-/** The create was refused without being executed, and waits for a permit to be sent once more. */
-export function withdrawIntent(state: OperationState, now: number): OperationState {
-  const latest = state.attempts.at(-1)
-  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
-  return { ...state, updatedAt: now, attempts: [...state.attempts.slice(0, -1), { ...latest, createSentAt: null }] }
-}
-
-/**
- * running → queued or retrying: in the middle of its attempt it waits for a permit, perhaps for long, and nothing is
- * sent. A worker that dies meanwhile does not die because of it. `startAttempt` follows.
+ * In the middle of its attempt it waits for a permit, perhaps for long, and nothing is sent: a worker that dies meanwhile
+ * does not die because of it. `startAttempt` follows.
  */
 export function suspendAttempt(state: OperationState, now: number): OperationState {
-  const latest = state.attempts.at(-1)
-  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
-  if (latest.createSentAt !== null) throw new RefusedTransitionError('sent')
+  check('suspend_attempt', state)
+  if (latestOf(state).createSentAt !== null) throw new RefusedTransitionError('sent')
   const attempts = state.attempts.slice(0, -1)
   return {
     ...state,
@@ -198,7 +116,19 @@ export function suspendAttempt(state: OperationState, now: number): OperationSta
   }
 }
 
-/** running → retrying or an end. */
+/** Written before the create is sent; the reason that a crash cannot make a second user. */
+export function recordIntent(state: OperationState, warnings: Warning[], now: number, sentTo?: string): OperationState {
+  check('record_intent', state)
+  const intended = { ...latestOf(state), createSentAt: now, ...(sentTo === undefined ? {} : { sentTo }) }
+  return { ...addWarnings(state, warnings), updatedAt: now, attempts: withLatest(state, intended) }
+}
+
+/** The create was refused without being executed, and waits for a permit to be sent once more. */
+export function withdrawIntent(state: OperationState, now: number): OperationState {
+  check('withdraw_intent', state)
+  return { ...state, updatedAt: now, attempts: withLatest(state, { ...latestOf(state), createSentAt: null }) }
+}
+
 export function finishAttempt(
   state: OperationState,
   end: Outcome,
@@ -206,135 +136,82 @@ export function finishAttempt(
   policy: RetryPolicy,
   now: number,
 ): OperationState {
-  const latest = state.attempts.at(-1)
-  if (state.status !== 'running' || !latest) throw new RefusedTransitionError('finished')
-  const attempt: AttemptRecord = {
-    ...withoutAddress(latest),
-    finishedAt: now,
-    outcome: end.outcome === 'expired' ? 'failed' : end.outcome,
-    errorCode: 'code' in end ? end.code : null,
-    calls: calls.slice(-KEPT_CALLS),
-  }
-  // Only an attempt that came as far as those that died proves anything: a look-up does not.
-  const crashes = end.outcome === 'retrying' || end.outcome === 'unknown' ? 0 : (state.crashes ?? 0)
+  check('finish_attempt', state)
+  const latest = latestOf(state)
   const next: OperationState = {
     ...state,
     updatedAt: now,
-    crashes,
-    attempts: [...state.attempts.slice(0, -1), attempt],
+    // Only an attempt that came as far as those that died proves anything: a look-up does not.
+    crashes: end.outcome === 'retrying' || end.outcome === 'unknown' ? 0 : (state.crashes ?? 0),
+    attempts: withLatest(state, endAttempt(latest, end, calls, now)),
   }
-  const wait = (at: number, statusReason: string, used: number): OperationState => ({
-    ...next,
-    status: 'retrying',
-    statusReason,
-    nextAttemptAt: at,
-    usedAttempts: state.usedAttempts + used,
-  })
-
   switch (end.outcome) {
-    case 'succeeded':
-      return {
-        ...finish(next, 'succeeded', now),
-        outcome: end.how,
-        remoteId: end.remoteId,
-        warnings: addWarnings(state.warnings, end.warnings),
-        error: null,
-        unknown: null,
-      }
+    case 'succeeded': {
+      const { how, remoteId, warnings } = end
+      const succeeded = finish(addWarnings(next, warnings), 'succeeded', now)
+      return { ...succeeded, outcome: how, remoteId, error: null, unknown: null }
+    }
     case 'failed':
-      return { ...fail(next, end, now), warnings: addWarnings(state.warnings, end.warnings ?? []) }
+      return fail(addWarnings(next, end.warnings ?? []), end, now)
     case 'expired':
-      return expire(next, now)
+      return toExpired(next, now)
     case 'reconciling':
-      return wait(end.at, 'Looking the user up after a lost answer.', 0)
-    case 'rate_limited':
-      return wait(end.at ?? now, end.message, 0)
-    case 'held':
-      return wait(now, end.message, 0)
+      return wait(next, end.at, 'Looking the user up after a lost answer.')
     case 'interrupted':
-      // Nothing was sent, so the intent of this attempt is taken back.
-      return {
-        ...wait(end.at, 'Handed back before it was sent: its worker stopped, or the account rests.', 0),
-        attempts: [...state.attempts.slice(0, -1), { ...attempt, createSentAt: null }],
-      }
+      return wait(next, end.at, 'Handed back before it was sent: its worker stopped, or the account cools down.')
+    case 'rate_limited':
+      return wait(next, end.at ?? now, end.message)
+    case 'held':
+      return wait(next, now, end.message)
     case 'retrying':
+      return end.at === undefined ? tryAgain(next, end, policy, now) : wait(next, end.at, end.message)
     case 'unknown': {
-      if (end.outcome === 'retrying' && end.at !== undefined) return wait(end.at, end.message, 0)
-      const isUnknown = end.outcome === 'unknown'
-      const unknown =
-        isUnknown && latest.createSentAt !== null ? addUnknown(state, latest, latest.createSentAt, now) : state.unknown
-      const used = state.usedAttempts + 1
-      if (used >= policy.maxAttempts) {
-        const code = unknown === null ? end.code : 'outcome_unknown'
-        return fail({ ...next, unknown, usedAttempts: used }, { ...end, code }, now)
-      }
       // The first look-up comes at the provider's own time; later ones back off like everything else.
-      const at = isUnknown && state.unknown === null ? (end.at ?? now) : now + backoff(policy, used)
-      return { ...wait(at, end.message, 1), unknown }
+      const at = state.unknown === null ? (end.at ?? now) : undefined
+      return tryAgain({ ...next, unknown: addUnknown(state.unknown, latest, now) }, end, policy, now, at)
     }
   }
 }
 
-function fail(state: OperationState, failure: Failure, now: number): OperationState {
-  return { ...finish(state, 'failed', now), remoteId: failure.remoteId ?? null, error: toError(failure) }
+/**
+ * Its worker died. The first time it continues at once; the third time in a row it is set aside as a dead letter, so
+ * that it cannot take the workers down for ever. @param random in [0, 1).
+ */
+export function recoverFromCrash(state: OperationState, now: number, random = Math.random()): OperationState {
+  check('recover_from_crash', state)
+  const crashes = (state.crashes ?? 0) + 1
+  const interrupted: OperationState = { ...state, updatedAt: now, crashes, ...interruptLatest(state, now) }
+  if (crashes < MAX_CRASHES)
+    return wait(interrupted, crashes === 1 ? now : now + Math.floor(random * CRASH_SPREAD_MS), 'Its worker died.')
+  const code = interrupted.unknown === null ? 'internal' : 'outcome_unknown'
+  const message = `The worker died ${crashes} times in a row while it ran this operation, so it was set aside.`
+  return fail(interrupted, { code, message, origin: 'muster' }, now)
 }
 
-function toError(failure: Omit<Failure, 'outcome'> & Partial<Failure>): OperationError {
-  return {
-    code: failure.code,
-    message: failure.message,
-    origin: failure.origin ?? (failure.outcome === 'unknown' ? 'muster' : 'provider'),
-    retryable: errorCodes[failure.code].retryable,
-    pointer: failure.pointer ?? null,
-    provider_status: failure.response?.status ?? null,
-    raw_response: failure.response?.body ?? null,
-    hint: errorCodes[failure.code].hint,
-  }
+/** Something that it needs does not open. It waits as it is, says why, and loses nothing: no attempt has begun. */
+export function holdUnreadable(state: OperationState, reason: string, now: number): OperationState {
+  check('hold_unreadable', state)
+  return { ...state, statusReason: reason, isUnreadable: true, updatedAt: now }
 }
 
-function finish(
-  state: OperationState,
-  status: 'succeeded' | 'failed' | 'canceled' | 'expired',
-  now: number,
-): OperationState {
-  return {
-    ...state,
-    status,
-    statusReason: null,
-    ...(state.isUnreadable ? { isUnreadable: false } : {}),
-    updatedAt: now,
-    finishedAt: now,
-    nextAttemptAt: null,
-  }
-}
-
+/** Where `isExpired`. */
 export function expire(state: OperationState, now: number): OperationState {
-  const waitedFor = state.statusReason === null ? '' : ` It was waiting: ${state.statusReason}`
-  return {
-    ...finish(state, 'expired', now),
-    error: toError({
-      code: 'expired',
-      message: `Its expires_at passed before the user was created.${waitedFor}`,
-      origin: 'muster',
-    }),
-  }
+  check('expire', state)
+  return toExpired(state, now)
 }
 
 /** Only what cannot have been sent. */
 export function cancel(state: OperationState, now: number): OperationState {
-  if (isFinished(state)) throw new RefusedTransitionError('finished')
-  if (state.status === 'running') throw new RefusedTransitionError('running')
+  check('cancel', state)
   if (state.unknown !== null) throw new RefusedTransitionError('sent')
-  return {
-    ...finish(state, 'canceled', now),
-    error: toError({ code: 'canceled', message: 'Canceled before anything was sent.', origin: 'client' }),
-  }
+  const error = toError({ code: 'canceled', message: 'Canceled before anything was sent.', origin: 'client' })
+  return { ...finish(state, 'canceled', now), error }
 }
 
 /** A dead letter goes back to its lane. What is unknown about it stays so: its next attempt begins with a look-up. */
 export function requeue(state: OperationState, expiresAt: number, now: number): OperationState {
-  if (state.status === 'succeeded' || !isFinished(state) || state.erasedAt !== undefined)
-    throw new RefusedTransitionError('not_failed')
+  check('requeue', state)
+  if (state.erasedAt !== undefined) throw new RefusedTransitionError('not_failed')
   return {
     ...state,
     status: 'queued',
@@ -352,12 +229,66 @@ export function requeue(state: OperationState, expiresAt: number, now: number): 
   }
 }
 
-function addWarnings(present: Warning[], added: Warning[]): Warning[] {
-  const known = new Set(present.map((warning) => JSON.stringify(warning)))
-  return [...present, ...added.filter((warning) => !known.has(JSON.stringify(warning)))]
+function wait(state: OperationState, nextAttemptAt: number, statusReason: string): OperationState {
+  return { ...state, status: 'retrying', statusReason, nextAttemptAt }
 }
 
-function keep(attempts: AttemptRecord[]): AttemptRecord[] {
-  const [first] = attempts
-  return first && attempts.length > KEPT_ATTEMPTS ? [first, ...attempts.slice(1 - KEPT_ATTEMPTS)] : attempts
+/** One attempt is used up. @param at instead of the policy's delay. */
+function tryAgain(
+  state: OperationState,
+  failure: Failure,
+  policy: RetryPolicy,
+  now: number,
+  at?: number,
+): OperationState {
+  const used = { ...state, usedAttempts: state.usedAttempts + 1 }
+  if (used.usedAttempts < policy.maxAttempts)
+    return wait(used, at ?? now + backoff(policy, used.usedAttempts), failure.message)
+  return fail(used, { ...failure, code: state.unknown === null ? failure.code : 'outcome_unknown' }, now)
+}
+
+type Reason = Pick<Failure, 'code' | 'message'> & Partial<Failure>
+
+function fail(state: OperationState, failure: Reason, now: number): OperationState {
+  return { ...finish(state, 'failed', now), remoteId: failure.remoteId ?? null, error: toError(failure) }
+}
+
+function toExpired(state: OperationState, now: number): OperationState {
+  const waitedFor = state.statusReason === null ? '' : ` It was waiting: ${state.statusReason}`
+  const message = `Its expires_at passed before the user was created.${waitedFor}`
+  return { ...finish(state, 'expired', now), error: toError({ code: 'expired', message, origin: 'muster' }) }
+}
+
+function toError({ code, message, origin, outcome, pointer, response }: Reason): OperationError {
+  const { retryable, hint } = errorCodes[code]
+  return {
+    code,
+    message,
+    origin: origin ?? (outcome === 'unknown' ? 'muster' : 'provider'),
+    retryable,
+    pointer: pointer ?? null,
+    provider_status: response?.status ?? null,
+    raw_response: response?.body ?? null,
+    hint,
+  }
+}
+
+function finish(state: OperationState, status: TerminalStatus, now: number): OperationState {
+  return {
+    ...readable(state),
+    status,
+    statusReason: null,
+    updatedAt: now,
+    finishedAt: now,
+    nextAttemptAt: null,
+  }
+}
+
+const readable = (state: OperationState): OperationState =>
+  state.isUnreadable ? { ...state, isUnreadable: false } : state
+
+function addWarnings(state: OperationState, added: Warning[]): OperationState {
+  const known = new Set(state.warnings.map((warning) => JSON.stringify(warning)))
+  const warnings = [...state.warnings, ...added.filter((warning) => !known.has(JSON.stringify(warning)))]
+  return { ...state, warnings }
 }
