@@ -1,8 +1,8 @@
 import { asSentence } from '@muster/contracts/sentence'
 import { checkCredentials } from '@muster/providers/engine/check-credentials'
 import { holdFor } from '@muster/providers/engine/classify'
-import type { Connection } from '@muster/providers/engine/connection'
-import type { AccountContext, Provider, RemoteFailure } from '@muster/providers/provider'
+import type { CreateContext } from '@muster/providers/engine/find'
+import type { RemoteFailure } from '@muster/providers/provider'
 
 /** Rounds of refusals in a row before a refusal in doubt is put to the check call. */
 const ROUNDS_IN_DOUBT = 3
@@ -49,10 +49,7 @@ export class AccountRefusals {
   }
 }
 
-export interface Refused {
-  provider: Provider
-  account: AccountContext
-  connection: Connection
+interface Refused extends Omit<CreateContext, 'input'> {
   failure: RemoteFailure
   /** In a row, this one included. */
   rounds: number
@@ -76,15 +73,13 @@ export async function confirmRefusal({
   // An end of the worker or a cooldown of the lane in the middle of it leaves the doubt.
   const check = await checkCredentials(provider, account, connection).catch(() => 'unanswered' as const)
   if (check === 'unanswered') return undefined
-  if (check === undefined)
-    return rounds < ROUNDS_IN_DOUBT
-      ? undefined
-      : {
-          status,
-          reason: `${asSentence(failure.message)} Refused ${rounds} times in a row, though a check call was answered.`,
-        }
+  const said = asSentence(failure.message)
+  if (check === undefined) {
+    if (rounds < ROUNDS_IN_DOUBT) return undefined
+    return { status, reason: `${said} Refused ${rounds} times in a row, though a check call was answered.` }
+  }
   const checked = holdFor(check)
   if (checked === null) return undefined
   const words = check.message === failure.message ? '' : ` (${check.message})`
-  return { status: checked, reason: `${asSentence(failure.message)} A check call was refused too${words}.` }
+  return { status: checked, reason: `${said} A check call was refused too${words}.` }
 }
