@@ -28,8 +28,10 @@ export interface Claim {
   credentials: Credentials
 }
 
+type ClaimRun = Pick<Run, 'store' | 'clock' | 'metrics' | 'log' | 'onEvent' | 'onBatch'>
+
 /** Whether the operation may run now: with what it needs, or what becomes of its job instead. */
-export async function claim(run: Run, accountId: string, jobId: string): Promise<Claim | JobOutcome> {
+export async function claim(run: ClaimRun, accountId: string, jobId: string): Promise<Claim | JobOutcome> {
   const read = await run.store.operations.read(accountId, operationIdOf(jobId))
   if (!read || jobIdOf(read.head.id, read.state.run) !== jobId) return { outcome: 'done' }
   const record = read.state.status === 'running' ? await recover(run, read) : read
@@ -42,7 +44,7 @@ export async function claim(run: Run, accountId: string, jobId: string): Promise
 }
 
 /** Its worker died. An operation that kills worker after worker ends here. */
-async function recover(run: Run, record: OperationRecord): Promise<OperationRecord> {
+async function recover(run: ClaimRun, record: OperationRecord): Promise<OperationRecord> {
   const { store, clock, log } = run
   const recovered = await store.operations.save(record, recoverFromCrash(record.state, clock.now()))
   const { crashes, status } = recovered.state
@@ -55,7 +57,7 @@ async function recover(run: Run, record: OperationRecord): Promise<OperationReco
  * Of a batch on hold, the job goes back to where the lane was given it from; of one that is being canceled, the row ends
  * here, unless something may have been sent.
  */
-async function heedHold(run: Run, record: OperationRecord): Promise<JobOutcome | undefined> {
+async function heedHold(run: ClaimRun, record: OperationRecord): Promise<JobOutcome | undefined> {
   const { store, clock } = run
   const { accountId, batchId } = record.head
   if (batchId === null) return undefined
@@ -71,7 +73,7 @@ async function heedHold(run: Run, record: OperationRecord): Promise<JobOutcome |
   return { outcome: 'done' }
 }
 
-async function checkTime(run: Run, record: OperationRecord): Promise<JobOutcome | undefined> {
+async function checkTime(run: ClaimRun, record: OperationRecord): Promise<JobOutcome | undefined> {
   const { store, clock } = run
   const due = dueAt(record.state)
   if (due > clock.now() + EARLY_MS) return { outcome: 'retrying', at: clock.toLocal(due) }
@@ -80,14 +82,15 @@ async function checkTime(run: Run, record: OperationRecord): Promise<JobOutcome 
   return { outcome: 'done' }
 }
 
-function reportEnd({ metrics, onEvent }: Run, { head, state }: OperationRecord): void {
+function reportEnd({ metrics, onEvent, onBatch }: ClaimRun, { head, state }: OperationRecord): void {
   onEvent({ kind: 'account', id: head.accountId })
+  if (head.batchId !== null) onBatch(head.batchId)
   metrics.finished.inc({ provider: head.provider, status: state.status, error_code: state.error?.code ?? '' })
 }
 
 /** The request and the credentials. @throws UnreadableError after the record says so */
 async function openSealed(
-  { store, clock }: Run,
+  { store, clock }: ClaimRun,
   record: OperationRecord,
 ): Promise<Pick<Claim, 'input' | 'inputSecrets' | 'credentials'>> {
   const { accountId, id } = record.head
