@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { mapColumns, toMappedItem } from './column-mapping.ts'
+import { mapColumns } from './column-mapping.ts'
 import { knownNames, shorthands, toTarget } from './column-target.ts'
+import { headerNames } from './header-synonyms.ts'
+import { toMappedItem } from './mapped-item.ts'
 import { UploadError } from './upload-error.ts'
 
 const item = (headers: string[], cells: string[], mapping?: Record<string, string>): unknown =>
@@ -79,11 +81,91 @@ describe('where a column goes', () => {
   })
 })
 
+describe('a header in another language', () => {
+  const targetsOf = (headers: string[], mapping?: Record<string, string>): (string | null)[] =>
+    mapColumns(headers, mapping).columns.map(({ target }) => target)
+
+  test.each<[string, string]>([
+    ['Vorname;Name;E-Mail-Adresse;Telefon;Zeitzone', 'de'],
+    ['Vorname;Nachname;Geschäftliche E-Mail;Mobiltelefon;Zeitzone', 'de'],
+    ['Prénom;Nom;Courriel;Téléphone;Fuseau horaire', 'fr'],
+    ['Pre\u0301nom;NOM DE FAMILLE;Adresse e-mail;Numéro de téléphone;Fuseau horaire', 'fr'],
+    ['Nombre;Apellidos;Correo electrónico;Móvil;Zona horaria', 'es'],
+    ['Nome;Cognome;Posta elettronica;Cellulare;Fuso orario', 'it'],
+    ['Nome;Sobrenome;Endereço de e-mail;Telemóvel;Fuso horário', 'pt'],
+    ['Voornaam;Achternaam;E-mailadres;Telefoonnummer;Tijdzone', 'nl'],
+    ['Imię;Nazwisko;Adres e-mail;Numer telefonu;Strefa czasowa', 'pl'],
+    ['Förnamn;Efternamn;E-postadress;Mobilnummer;Tidszon', 'sv'],
+    ['Fornavn;Efternavn;E-mail;Telefonnummer;Tidszone', 'da'],
+    ['Fornavn;Etternavn;E-post;Mobiltelefon;Tidssone', 'no'],
+    ['firstName;lastName;email;primaryPhone;timezone', 'Okta'],
+    ['First Name [Required];Last Name [Required];Email Address [Required];Work Phone;Time zone', 'Google'],
+    ['Given name;Surname;Work e-mail;Cell phone;TIME ZONE', 'en'],
+  ])('%s (%s) maps itself', (line) => {
+    const headers = line.split(';')
+    expect(targetsOf(headers)).toEqual(['first_name', 'last_name', 'emails[0].email', 'phones[0].number', 'timezone'])
+  })
+
+  test('says so', () => {
+    expect(
+      mapColumns(['Vorname', 'last_name', 'Mail', 'Notiz', 'Last Sign In [READ ONLY]', ''], { Notiz: '' }).columns,
+    ).toEqual([
+      { header: 'Vorname', target: 'first_name', source: 'synonym' },
+      { header: 'last_name', target: 'last_name', source: 'name' },
+      { header: 'Mail', target: 'emails[0].email', source: 'synonym' },
+      { header: 'Notiz', target: null, source: 'mapping' },
+      { header: 'Last Sign In [READ ONLY]', target: null, source: 'read_only' },
+    ])
+  })
+
+  test("a provider's template fills its own fields", () => {
+    expect(targetsOf(['Org Unit Path [Required]', 'Password [Required]', 'Change Password at Next Sign-In'])).toEqual([
+      'remote_data.orgUnitPath',
+      'password',
+      'remote_data.changePasswordAtNextLogin',
+    ])
+  })
+
+  test.each<[string[], string[]]>([
+    [['Vorname', 'Department'], ['"Department" (did you mean remote_data.…?)']],
+    [['Work Email', 'Personal Email'], ['"Personal Email" (did you mean emails[1].email?)']],
+    [['Email', 'Work Email'], ['"Work Email" (did you mean emails[1].email?)']],
+    [
+      ['Work Phone', 'Mobile Phone'],
+      ['"Work Phone" (did', '"Mobile Phone" (did you mean phones[1].number?)'],
+    ],
+    [['first_name', 'Given Name'], ['"Given Name"']],
+    [['Nom', 'Courriel'], ['"Nom" (did you mean name?)']],
+    [['Nombre', 'Correo'], ['"Nombre" (did you mean name?)']],
+    [['Personalnummer'], ['"Personalnummer" (did you mean reference?)']],
+  ])('%s is not sure, and asked', (headers, words) => {
+    const { code, detail } = refusal(headers) ?? {}
+    expect(code).toBe('unknown_headers')
+    for (const word of words) expect(detail).toContain(word)
+  })
+
+  test('"Name" is the full name alone, the last name beside a first name, and always the field where it is written so', () => {
+    expect(targetsOf(['Name', 'email'])[0]).toBe('name')
+    expect(targetsOf(['Name', 'Vorname'])[0]).toBe('last_name')
+    expect(targetsOf(['Name', 'Vorname', 'Nachname'])[0]).toBe('name')
+    expect(targetsOf(['name', 'first_name'])[0]).toBe('name')
+  })
+
+  test('goes where the client says, if it says so', () => {
+    expect(targetsOf(['Vorname', 'Mail'], { vorname: 'name', mail: 'username' })).toEqual(['name', 'username'])
+  })
+
+  test('no name stands for two fields', () => {
+    const meanings = new Map(headerNames)
+    expect(headerNames.filter(([name, target]) => meanings.get(name) !== target)).toEqual([])
+  })
+})
+
 describe('what is refused', () => {
   test('every unknown header is listed, with the nearest known one', () => {
-    const { code, detail } = refusal(['firstname', 'e-mial', 'first_name', 'shoe size']) ?? {}
+    const { code, detail } = refusal(['firstnme', 'e-mial', 'first_name', 'shoe size']) ?? {}
     expect(code).toBe('unknown_headers')
-    expect(detail).toContain('"firstname" (did you mean first_name?), "e-mial" (did you mean email?), "shoe size"')
+    expect(detail).toContain('"firstnme" (did you mean first_name?), "e-mial" (did you mean email?), "shoe size"')
   })
 
   test('a file with semicolons between its columns is recognised', () => {

@@ -1,8 +1,9 @@
-import type { InputProblem } from '@muster/contracts/problem'
-import { knownNames, toName, toTarget } from './column-target.ts'
-import type { CellKind, Target, TargetFault } from './column-target.ts'
+import { toName, toPath } from './column-target.ts'
+import type { Target, TargetFault } from './column-target.ts'
+import { nearestName } from './header-hints.ts'
+import { resolveHeaders, toMapped } from './resolve-headers.ts'
+import type { HeaderSource, ResolvedHeader } from './resolve-headers.ts'
 import { UploadError } from './upload-error.ts'
-import { escapePointer, isForbiddenName, isSoundText, unsoundText } from '@muster/contracts/untrusted-value'
 
 const MAX_LISTED = 50
 
@@ -13,6 +14,15 @@ export interface ColumnMapping {
   named: number
   /** One for each header; undefined for a column that is to be ignored, unnamed for one that must be empty. */
   targets: (Target | 'unnamed' | undefined)[]
+  /** For the answer: all that have a name. */
+  columns: MappedColumn[]
+}
+
+export interface MappedColumn {
+  header: string
+  /** As a mapping would name it; null for a column that is left out. */
+  target: string | null
+  source: HeaderSource
 }
 
 const faults: Record<Exclude<TargetFault, 'unknown'>, string> = {
@@ -37,47 +47,32 @@ export function mapColumns(
   if (headers.every((header) => header === '')) refuse('no_header', 'The first line must name the columns.')
   const repeated = findRepeated(headers)
   if (repeated.length > 0) refuse('duplicate_headers', `These headers stand more than once: ${list(repeated, quote)}.`)
-  const mapped = toMapped(mapping)
-  const found = headers.map((header) => findTarget(header, mapped))
-  const invalid = headers.flatMap((header, index) => {
-    const fault = found[index]
-    return typeof fault === 'string' && fault !== 'unknown' && fault !== 'unnamed'
-      ? [`${quote(header)} ${faults[fault]}`]
-      : []
+  const resolved = resolveHeaders(headers, toMapped(mapping))
+  const faulty = headers.flatMap((header, index) => {
+    const found = resolved[index]
+    return found !== undefined && found !== 'unnamed' && 'fault' in found ? [{ header, ...found }] : []
   })
-  if (invalid.length > 0) refuse('invalid_headers', `${list(invalid, String)}.`)
-  const unknown = headers.flatMap((header, index) =>
-    found[index] === 'unknown' ? [{ header, name: mapped.get(toName(header)) ?? header }] : [],
+  const invalid = faulty.flatMap(({ header, fault }) =>
+    fault === 'unknown' ? [] : [`${quote(header)} ${faults[fault]}`],
   )
-  if (unknown.length > 0)
-    refuse(
-      'unknown_headers',
-      `These headers are unknown (map one to nothing to ignore it): ${list(unknown, withHint)}.`,
-    )
-  const targets = found.map((target) => (typeof target === 'string' && target !== 'unnamed' ? undefined : target))
+  if (invalid.length > 0) refuse('invalid_headers', `${list(invalid, String)}.`)
+  if (faulty.length > 0)
+    refuse('unknown_headers', `These headers are unknown (map one to nothing to ignore it): ${list(faulty, withHint)}.`)
+  const targets = resolved.map((found) => (found === 'unnamed' ? found : 'target' in found ? found.target : undefined))
   const conflict = findConflict(headers, targets)
   if (conflict !== undefined)
     refuse('conflicting_headers', `The columns ${quote(conflict[0])} and ${quote(conflict[1])} fill the same place.`)
-  return { headers, named: headers.findLastIndex((header) => header !== '') + 1, targets }
+  return {
+    headers,
+    named: headers.findLastIndex((header) => header !== '') + 1,
+    targets,
+    columns: headers.flatMap((header, index) => toMappedColumn(header, resolved[index])),
+  }
 }
 
-/** Names of headers to what the client wrote of them. */
-type Mapped = ReadonlyMap<string, string>
-
-const toMapped = (mapping: Readonly<Record<string, string>>): Mapped =>
-  new Map(Object.entries(mapping).map(([header, target]) => [toName(header), target.trim()]))
-
-function findTarget(header: string, mapped: Mapped): Target | TargetFault | 'unnamed' | undefined {
-  if (isForbiddenName(header.toLowerCase())) return 'forbidden'
-  const target = mapped.get(toName(header))
-  if (target === '') return undefined
-  return header === '' && target === undefined ? 'unnamed' : toTarget(target ?? header)
-}
-
-/** Whether the column would go somewhere, or be left out on purpose. */
-export function isKnownHeader(header: string, mapping: Readonly<Record<string, string>>): boolean {
-  const target = findTarget(header.trim(), toMapped(mapping))
-  return typeof target !== 'string'
+function toMappedColumn(header: string, found: ResolvedHeader | undefined): MappedColumn[] {
+  if (found === undefined || found === 'unnamed' || 'fault' in found) return []
+  return [{ header, target: found.target === undefined ? null : toPath(found.target), source: found.source }]
 }
 
 const quote = (text: string): string => JSON.stringify(text.slice(0, 100))
@@ -97,35 +92,11 @@ function findRepeated(headers: string[]): string[] {
   })
 }
 
-function withHint({ header, name }: { header: string; name: string }): string {
+function withHint({ header, name, suggestion }: { header: string; name: string; suggestion?: string | undefined }) {
   if (/[;\t]/.test(header)) return `${quote(header)} (columns are separated by commas)`
   const target = name === header ? '' : ` mapped to ${quote(name)}`
-  const nearest = nearestName(name)
-  return nearest === undefined ? `${quote(header)}${target}` : `${quote(header)}${target} (did you mean ${nearest}?)`
-}
-
-function nearestName(header: string): string | undefined {
-  const name = toName(header).slice(0, 60)
-  // "firstname" is nearer to first_name than its distance says.
-  const bare = (text: string): string => text.replaceAll('_', '')
-  const ranked = knownNames().map((known) => ({
-    known,
-    distance: Math.min(distance(name, known), distance(bare(name), bare(known))),
-  }))
-  const best = ranked.reduce((left, right) => (right.distance < left.distance ? right : left))
-  return best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.known : undefined
-}
-
-/** Levenshtein's, in one row. */
-function distance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (const [i, letter] of [...left].entries()) {
-    const next = [i + 1]
-    for (let j = 0; j < right.length; j++)
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === right[j] ? 0 : 1)))
-    row = next
-  }
-  return row[right.length] ?? 0
+  const meant = suggestion ?? nearestName(name)
+  return meant === undefined ? `${quote(header)}${target}` : `${quote(header)}${target} (did you mean ${meant}?)`
 }
 
 /** Two columns of one target, one inside of the other, or an index beside a name. */
@@ -144,83 +115,4 @@ function findConflict(headers: string[], targets: ColumnMapping['targets']): [st
     }
   }
   return undefined
-}
-
-/**
- * The cells of one row as an item `{ …options, user: {…} }`. An empty cell is an absent value; entries of lists close
- * up around absent ones.
- */
-export function toMappedItem(
-  { targets }: ColumnMapping,
-  cells: readonly string[],
-): { value: Record<string, unknown>; problems: InputProblem[] } {
-  const value: Record<string, unknown> = { user: {} }
-  const problems: InputProblem[] = []
-  const lists: { holder: Record<string | number, unknown>; key: string | number }[] = []
-  for (const [index, target] of targets.entries()) {
-    const cell = cells[index] ?? ''
-    if (target === undefined || target === 'unnamed' || cell === '') continue
-    const pointer = (): string => target.path.map((segment) => `/${escapePointer(String(segment))}`).join('')
-    const converted = convert(cell, target.kind)
-    if (!isSoundText(cell)) problems.push(unsoundText(pointer()))
-    else if (converted !== undefined && 'detail' in converted) problems.push({ pointer: pointer(), ...converted })
-    else if (converted !== undefined) place(value, target.path, converted.value, lists)
-  }
-  // Inner lists were noted after the outer ones, whose entries do not change places before.
-  for (const { holder, key } of lists.reverse())
-    holder[key] = (holder[key] as unknown[]).filter((entry) => entry !== undefined)
-  return { value, problems }
-}
-
-const wrong = {
-  integer: { code: 'invalid_integer', detail: 'This must be a whole number.' },
-  boolean: { code: 'invalid_boolean', detail: 'This must be true or false, yes or no, 1 or 0.' },
-}
-
-const booleans: Readonly<Record<string, boolean>> = {
-  true: true,
-  yes: true,
-  1: true,
-  false: false,
-  no: false,
-  0: false,
-}
-
-/** undefined for a cell that is empty but for spaces, where spaces mean nothing. */
-function convert(cell: string, kind: CellKind): { value: unknown } | { code: string; detail: string } | undefined {
-  if (kind === 'text') return { value: cell }
-  const text = cell.trim()
-  if (text === '') return undefined
-  if (kind === 'integer') return /^[+-]?\d{1,15}$/.test(text) ? { value: Number(text) } : wrong.integer
-  if (kind === 'list')
-    return {
-      value: text
-        .split(';')
-        .map((entry) => entry.trim())
-        .filter(Boolean),
-    }
-  const name = text.toLowerCase()
-  return Object.hasOwn(booleans, name) ? { value: booleans[name] } : wrong.boolean
-}
-
-/** Names were checked by mapColumns, so none of them reaches a prototype. */
-function place(
-  root: Record<string, unknown>,
-  path: (string | number)[],
-  value: unknown,
-  lists: { holder: Record<string | number, unknown>; key: string | number }[],
-): void {
-  let holder: Record<string | number, unknown> = root
-  for (const [index, key] of path.entries()) {
-    if (index === path.length - 1) {
-      holder[key] = value
-      return
-    }
-    if (!Object.hasOwn(holder, key)) {
-      const isList = typeof path[index + 1] === 'number'
-      holder[key] = isList ? [] : {}
-      if (isList) lists.push({ holder, key })
-    }
-    holder = holder[key] as Record<string | number, unknown>
-  }
 }

@@ -30,7 +30,7 @@ const optionKinds: Readonly<Record<string, CellKind>> = {
 const freeObjects = new Set(['remote_data', 'remote_query'])
 
 /** "First Name", "first-name" and "FIRST_NAME" are one name. */
-export const toName = (header: string): string => header.trim().toLowerCase().replaceAll(/[\s-]/g, '_')
+export const toName = (header: string): string => header.trim().normalize('NFC').toLowerCase().replaceAll(/[\s-]/g, '_')
 
 /** Where a cell under this name goes in the item. */
 export function toTarget(written: string): Target | TargetFault {
@@ -56,6 +56,13 @@ export function toTarget(written: string): Target | TargetFault {
   const kind = kindAt(unifiedUserInputSchema, path)
   return kind === undefined ? 'unknown' : { path: ['user', ...path], kind }
 }
+
+/** As a header would be written that goes there: `user` is left out, as it is in headers. */
+export const toPath = ({ path }: Target): string =>
+  path
+    .slice(path[0] === 'user' ? 1 : 0)
+    .map((segment, index) => (typeof segment === 'number' ? `[${segment}]` : `${index === 0 ? '' : '.'}${segment}`))
+    .join('')
 
 /** Every name that could be meant, for hints. */
 export function knownNames(): string[] {

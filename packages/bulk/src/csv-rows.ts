@@ -1,11 +1,13 @@
 import { rowBounds } from '@muster/contracts/bounds'
-import { isKnownHeader, mapColumns, toMappedItem } from './column-mapping.ts'
-import type { ColumnMapping } from './column-mapping.ts'
+import { mapColumns } from './column-mapping.ts'
+import type { ColumnMapping, MappedColumn } from './column-mapping.ts'
 import { readCells, readHeaderCells } from './csv-cells.ts'
 import { readSeparatorLine, recognizeDelimiter, toDelimiter } from './csv-delimiter.ts'
 import { createLineEnds } from './csv-line-ends.ts'
 import { createRecordSplitter } from './csv-records.ts'
 import type { CsvRecord } from './csv-records.ts'
+import { toMappedItem } from './mapped-item.ts'
+import { isKnownHeader, toMapped } from './resolve-headers.ts'
 import { nextNumber, rowProblem, rowTooLarge } from './row.ts'
 import type { Row, RowLimits, RowReader } from './row.ts'
 import { UploadError } from './upload-error.ts'
@@ -14,6 +16,7 @@ export interface CsvOptions extends RowLimits {
   mapping: Readonly<Record<string, string>>
   /** Recognized without it. */
   delimiter: string | undefined
+  onColumns: ((columns: MappedColumn[]) => void) | undefined
 }
 
 interface Table {
@@ -21,7 +24,7 @@ interface Table {
   delimiter: string
 }
 
-export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter }: CsvOptions): RowReader {
+export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter, onColumns }: CsvOptions): RowReader {
   const lineEnds = createLineEnds()
   const splitter = createRecordSplitter(maxRowBytes)
   let known = delimiter === undefined ? undefined : givenDelimiter(delimiter)
@@ -36,9 +39,10 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter }: Cs
     if (separator !== undefined) known ??= separator
     else {
       refuseLongHeader(record)
-      known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, mapping))
+      known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, toMapped(mapping)))
       splitter.separateBy(known)
       table = { columns: mapColumns(readHeader(record, known), mapping, record.line), delimiter: known }
+      onColumns?.(table.columns.columns)
     }
   }
 

@@ -1,5 +1,6 @@
 import { rowBounds } from '@muster/contracts/bounds'
 import { cleanTexts } from '@muster/contracts/clean-text'
+import type { MappedColumn } from './column-mapping.ts'
 import { createCsvReader } from './csv-rows.ts'
 import { createJsonReader } from './json-rows.ts'
 import { createNdjsonReader } from './ndjson-rows.ts'
@@ -21,6 +22,8 @@ export interface ReadOptions {
   delimiter?: string
   /** CSV: header of the client to target; an empty target ignores the column. */
   mapping?: Readonly<Record<string, string>>
+  /** CSV: told before the first row where each column goes, and why. */
+  onColumns?: (columns: MappedColumn[]) => void
   /** Spaces at the ends of texts stay. */
   keepsSpaces?: boolean
   maxRows?: number
@@ -55,9 +58,10 @@ function createReader({
   format,
   mapping = {},
   delimiter,
+  onColumns,
   maxRows = DEFAULT_MAX_ROWS,
   maxRowBytes = rowBounds.bytes,
 }: ReadOptions): RowReader {
-  if (format === 'csv') return createCsvReader({ maxRows, maxRowBytes, mapping, delimiter })
+  if (format === 'csv') return createCsvReader({ maxRows, maxRowBytes, mapping, delimiter, onColumns })
   return format === 'json' ? createJsonReader({ maxRows, maxRowBytes }) : createNdjsonReader({ maxRows, maxRowBytes })
 }
