@@ -1,5 +1,6 @@
+import { cellKinds } from './cell-values.ts'
 import { toName, toPath } from './column-target.ts'
-import type { Target, TargetFault } from './column-target.ts'
+import type { RemoteKinds, Target, TargetFault } from './column-target.ts'
 import { nearestName } from './header-hints.ts'
 import { resolveHeaders, toMapped } from './resolve-headers.ts'
 import type { HeaderSource, ResolvedHeader } from './resolve-headers.ts'
@@ -29,6 +30,7 @@ const faults: Record<Exclude<TargetFault, 'unknown'>, string> = {
   forbidden: 'is not an allowed name',
   too_deep: 'nests deeper than 10 levels',
   index_too_large: 'has an index above 99',
+  unknown_kind: `names no kind of value: ${cellKinds.join(', ')}`,
 }
 
 /**
@@ -39,6 +41,7 @@ export function mapColumns(
   cells: readonly string[],
   mapping: Readonly<Record<string, string>> = {},
   line = 1,
+  remoteKinds?: RemoteKinds,
 ): ColumnMapping {
   const headers = cells.map((cell) => cell.trim())
   const refuse = (code: UploadError['code'], detail: string): never => {
@@ -47,7 +50,7 @@ export function mapColumns(
   if (headers.every((header) => header === '')) refuse('no_header', 'The first line must name the columns.')
   const repeated = findRepeated(headers)
   if (repeated.length > 0) refuse('duplicate_headers', `These headers stand more than once: ${list(repeated, quote)}.`)
-  const resolved = resolveHeaders(headers, toMapped(mapping))
+  const resolved = resolveHeaders(headers, toMapped(mapping), remoteKinds)
   const faulty = headers.flatMap((header, index) => {
     const found = resolved[index]
     return found !== undefined && found !== 'unnamed' && 'fault' in found ? [{ header, ...found }] : []

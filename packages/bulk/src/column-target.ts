@@ -1,14 +1,15 @@
 import { unifiedUserInputSchema } from '@muster/contracts/unified-user'
 import type { z } from 'zod'
+import { isCellKind } from './cell-values.ts'
+import type { CellKind } from './cell-values.ts'
 import { itemOptions, userFields } from './item.ts'
 import { isForbiddenName } from '@muster/contracts/untrusted-value'
 
 const MAX_INDEX = 99
 const MAX_DEPTH = 10
 
-export type CellKind = 'text' | 'integer' | 'boolean' | 'list'
 export type Target = { path: (string | number)[]; kind: CellKind }
-export type TargetFault = 'unknown' | 'forbidden' | 'too_deep' | 'index_too_large'
+export type TargetFault = 'unknown' | 'unknown_kind' | 'forbidden' | 'too_deep' | 'index_too_large'
 
 /** The short names that clients write for what they mean in nine of ten files. */
 export const shorthands: Readonly<Record<string, string>> = {
@@ -24,6 +25,8 @@ export const shorthands: Readonly<Record<string, string>> = {
 const optionKinds: Readonly<Record<string, CellKind>> = {
   truto_ignore_remote_data: 'boolean',
   truto_exclude_fields: 'list',
+  not_before: 'datetime',
+  expires_at: 'datetime',
 }
 
 /** Members with any name; an option here is one column for each of its keys. */
@@ -32,8 +35,18 @@ const freeObjects = new Set(['remote_data', 'remote_query'])
 /** "First Name", "first-name" and "FIRST_NAME" are one name. */
 export const toName = (header: string): string => header.trim().normalize('NFC').toLowerCase().replaceAll(/[\s-]/g, '_')
 
-/** Where a cell under this name goes in the item. */
-export function toTarget(written: string): Target | TargetFault {
+const TYPED = /^(remote[_ -]data\..*?)\s*\|\s*(\w+)$/is
+
+/** What the provider takes at a path below `remote_data`; undefined where that is not known. */
+export type RemoteKinds = (path: readonly (string | number)[]) => CellKind | undefined
+
+/**
+ * Where a cell under this name goes in the item. `remote_data.y|number` names the kind too, which else is the provider's
+ * or text.
+ */
+export function toTarget(written: string, remoteKinds?: RemoteKinds): Target | TargetFault {
+  const [, typed, typedAs] = TYPED.exec(written.trim()) ?? []
+  if (typed !== undefined && typedAs !== undefined) return toTypedTarget(typed, typedAs.toLowerCase())
   const segments = toSegments(
     Object.hasOwn(shorthands, toName(written)) ? (shorthands[toName(written)] ?? '') : written.trim(),
   )
@@ -46,15 +59,21 @@ export function toTarget(written: string): Target | TargetFault {
   const name = toName(String(first))
   if (freeObjects.has(name)) {
     // Names inside are the provider's, whose case matters.
-    return typeof rest[0] === 'string'
-      ? { path: [...(userFields.has(name) ? ['user'] : []), name, ...rest], kind: 'text' }
-      : 'unknown'
+    if (typeof rest[0] !== 'string') return 'unknown'
+    const kind = (name === 'remote_data' ? remoteKinds?.(rest) : undefined) ?? 'text'
+    return { path: [...(userFields.has(name) ? ['user'] : []), name, ...rest], kind }
   }
   if (itemOptions.has(name)) return rest.length === 0 ? { path: [name], kind: optionKinds[name] ?? 'text' } : 'unknown'
   if (!userFields.has(name)) return 'unknown'
   const path = segments.map((segment) => (typeof segment === 'string' ? toName(segment) : segment))
   const kind = kindAt(unifiedUserInputSchema, path)
   return kind === undefined ? 'unknown' : { path: ['user', ...path], kind }
+}
+
+function toTypedTarget(name: string, kind: string): Target | TargetFault {
+  const target = toTarget(name)
+  if (typeof target === 'string') return target
+  return isCellKind(kind) ? { ...target, kind } : 'unknown_kind'
 }
 
 /** As a header would be written that goes there: `user` is left out, as it is in headers. */

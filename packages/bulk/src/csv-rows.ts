@@ -1,6 +1,8 @@
 import { rowBounds } from '@muster/contracts/bounds'
+import type { DateOptions } from './cell-dates.ts'
 import { mapColumns } from './column-mapping.ts'
 import type { ColumnMapping, MappedColumn } from './column-mapping.ts'
+import type { RemoteKinds } from './column-target.ts'
 import { readCells, readHeaderCells } from './csv-cells.ts'
 import { readSeparatorLine, recognizeDelimiter, toDelimiter } from './csv-delimiter.ts'
 import { createLineEnds } from './csv-line-ends.ts'
@@ -13,6 +15,8 @@ import type { Row, RowLimits, RowReader } from './row.ts'
 import { UploadError } from './upload-error.ts'
 
 export interface CsvOptions extends RowLimits {
+  dates: DateOptions
+  remoteKinds: RemoteKinds | undefined
   mapping: Readonly<Record<string, string>>
   /** Recognized without it. */
   delimiter: string | undefined
@@ -24,7 +28,15 @@ interface Table {
   delimiter: string
 }
 
-export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter, onColumns }: CsvOptions): RowReader {
+export function createCsvReader({
+  maxRows,
+  maxRowBytes,
+  mapping,
+  delimiter,
+  onColumns,
+  dates,
+  remoteKinds,
+}: CsvOptions): RowReader {
   const lineEnds = createLineEnds()
   const splitter = createRecordSplitter(maxRowBytes)
   let known = delimiter === undefined ? undefined : givenDelimiter(delimiter)
@@ -41,7 +53,7 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter, onCo
       refuseLongHeader(record)
       known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, toMapped(mapping)))
       splitter.separateBy(known)
-      table = { columns: mapColumns(readHeader(record, known), mapping, record.line), delimiter: known }
+      table = { columns: mapColumns(readHeader(record, known), mapping, record.line, remoteKinds), delimiter: known }
       onColumns?.(table.columns.columns)
     }
   }
@@ -53,7 +65,7 @@ export function createCsvReader({ maxRows, maxRowBytes, mapping, delimiter, onCo
     const echoed = { names: columns.headers, cells }
     const problem = problemOf(record, cells, columns)
     if (problem) return { number, line, value: undefined, columns: echoed, problems: [problem] }
-    return { number, line, columns: echoed, ...toMappedItem(columns, cells) }
+    return { number, line, columns: echoed, ...toMappedItem(columns, cells, dates) }
   }
 
   function problemOf({ fault }: CsvRecord, cells: string[], { headers, named, targets }: ColumnMapping) {

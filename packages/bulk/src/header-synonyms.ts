@@ -65,7 +65,7 @@ const synonyms: Readonly<Record<string, readonly string[]>> = {
   ],
   description: ['Beschreibung, descripción, descrizione, descrição, omschrijving, opis, beskrivning, beskrivelse'],
   'remote_data.orgUnitPath': ['org unit path'],
-  'remote_data.changePasswordAtNextLogin': ['change password at next sign-in'],
+  'remote_data.changePasswordAtNextLogin|boolean': ['change password at next sign-in'],
 }
 
 /** Half of a name only where the other half has a column too. */

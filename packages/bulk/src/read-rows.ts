@@ -1,10 +1,14 @@
 import { rowBounds } from '@muster/contracts/bounds'
 import { cleanTexts } from '@muster/contracts/clean-text'
+import { isDateFormat, isTimeZone } from './cell-dates.ts'
+import type { DateOptions } from './cell-dates.ts'
 import type { MappedColumn } from './column-mapping.ts'
+import type { RemoteKinds } from './column-target.ts'
 import { createCsvReader } from './csv-rows.ts'
 import { createJsonReader } from './json-rows.ts'
 import { createNdjsonReader } from './ndjson-rows.ts'
 import type { Row, RowReader } from './row.ts'
+import { UploadError } from './upload-error.ts'
 import { readBytes } from './upload-bytes.ts'
 
 const uploadFormats = ['json', 'ndjson', 'csv'] as const
@@ -13,7 +17,7 @@ export type UploadFormat = (typeof uploadFormats)[number]
 const DEFAULT_MAX_ROWS = 100_000
 const DEFAULT_MAX_BYTES = 100 * 1024 * 1024
 
-export interface ReadOptions {
+export interface ReadOptions extends DateOptions {
   format: UploadFormat
   isGzip?: boolean
   /** A WHATWG label; without it a byte order mark tells, and CSV that is no UTF-8 is read as windows-1252. */
@@ -22,6 +26,8 @@ export interface ReadOptions {
   delimiter?: string
   /** CSV: header of the client to target; an empty target ignores the column. */
   mapping?: Readonly<Record<string, string>>
+  /** CSV: the kinds of the provider's own fields. */
+  remoteKinds?: RemoteKinds
   /** CSV: told before the first row where each column goes, and why. */
   onColumns?: (columns: MappedColumn[]) => void
   /** Spaces at the ends of texts stay. */
@@ -54,14 +60,18 @@ function cleanRow(row: Row, keepsSpaces: boolean): Row {
   return { ...row, value, problems: [...row.problems, ...problems], ...(warnings.length > 0 ? { warnings } : {}) }
 }
 
-function createReader({
-  format,
-  mapping = {},
-  delimiter,
-  onColumns,
-  maxRows = DEFAULT_MAX_ROWS,
-  maxRowBytes = rowBounds.bytes,
-}: ReadOptions): RowReader {
-  if (format === 'csv') return createCsvReader({ maxRows, maxRowBytes, mapping, delimiter, onColumns })
-  return format === 'json' ? createJsonReader({ maxRows, maxRowBytes }) : createNdjsonReader({ maxRows, maxRowBytes })
+function createReader(options: ReadOptions): RowReader {
+  const { format, mapping = {}, delimiter, onColumns, remoteKinds } = options
+  const limits = { maxRows: options.maxRows ?? DEFAULT_MAX_ROWS, maxRowBytes: options.maxRowBytes ?? rowBounds.bytes }
+  if (format === 'csv')
+    return createCsvReader({ ...limits, mapping, delimiter, onColumns, remoteKinds, dates: toDates(options) })
+  return format === 'json' ? createJsonReader(limits) : createNdjsonReader(limits)
+}
+
+function toDates({ dateFormat, timeZone }: ReadOptions): DateOptions {
+  if (dateFormat !== undefined && !isDateFormat(dateFormat))
+    throw new UploadError('invalid_date_format', 'A date format is made of YYYY, MM or M, and DD or D, each once.')
+  if (timeZone !== undefined && !isTimeZone(timeZone))
+    throw new UploadError('unknown_time_zone', `There is no time zone ${JSON.stringify(timeZone.slice(0, 40))}.`)
+  return { ...(dateFormat === undefined ? {} : { dateFormat }), ...(timeZone === undefined ? {} : { timeZone }) }
 }

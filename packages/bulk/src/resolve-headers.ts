@@ -1,6 +1,6 @@
 import { isForbiddenName } from '@muster/contracts/untrusted-value'
 import { toName, toTarget } from './column-target.ts'
-import type { Target, TargetFault } from './column-target.ts'
+import type { RemoteKinds, Target, TargetFault } from './column-target.ts'
 import { findGuess, findHalf, findSynonym, isReadOnly } from './header-synonyms.ts'
 
 /** How it is known where a column goes. */
@@ -24,8 +24,12 @@ const seconds: Readonly<Record<string, string>> = { email: 'emails[1].email', ph
  * Where each column goes. What the client has said goes first, then the names of fields, then what a header surely
  * means; where two columns would mean the same, neither is sure.
  */
-export function resolveHeaders(headers: readonly string[], mapped: Mapped): ResolvedHeader[] {
-  const direct = headers.map((header) => resolveDirectly(header, mapped))
+export function resolveHeaders(
+  headers: readonly string[],
+  mapped: Mapped,
+  remoteKinds?: RemoteKinds,
+): ResolvedHeader[] {
+  const direct = headers.map((header) => resolveDirectly(header, mapped, remoteKinds))
   const filled = new Set(direct.flatMap((resolved) => keyOf(resolved) ?? []))
   const withSynonyms = direct.map((resolved, index) => resolveSynonym(resolved, headers[index] ?? ''))
   const claims = withSynonyms.flatMap((resolved) => keyOf(resolved) ?? [])
@@ -50,13 +54,13 @@ export function isKnownHeader(header: string, mapped: Mapped): boolean {
   return resolved === 'unnamed' || !('fault' in resolved) || resolved.suggestion !== undefined
 }
 
-function resolveDirectly(header: string, mapped: Mapped): ResolvedHeader {
+function resolveDirectly(header: string, mapped: Mapped, remoteKinds?: RemoteKinds): ResolvedHeader {
   const written = mapped.get(toName(header))
   if (isForbiddenName(header.toLowerCase())) return { fault: 'forbidden', name: header }
   if (written === '') return { target: undefined, source: 'mapping', name: '' }
   if (header === '' && written === undefined) return 'unnamed'
   const name = written ?? header
-  const target = toTarget(name)
+  const target = toTarget(name, remoteKinds)
   if (typeof target === 'string') return { fault: target, name }
   return { target, source: written === undefined ? 'name' : 'mapping', name }
 }

@@ -10,6 +10,8 @@ export const uploadErrorCodes = [
   'unknown_member',
   'value_too_large',
   'invalid_delimiter',
+  'invalid_date_format',
+  'unknown_time_zone',
   'no_header',
   'malformed_header',
   'header_too_large',
