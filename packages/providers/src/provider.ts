@@ -262,9 +262,9 @@ export interface Provider {
   holderLookUps?(input: CreateInput, account: AccountContext): HolderLookUp[]
   /**
    * True when the answer of a find call says "no such user" by a status that would otherwise be a failure (404,
-   * mostly), in the provider's own form: a gateway says 404 too.
+   * mostly), in the provider's own form: a gateway says 404 too. Absent: no failure says so.
    */
-  isAbsent(response: RemoteResponse): boolean
+  isAbsent?(response: RemoteResponse): boolean
   /**
    * True for an answer in a form of the provider's own. Any other comes from in between: a gateway, a firewall, a page
    * of maintenance. Total.

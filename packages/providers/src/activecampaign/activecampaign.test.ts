@@ -275,7 +275,7 @@ describe('ActiveCampaign answers', () => {
     ['403 without permission', json(403, { message: "You don't have permission to access this resource" }), false],
     ['a server error that says the same words', json(500, { message: 'No Result found for User with id jdoe' }), false],
   ])('no such user: %s', (_, response, isAbsent) => {
-    expect(activecampaign.isAbsent(response)).toBe(isAbsent)
+    expect(activecampaign.isAbsent?.(response)).toBe(isAbsent)
   })
 })
 

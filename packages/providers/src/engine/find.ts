@@ -52,7 +52,7 @@ async function findBy(context: CreateContext, lookUp: HolderLookUp): Promise<Fin
   const { provider, connection } = context
   try {
     const response = await connection.read('find', lookUp.toRequest())
-    if (provider.isAbsent(response) && (await isOfProvider(context, response))) return { kind: 'absent' }
+    if (provider.isAbsent?.(response) && (await isOfProvider(context, response))) return { kind: 'absent' }
     if (!isSuccess(response))
       return { kind: 'failed', failure: notExecuted(await classify(context, response, 'find')), response }
     const user = lookUp.parse(response)
@@ -71,7 +71,7 @@ export async function runLookUp(
   lookUp: LookUp,
 ): Promise<unknown> {
   const response = await connection.read('look_up', lookUp.request)
-  if (isSuccess(response) || provider.isAbsent(response)) return lookUp.parse(response)
+  if (isSuccess(response) || provider.isAbsent?.(response)) return lookUp.parse(response)
   const failure = classifyAnswer(provider, response, undefined, { purpose: 'look_up', account })
   throw new RemoteFailureError(failure, response)
 }

@@ -31,11 +31,6 @@ function parseError(body: unknown): FilesComError {
   return parsed.success ? parsed.data : {}
 }
 
-/**
- * The look-up is a list. Its 404 means missing rights, by the vendor's own words, and never that there is no such user.
- */
-export const isAbsent = (): boolean => false
-
 export function isOwnAnswer({ body }: RemoteResponse): boolean {
   const { type, error, title } = parseError(body)
   return Boolean(type || error || title)

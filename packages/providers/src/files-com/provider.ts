@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { RemoteFailureError, type Provider } from '../provider.ts'
-import { classifyFailure, isAbsent, isOwnAnswer, toProviderRequestId, toRedirect } from './errors.ts'
+import { classifyFailure, isOwnAnswer, toProviderRequestId, toRedirect } from './errors.ts'
 import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
 import { lookUps } from './roles.ts'
@@ -89,7 +89,7 @@ export const filesCom: Provider = {
   toUser,
   toFindRequest,
   parseFound,
-  isAbsent,
+  // A 404 of the list means missing rights, by the vendor's own words: no `isAbsent`.
   isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: '/api/rest/v1/users', query: { per_page: 1 } }),
   classifyFailure,

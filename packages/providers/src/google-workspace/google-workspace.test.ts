@@ -496,11 +496,11 @@ describe('Google Workspace answers', () => {
         errors: [{ domain: 'global', reason: 'forbidden' }],
       },
     }
-    expect([json(404, notFound), json(403, forbidden), text(404, '<html>')].map(googleWorkspace.isAbsent)).toEqual([
-      true,
-      false,
-      false,
-    ])
+    expect(
+      [json(404, notFound), json(403, forbidden), text(404, '<html>')].map((answer) =>
+        googleWorkspace.isAbsent?.(answer),
+      ),
+    ).toEqual([true, false, false])
   })
 })
 

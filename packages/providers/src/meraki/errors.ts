@@ -50,12 +50,6 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
   return { ...failure, ...(pointer && { pointer: pointer === '/emails' ? primaryEmailPointer(input) : pointer }) }
 }
 
-/**
- * 404 says that the organization or network is not there for these credentials, and so nothing of the user: the list of
- * a real one is empty at worst.
- */
-export const isAbsent = (): boolean => false
-
 export const isOwnAnswer = ({ body }: RemoteResponse): boolean => errorSchema.safeParse(body).success
 
 /** The body is empty or a page, mostly; the same answer means "not there" and "not for you". */

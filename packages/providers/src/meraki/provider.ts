@@ -2,7 +2,7 @@ import { placeIdSchema } from '@muster/contracts/create-user-parameters'
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { merakiAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
+import { classifyFailure, isOwnAnswer } from './errors.ts'
 import { pathOf } from '../engine/remote-request.ts'
 import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { merakiHosts, parseCreated, parseFound, toRedirect, toUser } from './response.ts'
@@ -68,7 +68,8 @@ export const meraki: Provider = {
   toUser,
   toFindRequest,
   parseFound,
-  isAbsent,
+  // A 404 says that the organization or network is not there for these credentials, and so nothing of the user: no
+  // `isAbsent`.
   isOwnAnswer,
   sendsBareNotFound: true,
   // Listing admins needs the right that the look-up needs.

@@ -89,9 +89,6 @@ function findPassing(errors: z.infer<typeof errorsSchema>): Meaning | undefined 
   return undefined
 }
 
-/** No status stands for nobody: the look-up is a query, and answers without rows. */
-export const isAbsent = (): boolean => false
-
 export const isOwnAnswer = ({ body }: RemoteResponse): boolean => errorsSchema.safeParse(body).success
 
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { salesforceAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
+import { classifyFailure, isOwnAnswer } from './errors.ts'
 import {
   isGivenElsewhere,
   lookUps,
@@ -131,7 +131,6 @@ export const salesforce: Provider = {
   toUser,
   toFindRequest,
   parseFound,
-  isAbsent,
   isOwnAnswer,
   toCheckRequest: (account) => toQuery(account, 'SELECT Id FROM User LIMIT 1'),
   classifyFailure,
