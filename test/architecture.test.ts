@@ -1,10 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { vendors } from '../apps/simulator/src/registry.ts'
-import { providerIds } from '../packages/contracts/src/provider-ids.ts'
-import { providerOf } from '../packages/providers/src/registry.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -226,20 +223,6 @@ describe('a provider is one folder', () => {
     ).toEqual([])
   })
 
-  test('all adapters have the same files', () => {
-    for (const folder of adapterFolders)
-      expect(readdirSync(join(root, 'packages/providers/src', folder)), folder).toEqual(
-        expect.arrayContaining([
-          'errors.ts',
-          'fixtures',
-          'provider.ts',
-          'request.ts',
-          'response.ts',
-          `${folder}.test.ts`,
-        ]),
-      )
-  })
-
   test('what is shared knows no adapter, but for the registry', () => {
     const shared = sources.filter(
       ({ path }) => path.startsWith('packages/providers/src/') && !isOfAdapter(path) && !path.endsWith('/registry.ts'),
@@ -252,18 +235,6 @@ describe('a provider is one folder', () => {
           (!specifier.endsWith('/registry.ts') && !isOfAdapter(join(dirname(path), specifier))),
       ),
     ).toEqual([])
-  })
-
-  test('each id has its line in the registry, its simulator, and each folder is of one', () => {
-    expect(providerIds.map((id) => providerOf(id).id)).toEqual([...providerIds])
-    expect(vendors.map(({ id }) => id)).toEqual([...providerIds].sort())
-    const registered = [...read('packages/providers/src/registry.ts').matchAll(/from '\.\/([^/']+)\/provider\.ts'/g)]
-    expect(registered.map(([, folder]) => folder).sort()).toEqual(adapterFolders.sort())
-    expect(simulatorFolders).toHaveLength(providerIds.length)
-  })
-
-  test.each(providerIds)('%s has a page', (id) => {
-    expect(existsSync(join(root, `docs/providers/${id}.md`))).toBe(true)
   })
 })
 
