@@ -50,7 +50,7 @@ export interface Route {
   handle(request: VendorRequest): VendorResponse | Promise<VendorResponse>
 }
 
-export type RateLimitRule = z.output<typeof rateLimitRuleSchema>
+type RateLimitRule = z.output<typeof rateLimitRuleSchema>
 
 /** A bucket that a request counts against; a null rule means unlimited. */
 export interface RateLimitCharge {

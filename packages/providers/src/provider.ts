@@ -141,13 +141,13 @@ export interface CallContext {
 }
 
 /** A request for an access token: always a form, as RFC 6749 has it. */
-export interface TokenRequest {
+interface TokenRequest {
   url: string
   form: Record<string, string>
   headers?: Record<string, string>
 }
 
-export type Authentication<C extends Credentials = Credentials> =
+type Authentication<C extends Credentials = Credentials> =
   | { kind: 'static'; toHeaders(credentials: C): Record<string, string> }
   | {
       kind: 'token'
@@ -173,7 +173,7 @@ export class RemoteFailureError extends Error {
   }
 }
 
-export interface ProviderLimits {
+interface ProviderLimits {
   requests: number
   perSeconds: number
   concurrency: number
