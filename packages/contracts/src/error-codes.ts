@@ -234,7 +234,7 @@ export const errorCodes = {
   },
 } as const satisfies Record<string, ErrorCodeRow>
 
-export type ErrorCode = keyof typeof errorCodes
+type ErrorCode = keyof typeof errorCodes
 type CodeOf<Kind extends 'operation' | 'request'> = {
   [Code in ErrorCode]: (typeof errorCodes)[Code]['of'] extends Kind | 'both' ? Code : never
 }[ErrorCode]

@@ -27,20 +27,19 @@ export function checkPatch(
   const moved = (['base_url', 'token_url'] as const).find(
     (name) => originOf(config[name]) !== originOf(account.config[name]),
   )
-  // Credentials are write-only: an account that could be pointed at another address would hand them to whoever listens
-  // there.
+  // Credentials are write-only: an account pointed at another address would send them to its owner.
   if (moved && !credentials)
     problems.push({
       pointer: '/credentials',
       code: 'required',
-      detail: `The credentials were given for another ${moved}: give them again.`,
+      detail: `The credentials were given for another ${moved}: send them again.`,
     })
   return problems
 }
 
 const originOf = (url: unknown): string | undefined => (typeof url === 'string' ? toOrigin(url) : undefined)
 
-/** For a request that its schemas refused: what else is wrong, as far as the parts that are well-formed tell. */
+/** For a request that its schemas refused: what else is wrong, by its well-formed parts. */
 export function findNewAccountProblems(
   { caller, raw, problems }: RefusedRequest,
   allowedHosts: AllowedHosts,

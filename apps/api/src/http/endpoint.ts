@@ -12,7 +12,7 @@ export type KeyedRoute = Route & { scope: Scope }
 type Output<S> = S extends z.ZodType ? z.output<S> : undefined
 
 /** The input of a request, as the schemas of its route made it. */
-export interface RouteInput<R extends Route> {
+interface RouteInput<R extends Route> {
   params: Output<R['params']>
   query: Output<R['query']>
   headers: Output<R['headers']>
