@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { unlimited } from '@muster/contracts/bounds'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createEgress, type Egress } from '@muster/egress/egress'
-import { createLaneOwner } from '@muster/lanes/lane-owner'
+import { LaneOwner } from '@muster/lanes/lane-owner'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
 import { waitForKeys } from '@muster/store/crypto/check-keys'
 import { defaultRetryPolicy } from '@muster/domain/operation/retry-policy'
@@ -99,7 +99,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     metrics,
     onEvent: dispatcher.nudge,
   })
-  const owner = createLaneOwner({
+  const owner = new LaneOwner({
     redis,
     subscriber,
     ownerId: workerId,
@@ -146,7 +146,7 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
       retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
       onError,
     })
-    await owner.start()
+    owner.start()
   })
   await Promise.race([keysFit, new Promise((resolve) => setTimeout(resolve, KEYS_WITHIN_MS).unref())])
   log.info({ port: health.port, worker_id: workerId }, 'listening')

@@ -2,7 +2,7 @@ import { parseLaneId, type LaneId, type LaneSubject } from '@muster/domain/lane-
 import { operationIdOf, priorities, timeOfId } from '@muster/domain/operation/record'
 import type { JobOutcome } from '@muster/domain/outcome'
 import type { RunContext } from '@muster/lanes/lane'
-import type { LaneSource } from '@muster/lanes/lane-owner'
+import type { LaneSource } from '@muster/lanes/lane-source'
 import type { Pace } from '@muster/lanes/pace'
 import { limitsOf } from '@muster/providers/engine/limits'
 import { providerOf } from '@muster/providers/registry'

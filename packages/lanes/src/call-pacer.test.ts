@@ -35,7 +35,7 @@ describe('the pace of calls', () => {
     expect(third).toBeDefined()
   })
 
-  test('when the lane is to close, those who have begun keep their place, and the others need not wait for long', async () => {
+  test('when the lane is to close, jobs that have called keep waiting, and the others are not kept for long', async () => {
     const pacer = new CallPacer({ requests: 1, perSeconds: 60 })
     await pacer.wait()
     const begun = pacer.wait(undefined, { mayGoBack: false })
@@ -50,7 +50,7 @@ describe('the pace of calls', () => {
     await Promise.all([near, begun])
   })
 
-  test('a permit that was given before a rest, however short, is not good while it lasts', async () => {
+  test('a permit given before a cooldown, however short, is not good during it', async () => {
     const pacer = new CallPacer(pace)
     await pacer.wait()
     pacer.throwIfCoolingDown()
@@ -60,7 +60,7 @@ describe('the pace of calls', () => {
     pacer.throwIfCoolingDown()
   })
 
-  test('a rest that is ended by hand lets calls leave at once, and not sooner than the limit allows', async () => {
+  test('after a cooldown that is ended by hand calls leave at once, and not sooner than the limit allows', async () => {
     const pacer = new CallPacer({ requests: 1, perSeconds: 1 })
     await pacer.wait()
     pacer.coolDown(60_000)
@@ -72,7 +72,7 @@ describe('the pace of calls', () => {
     expect((await next) - startedAt).toBeGreaterThanOrEqual(819)
   })
 
-  test('a permit given back does not shorten a rest', async () => {
+  test('a permit given back does not shorten a cooldown', async () => {
     const pacer = new CallPacer({ requests: 1, perSeconds: 1 })
     const permit = await pacer.wait()
     pacer.coolDown(1_900)
@@ -223,7 +223,7 @@ describe('the pace of calls', () => {
     expect(order).toEqual(['single', 'bulk 1', 'bulk 2'])
   })
 
-  test('a short rest is sat out, a long one hands back whoever waits and whoever comes', async () => {
+  test('a short cooldown is waited out, a long one hands back those who wait and those who come', async () => {
     const pacer = new CallPacer(pace, callIntervalMs(pace))
     const patient = pacer.wait()
     pacer.coolDown(1_000)
@@ -242,7 +242,7 @@ describe('the pace of calls', () => {
     await again
   })
 
-  test('whoever is aborted leaves the queue, and no listener stays on the signal', async () => {
+  test('a waiter that is aborted leaves the queue, and no listener stays on the signal', async () => {
     const pacer = new CallPacer(pace)
     const controller = new AbortController()
     const removed = vi.spyOn(controller.signal, 'removeEventListener')

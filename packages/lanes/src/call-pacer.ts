@@ -1,18 +1,18 @@
 import type { CallPermit } from '@muster/contracts/http-client'
 import { callIntervalMs, type Pace } from './pace.ts'
 
-/** The lane rests for longer than a job should wait for: hand it back, unsent. */
+/** The lane cools down for longer than a job should wait: the job goes back, unsent. */
 export class CoolingDownError extends Error {
   override readonly name = 'CoolingDownError'
   /** Unix milliseconds. */
   readonly until: number
   constructor(until: number) {
-    super('the lane rests')
+    super('the lane is cooling down')
     this.until = until
   }
 }
 
-/** A rest up to this is sat out: handing jobs back and taking them up again costs more. */
+/** A cooldown up to this is waited out: handing jobs back and taking them again costs more. */
 const WORTH_WAITING_MS = 2_000
 /** So much of a pause, of the machine or of work, is made up for by calls that leave closer together. */
 const MADE_UP_FOR_MS = 100
@@ -21,7 +21,7 @@ const MADE_UP_FOR_MS = 100
  * quicker.
  */
 const USUAL = { slower: 1.18, quicker: 0.98 }
-/** Of a provider that answers quickly, half of what is usual may be the way there; of a slow one, so much. */
+/** Half of a usual answer's time may be the way to the provider; of a slow provider, at most this. */
 const MOST_ON_THE_WAY_MS = 25
 /**
  * Of a window. Less than the schedule's: calls that came close together after a pause drift apart again, instead of
@@ -45,10 +45,10 @@ interface Waiter {
 }
 
 /**
- * Spaces the calls of one account evenly, and lets no more than its limit through in any window, however late a timer
+ * Spaces the calls of one lane evenly, and lets no more than its limit through in any window, however late a timer
  * was before. It lives in the memory of the lane's one owner, so it is exact and costs nothing. Calls are let through
  * by the priority of their jobs, 0 first, then in the order in which they asked. Runs on the monotonic clock, which
- * nobody can set.
+ * cannot be set.
  */
 export class CallPacer {
   readonly #intervalMs: number
@@ -80,8 +80,8 @@ export class CallPacer {
   }
 
   /**
-   * Nothing leaves for so long. Whoever waits for a permit is refused with a `CoolingDownError` where that is long;
-   * Infinity: whoever ever asks.
+   * No call leaves meanwhile. Where that is long, waiters are refused with a `CoolingDownError`; Infinity refuses all,
+   * for good.
    */
   coolDown(forMs: number): void {
     const until = performance.now() + forMs
@@ -91,7 +91,7 @@ export class CallPacer {
     for (const waiter of this.#waiters) waiter.refuse(refusal)
   }
 
-  /** It was ended by hand. A hold is not a rest: its lane closes. */
+  /** Ended by hand. A hold is not a cooldown: its lane closes. */
   endCooldown(): void {
     if (Number.isFinite(this.#coolsDownUntil)) this.#coolsDownUntil = 0
     this.#restart()
@@ -116,10 +116,10 @@ export class CallPacer {
     return this.nextInMs() + this.#waiters.size * this.#intervalMs
   }
 
-  /** A permit that was given before the lane began to rest must not be used while it does. */
+  /** A permit that was given before a cooldown began must not be used during it. */
   throwIfCoolingDown(): void {
     const cooldownMs = this.#coolsDownUntil - performance.now()
-    if (cooldownMs > 0) throw new CoolingDownError(Number.isFinite(cooldownMs) ? Date.now() + cooldownMs : Date.now())
+    if (cooldownMs > 0) throw toCoolingDown(cooldownMs)
   }
 
   /** The lane is to close: jobs that have done nothing yet need not wait here, now or later, where that takes long. */
@@ -131,16 +131,13 @@ export class CallPacer {
 
   #refusal(mayGoBack = false): CoolingDownError | undefined {
     const cooldownMs = this.#isClosing && mayGoBack ? this.nextInMs() : this.#coolsDownUntil - performance.now()
-    return cooldownMs > WORTH_WAITING_MS
-      ? new CoolingDownError(Number.isFinite(cooldownMs) ? Date.now() + cooldownMs : Date.now())
-      : undefined
+    return cooldownMs > WORTH_WAITING_MS ? toCoolingDown(cooldownMs) : undefined
   }
 
   /**
-   * Resolves when a call may leave; rejects with the signal's reason, or while the lane rests. The call is to tell when
-   * it does leave and when
-   * it ends: while a connection is opened, or the machine is busy, it is late and the calls after it are not, which
-   *   would put one too many into a window.
+   * Resolves when a call may leave; rejects with the signal's reason, or while the lane cools down. The call reports when
+   * it leaves and when it ends: it is late while its connection opens or the machine is busy, and the calls after it are
+   * not, which would put one too many into a window.
    */
   wait(signal?: AbortSignal, { priority = 0, mayGoBack = false } = {}): Promise<CallPermit> {
     return new Promise((resolve, reject) => {
@@ -193,8 +190,7 @@ export class CallPacer {
     }
     const permit = this.#take(windowPermit, now)
     this.#latest = permit
-    // Timers come late: the schedule is kept, so that this costs no throughput; no window gets more than its limit
-    //   for it, since the permits see to that.
+    // Late timers cost no throughput, since the schedule is kept; the window permits still keep every window's limit.
     this.#nextAt = Math.max(this.#nextAt, now - MADE_UP_FOR_MS) + this.#intervalMs
     first.pass(permit)
     this.#release()
@@ -238,8 +234,7 @@ export class CallPacer {
   }
 
   /**
-   * By so much a call may have arrived late: whatever its answer took longer than is usual can have passed on the way
-   * there.
+   * How late a call may have arrived: the time that its answer took beyond the usual can have passed on the way there.
    */
   #lateness(tookMs: number): number {
     const lateMs =
@@ -253,3 +248,7 @@ export class CallPacer {
     return lateMs
   }
 }
+
+/** A hold has no end, so it names none. */
+const toCoolingDown = (forMs: number): CoolingDownError =>
+  new CoolingDownError(Number.isFinite(forMs) ? Date.now() + forMs : Date.now())

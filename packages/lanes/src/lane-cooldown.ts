@@ -5,8 +5,7 @@ import { readLastCallAt, waitAfterCallMs } from './last-call.ts'
 import type { Pace } from './pace.ts'
 
 /**
- * For how long nothing leaves the lane, in milliseconds, since the provider said so or is taken to be down; 0 where it
- * does not rest.
+ * Milliseconds until calls may leave the lane again, after the provider asked for a pause or seems to be down; else 0.
  */
 export async function readCooldownMs(redis: Redis, laneId: LaneId): Promise<number> {
   const [[, begun], [, leftMs]] = (await redis.multi().get(limiterKey(laneId)).pttl(limiterKey(laneId)).exec()) as [
@@ -16,7 +15,7 @@ export async function readCooldownMs(redis: Redis, laneId: LaneId): Promise<numb
   return Number(begun) >= Number.MAX_SAFE_INTEGER ? Math.max(0, leftMs) : 0
 }
 
-/** Milliseconds in which nothing can leave the lane: while it rests, and until its next call. */
+/** Milliseconds in which nothing can leave the lane: until its cooldown ends, and until its next call. */
 export interface LaneWait {
   cooldownMs: number
   /** Negative: the next call could have left so long ago. */

@@ -3,14 +3,13 @@ import type { Redis } from 'ioredis'
 import { leaseKey } from './lane-keys.ts'
 
 /**
- * Takeover takes this long at most after an owner died without a word. Longer, and repeated kills cost more than a
+ * After an owner died, its lanes are taken over within this time. Longer, and repeated kills cost more than a
  * tenth of the throughput; shorter, and a busy machine or a slow Redis would cost lanes for nothing.
  */
 export const LEASE_MS = 3_000
 
 /**
- * One that ran out while Redis stood still, and that nobody took, is taken again: the lane goes on as if nothing had
- * been.
+ * A lease that ran out while Redis stood still, and that no one took, is taken again: the lane continues.
  */
 const RENEW = `
 local owner = redis.call('GET', KEYS[1])
@@ -34,3 +33,4 @@ export function createLaneLeases(redis: Redis, ownerId: string) {
     },
   }
 }
+export type LaneLeases = ReturnType<typeof createLaneLeases>

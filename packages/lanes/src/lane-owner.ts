@@ -1,55 +1,27 @@
 import { toLaneId, type LaneId } from '@muster/domain/lane-id'
 import type { Redis } from 'ioredis'
-import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
-import { createLaneLeases, LEASE_MS } from './lane-lease.ts'
-import { createLaneSchedule } from './lane-schedule.ts'
-import { obliterateLane, openLane, readJobs, type Backlog, type Lane, type RunJob } from './lane.ts'
 import { readLaneWait } from './lane-cooldown.ts'
-import { dueAtOf, FIRST_PATIENCE_MS, lanesToClose, lanesToOpen, type OpenLaneView } from './lane-turns.ts'
-import { createWaitingLanes } from './waiting-lanes.ts'
+import { RELOAD_CHANNEL, WAKE_CHANNEL } from './lane-keys.ts'
+import { createLaneLeases } from './lane-lease.ts'
+import { findLaterOnly, releaseLane, type LaneContext } from './lane-release.ts'
+import { createLaneSchedule } from './lane-schedule.ts'
+import type { LaneSource } from './lane-source.ts'
+import { FIRST_PATIENCE_MS, lanesToClose, lanesToOpen, type OpenLaneView } from './lane-turns.ts'
 import { onceAtATime } from './once-at-a-time.ts'
-import type { Pace } from './pace.ts'
+import { HeldLease, OwnedLane } from './owned-lane.ts'
+import { createWaitingLanes, type WaitingLanes } from './waiting-lanes.ts'
 
-const RENEW_EVERY_MS = 1_000
+const MAINTAIN_EVERY_MS = 1_000
 const LOOK_EVERY_MS = 500
 /** A lane with nothing to do for so long is closed: it costs half a megabyte and a connection. */
 const IDLE_CLOSE_MS = 15_000
-const OUTBOX_CHUNK = 1_000
-const FEED_SECONDS = 4
-const MIN_FEED = 10
-/** More than lanes of a few tenants: what is due of another must not lie behind them unseen. */
+/** More than the lanes of a few tenants, so that due lanes of others are not hidden behind them. */
 const LOOK_AT_MOST = 10_000
-/** Under the cap, so long at least a lane keeps its place before another gets it. */
+/** Under the cap, a lane stays open at least this long before another gets its turn. */
 const TURN_MS = 5_000
 const OPEN_AT_ONCE = 16
-/** What operations cut off at the end of the grace time get to write their state. */
+/** For operations that the end of the grace time cuts off to write their state. */
 const CUT_OFF_MS = 3_000
-
-/** Where the lane hears of its work. */
-export interface LaneSource {
-  /** The lane's pace, or undefined while the account is on hold or gone: then it is not opened. */
-  pace(laneId: LaneId): Promise<Pace | undefined>
-  /** Under the cap, tenants share the places. */
-  tenantOf(laneId: LaneId): Promise<string | undefined>
-  /** Whose lane it is exists no more: nothing of the lane is kept. */
-  isGone?(laneId: LaneId): Promise<boolean>
-  /** Entries of the outbox, most urgent first: `+job` to add, `-job` to remove. */
-  readOutbox(laneId: LaneId, limit: number): Promise<string[]>
-  clearOutbox(laneId: LaneId, entries: readonly string[]): Promise<void>
-  priorityOf(laneId: LaneId, jobIds: readonly string[]): Promise<number[]>
-  /**
-   * Work that waits outside the lane, and is given to it bit by bit: 100,000 rows are then no 100,000 jobs. Entries are
-   * `+job`.
-   */
-  backlog?: {
-    read(laneId: LaneId, limit: number): Promise<{ batchId: string; entry: string }[]>
-    clear(laneId: LaneId, given: readonly { batchId: string; entry: string }[]): Promise<void>
-    /** When the next of it may start, by the clock of `now`; null when there is none. */
-    nextAt(laneId: LaneId): Promise<number | null>
-    priority: number
-  }
-  run: RunJob
-}
 
 export interface LaneOwnerOptions {
   redis: Redis
@@ -66,360 +38,208 @@ export interface LaneOwnerOptions {
   turnMs?: number
 }
 
-interface Lease {
-  /** Monotonic milliseconds: it lasts at least LEASE_MS longer. */
-  renewedAt: number
-  isLost: boolean
+interface Opening {
+  run(): Promise<void>
+  done: Promise<void>
 }
-
-interface OpenLane {
-  lane: Lane
-  lease: Lease
-  isClosing: boolean
-  closed: Promise<void> | null
-  openedAt: number
-  /** Unix milliseconds at which it can do its next work, when last looked. */
-  dueAt: number
-  /** Jobs of the backlog that may wait in the lane. */
-  feedAtMost: number
-  drain(): Promise<void>
-  tend(): Promise<void>
-}
-
-export type LaneOwner = ReturnType<typeof createLaneOwner>
 
 /**
  * Takes leases on lanes that have work, opens them, and gives them back when they are idle, on hold, or when the
  * process stops.
  */
-export function createLaneOwner({
-  redis,
-  subscriber,
-  ownerId,
-  maxLanes,
-  source,
-  onError,
-  now = Date.now,
-  idleCloseMs = IDLE_CLOSE_MS,
-  turnMs = TURN_MS,
-}: LaneOwnerOptions) {
-  const leases = createLaneLeases(redis, ownerId)
-  const schedule = createLaneSchedule(redis)
-  const lanes = new Map<LaneId, OpenLane>()
-  const waiting = createWaitingLanes(source)
-  const openings = new Map<LaneId, { run(): Promise<void>; done: Promise<void> }>()
-  const timers: NodeJS.Timeout[] = []
-  let isStopping = false
+export class LaneOwner {
+  readonly #subscriber: Redis
+  readonly #maxLanes: number
+  readonly #turnMs: number
+  readonly #context: LaneContext
+  readonly #lanes = new Map<LaneId, OwnedLane>()
+  readonly #openings = new Map<LaneId, Opening>()
+  readonly #waiting: WaitingLanes
+  readonly #timers: NodeJS.Timeout[] = []
+  /** Messages are lost while a connection is away; the schedule is not. */
+  readonly #look: () => Promise<void> = onceAtATime(() => this.#lookOnce())
+  #isStopping = false
 
-  const guard = (work: Promise<unknown>, laneId?: LaneId): Promise<void> =>
-    work.then(
-      () => undefined,
-      (error: unknown) => onError(error instanceof Error ? error : new Error(String(error)), laneId),
+  constructor(options: LaneOwnerOptions) {
+    const { redis, source, onError } = options
+    this.#subscriber = options.subscriber
+    this.#maxLanes = options.maxLanes
+    this.#turnMs = options.turnMs ?? TURN_MS
+    this.#waiting = createWaitingLanes(source)
+    this.#context = {
+      redis,
+      leases: createLaneLeases(redis, options.ownerId),
+      schedule: createLaneSchedule(redis),
+      source,
+      now: options.now ?? Date.now,
+      idleCloseMs: options.idleCloseMs ?? IDLE_CLOSE_MS,
+      onError: (error, laneId) => onError(error instanceof Error ? error : new Error(String(error)), laneId),
+    }
+  }
+
+  start(): void {
+    this.#subscriber.on('message', this.#hear)
+    void this.#guard(this.#subscriber.subscribe(WAKE_CHANNEL, RELOAD_CHANNEL))
+    this.#timers.push(
+      setInterval(() => void this.#guard(this.#look()), LOOK_EVERY_MS),
+      setInterval(() => this.#maintain(), MAINTAIN_EVERY_MS),
     )
+    void this.#guard(this.#look())
+  }
 
-  /** A lane of ours is looked at; any other is opened, if it is nobody's. */
-  async function attend(laneId: LaneId): Promise<void> {
-    const open = lanes.get(laneId)
-    if (open) return open.drain()
-    const opening = openings.get(laneId)
+  openLanes(): number {
+    return this.#lanes.size
+  }
+
+  /**
+   * Gives every lane back. Operations under way get `graceMs`; what is not done by then is cut off and left to the next
+   * owner.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true
+    this.#subscriber.off('message', this.#hear)
+    const graceful = this.#closeAll()
+    if (!(await isDoneWithin(graceful, graceMs))) {
+      for (const owned of this.#lanes.values()) owned.abandon()
+      await isDoneWithin(graceful, CUT_OFF_MS)
+    }
+    // Until here, since leases are kept while operations end.
+    this.#timers.forEach(clearInterval)
+  }
+
+  async #closeAll(): Promise<void> {
+    await Promise.all([...this.#openings.values()].map(({ done }) => done))
+    await Promise.all([...this.#lanes].map(([laneId, owned]) => this.#guard(owned.close(), laneId)))
+  }
+
+  #guard(work: Promise<unknown>, laneId?: LaneId): Promise<void> {
+    return work.then(
+      () => undefined,
+      (error: unknown) => this.#context.onError(error, laneId),
+    )
+  }
+
+  #maintain(): void {
+    for (const [laneId, owned] of this.#lanes) {
+      if (!owned.lease.isLost && owned.lease.isOverdue) owned.lose()
+      else void this.#guard(owned.maintain(), laneId)
+    }
+  }
+
+  /** A lane of ours is drained; any other is opened, if no other process has it. */
+  async #attend(laneId: LaneId): Promise<void> {
+    const owned = this.#lanes.get(laneId)
+    if (owned) return owned.drain()
+    const opening = this.#openings.get(laneId)
     if (opening) return opening.run()
-    if (isStopping || lanes.size + openings.size >= maxLanes) return
-    const run = onceAtATime(() => tryOpen(laneId))
-    const done = guard(run(), laneId).finally(() => openings.delete(laneId))
-    openings.set(laneId, { run, done })
+    if (this.#isStopping || this.#lanes.size + this.#openings.size >= this.#maxLanes) return
+    const run = onceAtATime(() => this.#tryOpen(laneId))
+    const done = this.#guard(run(), laneId).finally(() => this.#openings.delete(laneId))
+    this.#openings.set(laneId, { run, done })
     await done
   }
 
-  async function tryOpen(laneId: LaneId): Promise<void> {
-    if (isStopping || lanes.has(laneId)) return
-    const lease: Lease = { renewedAt: performance.now(), isLost: false }
+  async #tryOpen(laneId: LaneId): Promise<void> {
+    const { redis, leases, schedule, source, now, idleCloseMs } = this.#context
+    if (this.#isStopping || this.#lanes.has(laneId)) return
+    const lease = new HeldLease()
     const takenForMs = await leases.take(laneId)
     if (takenForMs > 0) return schedule.defer(laneId, now() + takenForMs)
-    const pace = isStopping ? undefined : await source.pace(laneId)
-    if (!pace) return letGo(laneId, null)
+    const pace = this.#isStopping ? undefined : await source.pace(laneId)
+    if (!pace) return releaseLane(this.#context, laneId, null)
     const wait = await readLaneWait(redis, laneId, pace, now())
-    // Nothing could leave it for long: its work waits as well outside.
-    if (Math.max(wait.cooldownMs, wait.callInMs) > idleCloseMs) return letGo(laneId, null)
-    const laterOnly = await findLaterOnly(laneId)
-    if (laterOnly) return letGo(laneId, laterOnly)
-    const lane = await openLane({
-      redis,
+    // Nothing could leave it for long: its work can wait outside.
+    if (Math.max(wait.cooldownMs, wait.callInMs) > idleCloseMs) return releaseLane(this.#context, laneId, null)
+    const laterOnly = await findLaterOnly(this.#context, laneId)
+    if (laterOnly) return releaseLane(this.#context, laneId, laterOnly)
+    const options = {
       laneId,
       pace,
-      run: source.run,
-      isOurs: () => !lease.isLost && performance.now() - lease.renewedAt < LEASE_MS,
-      onHold: () => beginClose(laneId),
-      onError: (error) => onError(error, laneId),
       wait,
-      now,
-    }).catch(async (error: unknown) => {
+      lease,
+      onGone: () => void this.#lanes.delete(laneId),
+      onClosed: () => this.#offerTurn(),
+    }
+    const owned = await OwnedLane.open(this.#context, options).catch(async (error: unknown) => {
       await leases.release(laneId)
       throw error
     })
-    const open: OpenLane = {
-      lane,
-      lease,
-      isClosing: false,
-      closed: null,
-      openedAt: performance.now(),
-      dueAt: 0,
-      feedAtMost: feedOf(pace),
-      drain: onceAtATime(() => drain(laneId, open)),
-      tend: onceAtATime(createTending(laneId, pace, () => open)),
-    }
-    lanes.set(laneId, open)
-    // Not waited for: a long outbox must not keep other lanes from being opened.
-    void guard(open.tend(), laneId)
+    this.#lanes.set(laneId, owned)
+    // Not awaited: a long outbox must not keep other lanes from being opened.
+    void this.#guard(owned.maintain(), laneId)
   }
 
-  /**
-   * What a lane has whose rows all wait for a time far away, and nothing else: hundreds of them are woken by one upload,
-   * and none needs a place. Undefined for any other, one without anything included: its work is about to be written.
-   */
-  async function findLaterOnly(laneId: LaneId): Promise<Backlog | undefined> {
-    const outsideAt = await backlogAt(laneId)
-    if (outsideAt === Infinity || outsideAt - Date.now() <= idleCloseMs) return undefined
-    const [pending, jobs] = await Promise.all([source.readOutbox(laneId, 1), readJobs(redis, laneId)])
-    const left = { ...jobs, opensAt: 0, isAtWork: false }
-    return pending.length === 0 && dueAtOf(left, outsideAt, Date.now()) - Date.now() > idleCloseMs ? left : undefined
-  }
-
-  /**
-   * Renews the lease and looks whether the lane is still as it should be. Never waits for the lane to close, since the
-   * lease is needed until then.
-   */
-  function createTending(laneId: LaneId, pace: Pace, self: () => OpenLane): () => Promise<void> {
-    let idleSince: number | null = null
-    return async () => {
-      const open = self()
-      // Given back meanwhile: to renew the lease would be to take it again.
-      if (lanes.get(laneId) !== open) return
-      const askedAt = performance.now()
-      if (!(await leases.renew(laneId))) return lose(laneId, open)
-      open.lease.renewedAt = askedAt
-      if (open.isClosing) return
-      await schedule.defer(laneId, now() + LEASE_MS)
-      const present = await source.pace(laneId)
-      // On hold, or with other limits: closed, and opened anew if it may.
-      if (!present || !isSamePace(present, pace)) return beginClose(laneId)
-      await open.drain()
-      open.dueAt = dueAtOf(await open.lane.backlog(), await backlogAt(laneId), Date.now())
-      const isIdle = open.dueAt - Date.now() > idleCloseMs
-      if (!isIdle) idleSince = null
-      else if (idleSince === null) idleSince = performance.now()
-      else if (performance.now() - idleSince >= idleCloseMs) beginClose(laneId)
-    }
-  }
-
-  /**
-   * Outbox → BullMQ. An entry goes only once its job is there; a crash between leaves it, and adding twice is adding
-   * once.
-   */
-  async function drain(laneId: LaneId, open: OpenLane): Promise<void> {
-    // One that is closing looks for work once more at its end.
-    while (!open.isClosing) {
-      const entries = await source.readOutbox(laneId, OUTBOX_CHUNK)
-      if (entries.length === 0) return feed(laneId, open)
-      const added = entries.filter((entry) => entry.startsWith('+')).map((entry) => entry.slice(1))
-      const removed = entries.filter((entry) => entry.startsWith('-')).map((entry) => entry.slice(1))
-      const priorities = await source.priorityOf(laneId, added)
-      await open.lane.add(added.map((jobId, index) => ({ jobId, priority: priorities[index] ?? 0 })))
-      open.dueAt = 0
-      await open.lane.remove(removed)
-      await source.clearOutbox(laneId, entries)
-    }
-  }
-
-  /**
-   * Keeps the lane in work for a few seconds: less, and a busy process would be late with more; more, and a pause or a
-   * cancel would come too late for it.
-   */
-  async function feed(laneId: LaneId, open: OpenLane): Promise<void> {
-    const { backlog } = source
-    if (!backlog || open.isClosing) return
-    const room = open.feedAtMost - (await open.lane.waitingAt(backlog.priority))
-    if (room <= 0) return
-    const given = await backlog.read(laneId, Math.min(room, OUTBOX_CHUNK))
-    if (given.length === 0) return
-    await open.lane.add(given.map(({ entry }) => ({ jobId: entry.slice(1), priority: backlog.priority })))
-    await backlog.clear(laneId, given)
-  }
-
-  /** By this machine's clock, as a lane's delays are. */
-  const backlogAt = async (laneId: LaneId): Promise<number> =>
-    ((await source.backlog?.nextAt(laneId)) ?? Infinity) - now() + Date.now()
-
-  function beginClose(laneId: LaneId): void {
-    const open = lanes.get(laneId)
-    if (open) void guard(close(laneId, open), laneId)
-  }
-
-  function close(laneId: LaneId, open: OpenLane): Promise<void> {
-    open.isClosing = true
-    open.lane.stopTaking()
-    open.closed ??= (async () => {
-      try {
-        // A drain that waits for an absent Redis must not keep a lost lane from being cut off.
-        if (!open.lease.isLost) await open.drain().catch(() => undefined)
-        const left = await open.lane.close(open.lease.isLost)
-        if (!open.lease.isLost) await letGo(laneId, left)
-      } finally {
-        lanes.delete(laneId)
-        if (waiting.size > 0) void guard(lookOnce())
-      }
-    })()
-    return open.closed
-  }
-
-  /** Somebody else may own the lane by now: nothing more is sent, and nothing of it is touched. */
-  function lose(laneId: LaneId, open: OpenLane): void {
-    open.lease.isLost = true
-    open.lane.abandon()
-    beginClose(laneId)
-  }
-
-  /**
-   * The next owner finds the lane free before it hears of it, and on the schedule if there is anything to do. @param
-   * left null: not known.
-   */
-  async function letGo(laneId: LaneId, left: Backlog | null): Promise<void> {
-    await schedule.remove(laneId)
-    if (await source.isGone?.(laneId)) await obliterateLane(redis, laneId)
-    lanes.delete(laneId)
-    await leases.release(laneId)
-    // Asked only now: work or a resumption that came before has been taken off the schedule, and what comes later
-    //   puts itself there.
-    const [pace, pending, outsideAt] = await Promise.all([
-      source.pace(laneId),
-      source.readOutbox(laneId, 1),
-      backlogAt(laneId),
-    ])
-    if (!pace) return
-    const { cooldownMs, callInMs } = await readLaneWait(redis, laneId, pace, now())
-    const opensAt = Date.now() + Math.max(cooldownMs, callInMs)
-    const isDue = left === null || pending.length > 0
-    const dueAt = isDue ? opensAt : dueAtOf({ ...left, opensAt, isAtWork: false }, outsideAt, Date.now())
-    if (dueAt <= Date.now()) await schedule.wake(laneId)
-    else if (dueAt < Infinity) await schedule.expect(laneId, Math.max(0, dueAt - Date.now() + now()))
-  }
-
-  /** Messages get lost while a connection is away; the schedule does not. */
-  async function look(): Promise<void> {
-    if (isStopping) return
-    const due = await schedule.due(now(), LOOK_AT_MOST)
-    const isOurs = (laneId: LaneId): boolean => lanes.has(laneId) || openings.has(laneId)
-    await attendAll(due.filter(isOurs))
+  async #lookOnce(): Promise<void> {
+    if (this.#isStopping) return
+    const due = await this.#context.schedule.due(this.#context.now(), LOOK_AT_MOST)
+    const isOurs = (laneId: LaneId): boolean => this.#lanes.has(laneId) || this.#openings.has(laneId)
+    await this.#attendAll(due.filter(isOurs))
     const others = due.filter((laneId) => !isOurs(laneId))
-    const free = maxLanes - lanes.size - openings.size
-    waiting.note(others.length <= free ? [] : others)
-    if (others.length <= free) return attendAll(others)
-    const [lanesWaiting, lanesOpen] = [await waiting.view(), await viewOpen()]
-    const chosen = lanesToOpen(lanesWaiting, lanesOpen, free)
-    await attendAll(chosen)
-    const left = lanesWaiting.filter(({ laneId }) => !chosen.includes(laneId))
-    const closing = [...lanes.values()].filter(({ isClosing }) => isClosing).length
-    for (const laneId of lanesToClose(left, lanesOpen, { closing, turnMs })) beginClose(laneId)
+    const free = this.#maxLanes - this.#lanes.size - this.#openings.size
+    this.#waiting.note(others.length <= free ? [] : others)
+    if (others.length <= free) return this.#attendAll(others)
+    await this.#shareTurns(free)
   }
-  const lookOnce = onceAtATime(look)
 
-  async function attendAll(laneIds: readonly LaneId[]): Promise<void> {
+  /** More lanes are due than may be open. */
+  async #shareTurns(free: number): Promise<void> {
+    const [waiting, open] = [await this.#waiting.view(), await this.#viewOpen()]
+    const chosen = lanesToOpen(waiting, open, free)
+    await this.#attendAll(chosen)
+    const left = waiting.filter(({ laneId }) => !chosen.includes(laneId))
+    const closing = [...this.#lanes.values()].filter(({ isClosing }) => isClosing).length
+    for (const laneId of lanesToClose(left, open, { closing, turnMs: this.#turnMs }))
+      this.#lanes.get(laneId)?.beginClose()
+  }
+
+  async #attendAll(laneIds: readonly LaneId[]): Promise<void> {
     for (let from = 0; from < laneIds.length; from += OPEN_AT_ONCE) {
       const group = laneIds.slice(from, from + OPEN_AT_ONCE)
-      await Promise.all(group.map((laneId) => guard(attend(laneId), laneId)))
+      await Promise.all(group.map((laneId) => this.#guard(this.#attend(laneId), laneId)))
     }
   }
 
-  async function viewOpen(): Promise<OpenLaneView[]> {
-    const open = [...lanes].filter(([, { isClosing }]) => !isClosing)
+  #viewOpen(): Promise<OpenLaneView[]> {
+    const open = [...this.#lanes].filter(([, { isClosing }]) => !isClosing)
     return Promise.all(
-      open.map(async ([laneId, { lane, openedAt, dueAt }]) => ({
+      open.map(async ([laneId, owned]) => ({
         laneId,
-        tenantId: await waiting.tenantOf(laneId),
-        openForMs: performance.now() - openedAt,
-        dueInMs: lane.isAtWork() ? 0 : Math.max(0, dueAt - Date.now()),
+        tenantId: await this.#waiting.tenantOf(laneId),
+        openForMs: performance.now() - owned.openedAt,
+        dueInMs: owned.isAtWork ? 0 : Math.max(0, owned.dueAt - Date.now()),
       })),
     )
   }
 
-  function hear(channel: string, message: string): void {
-    if (isStopping) return
+  readonly #hear = (channel: string, message: string): void => {
+    if (this.#isStopping) return
     const laneId = toLaneId(message)
-    const open = lanes.get(laneId)
-    if (channel === RELOAD_CHANNEL && open)
-      void guard(
-        open.lane.noticeEndOfCooldown().then(() => open.tend()),
-        laneId,
-      )
-    // The least busy process gets there first.
-    else if (channel === WAKE_CHANNEL)
-      setTimeout(
-        () => void guard(open || waiting.size === 0 ? attend(laneId) : takeTurn(laneId), laneId),
-        open ? 0 : Math.min(lanes.size, 100),
-      )
+    const owned = this.#lanes.get(laneId)
+    if (channel === RELOAD_CHANNEL && owned) void this.#guard(owned.reload(), laneId)
+    else if (channel === WAKE_CHANNEL) {
+      // The least busy process gets there first.
+      const delayMs = owned ? 0 : Math.min(this.#lanes.size, 100)
+      setTimeout(() => void this.#guard(this.#wake(laneId, owned !== undefined), laneId), delayMs)
+    }
   }
 
-  /** Others wait for a place already. A look costs more then: it is not hurried for a tenant that has lanes. */
-  async function takeTurn(laneId: LaneId): Promise<void> {
-    waiting.add(laneId)
-    const tenantId = await waiting.tenantOf(laneId)
-    const holders = await Promise.all([...lanes.keys()].map((laneId) => waiting.tenantOf(laneId)))
-    if (!holders.includes(tenantId)) setTimeout(() => void guard(lookOnce()), FIRST_PATIENCE_MS)
+  #wake(laneId: LaneId, wasOurs: boolean): Promise<void> {
+    return wasOurs || this.#waiting.size === 0 ? this.#attend(laneId) : this.#waitForTurn(laneId)
   }
 
-  return {
-    async start(): Promise<void> {
-      subscriber.on('message', hear)
-      void guard(subscriber.subscribe(WAKE_CHANNEL, RELOAD_CHANNEL))
-      timers.push(setInterval(() => void guard(lookOnce()), LOOK_EVERY_MS))
-      timers.push(
-        setInterval(() => {
-          for (const [laneId, open] of lanes) void guard(open.tend(), laneId)
-        }, RENEW_EVERY_MS),
-      )
-      timers.push(
-        setInterval(() => {
-          // Redis could not be asked for too long.
-          for (const [laneId, open] of lanes)
-            if (!open.lease.isLost && performance.now() - open.lease.renewedAt > LEASE_MS) lose(laneId, open)
-        }, 1_000),
-      )
-      void guard(lookOnce())
-    },
-    openLanes: (): number => lanes.size,
-    /**
-     * Gives every lane back. Operations under way get `graceMs`; what is not done by then is cut off and left to the
-     * next owner.
-     */
-    async stop(graceMs: number): Promise<void> {
-      isStopping = true
-      subscriber.off('message', hear)
-      const graceful = (async () => {
-        await Promise.all([...openings.values()].map(({ done }) => done))
-        await Promise.all([...lanes].map(([laneId, open]) => guard(close(laneId, open), laneId)))
-      })()
-      if (!(await isDoneWithin(graceful, graceMs))) {
-        for (const open of lanes.values()) open.lane.abandon()
-        await isDoneWithin(graceful, CUT_OFF_MS)
-      }
-      // Until here, since leases are kept while operations end.
-      timers.forEach(clearInterval)
-    },
+  /** Other lanes wait already, and a look is expensive then: only for a tenant that has no lane it is made early. */
+  async #waitForTurn(laneId: LaneId): Promise<void> {
+    this.#waiting.add(laneId)
+    const tenantId = await this.#waiting.tenantOf(laneId)
+    const holders = await Promise.all([...this.#lanes.keys()].map((open) => this.#waiting.tenantOf(open)))
+    if (!holders.includes(tenantId)) setTimeout(() => void this.#guard(this.#look()), FIRST_PATIENCE_MS)
+  }
+
+  /** A lane has closed. */
+  #offerTurn(): void {
+    if (this.#waiting.size > 0) void this.#guard(this.#look())
   }
 }
-
-/** A few seconds of work. */
-const feedOf = (pace: Pace): number =>
-  Math.max(
-    MIN_FEED,
-    2 * pace.concurrency,
-    Math.ceil((FEED_SECONDS * pace.requests) / pace.perSeconds / pace.callsPerJob),
-  )
-
-const isSamePace = (a: Pace, b: Pace): boolean =>
-  a.requests === b.requests &&
-  a.perSeconds === b.perSeconds &&
-  a.concurrency === b.concurrency &&
-  a.callsPerJob === b.callsPerJob
 
 async function isDoneWithin(work: Promise<void>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined

@@ -5,8 +5,7 @@ import { readCooldownMs } from './lane-cooldown.ts'
 import { KEPT_MS } from './last-call.ts'
 
 /**
- * By Redis' own clock, which is nobody's and everybody's: lanes that wait for a place get it in the order in which they
- * became due.
+ * By Redis' own clock, which all workers share: waiting lanes are opened in the order in which they became due.
  */
 const WAKE = `
 local time = redis.call('TIME')
@@ -18,23 +17,23 @@ local time = redis.call('TIME')
 redis.call('SET', KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000), 'PX', ARGV[1])`
 
 /**
- * Which lanes need an owner and when (Unix milliseconds by Redis' clock), and which of them rest. All that the API
- * needs of lanes.
+ * Which lanes need an owner and when (Unix milliseconds by Redis' clock), and which of them cool down. All that
+ * the API needs of lanes.
  */
 export function createLaneSchedule(redis: Redis) {
   return {
     /**
-     * Called before the work is written, so that a crash cannot leave work in a lane that nobody opens, and again after
+     * Called before the work is written, so that a crash cannot leave work in a lane that no one opens, and again after
      * it, which wakes an owner at once.
      */
     async wake(laneId: LaneId): Promise<void> {
       await redis.eval(WAKE, 1, SCHEDULE_KEY, laneId, WAKE_CHANNEL)
     },
-    /** The account's pace or status has changed: whoever owns the lane closes it, and it is opened anew if it may. */
+    /** The lane's pace or status has changed: its owner closes it, and it is opened again if it may. */
     async reload(laneId: LaneId): Promise<void> {
       await redis.eval(WAKE, 1, SCHEDULE_KEY, laneId, RELOAD_CHANNEL, WAKE_CHANNEL)
     },
-    /** Needs an owner at that time, if not sooner; nobody is told before. */
+    /** Needs an owner at that time, if not sooner; no message announces it. */
     async expect(laneId: LaneId, at: number): Promise<void> {
       await redis.zadd(SCHEDULE_KEY, 'LT', at, laneId)
     },
@@ -46,7 +45,7 @@ export function createLaneSchedule(redis: Redis) {
     async defer(laneId: LaneId, until: number): Promise<void> {
       await redis.zadd(SCHEDULE_KEY, until, laneId)
     },
-    /** Nothing keeps the lane waiting any more; `reload` tells its owner. */
+    /** Follow it with `reload`, so that the lane's owner notices. */
     async endCooldown(laneId: LaneId): Promise<void> {
       await redis.del(limiterKey(laneId))
     },

@@ -15,7 +15,7 @@ const open = (tenantId: string, openForMs: number, dueInMs = 0) => ({
 })
 const turns = { closing: 0, turnMs: 5_000 }
 
-test('a free place goes to the tenant with the fewest lanes, then to the lane that has waited longest', () => {
+test('the next lane to open is of the tenant with the fewest lanes, then the one that has waited longest', () => {
   const many = [waiting('a', 9_000), waiting('a', 8_000), waiting('a', 7_000), waiting('b', 10), waiting('b', 20)]
   expect(lanesToOpen(many, [open('a', 1)], 3)).toEqual(['b 20', 'a 9000', 'b 10'])
   expect(lanesToOpen(many, [], 2)).toEqual(['a 9000', 'b 20'])

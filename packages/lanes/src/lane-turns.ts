@@ -1,7 +1,7 @@
 import type { LaneId } from '@muster/domain/lane-id'
 import type { Backlog } from './lane.ts'
 
-/** A lane that needs an owner, and found no place. */
+/** A lane that needs an owner, while as many are open as may be. */
 export interface WaitingLane {
   laneId: LaneId
   tenantId: string
@@ -17,7 +17,7 @@ export interface OpenLaneView {
   dueInMs: number
 }
 
-/** Another process may have a place: only then are lanes closed for those that wait, sooner for a tenant without any. */
+/** Another process may have room first. Only then are lanes closed for those that wait, sooner for a tenant with none. */
 const PATIENCE_MS = 1_000
 export const FIRST_PATIENCE_MS = 200
 /** Work that is due sooner is not worth closing a lane and opening it again. */
@@ -30,7 +30,7 @@ export function dueAtOf(left: Backlog, outsideAt: number, now: number): number {
   return Math.max(workAt, left.opensAt)
 }
 
-/** Which of them get the free places: each next one is of the tenant with the fewest lanes, longest waiting first. */
+/** Which of them open: each next one is of the tenant with the fewest lanes, longest waiting first. */
 export function lanesToOpen(waiting: readonly WaitingLane[], open: readonly OpenLaneView[], free: number): LaneId[] {
   const counts = countByTenant(open)
   return [...waiting]
@@ -46,7 +46,7 @@ export function lanesToOpen(waiting: readonly WaitingLane[], open: readonly Open
 }
 
 /**
- * Which lanes give up their places for those that wait: first lanes without due work, unless their tenant has no more
+ * Which lanes close for those that wait: first lanes without due work, unless their tenant has no more
  * than its share, so that its next single create finds its lane open; then lanes that have had their turn, of the tenant
  * with the most, as long as no tenant falls behind the one that waits.
  */

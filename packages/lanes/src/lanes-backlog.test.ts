@@ -2,7 +2,8 @@ import { toLaneId, type LaneId } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
-import { createLaneOwner, type LaneOwner, type LaneSource } from './lane-owner.ts'
+import { LaneOwner } from './lane-owner.ts'
+import type { LaneSource } from './lane-source.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import type { JobOutcome } from '@muster/domain/outcome'
 import { LANE_QUEUE, lanePrefix, SCHEDULE_KEY } from './lane-keys.ts'
@@ -87,7 +88,7 @@ describe('work that waits outside of the lane', () => {
     return connection
   }
   async function startOwner(idleCloseMs = 15_000): Promise<LaneOwner> {
-    const owner = createLaneOwner({
+    const owner = new LaneOwner({
       redis: connect(),
       subscriber: connect(),
       ownerId: randomUUID(),
@@ -97,7 +98,7 @@ describe('work that waits outside of the lane', () => {
       idleCloseMs,
     })
     owners.push(owner)
-    await owner.start()
+    owner.start()
     return owner
   }
   const wake = (): Promise<void> => createLaneSchedule(redis).wake(laneId)
@@ -141,7 +142,7 @@ describe('work that waits outside of the lane', () => {
     expect(runs.indexOf('single') - at).toBeLessThanOrEqual(2)
   })
 
-  test('makes room for a single job when all places are taken, by a row that has not begun', async () => {
+  test('makes room for a single job when the lane is full, by a row that has not begun', async () => {
     backlog.pace = { requests: 10, perSeconds: 1, concurrency: 4, callsPerJob: 1 }
     const begun = jobsAhead(backlog.pace)
     expect(begun).toBeLessThan(4)
@@ -161,7 +162,7 @@ describe('work that waits outside of the lane', () => {
     expect(new Set(all).size).toBe(7)
   }, 20_000)
 
-  test('of a batch that is paused nothing is given, while another goes on; resumed, it goes on by itself', async () => {
+  test('of a paused batch nothing is given, while another continues; resumed, it continues by itself', async () => {
     backlog.add('paused', 5)
     backlog.add('open', 5)
     backlog.paused.add('paused')

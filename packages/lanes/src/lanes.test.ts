@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
-import { createLaneOwner, type LaneOwner } from './lane-owner.ts'
+import { LaneOwner } from './lane-owner.ts'
 import { leaseKey, limiterKey, RELOAD_CHANNEL } from './lane-keys.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import type { JobOutcome } from '@muster/domain/outcome'
@@ -92,7 +92,7 @@ describe('lanes and their owners', () => {
     { maxLanes = 100, turnMs = 5_000 } = {},
   ): Promise<{ owner: LaneOwner; redis: Redis }> {
     const own = connect()
-    const owner = createLaneOwner({
+    const owner = new LaneOwner({
       redis: own,
       subscriber: connect(),
       ownerId: name,
@@ -102,7 +102,7 @@ describe('lanes and their owners', () => {
       onError: (error) => void errors.push(error),
       idleCloseMs,
     })
-    await owner.start()
+    owner.start()
     owners.push(owner)
     return { owner, redis: own }
   }
@@ -196,7 +196,7 @@ describe('lanes and their owners', () => {
     expect(await redis.get(lease)).toBe('another')
   })
 
-  test('a job that is to run later, and a rest of the lane, survive the change of the owner', async () => {
+  test('a job that is to run later, and a cooldown of the lane, survive a change of owner', async () => {
     const { owner } = await startOwner('a')
     const laterAt = Date.now() + 2_500
     source.verdict = ({ jobId, owner: name }) =>
@@ -208,7 +208,7 @@ describe('lanes and their owners', () => {
     source.put(laneId, '+later', '+throttled')
     await wake()
     const before = await source.until((runs) => runs.length >= 2)
-    // The rest began after its run: to look at the clock only now would be to measure how busy this process is.
+    // The cooldown began after its run: the clock of now would measure how busy this process is.
     const pausedAt = before.find(({ jobId }) => jobId === 'throttled')?.at ?? NaN
     await owner.stop(5_000)
     owners.length = 0
@@ -270,7 +270,7 @@ describe('lanes and their owners', () => {
     expect(gapMs).toBeLessThan(6_000)
   })
 
-  async function fillPlaces(count: number, verdict: (run: Run) => JobOutcome): Promise<string[]> {
+  async function fillLanes(count: number, verdict: (run: Run) => JobOutcome): Promise<string[]> {
     const greedy = Array.from({ length: count }, () => toLaneId(randomUUID()))
     source.verdict = (run) => (run.jobId.startsWith('greedy') ? verdict(run) : { outcome: 'done' })
     for (const [index, id] of greedy.entries()) {
@@ -284,10 +284,10 @@ describe('lanes and their owners', () => {
   test.each<[string, JobOutcome]>([
     ['is due in 30 days', { outcome: 'retrying', at: Date.now() + 30 * 86_400_000 }],
     ['waits for a retry in minutes', { outcome: 'retrying', at: Date.now() + 120_000 }],
-    ['rests with its lane', { outcome: 'rate_limited', cooldownMs: 120_000 }],
-  ])('lanes whose work %s give up their places to one that has work', async (_, verdict) => {
+    ['cools down with its lane', { outcome: 'rate_limited', cooldownMs: 120_000 }],
+  ])('lanes whose work %s close for one that has work', async (_, verdict) => {
     const { owner } = await startOwner('a', 15_000, { maxLanes: 4 })
-    await fillPlaces(8, () => verdict)
+    await fillLanes(8, () => verdict)
     await source.until((runs) => runs.length >= 8)
     const wokenAt = Date.now()
     source.put(laneId, '+job')
@@ -298,7 +298,7 @@ describe('lanes and their owners', () => {
     expect(runs.filter(({ jobId }) => jobId !== 'job')).toHaveLength(8)
   })
 
-  test('a lane that rests for long is not opened for new work, and is once its rest has been ended', async () => {
+  test('a lane with a long cooldown is not opened for new work, and is once the cooldown has been ended', async () => {
     const { owner } = await startOwner('a', 300)
     source.verdict = ({ jobId }) =>
       jobId === 'first' ? { outcome: 'rate_limited', cooldownMs: 60_000 } : { outcome: 'done' }
@@ -323,7 +323,7 @@ describe('lanes and their owners', () => {
 
   test('under the cap tenants share: one with a single lane gets its turn beside one with many that are never idle', async () => {
     await startOwner('a', 15_000, { maxLanes: 4, turnMs: 500 })
-    const greedy = await fillPlaces(12, () => ({ outcome: 'retrying', at: Date.now() }))
+    const greedy = await fillLanes(12, () => ({ outcome: 'retrying', at: Date.now() }))
     await source.until((runs) => new Set(runs.map(({ jobId }) => jobId)).size >= 4)
     const wokenAt = Date.now()
     source.tenants.set(laneId, 'modest')
@@ -335,11 +335,11 @@ describe('lanes and their owners', () => {
     await source.until((all) => new Set(all.map(({ jobId }) => jobId)).size >= greedy.length + 1)
   }, 30_000)
 
-  test('a long rest is not cut off by a short one', async () => {
+  test('a long cooldown is not cut off by a short one', async () => {
     await startOwner('a')
     source.verdict = async ({ jobId }) => {
       if (source.runs.length > 2) return { outcome: 'done' }
-      // Both are under way when the first is told to wait, and the second is told when the lane rests already.
+      // Both are under way when the first cools the lane down, and the second ends when it cools down already.
       await source.until((runs) => runs.length >= 2)
       if (jobId === 'short')
         await eventually(
@@ -354,7 +354,7 @@ describe('lanes and their owners', () => {
     expect(Math.min(...runs.slice(2).map((run) => run.at)) - (runs[0]?.at ?? 0)).toBeGreaterThanOrEqual(1_450)
   })
 
-  test('a stop waits for what is under way, and the next owner goes on at once', async () => {
+  test('a stop waits for what is under way, and the next owner continues at once', async () => {
     const { owner } = await startOwner('a')
     let finish = (): void => undefined
     source.verdict = ({ owner: name }) =>
@@ -419,7 +419,7 @@ describe('lanes and their owners', () => {
   })
 
   test.each(['when it is to be opened', 'when it is to be closed'])(
-    'a resumption in the very moment in which the account is read as held is not lost: %s',
+    'a resumption in the very moment in which the lane is read as held is not lost: %s',
     async (when) => {
       const { owner } = await startOwner('a')
       if (when === 'when it is to be closed') {
@@ -437,7 +437,7 @@ describe('lanes and their owners', () => {
         source.held.delete(laneId)
         const heard = once(listener, 'message')
         await reload()
-        // Heard by the owner as well before it goes on: its message was written before ours or right after.
+        // Heard by the owner as well before it continues: its message was written before ours or right after.
         await heard
         await redis.ping()
       }

@@ -19,8 +19,8 @@ export async function readLastCallAt(redis: Redis, laneId: LaneId): Promise<numb
 }
 
 /**
- * Notes calls as they leave. Nobody waits for the write: on the connection of the worker it precedes the intent of the
- * create, which is waited for.
+ * Notes calls as they leave. The write is not awaited: on the worker's connection it precedes the intent of the create,
+ * which is.
  */
 export function createCallNotes(
   { redis, laneId, pace, onError }: { redis: Redis; laneId: LaneId; pace: Pace; onError(error: Error): void },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { onceAtATime } from './once-at-a-time.ts'
 
-test('whoever asks while it runs gets one more run, however many ask', async () => {
+test('calls during a run get one more run, however many they are', async () => {
   let runs = 0
   let release = (): void => undefined
   const run = onceAtATime(async () => {

@@ -1,6 +1,6 @@
 /**
- * Runs `work` alone; whoever asks while it runs gets one more run after it, so that what came in meanwhile is not
- * missed. A burst of asking, or work that hangs, never piles up.
+ * Runs `work` alone. Calls during a run get one more run after it, so that what came in meanwhile is not missed; bursts
+ * of calls, or work that hangs, never pile up.
  */
 export function onceAtATime(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | null = null

@@ -1,4 +1,4 @@
-/** A provider's limit, as an account has it. */
+/** The rate limit of one lane. */
 export interface Pace {
   requests: number
   perSeconds: number
@@ -9,8 +9,8 @@ export interface Pace {
 }
 
 /**
- * Slower than allowed by so much. Calls leave evenly spaced, but arrive with the network's jitter: without it, one call
- * too many can fall into a provider's window.
+ * Margin below the limit. Calls leave evenly spaced but arrive with the network's jitter: without it, one call too many
+ * can fall into a provider's window.
  */
 const MARGIN = 1.03
 const WINDOW_MS = 100
@@ -23,8 +23,8 @@ export function callIntervalMs({ requests, perSeconds }: Pick<Pace, 'requests' |
 /** What it takes BullMQ from the end of a window to the first job of the next, about (measured: 3 to 6 ms). */
 const LATENESS_MS = 4
 /**
- * Jobs are taken faster than their calls can leave by so much, so that an urgent one need not wait for the end of a
- * window that one of a backlog began.
+ * Jobs are taken faster than their calls can leave by this factor, so that an urgent one need not wait for the end of a
+ * window that a job of a backlog began.
  */
 const TAKEN_FASTER = 2
 
@@ -36,13 +36,12 @@ export function jobsAhead(pace: Pace): number {
   return 1 + Math.ceil(WINDOW_MS / (callIntervalMs(pace) * pace.callsPerJob))
 }
 
-/** However slow its calls, a lane looks this often for a job that has to make none. */
+/** However slow its calls, a lane looks this often for a job that makes none. */
 const LONGEST_JOB_WINDOW_MS = 1_000
 
 /**
- * The job limit as BullMQ takes it: whole jobs in a window of about 100 ms. It only keeps a lane from running through
- *   jobs that make no calls;
- * the pace itself is kept call by call (`CallPacer`), where a job of a higher priority passes those that wait. With
+ * The job limit as BullMQ takes it: whole jobs in a window of about 100 ms. It only keeps a lane from racing through jobs
+ * that make no calls; the pace itself is kept call by call (`CallPacer`), where urgent jobs pass those that wait. With
  * windows of exactly the pace, 94.7 % of 40/s were used, since BullMQ never makes up for being late.
  */
 export function jobWindow(pace: Pace): { max: number; duration: number } {

@@ -4,10 +4,9 @@ interface Waiter {
 }
 
 /**
- * Lets the jobs of a backlog begin only just ahead of their calls. Those that are held here have done nothing yet, so
- * one of them can go back to
- * the queue when a more urgent job comes and all places are taken: without that, it would have to wait until a call
- *   of the backlog has been answered.
+ * Lets the jobs of a backlog begin only just ahead of their calls. Jobs held here have done nothing yet, so one of them
+ * can go back to the queue when a more urgent job comes and the lane is full. Otherwise that job would wait until a call
+ * of the backlog has been answered.
  */
 export class StartGate {
   readonly #aheadAtMost: number
@@ -48,7 +47,7 @@ export class StartGate {
     this.#answer(first, true)
   }
 
-  /** Sends so many back that are less urgent than that, the least urgent and latest first. */
+  /** Sends back `count` waiters that are less urgent than `priority`, the least urgent and latest first. */
   makeRoom(count: number, priority: number): void {
     const lessUrgent = [...this.#waiters]
       .filter((waiter) => waiter.priority > priority)

@@ -1,10 +1,10 @@
 import type { LaneId } from '@muster/domain/lane-id'
 import type { WaitingLane } from './lane-turns.ts'
 
-/** Lanes that are due and found no place in this process, since when, and whose they are. */
+/** Lanes that are due while this process has no room for them: since when, and of which tenant. */
 export function createWaitingLanes(source: { tenantOf(laneId: LaneId): Promise<string | undefined> }) {
   let since = new Map<LaneId, number>()
-  /** Whose a lane is never changes. Filled only under the cap, for lanes of this process and those that wait for it. */
+  /** The tenant of a lane never changes. Filled only under the cap, for lanes of this process and those that wait. */
   const tenants = new Map<LaneId, string>()
   const MOST_TENANTS = 10_000
 
@@ -40,3 +40,4 @@ export function createWaitingLanes(source: { tenantOf(laneId: LaneId): Promise<s
     tenantOf,
   }
 }
+export type WaitingLanes = ReturnType<typeof createWaitingLanes>
