@@ -447,6 +447,28 @@ describe('lanes and their owners', () => {
     },
   )
 
+  test('a lane that opens again before its release has ended is kept', async () => {
+    const { owner } = await startOwner('a')
+    source.put(laneId, '+first')
+    await wake()
+    await source.until((runs) => runs.length >= 1)
+    source.held.add(laneId)
+    // Read as held twice: by the look that closes it, and after its lease was given back.
+    source.whileReadAsHeld = async () => {
+      source.whileReadAsHeld = async () => {
+        source.held.delete(laneId)
+        source.put(laneId, '+second')
+        await wake()
+        await source.until((runs) => runs.length >= 2)
+      }
+    }
+    await reload()
+    await source.until((runs) => runs.length >= 2)
+    // More than a turn of the loop: the release ends meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(owner.openLanes()).toBe(1)
+  })
+
   test('a changed limit counts from the next look on', async () => {
     await startOwner('a')
     source.paces.set(laneId, { ...pace, requests: 1, perSeconds: 60 })

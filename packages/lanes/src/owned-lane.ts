@@ -179,7 +179,9 @@ export class OwnedLane {
     if (!this.lease.isLost) await releaseLane(this.#context, this.#options.laneId, left, () => this.#leave())
   }
 
+  /** Once: the lane may have been opened again before its release ends. */
   #leave(): void {
+    if (this.#isGone) return
     this.#isGone = true
     this.#options.onGone()
   }
