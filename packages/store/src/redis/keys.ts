@@ -1,64 +1,41 @@
 import { eventSourceText, type EventSourceRef } from '@muster/domain/event'
-import { endpointLane, type LaneId } from '@muster/domain/lane-id'
+import { accountLane, endpointLane, type LaneId } from '@muster/domain/lane-id'
 import { createHash } from 'node:crypto'
 
 /**
- * Every key of Muster. Keys of one account share the hash tag `{account id}`, so that its scripts run on one node of a
- * Redis Cluster. BullMQ's keys of the account's lane live under the same tag (packages/lanes).
+ * Every key of Muster but those of lanes (packages/lanes); `keyTable` says what each holds. Keys of one account share
+ * the hash tag `{account id}`, so that its scripts run on one node of a Redis Cluster. References are hashed: the
+ * client's own ids can be long, and can be e-mail addresses.
  */
 export const keys = {
   account: (accountId: string) => `muster:{${accountId}}:account`,
   accessToken: (accountId: string) => `muster:{${accountId}}:access-token`,
   accessTokenLock: (accountId: string) => `muster:{${accountId}}:access-token-lock`,
   operation: (accountId: string, operationId: string) => `muster:{${accountId}}:operation:${operationId}`,
-  /** Zset of every operation of the account, sorted by id, and so by time. */
   operations: (accountId: string) => `muster:{${accountId}}:operations`,
-  /** Zset of the operations that are not finished, by expiry. */
   openOperations: (accountId: string) => `muster:{${accountId}}:open-operations`,
-  /** Hash: bytes of what is not finished, and how often that has changed. */
   openWork: (accountId: string) => `muster:{${accountId}}:open-work`,
-  /** Zset of what the lane has still to hear of, most urgent first. */
   outbox: (laneId: LaneId) => `muster:{${laneId}}:outbox`,
   idempotency: (accountId: string, keyHash: string) => `muster:{${accountId}}:idempotency:${keyHash}`,
-  /** Hash: which unfinished operation is creating this login. */
   liveLogins: (accountId: string) => `muster:{${accountId}}:live-logins`,
-  /** Zset of the batches that have work for the account, oldest first. */
   accountBatches: (accountId: string) => `muster:{${accountId}}:batches`,
-  /** Hash: how many operations of the batch are in which status at this account, and whether it is on hold. */
   batchCounts: (accountId: string, batchId: string) => `muster:{${accountId}}:batch:${batchId}`,
-  /**
-   * Zset of what the lane has not been given of the batch yet, by row, or by the time before which it must not start.
-   */
   batchOutbox: (accountId: string, batchId: string) => `muster:{${accountId}}:batch-outbox:${batchId}`,
   batch: (batchId: string) => `muster:{${batchTag(batchId)}}:batch`,
-  /** Sealed: the rows of one committed chunk. */
   batchChunk: (batchId: string, chunk: number) => `muster:{${batchTag(batchId)}}:chunk:${chunk}`,
-  /** Zset of rows by the client's own ids, hashed: one member for each row. */
   batchReferenceRows: (batchId: string) => `muster:{${batchTag(batchId)}}:reference-rows`,
-  /** Hash: the same as an earlier version wrote it, all rows of one id in one field. */
   batchReferences: (batchId: string) => `muster:{${batchTag(batchId)}}:references`,
-  /** Hash: the accounts of the batch that its record has no room for, by their position. */
   batchAccounts: (batchId: string) => `muster:{${batchTag(batchId)}}:accounts`,
-  /** Three bytes for each row: the position of its account. */
   batchRowAccounts: (batchId: string) => `muster:{${batchTag(batchId)}}:row-accounts`,
-  /** Which request is uploading rows at the moment. */
   batchUpload: (batchId: string) => `muster:{${batchTag(batchId)}}:upload`,
-  /**
-   * Zset of what has happened and has not been handed to the webhook endpoints yet.
-   */
   eventOutbox: (source: EventSourceRef) => `muster:{${eventSourceText(source)}}:event-outbox`,
   webhookEndpoint: (endpointId: string) => `muster:{${endpointLane(endpointId)}}:endpoint`,
   delivery: (endpointId: string, deliveryId: string) => `muster:{${endpointLane(endpointId)}}:delivery:${deliveryId}`,
-  /** Zset of every delivery of the endpoint, sorted by id, and so by time. */
   deliveries: (endpointId: string) => `muster:{${endpointLane(endpointId)}}:deliveries`,
-  /** Zset of those that are neither delivered nor failed. */
   pendingDeliveries: (endpointId: string) => `muster:{${endpointLane(endpointId)}}:pending-deliveries`,
-  /** Which endpoint a delivery goes to. */
   deliveryLocator: (deliveryId: string) => `muster:delivery-locator:${deliveryId}`,
-  /** Which account an operation belongs to. */
   locator: (operationId: string) => `muster:operation-locator:${operationId}`,
   accounts: 'muster:accounts',
-  /** Set of the batches that have not come to an end. */
   openBatches: 'muster:open-batches',
   tenant: (tenantId: string) => `muster:tenant:${tenantId}`,
   tenantNames: 'muster:tenant-names',
@@ -67,21 +44,14 @@ export const keys = {
   tenantBatches: (tenantId: string) => `muster:tenant:${tenantId}:batches`,
   tenantOpenBatches: (tenantId: string) => `muster:tenant:${tenantId}:open-batches`,
   batchIdempotency: (tenantId: string, keyHash: string) => `muster:tenant:${tenantId}:batch-idempotency:${keyHash}`,
-  /** Those that test keys save are their own. */
   columnMappings: (tenantId: string, mode?: 'test') =>
     `muster:tenant:${tenantId}:column-mappings${mode ? `:${mode}` : ''}`,
   tenantWebhookEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:webhook-endpoints`,
-  /**
-   * Apart from those that were registered: there is one for each host, and what happens is told to none of them unless
-   * its request says so.
-   */
   tenantCallbackEndpoints: (tenantId: string) => `muster:tenant:${tenantId}:callback-endpoints`,
   callbackSecret: (tenantId: string, mode?: 'test') =>
     `muster:tenant:${tenantId}:callback-secret${mode ? `:${mode}` : ''}`,
-  /** Hash: unfinished operations of all accounts, as each was last reported, and what is being accepted. */
   tenantOpenWork: (tenantId: string) => `muster:tenant:${tenantId}:open-work`,
   tenantOperations: (tenantId: string) => `muster:tenant:${tenantId}:operations`,
-  /** The client's own ids can be long, and can be e-mail addresses: not for the names of keys. */
   tenantReference: (tenantId: string, reference: string) =>
     `muster:tenant:${tenantId}:reference:${createHash('sha256').update(reference).digest('base64url').slice(0, 27)}`,
   apiKey: (keyHash: string) => `muster:api-key:${keyHash}`,
@@ -93,9 +63,116 @@ export const keys = {
 const batchTag = (batchId: string): string => eventSourceText({ kind: 'batch', id: batchId })
 
 /**
- * Pub/sub channel that carries the source of events that wait to be handed to endpoints. A nudge only: the janitor
- * looks as well.
+ * What each key holds, and its name with placeholders. ARCHITECTURE.md shows it; `npx vitest run test/docs -u` writes
+ * it there.
  */
+export const keyTable: Record<keyof typeof keys, readonly [name: string, content: string]> = {
+  account: [keys.account('account'), 'hash: record, version, credentials (sealed)'],
+  accessToken: [keys.accessToken('account'), "the provider's token (sealed, expires)"],
+  accessTokenLock: [keys.accessTokenLock('account'), 'which process renews the token (expires)'],
+  operation: [
+    keys.operation('account', '<id>'),
+    'hash: record (head, which never changes, and state; packed and sealed), version, request (sealed), secrets ' +
+      '(sealed, erased at the end), result (sealed), callback (sealed)',
+  ],
+  operations: [
+    keys.operations('account'),
+    'zset: every operation, by id and so by time; once the account is deleted, expires with the last of them',
+  ],
+  openOperations: [keys.openOperations('account'), 'zset: operations that have not ended, by expiry'],
+  openWork: [keys.openWork('account'), 'hash: bytes of operations that have not ended, and how often that has changed'],
+  outbox: [
+    keys.outbox(accountLane('account')),
+    'zset: what the lane has not been given yet, `+job` or `-job`, most urgent first; a webhook endpoint has one too',
+  ],
+  idempotency: [
+    keys.idempotency('account', '<hash>'),
+    'hash: operation and fingerprint of the request; lives as long as the operation',
+  ],
+  liveLogins: [keys.liveLogins('account'), 'hash: which unfinished operation is creating each login'],
+  accountBatches: [keys.accountBatches('account'), 'zset: batches with rows at the account, oldest first'],
+  batchCounts: [
+    keys.batchCounts('account', '<id>'),
+    'hash: how many rows of the batch are in which status at this account, and its hold flag',
+  ],
+  batchOutbox: [
+    keys.batchOutbox('account', '<id>'),
+    'zset: rows of the batch that the lane has not been given yet, by row or by `not_before`',
+  ],
+  batch: [
+    keys.batch('<id>'),
+    'hash: record (its reference sealed), version, progress of the upload, credentials (sealed: the callback ' +
+      'address); over more than 20 accounts the sum of their counts, as last counted',
+  ],
+  batchChunk: [
+    keys.batchChunk('<id>', 0).replace(/0$/, '<n>'),
+    'the rows of one committed chunk, as the results need them (sealed); names of columns are in the batch',
+  ],
+  batchReferenceRows: [keys.batchReferenceRows('<id>'), "zset: rows by the client's own ids, hashed"],
+  batchReferences: [keys.batchReferences('<id>'), 'hash: the same, in batches of an earlier version'],
+  batchAccounts: [
+    keys.batchAccounts('<id>'),
+    'hash: accounts from the 21st on, by position; the first 20 are in the record',
+  ],
+  batchRowAccounts: [keys.batchRowAccounts('<id>'), 'three bytes for each row: the position of its account'],
+  batchUpload: [keys.batchUpload('<id>'), 'which request is uploading rows (expires)'],
+  eventOutbox: [
+    keys.eventOutbox({ kind: 'account', id: 'account' }),
+    'zset: events that no endpoint has been given yet, by time; a batch and a webhook endpoint have one too',
+  ],
+  webhookEndpoint: [
+    keys.webhookEndpoint('<id>'),
+    'hash: record, version, credentials (sealed: address, secrets, key pair)',
+  ],
+  delivery: [
+    keys.delivery('<id>', '<id>'),
+    'hash: head (the event), state, version, url (sealed; of a callback), replies (sealed)',
+  ],
+  deliveries: [keys.deliveries('<id>'), 'zset: every delivery, by id and so by time'],
+  pendingDeliveries: [keys.pendingDeliveries('<id>'), 'zset: deliveries that are neither delivered nor failed'],
+  deliveryLocator: [keys.deliveryLocator('<id>'), 'the endpoint of a delivery (expires)'],
+  locator: [keys.locator('<id>'), 'the account of an operation (expires); rows of a batch need none'],
+  accounts: [keys.accounts, 'set: the ids of all accounts'],
+  openBatches: [keys.openBatches, 'set: batches that have not ended'],
+  tenant: [keys.tenant('<id>'), 'id, name, time of creation'],
+  tenantNames: [keys.tenantNames, 'hash: the tenant of each name'],
+  tenantAccounts: [keys.tenantAccounts('<id>'), 'set'],
+  tenantApiKeys: [keys.tenantApiKeys('<id>'), 'hash: the hash of each API key'],
+  tenantBatches: [keys.tenantBatches('<id>'), 'zset: batches by id, and so by time'],
+  tenantOpenBatches: [keys.tenantOpenBatches('<id>'), 'set'],
+  batchIdempotency: [keys.batchIdempotency('<id>', '<hash>'), "the batch that an upload's key began (expires)"],
+  columnMappings: [
+    keys.columnMappings('<id>'),
+    'hash: saved column mappings by name; those of test keys in one that ends in `:test`',
+  ],
+  tenantWebhookEndpoints: [keys.tenantWebhookEndpoints('<id>'), 'set: endpoints that were registered'],
+  tenantCallbackEndpoints: [
+    keys.tenantCallbackEndpoints('<id>'),
+    'set: one endpoint for each host of callback addresses; events go there only as their requests say',
+  ],
+  callbackSecret: [
+    keys.callbackSecret('<id>'),
+    'what signs for callback addresses (sealed); for those of test accounts one that ends in `:test`',
+  ],
+  tenantOpenWork: [
+    keys.tenantOpenWork('<id>'),
+    'hash: what has not ended at each account, as last reported, the total, what is being accepted, and bytes ' +
+      'accepted by day',
+  ],
+  tenantOperations: [
+    keys.tenantOperations('<id>'),
+    'zset: operations by id, and so by time; a batch stands for its rows',
+  ],
+  tenantReference: [
+    keys.tenantReference('<id>', '').replace(/[^:]+$/, '<hash>'),
+    "zset: operations with this id of the client's (expires)",
+  ],
+  apiKey: [keys.apiKey('<hash>'), 'tenant, name, scopes; the key itself is stored nowhere'],
+  hashKey: [keys.hashKey, 'the key of all hashes of requests and logins (sealed)'],
+  janitorLease: [keys.janitorLease, 'which worker runs the janitors'],
+}
+
+/** Pub/sub channel: sources whose events wait for endpoints. A nudge only: the janitor polls as well. */
 export const EVENTS_CHANNEL = 'muster:events'
-/** Pub/sub channel that carries the id of every operation that ends. A nudge only: whoever waits reads the record. */
+/** Pub/sub channel: ids of operations that have ended. A nudge only: who waits reads the record. */
 export const FINISHED_CHANNEL = 'muster:operation-finished'

@@ -1,0 +1,12 @@
+import { keyTable } from '../../packages/store/src/redis/keys.ts'
+import { replaceBlock } from './documents.ts'
+
+/** ARCHITECTURE.md with its table of Redis keys as the store has it now. */
+export const withKeyTable = (text: string): string =>
+  replaceBlock(
+    text,
+    'redis keys',
+    ['| key | what it is |', '|---|---|', ...Object.values(keyTable).map(toRow)].join('\n'),
+  )
+
+const toRow = ([name, content]: readonly [name: string, content: string]): string => `| \`${name}\` | ${content} |`
