@@ -11,7 +11,7 @@ import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/domain/account/record'
 import { hashNaturalKey, type Hasher } from '@muster/store/crypto/hash-key'
 import type { Store } from '@muster/store/store'
-import { STRETCH_MS, takeTurn } from '@muster/store/turns'
+import { MAX_BLOCK_MS, yieldEventLoop } from '@muster/store/event-loop'
 import { checkCallback } from '../webhooks/check-webhook-url.ts'
 import type { ApiConfig } from '../config.ts'
 import { toAccountContext, toCreateInput } from '../operations/create-input.ts'
@@ -101,8 +101,8 @@ export function createRowValidator({
 
   return {
     async validate(row) {
-      if (performance.now() - stretchBegan > STRETCH_MS) {
-        await takeTurn()
+      if (performance.now() - stretchBegan > MAX_BLOCK_MS) {
+        await yieldEventLoop()
         stretchBegan = performance.now()
       }
       const refused = (problems: InputProblem[]): ValidatedRow => ({ row, problems })

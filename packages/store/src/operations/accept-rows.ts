@@ -1,5 +1,5 @@
 import type { OperationHead } from '@muster/domain/operation/record'
-import { STRETCH_MS, takeTurn } from '../turns.ts'
+import { MAX_BLOCK_MS, yieldEventLoop } from '../event-loop.ts'
 import {
   accountKeysOf,
   toAcceptance,
@@ -42,8 +42,8 @@ async function toCalls(dependencies: AcceptDependencies, operations: Iterable<Ne
     call.positions.push(bytes.length)
     bytes.push(size)
     // Sealing is computing, and others want the event loop too.
-    if (performance.now() - stretchBegan < STRETCH_MS) continue
-    await takeTurn()
+    if (performance.now() - stretchBegan < MAX_BLOCK_MS) continue
+    await yieldEventLoop()
     stretchBegan = performance.now()
   }
   return { calls, bytes }

@@ -1,8 +1,8 @@
 import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { takeTurn } from './turns.ts'
+import { yieldEventLoop } from './event-loop.ts'
 
-test('of many who compute side by side, one goes on in each turn of the event loop, in the order in which they asked', async () => {
+test('of callers that compute side by side, one continues in each turn of the event loop, in the order they asked', async () => {
   let turn = 0
   let isDone = false
   const counting = (async () => {
@@ -12,7 +12,7 @@ test('of many who compute side by side, one goes on in each turn of the event lo
   await Promise.all(
     Array.from({ length: 5 }, async (_, who) => {
       for (let stretch = 0; stretch < 3; stretch += 1) {
-        await takeTurn()
+        await yieldEventLoop()
         turns.push([who, turn])
       }
     }),
