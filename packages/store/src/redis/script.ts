@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from './connect.ts'
 
-export type Argument = string | number | Buffer
+type Argument = string | number | Buffer
 
 /** Names of keys and arguments, in the order in which they are sent. */
 interface Parameters<Key extends string, Arg extends string> {

@@ -9,7 +9,7 @@ import { defineScript } from './script.ts'
  * raises, in one step. Resolves with the version written, or null where the record has moved on.
  * `version` is '' for a new record, `sealed` '' to keep what is there, `event` '' for none.
  */
-export const putRecordScript = defineScript({
+const putRecordScript = defineScript({
   keys: ['record', 'events'],
   args: ['version', 'next', 'sealed', 'event', 'eventAt'],
   lua: `
