@@ -1,4 +1,5 @@
 import { eventSourceText, type EventSourceRef } from '@muster/domain/event'
+import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createEgress, type Egress } from '@muster/egress/egress'
@@ -8,7 +9,6 @@ import { EVENTS_CHANNEL } from '@muster/store/redis/keys'
 import { connectRedis, type Redis } from '@muster/store/redis/connect'
 import { openStore, type Store } from '@muster/store/store'
 import { createLogger, type Logger } from '@muster/process/logger'
-import { createApp } from './app.ts'
 import { limitsOf, type ApiConfig } from './config.ts'
 import { watchFinishedOperations, type FinishedOperations } from './operations/finished-operations.ts'
 import { createHeldRequests, type HeldRequests } from './http/held-requests.ts'
@@ -48,7 +48,10 @@ export interface RunningApi {
 }
 
 /** Everything the API is made of, built in order and closed in reverse. */
-export async function startApi(config: ApiConfig): Promise<RunningApi> {
+export async function startApi(
+  config: ApiConfig,
+  createApp: (dependencies: ApiDependencies) => RequestListener,
+): Promise<RunningApi> {
   const log = createLogger(config.LOG_LEVEL, 'api')
   const onError = (error: Error): void => log.warn({ err: error }, 'redis connection')
   const redis = connectRedis(config.REDIS_URL, 'request', onError)

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runProcess } from '@muster/process/run-process'
+import { createApp } from './app.ts'
 import { readConfig } from './config.ts'
 import { startApi } from './dependencies.ts'
 
@@ -10,4 +11,4 @@ import { startApi } from './dependencies.ts'
  */
 setFlagsFromString('--heap-growing-percent=50')
 
-await runProcess({ name: 'The API', portSetting: 'MUSTER_PORT', start: async () => startApi(readConfig()) })
+await runProcess({ name: 'The API', portSetting: 'MUSTER_PORT', start: async () => startApi(readConfig(), createApp) })
