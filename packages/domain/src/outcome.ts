@@ -9,7 +9,7 @@ import type { OperationError, Warning } from '@muster/contracts/operation'
  * retrying: not executed; the same request may succeed later.
  * unknown: it may have been executed, so a look-up comes before anything is sent again.
  */
-export type FailureOutcome = 'failed' | 'rate_limited' | 'held' | 'retrying' | 'unknown'
+type FailureOutcome = 'failed' | 'rate_limited' | 'held' | 'retrying' | 'unknown'
 
 /** What an adapter reads from an answer, or the engine from the lack of one. Decided here, once, for all that follows. */
 export interface RemoteFailure {
