@@ -294,13 +294,13 @@ describe('failures after which nobody knows', () => {
   test('an answer that drips a byte at a time: the time-out is for the whole', async () => {
     const timers = new Set<NodeJS.Timeout>()
     closing.push(() => timers.forEach(clearInterval))
+    let written = 0
     const client = await rawServer((socket) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n')
-      timers.add(setInterval(() => socket.write('x'), 10))
+      timers.add(setInterval(() => socket.write('x', () => (written += 1)), 10))
     })
-    const startedAt = Date.now()
     expect(await failureOf(client.call({ timeoutMs: 200 }))).toBe('TIMEOUT sent')
-    expect(Date.now() - startedAt).toBeLessThan(1_500)
+    expect(written).toBeLessThan(100)
   })
 
   test('an answer larger than any list that is read', async () => {
@@ -358,9 +358,7 @@ describe('an answer of which the beginning is enough', () => {
 
   test('of a server that answered and drips is what had come when time was up', async () => {
     const client = await endless(HEAD, 'x')
-    const startedAt = Date.now()
     const response = await client.call({ readAtMostBytes: 1_000, timeoutMs: 200 })
-    expect(Date.now() - startedAt).toBeLessThan(1_500)
     expect(response).toMatchObject({ status: 200, isTruncated: true })
     expect(response.body).toMatch(/^x+$/)
     await client.givenUp

@@ -135,10 +135,9 @@ describe('the time of a call', () => {
 
   test('is given up by its caller while the name is looked up: not sent, and at once', async () => {
     const caller = new AbortController()
+    // The look-up never ends, so that only the abort can end the call.
     const { call } = clientsOf('http://127.0.0.1:1', 2, () => caller.abort())
-    const startedAt = performance.now()
     expect(await call('lane', 'https://silent.example/', { signal: caller.signal })).toBe('ABORTED not sent')
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 })
 

@@ -55,9 +55,10 @@ describe('a name', () => {
     const resolver = await resolverOf({
       'half.example': (type) => (type === 'A' ? { addresses: ['8.8.8.8'] } : 'silent'),
     })
-    const startedAt = performance.now()
-    expect(await lookUp(resolver, 'half.example')).toBe('8.8.8.8')
-    expect(performance.now() - startedAt).toBeLessThan(900)
+    const ends = [lookUp(resolver, 'a.silent.example'), lookUp(resolver, 'half.example')]
+    // Before the server is given up for a name of which it says nothing at all.
+    expect(await Promise.race(ends)).toBe('8.8.8.8')
+    await Promise.all(ends)
   })
 
   test('is asked for once by many, and not again while its time to live lasts', async () => {
@@ -85,26 +86,28 @@ describe('a name', () => {
 })
 
 describe('a name server that falls silent for one name', () => {
-  test('is given up within four seconds, and delays no name of another tenant', async () => {
+  test('is given up after two tries, and delays no name of another tenant', async () => {
     const resolver = await resolverOf({ 'other.example': { addresses: ['8.8.8.8'] } })
-    const startedAt = performance.now()
     const silent = Array.from({ length: 40 }, (_, name) => lookUp(resolver, `${name}.silent.example`, 'silent'))
     const same = Array.from({ length: 40 }, () => lookUp(resolver, 'same.silent.example', 'same'))
+    let isGivenUp = false
+    void Promise.race([...silent, ...same]).then(() => (isGivenUp = true))
     expect(await lookUp(resolver, 'other.example', 'other')).toBe('8.8.8.8')
     // Of the same tenant too, as long as its places are not taken by as many silent names.
     expect(await lookUp(resolver, 'other.example', 'same')).toBe('8.8.8.8')
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(isGivenUp).toBe(false)
     expect(new Set(await Promise.all([...silent, ...same]))).toEqual(new Set(['EAI_AGAIN']))
-    expect(performance.now() - startedAt).toBeLessThan(6_000)
+    expect(resolver.questions.filter((name) => name === 'same.silent.example')).toHaveLength(2 * 2)
   })
 
   test("takes none of the process's threads", async () => {
     const resolver = await resolverOf({})
     const silent = Array.from({ length: 8 }, (_, name) => lookUp(resolver, `${name}.silent.example`))
-    const startedAt = performance.now()
+    let isGivenUp = false
+    void Promise.race(silent).then(() => (isGivenUp = true))
     // Reads a file by one of the four threads that dns.lookup would hold.
     await readFile(new URL(import.meta.url))
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(isGivenUp).toBe(false)
     await Promise.all(silent)
   })
 })
