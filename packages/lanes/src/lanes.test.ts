@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { LaneOwner } from './lane-owner.ts'
 import { leaseKey, limiterKey, RELOAD_CHANNEL } from './lane-keys.ts'
+import { LEASE_MS } from './lane-lease.ts'
 import { createLaneSchedule } from './lane-schedule.ts'
 import type { JobOutcome } from '@muster/domain/outcome'
 import type { RunContext } from './lane.ts'
@@ -231,33 +232,38 @@ describe('lanes and their owners', () => {
     await source.until((runs) => runs.length >= 1)
     expect(await redis.pttl(limiterKey(laneId))).toBeGreaterThan(0)
     expect(await cooldownMs()).toBe(0)
+    const putAt = Date.now()
     source.put(laneId, '+throttled')
     await wake()
     await eventually(cooldownMs, (milliseconds) => milliseconds > 0)
-    expect(await cooldownMs()).toBeGreaterThan(25_000)
-    expect(await cooldownMs()).toBeLessThanOrEqual(30_000)
+    const leftMs = await cooldownMs()
+    expect(leftMs).toBeGreaterThanOrEqual(30_000 - (Date.now() - putAt))
+    expect(leftMs).toBeLessThanOrEqual(30_000)
   })
 
   test('a lane that never called does not wait, and a new owner waits only what the last call left', async () => {
-    source.paces.set(laneId, { requests: 1, perSeconds: 4, concurrency: 1, callsPerJob: 1 })
-    const permits: { owner: string; at: number }[] = []
-    source.verdict = async ({ owner, context }) => {
+    const intervalMs = 4_000
+    source.paces.set(laneId, { requests: 1, perSeconds: intervalMs / 1_000, concurrency: 1, callsPerJob: 1 })
+    const permits: { at: number; waitedMs: number }[] = []
+    source.verdict = async ({ at: startedAt, context }) => {
       const permit = await context.waitForPermit()
-      permits.push({ owner, at: Date.now() })
+      const at = Date.now()
+      permits.push({ at, waitedMs: at - startedAt })
       permit.ended()
       return { outcome: 'done' }
     }
     const { owner } = await startOwner('a')
-    const wokenAt = Date.now()
     source.put(laneId, '+one')
     await wake()
     await eventually(
       () => permits.length,
       (count) => count === 1,
     )
-    expect((permits[0]?.at ?? 0) - wokenAt).toBeLessThan(2_000)
+    expect(permits[0]?.waitedMs).toBeLessThan(intervalMs)
     await owner.stop(1_000)
     owners.length = 0
+    // Half of the interval is over: a new owner that counted from its own start would wait for all of it.
+    await new Promise((resolve) => setTimeout(resolve, intervalMs / 2))
     source.put(laneId, '+two')
     await startOwner('b')
     await wake()
@@ -265,9 +271,8 @@ describe('lanes and their owners', () => {
       () => permits.length,
       (count) => count === 2,
     )
-    const gapMs = (permits[1]?.at ?? 0) - (permits[0]?.at ?? 0)
-    expect(gapMs).toBeGreaterThanOrEqual(4_100)
-    expect(gapMs).toBeLessThan(6_000)
+    expect((permits[1]?.at ?? 0) - (permits[0]?.at ?? 0)).toBeGreaterThanOrEqual(intervalMs + 100)
+    expect(permits[1]?.waitedMs).toBeLessThan(intervalMs)
   })
 
   async function fillLanes(count: number, verdict: (run: Run) => JobOutcome): Promise<string[]> {
@@ -289,11 +294,9 @@ describe('lanes and their owners', () => {
     const { owner } = await startOwner('a', 15_000, { maxLanes: 4 })
     await fillLanes(8, () => verdict)
     await source.until((runs) => runs.length >= 8)
-    const wokenAt = Date.now()
     source.put(laneId, '+job')
     await wake()
     const runs = await source.until((all) => all.some(({ jobId }) => jobId === 'job'))
-    expect((runs.at(-1)?.at ?? 0) - wokenAt).toBeLessThan(5_000)
     expect(owner.openLanes()).toBeLessThanOrEqual(4)
     expect(runs.filter(({ jobId }) => jobId !== 'job')).toHaveLength(8)
   })
@@ -325,12 +328,13 @@ describe('lanes and their owners', () => {
     await startOwner('a', 15_000, { maxLanes: 4, turnMs: 500 })
     const greedy = await fillLanes(12, () => ({ outcome: 'retrying', at: Date.now() }))
     await source.until((runs) => new Set(runs.map(({ jobId }) => jobId)).size >= 4)
-    const wokenAt = Date.now()
+    const runsBefore = source.runs.length
     source.tenants.set(laneId, 'modest')
     source.put(laneId, '+job')
     await wake()
     const runs = await source.until((all) => all.some(({ jobId }) => jobId === 'job'))
-    expect((runs.at(-1)?.at ?? 0) - wokenAt).toBeLessThan(5_000)
+    // The lanes that were open, and those whose turn came meanwhile: not all.
+    expect(new Set(runs.slice(runsBefore, -1).map(({ jobId }) => jobId)).size).toBeLessThan(greedy.length)
     // And among the lanes of one tenant each gets its turn.
     await source.until((all) => new Set(all.map(({ jobId }) => jobId)).size >= greedy.length + 1)
   }, 30_000)
@@ -375,7 +379,8 @@ describe('lanes and their owners', () => {
       ['a', 'one'],
       ['b', 'two'],
     ])
-    expect((runs[1]?.at ?? 0) - stoppedAt).toBeLessThan(1_000)
+    // Long before the lease of the first would have run out.
+    expect((runs[1]?.at ?? 0) - stoppedAt).toBeLessThan(LEASE_MS / 2)
   })
 
   test('what is not done when the grace time is over is cut off, and run by the next owner', async () => {
@@ -391,9 +396,9 @@ describe('lanes and their owners', () => {
     source.put(laneId, '+stuck')
     await wake()
     await source.until((runs) => runs.length >= 1)
-    const startedAt = Date.now()
+    // Only the cut ends the run, and so the stop.
     await owner.stop(300)
-    expect(Date.now() - startedAt).toBeLessThan(3_000)
+    expect(source.runs[0]?.context.signal.aborted).toBe(true)
     await startOwner('b')
     await source.until((runs) => runs.some((run) => run.owner === 'b'))
   })
