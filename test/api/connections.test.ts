@@ -78,20 +78,23 @@ describe('connections', () => {
       [200, 'GET /healthz', ''],
       [200, 'GET /operations', key],
     ]
-    const drops = await Promise.all(
+    const dribbles = await Promise.all(
       requests.map(async ([status, line, headers]) => {
         const client = dial(muster.url())
         client.send(`${line} HTTP/1.1\r\nhost: muster\r\n${headers}content-length: 2000000\r\n\r\n{`)
         const head = await client.until(/^HTTP\/1.1 (?!100)/m)
-        expect([line, status]).toEqual([line, Number(/HTTP\/1.1 (?!100)(\d+)/.exec(head)?.[1])])
-        const dribble = setInterval(() => client.send(' '), 50)
-        const answeredAt = performance.now()
+        expect(Number(/HTTP\/1.1 (?!100)(\d+)/.exec(head)?.[1]), line).toBe(status)
+        let dribbled = 0
+        const dribble = setInterval(() => {
+          client.send(' ')
+          dribbled += 1
+        }, 50)
         await client.closed
         clearInterval(dribble)
-        return performance.now() - answeredAt
+        return dribbled
       }),
     )
-    for (const heldMs of drops) expect(heldMs).toBeLessThan(5_000)
+    for (const count of dribbles) expect(count).toBeLessThan(100)
   })
 
   test('a client that listens only when it has sent everything reads its refusal, and may keep its connection', async () => {

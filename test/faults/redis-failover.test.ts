@@ -228,7 +228,6 @@ describe('a whole Muster', () => {
     await muster.request('POST', `/integrated-accounts/${okta}/resume`)
     await expectWork()
     tell('failover with kept connections', { workContinuesMs: Date.now() - movedAt })
-    expect(Date.now() - movedAt).toBeLessThan(10_000)
     for (const id of before) expect((await muster.finished(id)).status).toBe('succeeded')
     const { created } = await muster.simulators.okta.ledger()
     expect(new Set(created.map(({ key }) => key)).size).toBe(created.length)

@@ -14,6 +14,8 @@ import { openStore, type Store } from '../../packages/store/src/store.ts'
 import { newUser, type Ledger, type Muster, type ProviderName } from './harness.ts'
 import { sampleOf } from './samples.ts'
 
+/** How long a job that its worker lost is kept from others: `lockDuration` in lane.ts. */
+export const JOB_LOCK_MS = 10_000
 /** Of these a user found after a lost answer counts as adopted. */
 export const withoutCreationTime = providerIds.filter((provider) => sampleOf(provider).hidesCreationTime)
 export const isLong = process.env.MUSTER_LONG_TESTS === '1'

@@ -277,6 +277,9 @@ describe('blotting out', () => {
     })
   })
 
+  /** Of this process alone: what else the machine does counts for nothing. */
+  const cpuMsSince = (before: NodeJS.CpuUsage): number => process.cpuUsage(before).user / 1_000
+
   test.each([
     ['a secret behind every escape', 'abcd', '\\nabcd'],
     ['a blank for every plus', '    ', '+'],
@@ -285,19 +288,19 @@ describe('blotting out', () => {
     ['a secret that overlaps itself', 'aaaa', 'a'],
   ])('looks at a hostile text in a moment: %s', (_, secret, piece) => {
     const hostile = piece.repeat(250_000 / piece.length)
-    const startedAt = performance.now()
+    const before = process.cpuUsage()
     expect(blotOut({ hostile }, [secret]).hostile).toContain(MASK)
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(cpuMsSince(before)).toBeLessThan(3_000)
   })
 
   test('looks at many texts in a moment, however long the secret is', () => {
-    const startedAt = performance.now()
+    const before = process.cpuUsage()
     const said = blotOut(
       Array.from({ length: 20_000 }, () => 'aaaa…'),
       ['a'.repeat(500_000)],
     )
     expect(said.every((text) => text === `${MASK}…`)).toBe(true)
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(cpuMsSince(before)).toBeLessThan(3_000)
   })
 
   test('survives an answer that nests deeper than any recursion', () => {
