@@ -1,3 +1,4 @@
+import { isSecretName } from '@muster/contracts/secrets'
 import { cellKinds } from './cell-values.ts'
 import { toName, toPath } from './column-target.ts'
 import type { RemoteKinds, Target, TargetFault } from './column-target.ts'
@@ -15,6 +16,8 @@ export interface ColumnMapping {
   named: number
   /** One for each header; undefined for a column that is to be ignored, unnamed for one that must be empty. */
   targets: (Target | 'unnamed' | undefined)[]
+  /** One for each header: whether it holds a password or the like, which goes out to no one. */
+  secrets: boolean[]
   /** For the answer: all that have a name. */
   columns: MappedColumn[]
 }
@@ -69,9 +72,13 @@ export function mapColumns(
     headers,
     named: headers.findLastIndex((header) => header !== '') + 1,
     targets,
+    secrets: targets.map((target) => typeof target === 'object' && holdsSecret(target)),
     columns: headers.flatMap((header, index) => toMappedColumn(header, resolved[index])),
   }
 }
+
+const holdsSecret = ({ path }: Target): boolean =>
+  path.some((segment) => typeof segment === 'string' && isSecretName(segment))
 
 function toMappedColumn(header: string, found: ResolvedHeader | undefined): MappedColumn[] {
   if (found === undefined || found === 'unnamed' || 'fault' in found) return []

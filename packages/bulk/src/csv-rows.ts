@@ -8,7 +8,9 @@ import { readSeparatorLine, recognizeDelimiter, toDelimiter } from './csv-delimi
 import { createLineEnds } from './csv-line-ends.ts'
 import { createRecordSplitter } from './csv-records.ts'
 import type { CsvRecord } from './csv-records.ts'
+import { fromSafeCell, GUARD } from './formula-guard.ts'
 import { toMappedItem } from './mapped-item.ts'
+import { countOwnColumns } from './result-columns.ts'
 import { isKnownHeader, toMapped } from './resolve-headers.ts'
 import { nextNumber, rowProblem, rowTooLarge } from './row.ts'
 import type { Row, RowLimits, RowReader } from './row.ts'
@@ -25,6 +27,8 @@ export interface CsvOptions extends RowLimits {
 
 interface Table {
   columns: ColumnMapping
+  /** Columns of a result stand behind the client's own, and are none of the upload. */
+  width: number
   delimiter: string
 }
 
@@ -53,12 +57,20 @@ export function createCsvReader({
       refuseLongHeader(record)
       known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, toMapped(mapping)))
       splitter.separateBy(known)
-      table = { columns: mapColumns(readHeader(record, known), mapping, record.line, remoteKinds), delimiter: known }
+      const headers = readHeader(record, known)
+      const own = headers.slice(0, countOwnColumns(headers))
+      const columns = mapColumns(own, mapping, record.line, remoteKinds)
+      table = { columns, width: headers.length, delimiter: known }
       onColumns?.(table.columns.columns)
     }
   }
 
-  function toRow(record: CsvRecord, cells: string[], { columns }: Table): Row | undefined {
+  function toRow(record: CsvRecord, read: string[], { columns, width }: Table): Row | undefined {
+    const { headers, secrets } = columns
+    const own = width > headers.length && read.length === width ? read.slice(0, headers.length) : read
+    const cells = own.some((cell) => cell.startsWith(GUARD))
+      ? own.map((cell, index) => (secrets[index] ? cell : fromSafeCell(cell)))
+      : own
     if (cells[0]?.trim() === '' && cells.every((cell) => cell.trim() === '')) return undefined
     const { line } = record
     number = nextNumber(number, maxRows, line)
@@ -149,5 +161,5 @@ function readHeader({ bytes, line }: CsvRecord, delimiter: string): string[] {
       `The header names ${cells.length} columns, and no more than ${rowBounds.columns} may be sent.`,
       line,
     )
-  return cells
+  return cells.map(fromSafeCell)
 }

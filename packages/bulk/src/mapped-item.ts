@@ -1,3 +1,4 @@
+import { MASK } from '@muster/contracts/known-secrets'
 import type { InputProblem } from '@muster/contracts/problem'
 import { escapePointer, isSoundText, unsoundText } from '@muster/contracts/untrusted-value'
 import type { DateOptions } from './cell-dates.ts'
@@ -21,7 +22,8 @@ export function toMappedItem(
     if (target === undefined || target === 'unnamed' || cell === '') continue
     const pointer = (): string => target.path.map((segment) => `/${escapePointer(String(segment))}`).join('')
     const converted = convertCell(cell, target.kind, dates)
-    if (!isSoundText(cell)) problems.push(unsoundText(pointer()))
+    if (cell === MASK) problems.push({ pointer: pointer(), ...masked })
+    else if (!isSoundText(cell)) problems.push(unsoundText(pointer()))
     else if (converted !== undefined && 'detail' in converted) problems.push({ pointer: pointer(), ...converted })
     else if (converted !== undefined) place(value, target.path, converted.value, lists)
   }
@@ -29,6 +31,11 @@ export function toMappedItem(
   for (const { holder, key } of lists.reverse())
     holder[key] = (holder[key] as unknown[]).filter((entry) => entry !== undefined)
   return { value, problems }
+}
+
+const masked = {
+  code: 'masked_secret',
+  detail: 'Results hold this in place of a secret: write the secret again, or leave the cell empty.',
 }
 
 /** Names were checked by mapColumns, so none of them reaches a prototype. */

@@ -2,9 +2,10 @@ import { isForbiddenName } from '@muster/contracts/untrusted-value'
 import { toName, toTarget } from './column-target.ts'
 import type { RemoteKinds, Target, TargetFault } from './column-target.ts'
 import { findGuess, findHalf, findSynonym, isReadOnly } from './header-synonyms.ts'
+import { isResultField } from './result-columns.ts'
 
 /** How it is known where a column goes. */
-export type HeaderSource = 'mapping' | 'name' | 'synonym' | 'read_only'
+export type HeaderSource = 'mapping' | 'name' | 'synonym' | 'read_only' | 'result'
 
 export type ResolvedHeader =
   | { target: Target | undefined; source: HeaderSource; name: string }
@@ -68,6 +69,7 @@ function resolveDirectly(header: string, mapped: Mapped, remoteKinds?: RemoteKin
 function resolveSynonym(resolved: ResolvedHeader, header: string): ResolvedHeader {
   if (resolved === 'unnamed' || !('fault' in resolved) || resolved.fault !== 'unknown' || resolved.name !== header)
     return resolved
+  if (isResultField(header)) return { target: undefined, source: 'result', name: '' }
   if (isReadOnly(header)) return { target: undefined, source: 'read_only', name: '' }
   const name = findSynonym(header)
   return name === undefined ? ask(header, findGuess(header)) : toSynonym(name)

@@ -18,6 +18,7 @@ export const rowProblemCodes = [
   'invalid_boolean',
   'invalid_date',
   'invalid_text',
+  'masked_secret',
   'forbidden_name',
   'too_deep',
   'too_many',

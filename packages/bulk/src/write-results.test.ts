@@ -1,19 +1,22 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { read } from '../test/reading.ts'
-import { createResultWriter, toSafeCell } from './write-results.ts'
-import type { EndMark, ResultRow } from './write-results.ts'
+import { batchResultFields } from '@muster/contracts/batch'
+import { read, readCase } from '../test/reading.ts'
+import { fromSafeCell, toSafeCell } from './formula-guard.ts'
+import { createResultWriter } from './write-results.ts'
+import type { CsvLayout, EndMark, ResultRow } from './write-results.ts'
 
 const write = (
   format: 'csv' | 'ndjson',
   columns: string[],
-  fields: string[],
+  fields: readonly string[],
   rows: ResultRow[],
   endMark?: EndMark,
-): Promise<string> => text(Readable.from(rows).pipe(createResultWriter(format, columns, fields, endMark)))
+  layout?: CsvLayout,
+): Promise<string> => text(Readable.from(rows).pipe(createResultWriter(format, columns, fields, endMark, layout)))
 
 describe('CSV', () => {
   test('echoes the columns of the client, then the result', async () => {
@@ -33,19 +36,42 @@ describe('CSV', () => {
     expect(await write('csv', ['Name', '=cmd'], ['status'], [])).toBe("Name,'=cmd,status\r\n")
   })
 
-  test.each(['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '"=1', '""+1', ' =1', '＝1', '＋1', '－1', '＠1', '"\tx'])(
-    '%j is no formula any more',
-    async (cell) => {
-      expect(toSafeCell(cell)).toBe(`'${cell}`)
-      const { rows } = await read(await write('csv', ['username'], [], [{ columns: { username: cell }, result: {} }]), {
-        format: 'csv',
-      })
-      expect(rows[0]?.columns).toEqual({ username: `'${cell}` })
-    },
-  )
+  test.each([
+    '=1+1',
+    '+1',
+    '-1',
+    '@SUM(A1)',
+    '\t=1',
+    '\r=1',
+    '"=1',
+    '""+1',
+    ' =1',
+    '＝1',
+    '＋1',
+    '－1',
+    '＠1',
+    '"\tx',
+    "'=1",
+  ])('%j is no formula any more, and comes back', async (cell) => {
+    expect(toSafeCell(cell)).toBe(`'${cell}`)
+    const file = await write('csv', ['username'], [], [{ columns: { username: cell }, result: {} }])
+    expect((await read(file, { format: 'csv' })).rows[0]?.columns).toEqual({ username: cell })
+  })
 
-  test.each(['a=b', "'=1", '', 'Ada', '1-2', '"quoted"'])('%j stays as it is', (cell) => {
-    expect(toSafeCell(cell)).toBe(cell)
+  test.each(['a=b', "'a", "'", '', 'Ada', '1-2', '"quoted"'])('%j stays as it is', (cell) => {
+    expect([toSafeCell(cell), fromSafeCell(cell)]).toEqual([cell, cell])
+  })
+
+  test('every text comes back', () => {
+    const cell = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: fc.constantFrom("'", '"', '=', '+', ' ', '\t', 'a') }),
+    )
+    fc.assert(
+      fc.property(cell, (text) => {
+        expect(fromSafeCell(toSafeCell(text))).toBe(text)
+      }),
+    )
   })
 
   test('names of a prototype are only names', async () => {
@@ -54,32 +80,89 @@ describe('CSV', () => {
     ).toBe('toString,__proto__,a.b,valueOf\r\n,,x,\r\n')
   })
 
-  test('what is written is read again', async () => {
-    const cell = fc
-      .oneof(
-        fc.string({ unit: 'grapheme' }),
-        fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', ';', '=', ' ', 'a', '\t', "'") }),
-      )
-      .filter((value) => !value.includes('\0'))
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(cell, cell), { maxLength: 10 }), async (cells) => {
-        const rows = cells.map(([username, description]) => ({
-          columns: { username, description },
-          result: { reference: 'r' },
-        }))
-        const reading = await read(await write('csv', ['username', 'description'], ['reference'], rows), {
-          format: 'csv',
-        })
-        expect(reading.error).toBeUndefined()
-        expect(reading.rows.map(({ columns }) => columns)).toEqual(
-          cells.map(([username, description]) => ({
-            username: toSafeCell(username),
-            description: toSafeCell(description),
-            reference: 'r',
-          })),
-        )
-      }),
+  const cell = fc
+    .oneof(
+      fc.string({ unit: 'grapheme' }),
+      fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', ';', '|', '=', ' ', 'a', '\t', "'") }),
     )
+    .filter((value) => !value.includes('\0'))
+  const result = { row: 1, line: 2, status: 'rejected', reference: 'of the result', error_code: 'x' }
+  test.each<[string, readonly string[]]>([
+    ['a file of results', batchResultFields],
+    ['a file to be mended', []],
+  ])('%s is read as what was uploaded', async (_title, fields) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.constantFrom('reference', 'username', 'description', '=1', "'=2", 'a;b|c', 'Straße'), {
+          minLength: 1,
+        }),
+        fc.array(fc.array(cell, { minLength: 7, maxLength: 7 }), { maxLength: 6 }),
+        fc.record({ delimiter: fc.constantFrom(',', ';', '\t', '|'), hasByteOrderMark: fc.boolean() }),
+        async (headers, cells, layout) => {
+          const mapping = { '=1': '', "'=2": '', 'a;b|c': '', straße: '' }
+          const rows = cells.map((row) => Object.fromEntries(headers.map((name, index) => [name, row[index] ?? ''])))
+          const shown = rows.map((columns) => ({ columns, result }))
+          const reading = await read(await write('csv', headers, fields, shown, undefined, layout), {
+            format: 'csv',
+            mapping,
+          })
+          expect(reading.error).toBeUndefined()
+          const isBlank = (row: Record<string, string>): boolean =>
+            Object.values(row).every((text) => text.trim() === '')
+          expect(reading.rows.map(({ columns }) => columns)).toEqual(rows.filter((row) => !isBlank(row)))
+        },
+      ),
+    )
+  })
+
+  test('own columns are none of an upload, whole or in part; an end mark is no row', async () => {
+    const rows = [{ columns: { email: 'a@x.de', reference: 'r-1' }, result }]
+    const mark = () => ({ row: 1, status: 'end', reference: 'sha256:x' })
+    const file = await write('csv', ['email', 'reference'], batchResultFields, rows, mark)
+    const some = 'email,reference,error_code,error_message\na@x.de,r-1,x,y\n'
+    for (const text of [file, some]) {
+      const { rows: again, error } = await read(text, { format: 'csv' })
+      expect([error, again.length]).toEqual([undefined, 1])
+      expect(again[0]).toMatchObject({ value: { reference: 'r-1' }, columns: { email: 'a@x.de', reference: 'r-1' } })
+    }
+    const own = await read('email,status,reference\na@x.de,active,r-1\n', { format: 'csv' })
+    expect(own.rows[0]?.value).toMatchObject({ reference: 'r-1', user: { status: 'active' } })
+  })
+
+  test('formula-guard-round-trip.csv: a phone number comes back from a file that was mended', async () => {
+    const first = await read(await readCase('formula-guard-round-trip.csv'), { format: 'csv' })
+    const shown = first.rows.map(({ columns }) => ({ columns, result }))
+    const mended = (await write('csv', Object.keys(first.rows[0]?.columns ?? {}), batchResultFields, shown)).replace(
+      'nobody.UNIQ',
+      'nobody@example.com',
+    )
+    expect(mended).toContain("'+49 30 1234")
+    const { rows } = await read(mended, { format: 'csv' })
+    expect(rows[0]).toMatchObject({
+      problems: [],
+      value: { user: { emails: [{ email: 'nobody@example.com' }], phones: [{ number: '+49 30 1234' }] } },
+    })
+  })
+
+  test('a password is no formula and keeps its apostrophe; the mask of one is refused', async () => {
+    const { rows } = await read("username,password\na,'=secret\nb,[secret]\n", { format: 'csv' })
+    expect(rows[0]?.value?.user).toEqual({ username: 'a', password: "'=secret" })
+    expect(rows[1]?.problems).toMatchObject([{ pointer: '/user/password', code: 'masked_secret' }])
+  })
+
+  test('opens in a spreadsheet: delimiter and byte order mark, of which the end mark knows', async () => {
+    const layout = { delimiter: ';', hasByteOrderMark: true } as const
+    const fileOf = (endMark?: EndMark): Promise<Buffer> =>
+      buffer(
+        Readable.from([{ columns: { Name: 'a,b' }, result }]).pipe(
+          createResultWriter('csv', ['Name'], ['row', 'reference'], endMark, layout),
+        ),
+      )
+    const file = await fileOf()
+    expect(file).toEqual(Buffer.from('\uFEFFName;row;reference\r\n"a,b";1;of the result\r\n'))
+    const marked = await fileOf((row, sha256) => ({ row, reference: sha256 }))
+    const mark = `;1;${createHash('sha256').update(file).digest('hex')}\r\n`
+    expect(marked).toEqual(Buffer.concat([file, Buffer.from(mark)]))
   })
 })
 

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { Transform } from 'node:stream'
 import type { TransformCallback } from 'node:stream'
 import { Stringifier } from 'csv-stringify'
+import { delimiters } from './csv-records.ts'
+import { toSafeCell } from './formula-guard.ts'
 
 export interface ResultRow {
   /** The client's own cells, as they were read; undefined for rows that were no CSV. */
@@ -9,18 +11,19 @@ export interface ResultRow {
   result: Record<string, unknown>
 }
 
-/**
- * A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection), some also behind quotes or spaces.
- */
-const FORMULA = /^["\s]*[=+\-@＝＋－＠]|^"*[\t\r\n]/
-
-export const toSafeCell = (text: string): string => (FORMULA.test(text) ? `'${text}` : text)
+/** CSV that a spreadsheet opens by itself. */
+export interface CsvLayout {
+  /** A comma without it. */
+  delimiter?: (typeof delimiters)[number]
+  hasByteOrderMark?: boolean
+}
 
 /** What the last line says of all before it: how many rows they are, and the SHA-256 of their bytes in hex. */
 export type EndMark = (rows: number, sha256: string) => Record<string, string | number>
 
 /**
  * Takes ResultRows, gives the bytes of a file: the client's columns first, then the fields of the result.
+ * @param resultFields none of them makes a file to be mended and uploaded again.
  * @param endMark with it, the file ends in a line of the same fields; what was cut off has none.
  */
 export function createResultWriter(
@@ -28,8 +31,11 @@ export function createResultWriter(
   columns: readonly string[],
   resultFields: readonly string[],
   endMark?: EndMark,
+  layout: CsvLayout = {},
 ): Transform {
-  return format === 'csv' ? new CsvResults(columns, resultFields, endMark) : createNdjsonResults(resultFields, endMark)
+  return format === 'csv'
+    ? new CsvResults(columns, resultFields, endMark, layout)
+    : createNdjsonResults(resultFields, endMark)
 }
 
 function createNdjsonResults(resultFields: readonly string[], endMark: EndMark | undefined): Transform {
@@ -62,11 +68,21 @@ class CsvResults extends Stringifier {
   readonly #columns: readonly string[]
   readonly #resultFields: readonly string[]
   readonly #endMark: EndMark | undefined
+  readonly #delimiter: string
   readonly #hash = createHash('sha256')
   #rows = 0
 
-  constructor(columns: readonly string[], resultFields: readonly string[], endMark: EndMark | undefined) {
+  constructor(
+    columns: readonly string[],
+    resultFields: readonly string[],
+    endMark: EndMark | undefined,
+    { delimiter = ',', hasByteOrderMark = false }: CsvLayout,
+  ) {
     super({
+      delimiter,
+      bom: hasByteOrderMark,
+      // Whatever a reader takes for the delimiter, of a file with one column too.
+      quoted_match: delimiters.filter((other) => other !== delimiter),
       header: true,
       columns: [...columns, ...resultFields].map((name, index) => ({ key: String(index), header: toSafeCell(name) })),
       record_delimiter: '\r\n',
@@ -75,10 +91,11 @@ class CsvResults extends Stringifier {
     this.#columns = columns
     this.#resultFields = resultFields
     this.#endMark = endMark
+    this.#delimiter = delimiter
   }
 
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
-    if (this.#endMark && typeof chunk === 'string') this.#hash.update(chunk)
+    if (this.#endMark && (typeof chunk === 'string' || Buffer.isBuffer(chunk))) this.#hash.update(chunk)
     return super.push(chunk, encoding)
   }
 
@@ -101,7 +118,7 @@ class CsvResults extends Stringifier {
         const mark = this.#endMark(this.#rows, this.#hash.digest('hex'))
         // As many cells as the header has, or strict readers would refuse the file. None of them needs quotes.
         const cells = [...this.#columns.map(() => ''), ...this.#resultFields.map((name) => toText(mark[name]))]
-        super.push(`${cells.join(',')}\r\n`)
+        super.push(`${cells.join(this.#delimiter)}\r\n`)
       }
       done(error)
     })

@@ -1,0 +1,23 @@
+import { batchResultFields } from '@muster/contracts/batch'
+
+const fields: readonly string[] = batchResultFields
+/** Fields of a create, or options, are called so as well. */
+const ambiguous: ReadonlySet<string> = new Set(['status', 'reference', 'integrated_account_id'])
+
+/** No client means anything else by it. */
+export const isResultField = (header: string): boolean => fields.includes(header) && !ambiguous.has(header)
+
+/**
+ * How many columns of a file of results are the client's: those of the result follow, all or some of them, in their
+ * order.
+ */
+export function countOwnColumns(headers: readonly string[]): number {
+  const start = headers.findIndex((header, index) => isResultField(header) && areResultFields(headers.slice(index)))
+  return start < 0 ? headers.length : start
+}
+
+const areResultFields = (headers: readonly string[]): boolean =>
+  headers.every((header, index) => fields.includes(header) && (index === 0 || isAfter(header, headers[index - 1])))
+
+const isAfter = (header: string, before: string | undefined): boolean =>
+  before !== undefined && fields.indexOf(header) > fields.indexOf(before)
