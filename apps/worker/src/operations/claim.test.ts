@@ -63,7 +63,10 @@ test('a row that may run comes with all that its attempt needs', async () => {
 test('a row before its time goes back until then', async () => {
   const notBefore = Date.now() + 60_000
   const claimed = await claimIt(await newRow((state) => ({ ...state, notBefore })))
-  expect(claimed).toEqual({ outcome: 'retrying', at: clock.toLocal(notBefore) })
+  if (!('at' in claimed)) return expect.unreachable(JSON.stringify(claimed))
+  expect(claimed.outcome).toBe('retrying')
+  // By this machine's clock.
+  expect(Math.abs(claimed.at - notBefore)).toBeLessThan(1_000)
 })
 
 const now = 1_750_000_000_000

@@ -18,8 +18,7 @@ import { settle } from './settle.ts'
 
 /** One job of a lane: one attempt of its operation, and the record of what came of it. */
 export function createRunOperation(dependencies: RunOperationDependencies): RunSubjectJob {
-  const services = {
-    ...dependencies,
+  const memory = {
     backoff: new AccountBackoff(),
     refusals: new AccountRefusals(),
     lookUps: new LookUpCache(),
@@ -28,11 +27,11 @@ export function createRunOperation(dependencies: RunOperationDependencies): RunS
   return async (accountId, jobId, context) => {
     const log = dependencies.log.child({ account_id: accountId, operation_id: operationIdOf(jobId) })
     try {
-      return await runJob({ ...services, context, log }, accountId, jobId)
+      return await runJob({ ...dependencies, ...memory, context, log }, accountId, jobId)
     } catch (error) {
       if (!(error instanceof StaleVersionError)) throw error
       // Canceled just now, or taken over by another worker: the record's latest version decides.
-      services.metrics.fenced.inc()
+      dependencies.metrics.fenced.inc()
       log.warn('the operation was written by another process meanwhile')
       return { outcome: 'retrying', at: Date.now() + CONTESTED_MS }
     }

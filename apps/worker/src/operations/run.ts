@@ -26,16 +26,12 @@ export interface RunOperationDependencies {
   onBatch(batchId: string): void
 }
 
-/** The process's parts, and what this worker remembers of each account. */
-export interface Services extends RunOperationDependencies {
+/** What every stage of one job works with: the process's parts, what this worker remembers of each account, the job. */
+export interface Run extends RunOperationDependencies {
   backoff: AccountBackoff
   refusals: AccountRefusals
   lookUps: LookUpCache
   probes: Probes
-}
-
-/** What every stage of one job works with. */
-export interface Run extends Services {
   context: RunContext
   /** Names the operation. */
   log: Logger

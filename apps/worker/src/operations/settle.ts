@@ -83,12 +83,12 @@ async function settleWait(
   const reason = withoutPerson(prepared, end.message)
   const plan = planCooldown(account.cooldown, { forMs: cooldownMs, reason }, now)
   // Before anything is waited for, or other calls would leave meanwhile.
-  run.context.coolDown(plan.restMs)
+  run.context.coolDown(plan.laneMs)
   const state = await attempt.finish(end)
   await noteCooldown(run.store.accounts, account, plan.cooldown)
   return end.outcome === 'rate_limited'
-    ? { outcome: 'rate_limited', cooldownMs: plan.restMs }
-    : toJobOutcome(run, state, plan.restMs)
+    ? { outcome: 'rate_limited', cooldownMs: plan.laneMs }
+    : toJobOutcome(run, state, plan.laneMs)
 }
 
 /** One refusal is not believed for good: until it is confirmed, the lane cools down and no attempt is used up. */

@@ -11,19 +11,19 @@ export const isCooling = (cooldown: Cooldown | null | undefined, now: number): c
   cooldown !== null && cooldown !== undefined && cooldown.until > now
 
 /**
- * What the account says of a wait that its provider asks for, and how long its lane rests: during a long one, one
+ * What the account says of a wait that its provider asks for, and for how long its lane cools down: during a long one, one
  * operation is tried at growing intervals.
  */
 export function planCooldown(
   present: Cooldown | null | undefined,
   { forMs, reason }: { forMs: number; reason: string },
   now: number,
-): { cooldown: Cooldown | null; restMs: number } {
-  if (forMs < NOTED_FROM_MS) return { cooldown: null, restMs: forMs }
+): { cooldown: Cooldown | null; laneMs: number } {
+  if (forMs < NOTED_FROM_MS) return { cooldown: null, laneMs: forMs }
   const probes = isCooling(present, now) ? present.probes + 1 : 0
-  const restMs =
+  const laneMs =
     forMs <= PROBED_FROM_MS ? forMs : Math.min(forMs, MAX_PROBE_MS, FIRST_PROBE_MS * 2 ** Math.min(probes, 10))
-  return { cooldown: { until: now + forMs, reason, probes }, restMs }
+  return { cooldown: { until: now + forMs, reason, probes }, laneMs }
 }
 
 /** Calls under way together get the same answer, a moment apart. */
