@@ -147,19 +147,23 @@ interface TokenRequest {
   headers?: Record<string, string>
 }
 
-type Authentication<C extends Credentials = Credentials> =
-  | { kind: 'static'; toHeaders(credentials: C): Record<string, string> }
-  | {
-      kind: 'token'
-      toTokenRequest(credentials: C, account: AccountContext, baseUrl: string, now: number): Promise<TokenRequest>
-      /**
-       * Reads a 2xx answer; throws a `RemoteFailureError` where the grant is not good enough (a scope is missing, say).
-       */
-      parseToken(body: unknown, now: number): AccessToken
-      toHeaders(token: AccessToken): Record<string, string>
-    }
+export interface StaticAuthentication<C extends Credentials = Credentials> {
+  kind: 'static'
+  toHeaders(credentials: C): Record<string, string>
+}
 
-export type Authentications = { [T in CredentialType]?: Authentication<Extract<Credentials, { type: T }>> }
+export interface TokenAuthentication<C extends Credentials = Credentials> {
+  kind: 'token'
+  toTokenRequest(credentials: C, account: AccountContext, baseUrl: string, now: number): Promise<TokenRequest>
+  /** Reads a 2xx answer; throws a `RemoteFailureError` where the grant is not good enough (a scope is missing, say). */
+  parseToken(body: unknown, now: number): AccessToken
+  toHeaders(token: AccessToken): Record<string, string>
+}
+
+type CredentialsOf = { [T in CredentialType]: Extract<Credentials, { type: T }> }
+export type AuthenticationOf<T extends CredentialType> =
+  StaticAuthentication<CredentialsOf[T]> | TokenAuthentication<CredentialsOf[T]>
+export type Authentications = { [T in CredentialType]?: AuthenticationOf<T> }
 
 /** A failure on its way up to whoever decides. */
 export class RemoteFailureError extends Error {

@@ -9,7 +9,8 @@ import { credentialSecrets } from '@muster/contracts/secrets'
 import { afterEach, expect } from 'vitest'
 // The real client, by path: packages do not depend on each other, and what is to be tested is the two together.
 import { createEgress } from '../../egress/src/egress.ts'
-import { connect, type Connection, type TokenStore } from '../src/engine/connection.ts'
+import { connect, type Connection } from '../src/engine/connection.ts'
+import type { TokenStore } from '../src/engine/login.ts'
 import type { AccessToken, Provider, RemoteFailureError, RemoteRequest } from '../src/provider.ts'
 import { tinyProvider } from './tiny-directory.ts'
 

@@ -1,7 +1,8 @@
 import type { Warning } from '@muster/contracts/operation'
 import type { Failure, Outcome } from '@muster/domain/outcome'
 import { isSuccess } from './connection.ts'
-import { classify, notExecuted } from './find.ts'
+import { notExecuted } from './classify.ts'
+import { classify } from './find.ts'
 import { findExisting, reconcile, toFailure, type ReconcileOptions } from './reconcile.ts'
 import {
   RemoteFailureError,

@@ -1,7 +1,8 @@
+import type { CredentialType } from '@muster/contracts/integrated-account'
 import { importPKCS8, SignJWT } from 'jose'
 import { z } from 'zod'
 import { looseText } from './loose-schema.ts'
-import { RemoteFailureError, type AccessToken } from '../provider.ts'
+import { RemoteFailureError, type AccessToken, type AuthenticationOf, type Provider } from '../provider.ts'
 
 /**
  * RFC 6749 section 5.1. `expires_in` comes as a string from some servers; one that cannot be read must not cost a
@@ -66,3 +67,9 @@ export async function signAssertion(options: {
     })
   }
 }
+
+/** How the provider takes credentials of this type, if it does. */
+export const authenticationOf = <T extends CredentialType>(
+  { authentications }: Provider,
+  type: T,
+): AuthenticationOf<T> | undefined => authentications[type]

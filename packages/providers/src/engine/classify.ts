@@ -93,3 +93,8 @@ export function unreadableAnswer(response: RemoteResponse): RemoteFailureError {
     response,
   )
 }
+
+/** A call that creates nothing has no unknown outcome. */
+export function notExecuted(failure: RemoteFailure): RemoteFailure {
+  return failure.outcome === 'unknown' ? { ...failure, outcome: 'retrying' } : failure
+}

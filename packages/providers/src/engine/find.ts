@@ -1,4 +1,4 @@
-import { classifyAnswer, unreadableAnswer } from './classify.ts'
+import { classifyAnswer, notExecuted, unreadableAnswer } from './classify.ts'
 import { isSuccess, type Connection } from './connection.ts'
 import {
   RemoteFailureError,
@@ -102,9 +102,4 @@ async function isOfProvider(
   if (provider.isOwnAnswer(response)) return true
   if (response.status !== 404 || !provider.sendsBareNotFound) return false
   return isSuccess(await connection.read('check', provider.toCheckRequest(account)))
-}
-
-/** A call that creates nothing has no unknown outcome. */
-export function notExecuted(failure: RemoteFailure): RemoteFailure {
-  return failure.outcome === 'unknown' ? { ...failure, outcome: 'retrying' } : failure
 }

@@ -1,6 +1,8 @@
 import type { JsonObject, JsonValue } from '@muster/contracts/json'
 import { maskSecrets } from '@muster/contracts/secrets'
+import type { Credentials, CredentialType } from '@muster/contracts/integrated-account'
 import type { Warning } from '@muster/contracts/operation'
+import { authenticationOf } from './authentication.ts'
 import { baseUrlOf } from './base-url.ts'
 import type { AccountContext, CreateInput, CreatePlan, LookUp, Provider, RemoteRequest } from '../provider.ts'
 import { toUrl } from './remote-request.ts'
@@ -36,12 +38,11 @@ export function previewCreate(
   input: CreateInput,
   account: AccountContext,
 ): { requests: PreviewedRequest[]; warnings: Warning[] } {
-  const authentication = provider.authentications[account.credentialType] as
-    Provider['authentications']['api_token'] | undefined
+  const authentication = authenticationOf(provider, account.credentialType)
   const { lookUps, plan } = planCreate(provider, input, account)
   const authorization =
     authentication?.kind === 'static'
-      ? authentication.toHeaders(maskedCredentials)
+      ? authentication.toHeaders(maskedCredentials(account.credentialType))
       : { authorization: '<access token>' }
   const preview = (purpose: string, request: RemoteRequest): PreviewedRequest => ({
     purpose,
@@ -69,4 +70,5 @@ export function previewCreate(
 }
 
 /** Stands in for credentials of any static kind: a dry run must not need the real ones. */
-const maskedCredentials = { type: 'api_token', api_token: '<secret>', api_key: '<secret>' } as never
+const maskedCredentials = (type: CredentialType): Credentials =>
+  type === 'api_key' ? { type, api_key: '<secret>' } : { type: 'api_token', api_token: '<secret>' }
