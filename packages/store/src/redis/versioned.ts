@@ -51,8 +51,8 @@ export interface VersionedRecord<Record, Present extends { record: Record; versi
   key: string
   source: EventSourceRef
   read: () => Promise<Present | undefined>
-  /** May run again after a conflict; undefined leaves the record as it is. */
-  change: (record: Record) => Record | undefined
+  /** May run again after a conflict; undefined, or the record itself, leaves it as it is. */
+  change: (record: Record) => Awaitable<Record | undefined>
   /** JSON where it is absent. */
   encode?: (record: Record) => string
   /** What is kept sealed beside the record; absent where it stays. */
@@ -70,15 +70,17 @@ export function updateRecord<Record, Present extends { record: Record; version: 
   return untilWritten(async () => {
     const present = await read()
     if (!present) return undefined
-    const next = change(present.record)
+    const next = await change(present.record)
     if (!next) return present.record
+    const sealed = toSealed?.(present)
+    if (next === present.record && !sealed) return present.record
     const draft = await toEvent(present.record, next, Number(present.version) + 1)
     const written = await putRecordScript(redis, {
       record: key,
       events: keys.eventOutbox(source),
       version: present.version,
       next: encode(next),
-      sealed: toSealed?.(present) ?? '',
+      sealed: sealed ?? '',
       ...toEventEntry(draft),
     })
     return written === null ? CONFLICT : next
