@@ -1,16 +1,9 @@
+import { accountLane } from '@muster/domain/lane-id'
 import type { BatchResource } from '@muster/contracts/batch'
 import { accountCountOf } from '@muster/store/batches/batch-accounts'
-import {
-  endedOf,
-  isBatchFinished,
-  isMoving,
-  openOf,
-  statuses,
-  toBatchCounts,
-  type AccountCounts,
-  type BatchRecord,
-} from '@muster/domain/batch/record'
-import { accountLane } from '@muster/domain/lane-id'
+import { endedOf, openOf, rowStatuses, toBatchCounts, type AccountCounts } from '@muster/domain/batch/counts'
+import type { BatchRecord } from '@muster/domain/batch/record'
+import { isBatchFinished, isMoving } from '@muster/domain/batch/state'
 import type { ApiDependencies } from '../dependencies.ts'
 import {
   createsPerSecond,
@@ -29,14 +22,14 @@ export async function toBatchResource(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   record: BatchRecord,
 ): Promise<BatchResource> {
-  const [{ parts, totals }, progress, isUploading] = await Promise.all([
+  const [{ accounts: shown, totals }, progress, isUploading] = await Promise.all([
     store.batches.readCounts(record),
     store.batches.readProgress(record.id),
     store.batches.isUploading(record.id),
   ])
-  const counts = toBatchCounts([totals], progress)
+  const counts = toBatchCounts(totals, progress)
   const now = Date.now()
-  const accounts = await Promise.all(parts.map((part) => toAccountProgress({ store, schedule }, record, part)))
+  const accounts = await Promise.all(shown.map((account) => toAccountProgress({ store, schedule }, record, account)))
   const isFinished = isBatchFinished(record)
   const self = `/batches/${record.id}`
   const rate = rateOf(record, endedOf(counts), now)
@@ -81,12 +74,12 @@ export async function toBatchResource(
 export async function toAccountProgress(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   record: BatchRecord,
-  part: AccountCounts,
+  rows: AccountCounts,
 ): Promise<AccountProgress> {
-  const { accountId, provider } = part
-  const counts = Object.fromEntries(statuses.map((status) => [status, part[status]])) as AccountProgress['counts']
+  const { accountId, provider } = rows
+  const counts = Object.fromEntries(rowStatuses.map((status) => [status, rows[status]])) as AccountProgress['counts']
   const now = Date.now()
-  // What was accepted after the batch overtakes it, but for rows of later batches.
+  // What was accepted after the batch overtakes it, except rows of later batches.
   const windowMs = Math.min(OVERTAKERS_WINDOW_MS, Math.max(0, now - record.createdAt - 1))
   const [account, open, behind, laneRestMs, since] = await Promise.all([
     store.accounts.read(accountId),
@@ -98,7 +91,7 @@ export async function toAccountProgress(
   const restMs = account ? cooldownLeftMs(account, laneRestMs) : laneRestMs
   const share = account ? shareLeft(account, Math.max(0, since - behind), windowMs) : 1
   const limit = account ? createsPerSecond(account) : null
-  const own = openOf(part)
+  const own = openOf(rows)
   const waiting = Math.max(0, open - own - behind)
   return {
     integrated_account_id: accountId,
@@ -112,7 +105,7 @@ export async function toAccountProgress(
   }
 }
 
-/** The slowest account decides; nobody knows when one on hold goes on. */
+/** The slowest account decides; no one knows when an account on hold continues. */
 function latest(accounts: readonly Pick<AccountProgress, 'eta_seconds'>[]): number | null {
   return accounts.reduce<number | null>(
     (eta, account) => (eta === null || account.eta_seconds === null ? null : Math.max(eta, account.eta_seconds)),
@@ -120,7 +113,7 @@ function latest(accounts: readonly Pick<AccountProgress, 'eta_seconds'>[]): numb
   )
 }
 
-/** For accounts that are too many to be asked one by one. */
+/** Where there are too many accounts to ask each. */
 function etaByRate(counts: BatchResource['counts'], rate: number | null): number | null {
   return rate === null || rate <= 0 ? null : Math.ceil(openOf(counts) / rate)
 }

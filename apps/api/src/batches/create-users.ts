@@ -1,11 +1,12 @@
+import { accountLane } from '@muster/domain/lane-id'
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { BoundReachedError } from '@muster/contracts/bounds'
 import type { BulkDryRun, BulkQuery } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import { createBatchId } from '@muster/store/batches/batch-item-id'
-import { CHUNK_BYTES, isBatchFinished, type BatchRecord } from '@muster/domain/batch/record'
-import { accountLane } from '@muster/domain/lane-id'
+import type { BatchRecord } from '@muster/domain/batch/record'
+import { isBatchFinished, startBatch } from '@muster/domain/batch/state'
 import { toBatchResource } from './batch-resource.ts'
 import { waitForBatch } from '../operations/wait-for-end.ts'
 import { createCommitter } from './commit-rows.ts'
@@ -202,33 +203,22 @@ export function createUsers(dependencies: ApiDependencies) {
   }): Promise<BatchRecord> {
     const { tenantId } = caller
     const id = createBatchId(now)
-    const record: BatchRecord = {
-      id: idempotencyHash === null ? id : await store.batches.reserveId(tenantId, idempotencyHash, id),
-      tenantId,
-      ...(caller.isTest ? { mode: modeOf(caller) } : {}),
-      reference: query.reference ?? null,
-      requestId,
-      status: 'uploading',
-      statusReason: null,
-      format: file.format,
-      columns: null,
-      chunkBytes: CHUNK_BYTES,
-      accounts: [],
-      onInvalid: query.on_invalid ?? 'continue',
-      maxFailures: query.max_failures ?? null,
-      maxFailureRate: query.max_failure_rate ?? null,
-      failureBaseline: { failed: 0, ended: 0 },
-      work: null,
-      retrySkipped: 0,
-      samples: [],
-      progressAt: now,
-      hasCallback: query.callback_url !== undefined,
-      isResumable: idempotencyHash !== null,
-      createdAt: now,
-      updatedAt: now,
-      uploadedAt: null,
-      finishedAt: null,
-    }
+    const record = startBatch(
+      {
+        id: idempotencyHash === null ? id : await store.batches.reserveId(tenantId, idempotencyHash, id),
+        tenantId,
+        ...(caller.isTest ? { mode: modeOf(caller) } : {}),
+        reference: query.reference ?? null,
+        requestId,
+        format: file.format,
+        onInvalid: query.on_invalid ?? 'continue',
+        maxFailures: query.max_failures ?? null,
+        maxFailureRate: query.max_failure_rate ?? null,
+        hasCallback: query.callback_url !== undefined,
+        isResumable: idempotencyHash !== null,
+      },
+      now,
+    )
     if (
       !(await store.batches.create(record, {
         fingerprint,
@@ -302,18 +292,7 @@ export function createUsers(dependencies: ApiDependencies) {
       }
       await committer.finish()
       const now = Date.now()
-      const done = await store.batches.update(record.id, (latest) => {
-        if (latest.uploadedAt !== null || isBatchFinished(latest)) return undefined
-        // Rows that came in after it was canceled were not there to be canceled.
-        if (latest.status === 'canceling')
-          return { ...latest, updatedAt: now, work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 } }
-        return {
-          ...latest,
-          uploadedAt: now,
-          updatedAt: now,
-          status: latest.status === 'uploading' ? 'running' : latest.status,
-        }
-      })
+      const done = await store.batches.apply(record.id, () => ({ type: 'finish_upload' }), now)
       if (done?.uploadedAt === null) request.resume()
       events.nudge({ kind: 'batch', id: record.id })
       return done ?? record

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { isBatchFinished } from '@muster/domain/batch/record'
+import { isBatchFinished } from '@muster/domain/batch/state'
 import { toBatchResource } from './batch-resource.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 

@@ -1,4 +1,5 @@
-import { isBatchFinished, type BatchRecord } from '@muster/domain/batch/record'
+import type { BatchRecord } from '@muster/domain/batch/record'
+import { isBatchFinished } from '@muster/domain/batch/state'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import { isFinished } from '@muster/domain/operation/state'
 import { isRedisUnavailable } from '@muster/store/redis/connect'

@@ -1,39 +1,17 @@
-import type { LaneSchedule } from '@muster/lanes/lane-schedule'
-import { accountCountOf } from '@muster/store/batches/batch-accounts'
-import {
-  failureCountsOf,
-  holdOf,
-  endedOf,
-  isBatchFinished,
-  isMoving,
-  openOf,
-  toBatchCounts,
-  type AccountCounts,
-  type BatchRecord,
-} from '@muster/domain/batch/record'
 import { parseEventSource, type EventSourceRef } from '@muster/domain/event'
 import { accountLane } from '@muster/domain/lane-id'
-import { EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/redis/keys'
-import type { Redis } from '@muster/store/redis/connect'
+import { failureCountsOf, sumCounts, toBatchCounts, type AccountCounts } from '@muster/domain/batch/counts'
+import type { BatchRecord } from '@muster/domain/batch/record'
+import { holdOf, isBatchFinished, isMoving, isSameWork } from '@muster/domain/batch/state'
+import { dueEvent, hasFailureLimit, stopEvent, type BatchObservation } from '@muster/domain/batch/supervision'
+import type { LaneSchedule } from '@muster/lanes/lane-schedule'
+import { accountCountOf } from '@muster/store/batches/batch-accounts'
 import type { RedisClock } from '@muster/store/redis/clock'
+import type { Redis } from '@muster/store/redis/connect'
+import { EVENTS_CHANNEL, FINISHED_CHANNEL } from '@muster/store/redis/keys'
 import type { Store } from '@muster/store/store'
 import { workOnBatch } from './batch-work.ts'
-
-/** How soon after a row the whole is looked at: a batch of a hundred thousand must not be looked at as often. */
-const LOOK_AFTER_MS = 250
-/** Looking reads a part of each account: over very many it must not be most of the work. */
-const LOOK_MS_PER_ACCOUNT = 2
-/** The janitor looks as often. */
-const LOOK_AFTER_AT_MOST_MS = 5_000
-const PROGRESS_EVERY_MS = 5_000
-/** A minute of them. */
-const KEPT_SAMPLES = 12
-/** Of so few, one failure is no rate. */
-const JUDGED_FROM = 20
-/** Longer than the API takes from the batch to its first look at the rows. */
-const BROKEN_AFTER_MS = 20_000
-/** An upload that nobody goes on with. */
-const ABANDONED_AFTER_MS = 7 * 86_400_000
+import { LookTimers } from './look-timers.ts'
 
 interface BatchSupervisorDependencies {
   store: Store
@@ -49,195 +27,110 @@ interface BatchSupervisorDependencies {
 export type BatchSupervisor = ReturnType<typeof createBatchSupervisor>
 
 /**
- * What a batch as a whole needs: its end, its failure limit, its progress, and what was asked of all of its rows. Any number of
- * processes may look at once; what they write is versioned.
+ * Looks after a batch as a whole: its end, its failure limit, its progress, and what was asked of all of its rows. Any
+ * number of processes may look at once, since their writes are versioned.
  */
-export function createBatchSupervisor({
-  store,
-  schedule,
-  redis,
-  subscriber,
-  clock,
-  onEvent,
-  onError,
-}: BatchSupervisorDependencies) {
-  const timers = new Map<string, NodeJS.Timeout>()
-  /** Of batches over very many accounts, how soon after a row they are looked at. */
-  const delays = new Map<string, number>()
-  let isStopped = false
-
-  function nudge(batchId: string, delayMs = delays.get(batchId) ?? LOOK_AFTER_MS): void {
-    if (isStopped || timers.has(batchId)) return
-    timers.set(
-      batchId,
-      setTimeout(() => {
-        timers.delete(batchId)
-        supervise(batchId).catch((error: unknown) => onError(error as Error))
-      }, delayMs),
-    )
-  }
-
-  async function supervise(batchId: string): Promise<void> {
-    let record = await store.batches.read(batchId)
-    if (!record || isBatchFinished(record)) delays.delete(batchId)
-    if (!record) return
-    if (isBatchFinished(record)) return close(record)
-    const delayMs = Math.min(accountCountOf(record) * LOOK_MS_PER_ACCOUNT, LOOK_AFTER_AT_MOST_MS)
-    if (delayMs > LOOK_AFTER_MS) delays.set(batchId, delayMs)
-    record = await applyFailureLimit(record)
-    const { work } = record
-    if (work) {
-      record = (await workOnBatch({ store, clock }, record)) ?? record
-      for (const { id } of await store.batches.readAccounts(record)) {
-        await schedule.wake(accountLane(id))
-        onEvent({ kind: 'account', id: id })
-      }
-      // Without room for more open operations nothing came of it: then the janitor's next look is soon enough.
-      if (JSON.stringify(record.work) === JSON.stringify(work)) return
-      if (record.work) return nudge(batchId, LOOK_AFTER_MS)
-    }
-    await conclude(record)
-  }
-
-  /** Too many failures: nothing more of it is started, and it says why. */
-  async function applyFailureLimit(record: BatchRecord): Promise<BatchRecord> {
-    if (!isMoving(record) || (record.maxFailures === null && record.maxFailureRate === null)) return record
-    const parts = await store.batches.readAccountCounts(record)
-    if (tooManyFailures(record, parts) === null) return record
-    const now = clock.now()
-    const stopped =
-      (await store.batches.update(record.id, (latest) => {
-        // Stopped and resumed meanwhile, it counts anew.
-        const reason = isMoving(latest) ? tooManyFailures(latest, parts) : null
-        return reason === null ? undefined : { ...latest, status: 'stopped', statusReason: reason, updatedAt: now }
-      })) ?? record
-    await store.batches.syncHold(record.id)
-    return stopped
-  }
-
-  async function conclude(record: BatchRecord): Promise<void> {
-    const [parts, progress] = await Promise.all([
-      store.batches.readAccountCounts(record),
-      store.batches.readProgress(record.id),
-    ])
-    // The process that changed its status may have died before its accounts knew.
-    if (parts.some(({ hold }) => hold !== holdOf(record))) await store.batches.syncHold(record.id)
-    const counts = toBatchCounts(parts, progress)
-    const now = clock.now()
-    const isUploading = record.uploadedAt === null && (await store.batches.isUploading(record.id))
-    if (
-      record.status === 'uploading' &&
-      !isUploading &&
-      !record.isResumable &&
-      now - record.updatedAt > BROKEN_AFTER_MS
-    ) {
-      // Nobody can go on with it: what came in is all there will be.
-      await store.batches.update(record.id, (latest) =>
-        latest.uploadedAt === null && latest.status === 'uploading'
-          ? {
-              ...latest,
-              status: 'running',
-              statusReason: `The upload broke off after ${progress.rows} rows; without an Idempotency-Key nothing can be added to it.`,
-              uploadedAt: now,
-              updatedAt: now,
-            }
-          : undefined,
-      )
-      return nudge(record.id)
-    }
-    const isWhole = record.uploadedAt !== null || (record.status === 'canceling' && !isUploading)
-    if (isWhole && openOf(counts) === 0) {
-      const ended = await store.batches.update(record.id, (latest) => {
-        // Changed meanwhile: rows may run again, or the failure limit count again.
-        if (latest.updatedAt !== record.updatedAt || latest.work || isBatchFinished(latest)) return undefined
-        // Its last rows may have failed since the failure limit was checked.
-        return {
-          ...latest,
-          status: latest.status === 'canceling' ? 'canceled' : 'completed',
-          statusReason: latest.statusReason ?? tooManyFailures(latest, parts),
-          finishedAt: now,
-          updatedAt: now,
-          progressAt: now,
-        }
-      })
-      if (ended && isBatchFinished(ended)) {
-        delays.delete(record.id)
-        await close(ended)
-      } else if (ended) nudge(record.id)
-      return
-    }
-    if (
-      record.uploadedAt === null &&
-      !isUploading &&
-      record.status === 'uploading' &&
-      now - record.updatedAt > ABANDONED_AFTER_MS
-    ) {
-      await store.batches.update(record.id, (latest) => ({
-        ...latest,
-        status: 'canceling',
-        statusReason: 'The upload was never finished.',
-        work: { kind: 'cancel', nextChunk: 0, expiresAt: 0 },
-        updatedAt: now,
-      }))
-      await store.batches.syncHold(record.id)
-      return nudge(record.id)
-    }
-    const ended = endedOf(counts)
-    if (now - record.progressAt < PROGRESS_EVERY_MS || record.samples.at(-1)?.ended === ended) return
-    await store.batches.update(record.id, (latest) =>
-      now - latest.progressAt < PROGRESS_EVERY_MS
-        ? undefined
-        : {
-            ...latest,
-            progressAt: now,
-            updatedAt: now,
-            samples: [...latest.samples, { at: now, ended }].slice(-KEPT_SAMPLES),
-          },
-    )
-    await handOver(record.id)
-  }
-
-  const handOver = (batchId: string): Promise<void> =>
-    store.dispatchEvents({ kind: 'batch', id: batchId }, clock.now, schedule.wake)
-
-  /** Its event first: once it is closed, nobody looks at it again. */
-  async function close(record: BatchRecord): Promise<void> {
-    await handOver(record.id)
-    await store.batches.close(record)
-    // Rows were run again while it was being closed.
-    const latest = await store.batches.read(record.id)
-    if (latest && !isBatchFinished(latest)) await store.batches.reopen(latest, clock.now())
-    await redis.publish(FINISHED_CHANNEL, record.id)
-  }
-
+export function createBatchSupervisor(dependencies: BatchSupervisorDependencies) {
+  const { subscriber, onError } = dependencies
+  const timers = new LookTimers((batchId) => {
+    supervise(batchId).catch((error: unknown) => onError(error as Error))
+  })
+  const supervise = (batchId: string): Promise<void> => lookAtBatch({ ...dependencies, timers }, batchId)
   const hear = (channel: string, message: string): void => {
     if (channel !== EVENTS_CHANNEL) return
     const source = parseEventSource(message)
-    if (source.kind === 'batch') nudge(source.id)
+    if (source.kind === 'batch') timers.nudge(source.id)
   }
   return {
-    nudge,
+    nudge: (batchId: string): void => timers.nudge(batchId),
     supervise,
     start: (): void => void subscriber.on('message', hear),
     stop(): void {
-      isStopped = true
       subscriber.off('message', hear)
-      timers.forEach(clearTimeout)
+      timers.stop()
     },
   }
 }
 
-/** Why the failure limit stops it; null where it does not. */
-function tooManyFailures(
-  { maxFailures, maxFailureRate, failureBaseline }: BatchRecord,
-  parts: readonly AccountCounts[],
-): string | null {
-  const now = failureCountsOf(parts)
-  const failed = now.failed - failureBaseline.failed
-  const ended = now.ended - failureBaseline.ended
-  if (maxFailures !== null && failed >= maxFailures)
-    return `${failed} rows have failed, and max_failures is ${maxFailures}.`
-  if (maxFailureRate !== null && ended >= JUDGED_FROM && failed / ended > maxFailureRate)
-    return `${failed} of ${ended} rows have failed, and max_failure_rate is ${maxFailureRate}.`
-  return null
+type Look = BatchSupervisorDependencies & { timers: LookTimers }
+
+async function lookAtBatch(look: Look, batchId: string): Promise<void> {
+  const { store, timers } = look
+  const found = await store.batches.read(batchId)
+  if (!found || isBatchFinished(found)) {
+    timers.forget(batchId)
+    if (found) await close(look, found)
+    return
+  }
+  timers.setAccountCount(batchId, accountCountOf(found))
+  const record = await work(look, await applyFailureLimit(look, found))
+  if (record) await conclude(look, record)
+}
+
+async function applyFailureLimit({ store, clock }: Look, record: BatchRecord): Promise<BatchRecord> {
+  if (!hasFailureLimit(record) || !isMoving(record)) return record
+  const failures = failureCountsOf(await store.batches.readAccountCounts(record))
+  if (!stopEvent(record, failures)) return record
+  // Stopped and resumed meanwhile, it counts from another baseline.
+  return (await store.batches.apply(record.id, (latest) => stopEvent(latest, failures), clock.now())) ?? record
+}
+
+/** Resolves with undefined where the work is not done, and another look follows. */
+async function work(look: Look, record: BatchRecord): Promise<BatchRecord | undefined> {
+  if (!record.work) return record
+  const { store, schedule, timers, onEvent } = look
+  const latest = (await workOnBatch(look, record)) ?? record
+  for (const { id } of await store.batches.readAccounts(latest)) {
+    await schedule.wake(accountLane(id))
+    onEvent({ kind: 'account', id })
+  }
+  // Nothing was done: there is no room for more open operations, and the janitor's next look is soon enough.
+  if (isSameWork(latest.work, record.work)) return undefined
+  if (latest.work) timers.nudgeSoon(record.id)
+  return latest.work ? undefined : latest
+}
+
+async function conclude(look: Look, record: BatchRecord): Promise<void> {
+  const { store, clock, timers } = look
+  const { accounts, ...seen } = await observe(store, record)
+  // The process that changed its status may have died before its accounts knew.
+  if (accounts.some(({ hold }) => hold !== holdOf(record))) await store.batches.syncHold(record.id)
+  const now = clock.now()
+  const event = dueEvent(record, seen, now)
+  if (!event) return
+  // Changed meanwhile, it is looked at again: its rows may run again, or its failure limit count from another baseline.
+  const eventFor = (latest: BatchRecord) =>
+    latest.updatedAt === record.updatedAt ? dueEvent(latest, seen, now) : undefined
+  const written = await store.batches.apply(record.id, eventFor, now)
+  if (event.type === 'record_progress') await dispatchEvents(look, record.id)
+  else if (written && isBatchFinished(written)) await close(look, written)
+  else timers.nudge(record.id)
+}
+
+async function observe(
+  store: Store,
+  record: BatchRecord,
+): Promise<BatchObservation & { accounts: readonly AccountCounts[] }> {
+  const [accounts, progress] = await Promise.all([
+    store.batches.readAccountCounts(record),
+    store.batches.readProgress(record.id),
+  ])
+  return {
+    accounts,
+    counts: toBatchCounts(sumCounts(accounts), progress),
+    failures: failureCountsOf(accounts),
+    rows: progress.rows,
+    isUploading: record.uploadedAt === null && (await store.batches.isUploading(record.id)),
+  }
+}
+
+const dispatchEvents = ({ store, schedule, clock }: Look, batchId: string): Promise<void> =>
+  store.dispatchEvents({ kind: 'batch', id: batchId }, clock.now, schedule.wake)
+
+/** Its event first: once it is closed, no one looks at it again. */
+async function close(look: Look, record: BatchRecord): Promise<void> {
+  look.timers.forget(record.id)
+  await dispatchEvents(look, record.id)
+  await look.store.batches.close(record)
+  await look.redis.publish(FINISHED_CHANNEL, record.id)
 }

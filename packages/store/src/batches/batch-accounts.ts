@@ -6,10 +6,9 @@ import {
   endedOf,
   toRowCounts,
   type AccountCounts,
-  type BatchRecord,
-  type BatchRow,
   type RowCounts,
-} from '@muster/domain/batch/record'
+} from '@muster/domain/batch/counts'
+import type { BatchRecord, BatchRow } from '@muster/domain/batch/record'
 import { decodeBatch, encodeBatch, HOLD_FIELD } from './stored-batch.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
@@ -149,31 +148,31 @@ export function createBatchCounts({ redis }: { redis: Redis }) {
   return {
     readCountsOf,
 
-    /** All parts, as they are. Costs a command for each account: for those who look after the whole. */
+    /** Of every account, as they are now. Costs a command for each: for the batch supervisor. */
     async readAccountCounts(record: WithAccounts): Promise<AccountCounts[]> {
-      const parts = await readCountsOf(record.id, await readBatchAccounts(redis, record))
-      const totals = sumCounts(parts)
-      if (parts.length > ACCOUNTS_IN_RECORD)
+      const accounts = await readCountsOf(record.id, await readBatchAccounts(redis, record))
+      const totals = sumCounts(accounts)
+      if (accounts.length > ACCOUNTS_IN_RECORD)
         await keepTotalsScript(redis, {
           batch: keys.batch(record.id),
           totals: JSON.stringify(totals),
           changes: totals.changes,
         })
-      return parts
+      return accounts
     },
 
     /**
-     * The parts that are shown with the batch, and the sum of all: exact where those are all, else as it was counted
-     * last.
+     * Of the accounts that are shown with the batch, and the sum of all accounts: exact where those are all, else as
+     * last counted.
      */
-    async readCounts(record: WithAccounts): Promise<{ parts: AccountCounts[]; totals: RowCounts }> {
-      const parts = await readCountsOf(record.id, record.accounts.slice(0, ACCOUNTS_IN_RECORD))
-      if (accountCountOf(record) <= parts.length) return { parts, totals: sumCounts(parts) }
+    async readCounts(record: WithAccounts): Promise<{ accounts: AccountCounts[]; totals: RowCounts }> {
+      const accounts = await readCountsOf(record.id, record.accounts.slice(0, ACCOUNTS_IN_RECORD))
+      if (accountCountOf(record) <= accounts.length) return { accounts, totals: sumCounts(accounts) }
       const [kept, rows, rejected] = await redis.hmget(keys.batch(record.id), 'totals', 'rows', 'rejected')
       const totals = kept ? (JSON.parse(kept) as RowCounts) : sumCounts([])
       // What came in since then waits, as far as is known.
       const uncounted = Number(rows ?? 0) - Number(rejected ?? 0) - openOf(totals) - endedOf(totals)
-      return { parts, totals: { ...totals, queued: totals.queued + Math.max(0, uncounted) } }
+      return { accounts, totals: { ...totals, queued: totals.queued + Math.max(0, uncounted) } }
     },
   }
 }

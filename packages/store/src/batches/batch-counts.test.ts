@@ -5,7 +5,7 @@ import { newBatch, newItem } from '../../test/batches.ts'
 import { newAccount, newKeyring, newRequest, useRedis } from '../../test/redis.ts'
 import { createAccounts } from '../accounts/accounts.ts'
 import { itemIdOf } from '../batches/batch-item-id.ts'
-import { failureCountsOf, openOf, toBatchCounts } from '@muster/domain/batch/record'
+import { failureCountsOf, openOf, sumCounts, toBatchCounts } from '@muster/domain/batch/counts'
 import { createBatches, type Batches } from '../batches/batches.ts'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import {
@@ -48,7 +48,7 @@ const sequences = fc.array(
   { minLength: 5, maxLength: 60 },
 )
 
-test('whatever happens to the rows of a batch in whatever order, its parts say what its records say, and the account knows what is open', async () => {
+test('whatever happens to the rows of a batch in whatever order, its account counts say what its records say, and the account knows what is open', async () => {
   const accounts = Array.from({ length: ACCOUNTS }, () => newAccount({ tenantId: 't' }))
   for (const account of accounts)
     await createAccounts({ redis, keyring }).create(account, { type: 'api_token', api_token: 't' })
@@ -111,8 +111,8 @@ test('whatever happens to the rows of a batch in whatever order, its parts say w
           if (one.status === 'rejected' && !(one.reason instanceof StaleVersionError)) throw one.reason
       }
 
-      const parts = await batches.readAccountCounts(batch)
-      const counts = toBatchCounts(parts, { rows: 0, rejected: 0 })
+      const accountCounts = await batches.readAccountCounts(batch)
+      const counts = toBatchCounts(sumCounts(accountCounts), { rows: 0, rejected: 0 })
       const records = (await Promise.all(Array.from({ length: ROWS }, (_, index) => read(index + 1)))).filter(
         (record) => record !== undefined,
       )
@@ -134,10 +134,10 @@ test('whatever happens to the rows of a batch in whatever order, its parts say w
       )
       expect(open).toBe(openOf(counts))
       // Each run that is behind a row has come to an end, and what has ended once stays counted when it runs again.
-      expect(failureCountsOf(parts).ended).toBe(
+      expect(failureCountsOf(accountCounts).ended).toBe(
         records.reduce((sum, { state }) => sum + state.run + (isFinished(state) ? 1 : 0), 0),
       )
-      expect(failureCountsOf(parts).failed).toBeGreaterThanOrEqual(of('failed'))
+      expect(failureCountsOf(accountCounts).failed).toBeGreaterThanOrEqual(of('failed'))
       // The next one begins with nothing open.
       for (const record of records)
         if (!isFinished(record.state))

@@ -220,7 +220,7 @@ describe('hold flags', () => {
 })
 
 describe('the end', () => {
-  test('starts the retention of every key; a retry takes it back, whoever is closing it meanwhile', async () => {
+  test('starts the retention of every key; a retry takes it back, even while another process closes the batch', async () => {
     const record = await withAccounts(2)
     await operations.acceptMany([newItem(record, 1, accountOf(record)), newItem(record, 2, accountOf(record, 1))])
     await batches.commitChunk(record.id, 0, rowsFrom(1, 2, { reference: 'ref' }), { rows: 2, rejected: 0, digest: 'd' })
@@ -244,9 +244,9 @@ describe('the end', () => {
       await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
     ]).toEqual([[], false, null])
 
-    await batches.reopen(completed, Date.now())
-    const running =
-      (await batches.update(record.id, (latest) => ({ ...latest, status: 'running', finishedAt: null }))) ?? record
+    const retry = { type: 'retry', failureBaseline: { failed: 0, ended: 2 }, expiresAt: Date.now() } as const
+    const running = await batches.apply(record.id, () => retry, Date.now())
+    expect((await ttls()).every((ttl) => ttl === -1)).toBe(true)
     // Of a process that read it as completed.
     await batches.close(completed)
     expect((await ttls()).every((ttl) => ttl === -1)).toBe(true)
@@ -254,7 +254,7 @@ describe('the end', () => {
       await redis.smembers(keys.tenantOpenBatches(record.tenantId)),
       await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
     ]).toEqual([[record.id], expect.any(String)])
-    expect(running.status).toBe('running')
+    expect(running?.status).toBe('running')
   })
 
   test('rows of one chunk that are erased side by side are all gone, with their references, and the chunk leaves when it would have left', async () => {

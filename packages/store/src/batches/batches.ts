@@ -8,16 +8,9 @@ import {
   type BatchAccount,
 } from './batch-accounts.ts'
 import { createBatchBacklog } from './batch-backlog.ts'
-import {
-  holdOf,
-  CHUNK_ROWS,
-  isBatchFinished,
-  toBatchCounts,
-  type BatchHold,
-  type BatchRecord,
-  type BatchRow,
-  type UploadProgress,
-} from '@muster/domain/batch/record'
+import { toBatchCounts, type BatchHold } from '@muster/domain/batch/counts'
+import { CHUNK_ROWS, type BatchRecord, type BatchRow, type UploadProgress } from '@muster/domain/batch/record'
+import { applyEvent, holdOf, isBatchFinished, type BatchEvent } from '@muster/domain/batch/state'
 import { forgetReference, referenceMember } from './batch-references.ts'
 import { decodeBatch, encodeBatch, HOLD_FIELD } from './stored-batch.ts'
 import { addWithin } from '../redis/bounded-index.ts'
@@ -29,7 +22,7 @@ import { findGone, idPagesOf } from '../redis/pages.ts'
 import { defineScript } from '../redis/script.ts'
 import type { EventDraft } from '@muster/domain/event'
 import { batchEvent, batchEventType } from '@muster/domain/event-of-change'
-import { CONFLICT, createRecord, swapValueScript, untilWritten, updateRecord } from '../redis/versioned.ts'
+import { CONFLICT, createRecord, swapValueScript, untilWritten, updateRecord, writeRecord } from '../redis/versioned.ts'
 
 const DAY_MS = 86_400_000
 /** An upload that shows no sign of life for so long may be taken up by another request. */
@@ -95,21 +88,40 @@ export function createBatches({
     const type = batchEventType(before, record)
     if (!type) return undefined
     const [{ totals }, progress] = await Promise.all([counts.readCounts(record), readProgress(record.id)])
-    return batchEvent(type, record, toBatchCounts([totals], progress), version)
+    return batchEvent(type, record, toBatchCounts(totals, progress), version)
   }
 
-  /** `change` may run again when somebody else writes meanwhile; undefined leaves the record as it is. */
-  function update(
+  const kindOf = (id: string) =>
+    ({ key: keys.batch(id), source: { kind: 'batch', id }, encode: encodeBatch, toEvent: eventOf }) as const
+
+  /** For what is no event: nothing follows from it. `change` runs again when another process writes meanwhile. */
+  function update(batchId: string, change: (record: BatchRecord) => BatchRecord): Promise<BatchRecord | undefined> {
+    return updateRecord(redis, { ...kindOf(batchId), read: () => readVersioned(batchId), change })
+  }
+
+  /**
+   * Writes what an event changes, and all that follows from it: the hold flags, and the retention of a batch that runs
+   * again. `eventFor` runs again when another process writes meanwhile. @throws RefusedBatchEventError
+   */
+  function apply(
     batchId: string,
-    change: (record: BatchRecord) => BatchRecord | undefined,
+    eventFor: (latest: BatchRecord) => BatchEvent | undefined,
+    now: number,
   ): Promise<BatchRecord | undefined> {
-    return updateRecord(redis, {
-      key: keys.batch(batchId),
-      source: { kind: 'batch', id: batchId },
-      read: () => readVersioned(batchId),
-      change,
-      encode: encodeBatch,
-      toEvent: eventOf,
+    return untilWritten(async () => {
+      const present = await readVersioned(batchId)
+      const event = present && eventFor(present.record)
+      if (!event) return present?.record
+      const next = applyEvent(present.record, event, now)
+      const isReopened = isBatchFinished(present.record) && !isBatchFinished(next)
+      // Before its status says so, since what is kept of it could expire in between.
+      if (isReopened) await keepOpen(next, now)
+      if (next !== present.record && !(await writeRecord(redis, kindOf(batchId), present, next))) return CONFLICT
+      // And after, since another process could just be closing it.
+      if (isReopened) await keepOpen(next, now)
+      // Also where nothing has changed: the process that changed it may have died before its accounts knew.
+      if (isReopened || next === present.record || holdOf(next) !== holdOf(present.record)) await syncHold(batchId)
+      return next
     })
   }
 
@@ -133,8 +145,8 @@ export function createBatches({
   }
 
   /**
-   * The hold flags of its accounts, as its status says. They lie in other slots than the status, so whoever writes them
-   * looks again afterwards: of two who write at the same moment, the later one has seen the latest status.
+   * The hold flags of its accounts, as its status says. They lie in other slots than the status, so it is read again
+   * afterwards: of two that write at the same moment, the later one has seen the latest status.
    */
   async function syncHold(batchId: string, only?: readonly BatchAccount[]): Promise<void> {
     for (let done = ''; ;) {
@@ -160,7 +172,8 @@ export function createBatches({
     return { ...record, reference: null, sealedReference: sealed.toString('base64') }
   }
 
-  async function reopen(record: BatchRecord, now: number): Promise<void> {
+  /** Nothing of it expires, and lanes and the batch supervisor know of it. */
+  async function keepOpen(record: BatchRecord, now: number): Promise<void> {
     const [{ chunks }, accounts] = await Promise.all([readProgress(record.id), readBatchAccounts(redis, record)])
     const pipeline = redis.pipeline()
     for (const key of keysOf(record.id, accounts, chunks)) pipeline.persist(key)
@@ -181,6 +194,7 @@ export function createBatches({
     readProgress,
     readChunk,
     update,
+    apply,
     read: async (batchId: string): Promise<BatchRecord | undefined> => (await readVersioned(batchId))?.record,
     readVersioned,
 
@@ -376,15 +390,10 @@ export function createBatches({
       for (const { id } of accounts) pipeline.zrem(keys.accountBatches(id), record.id)
       pipeline.srem(keys.tenantOpenBatches(record.tenantId), record.id).srem(keys.openBatches, record.id)
       await pipeline.exec()
-      // Its failed rows were asked to run again meanwhile.
+      // Rows of it were retried meanwhile.
       const latest = (await readVersioned(record.id))?.record
-      if (latest && !isBatchFinished(latest)) await reopen(latest, latest.updatedAt)
+      if (latest && !isBatchFinished(latest)) await keepOpen(latest, latest.updatedAt)
     },
-    /**
-     * It goes on: failed rows are run again. To be called before its status says so, since what is kept of it could
-     * leave, and after, since somebody could just be closing it.
-     */
-    reopen,
 
     /** Takes those that have left out of the tenant's list. */
     async trimIndex(tenantId: string): Promise<void> {

@@ -1,4 +1,5 @@
-import type { BatchRecord, FailureCounts } from '@muster/domain/batch/record'
+import type { FailureCounts } from '@muster/domain/batch/counts'
+import type { BatchRecord } from '@muster/domain/batch/record'
 
 /** Field of a batch's counts at an account. The hold flag is stored under its first name. */
 export const HOLD_FIELD = 'brake'

@@ -62,28 +62,42 @@ export interface VersionedRecord<Record, Present extends { record: Record; versi
 }
 type Awaitable<T> = T | Promise<T>
 
+/** Resolves with false where another writer came between. */
+export async function writeRecord<Record, Present extends { record: Record; version: string }>(
+  redis: Redis,
+  {
+    key,
+    source,
+    encode = JSON.stringify,
+    toSealed,
+    toEvent,
+  }: Omit<VersionedRecord<Record, Present>, 'read' | 'change'>,
+  present: Present,
+  next: Record,
+): Promise<boolean> {
+  const draft = await toEvent(present.record, next, Number(present.version) + 1)
+  const written = await putRecordScript(redis, {
+    record: key,
+    events: keys.eventOutbox(source),
+    version: present.version,
+    next: encode(next),
+    sealed: toSealed?.(present) ?? '',
+    ...toEventEntry(draft),
+  })
+  return written !== null
+}
+
 /** Resolves with the record as it is then; undefined where there is none. */
 export function updateRecord<Record, Present extends { record: Record; version: string }>(
   redis: Redis,
-  { key, source, read, change, encode = JSON.stringify, toSealed, toEvent }: VersionedRecord<Record, Present>,
+  { read, change, ...kind }: VersionedRecord<Record, Present>,
 ): Promise<Record | undefined> {
   return untilWritten(async () => {
     const present = await read()
     if (!present) return undefined
     const next = await change(present.record)
-    if (!next) return present.record
-    const sealed = toSealed?.(present)
-    if (next === present.record && !sealed) return present.record
-    const draft = await toEvent(present.record, next, Number(present.version) + 1)
-    const written = await putRecordScript(redis, {
-      record: key,
-      events: keys.eventOutbox(source),
-      version: present.version,
-      next: encode(next),
-      sealed: sealed ?? '',
-      ...toEventEntry(draft),
-    })
-    return written === null ? CONFLICT : next
+    if (!next || (next === present.record && !kind.toSealed?.(present))) return present.record
+    return (await writeRecord<Record, Present>(redis, kind, present, next)) ? next : CONFLICT
   })
 }
 
