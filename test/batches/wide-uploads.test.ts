@@ -6,8 +6,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { readBatchResults } from '../../apps/api/src/batches/batch-results.ts'
-import { createCommitter } from '../../apps/api/src/batches/commit-rows.ts'
-import { createRowValidator } from '../../apps/api/src/batches/validate-rows.ts'
+import { RowCommitter } from '../../apps/api/src/batches/commit-rows.ts'
+import { RowValidator } from '../../apps/api/src/batches/validate-rows.ts'
 import { validateUpload, type UploadedFile } from '../../apps/api/src/batches/upload.ts'
 import { apiSettingsSchema } from '../../apps/api/src/config.ts'
 import { createApiMetrics } from '../../apps/api/src/metrics.ts'
@@ -52,8 +52,8 @@ async function upload(format: UploadedFile['format'], text: string): Promise<Bat
   const hash = await store.hasher()
   const query = { integrated_account_id: account.id, dry_run: false }
   const caller = { tenantId: account.tenantId, isTest: false }
-  const validator = createRowValidator({ store, egress, config, hash, caller, query, isStrict: false, now })
-  const committer = await createCommitter({
+  const validator = new RowValidator({ store, egress, config, hash, caller, query, isStrict: false, now })
+  const committer = await RowCommitter.open({
     store,
     schedule: createLaneSchedule(redis),
     metrics: createApiMetrics(),
@@ -122,7 +122,7 @@ describe('the widest upload that is accepted', () => {
     ['many members', 'ndjson', ndjsonOf(980, 150, 2)],
     ['large rows', 'ndjson', ndjsonOf(10, 130, 6_000)],
   ] as const)('of %s lets others in after every few rows', async (_title, format, text) => {
-    // The stretch of a validator, that of a sealing, and the readings that begin them.
+    // The longest block of validating and of sealing, and the readings of the clock that begin them.
     expect(await mostRowsInATurn(() => upload(format, text))).toBeLessThanOrEqual(3 * MAX_BLOCK_MS)
   })
 

@@ -10,7 +10,7 @@ import { constants, createGunzip, createGzip } from 'node:zlib'
 
 /** An upload that has to be read twice: once to validate every row, once to accept them. */
 export interface Spool {
-  /** The bytes as they came, while they are written down. */
+  /** The bytes as they come, while they are written to disk. */
   first: Readable
   /** The same again, once `first` has been read to its end. */
   again(): Promise<Readable>
@@ -18,8 +18,8 @@ export interface Spool {
 }
 
 /**
- * On disk, packed, and encrypted with a key that lives in this process only: the upload is full of people and
- * passwords, and what is left of it after a crash is noise.
+ * On disk, compressed, and encrypted with a key that only this process has: uploads hold people and passwords, and what
+ * a crash leaves of them must be unreadable.
  */
 export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spool> {
   const folder = await mkdtemp(join(tmpdir(), 'muster-upload-'))
@@ -34,7 +34,7 @@ export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spoo
     createCipheriv('aes-256-ctr', key, iv),
     createWriteStream(file, { mode: 0o600 }),
   )
-  // Whoever reads `first` sets the speed for both.
+  // The reader of `first` sets the speed for both.
   const passed = pipeline(
     source,
     async function* (bytes: AsyncIterable<Uint8Array>) {
@@ -46,7 +46,7 @@ export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spoo
     },
     first,
   )
-  // A disk that is full, or a reader that has had enough: whoever waits for the other to go on would wait for ever.
+  // The disk is full, or the reader has stopped: without this, each side would wait for the other for ever.
   written.catch((error: unknown) => {
     stop.abort()
     first.destroy(error as Error)
@@ -64,7 +64,7 @@ export async function openSpool(source: AsyncIterable<Uint8Array>): Promise<Spoo
       stop.abort()
       first.destroy()
       toDisk.destroy()
-      // Not for `passed`: it may wait for a client that sends nothing more.
+      // `passed` is not awaited: it may wait for a client that sends nothing more.
       await written.catch(() => undefined)
       await rm(folder, { recursive: true, force: true })
     },
