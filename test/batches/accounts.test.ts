@@ -10,7 +10,7 @@ let client: ReturnType<typeof batchClientOf>
 let redis: Redis
 let accounts: string[]
 beforeAll(async () => {
-  // What is counted is what the API asks of Redis.
+  // Counts the commands that the API sends to Redis.
   muster = await startMuster({ workers: 0 })
   client = batchClientOf(muster)
   redis = new Redis(muster.redis.url)
@@ -52,7 +52,7 @@ describe('a batch over many accounts', () => {
   let small: Batch
   let batch: Batch
 
-  test('costs as many commands a row as one over few', async () => {
+  test('costs as many commands per row as one over few accounts', async () => {
     const few = (await commandsOf(async () => (small = await upload(accounts.slice(0, FEW))))) / FEW
     const many = (await commandsOf(async () => (batch = await upload(accounts)))) / ACCOUNTS
     expect(many).toBeLessThan(few * 1.2)
@@ -73,7 +73,7 @@ describe('a batch over many accounts', () => {
     expect(shown.accounts).toEqual(found.slice(0, 20))
   })
 
-  test('is run, paused and canceled at each of them', async () => {
+  test('is run, paused and canceled at each account', async () => {
     await client.change(batch.id, 'pause')
     muster.workers.push(await muster.startWorker())
     expect(await client.completed(small.id)).toMatchObject({

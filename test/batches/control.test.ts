@@ -19,7 +19,7 @@ describe('a batch under way', () => {
   let okta: string
   let query: string
   beforeAll(async () => {
-    // Two, since each of them looks after the batch.
+    // Two, since each worker supervises the batch.
     muster = await startMuster({ workers: 2, environment: { MUSTER_MAX_ATTEMPTS: '1' } })
     client = batchClientOf(muster)
   })
@@ -34,7 +34,7 @@ describe('a batch under way', () => {
   const start = async (count: number, more = ''): Promise<string> =>
     (await client.bulk(toNdjson(itemsOf('okta', count)), { query: query + more })).body.id
 
-  test('pause starts no more rows, each row under way ends, and resume goes on to the end', async () => {
+  test('pause starts no more rows, rows under way end, and resume runs the rest', async () => {
     const id = await start(200)
     await eventually(created, (count) => count >= 20)
     const paused = await client.change(id, 'pause')
@@ -47,7 +47,7 @@ describe('a batch under way', () => {
     const still = await client.until(id, ({ counts }) => counts.running === 0 && counts.retrying === 0)
     expect(still.counts.succeeded).toBeLessThanOrEqual(before + LANE_SECONDS * RATE)
     expect(still.counts.queued).toBeGreaterThan(0)
-    // Asked again and again over a second in which forty rows would have been sent.
+    // Polled for a second, in which forty rows would have been sent.
     const until = Date.now() + 1_000
     await eventually(
       async () => Date.now(),
@@ -61,7 +61,7 @@ describe('a batch under way', () => {
     expect(await created()).toBe(200)
   }, 40_000)
 
-  test('cancel ends every row exactly once: what was sent as what it came to, the rest as canceled, and the counts say so', async () => {
+  test('cancel ends every row exactly once: sent rows with their outcome, the rest as canceled, and the counts add up', async () => {
     const id = await start(300)
     await eventually(created, (count) => count >= 15)
     const canceling = await client.change(id, 'cancel')
@@ -76,7 +76,7 @@ describe('a batch under way', () => {
       expect([what, (await client.change(id, what)).status]).toEqual([what, 409])
   })
 
-  test('the failed rows of a completed batch are run again, and only those; the counts stay exact', async () => {
+  test('a retry runs the failed rows of a completed batch, and no others; the counts stay exact', async () => {
     await muster.simulators.okta.arm({ fault: 'server_error', status: 500, times: 7 })
     const id = await start(30)
     const before = await client.completed(id)
@@ -95,7 +95,7 @@ describe('a batch under way', () => {
     expect((await client.change(id, 'retry')).status).toBe(409)
   })
 
-  test('rows whose secrets were erased with their end are left out of a retry, and counted once whoever looks', async () => {
+  test('a retry skips rows whose secrets were erased when they ended, and counts them once', async () => {
     const google = await muster.connect('google_workspace')
     await muster.simulators.google_workspace.arm({ fault: 'server_error', status: 503, times: 0 })
     const { body } = await client.bulk(
@@ -170,7 +170,7 @@ describe('a batch under way', () => {
     expect((await client.completed(body.id)).counts).toMatchObject({ succeeded: 3, canceled: 1 })
   })
 
-  test('a single create overtakes a batch of 200 on its account, and another account feels nothing of it', async () => {
+  test('a single create overtakes a batch of 200 on its account, and another account is not delayed', async () => {
     const slow = await muster.connect('okta', { limits: { requests: 10, per_seconds: 1, concurrency: 2 } })
     const { body } = await client.bulk(toNdjson(itemsOf('okta', 200)), { query: `integrated_account_id=${slow}` })
     await client.until(body.id, ({ counts }) => counts.succeeded >= 3)
@@ -190,7 +190,7 @@ describe('a batch under way', () => {
     await client.completed(body.id)
   })
 
-  test('nobody was created twice in all of this', async () => {
+  test('no user was created twice in all of this', async () => {
     expect(createdTwice(await muster.simulators.okta.ledger())).toEqual([])
   })
 })

@@ -54,7 +54,7 @@ describe('an upload in every format', () => {
   })
 
   test.each(['ndjson', 'csv'])(
-    'a short results file tells its length, its rows, and where it ends (%s)',
+    'a short results file says its length, its number of rows, and where it ends (%s)',
     async (format) => {
       const { body } = await client.bulk(toNdjson(itemsOf('okta', 3)), {
         query: `integrated_account_id=${accountOf.okta}`,
@@ -63,7 +63,7 @@ describe('an upload in every format', () => {
         fetch(`${muster.url()}/batches/${body.id}/results?format=${format}&end_mark=${endMark}`, {
           headers: { authorization: `Bearer ${muster.owner.adminKey}` },
         })
-      // Spelt as every flag may be.
+      // Flags have several spellings.
       expect(await (await read('1')).text()).toContain('sha256:')
       expect(await (await read('0')).text()).not.toContain('sha256:')
       const response = await read('true')
@@ -109,7 +109,7 @@ describe('an upload in every format', () => {
     },
   )
 
-  test('NDJSON passes over empty lines, and a bad line is rejected alone with its number, its pointer and its reason', async () => {
+  test('NDJSON skips empty lines, and a bad line is rejected alone with its number, pointer and reason', async () => {
     const good = itemsOf('okta', 3)
     const file = `\n${JSON.stringify(good[0])}\r\n{"user":\n${JSON.stringify({ user: newUser('okta'), colour: 'red' })}\n\n${JSON.stringify(good[1])}\n[]\n${JSON.stringify({ first_name: 7 })}\n${JSON.stringify(good[2])}`
     const batch = await client.completed(
@@ -130,7 +130,7 @@ describe('an upload in every format', () => {
     expect(results[5]?.errors?.map(({ pointer }) => pointer)).toContain('/user/first_name')
   })
 
-  test('CSV with a byte order mark, quotes, line breaks in cells, paths and indexes reaches the provider as it was meant', async () => {
+  test('CSV with a byte order mark, quotes, line breaks in cells, paths and indexes reaches the provider as meant', async () => {
     const name = `csv${Date.now()}`
     const file = `\ufeffFirst Name,last_name,emails[0].email,emails[1].email,phones[0].number,remote_data.profile.costCenter,reference\r\n"Ada ""A."" ",Lovelace,${name}@example.com,,+49 30 1,"08\n15",r-1\r\n`
     const batch = await client.completed(
@@ -188,7 +188,7 @@ describe('an upload in every format', () => {
     ).toMatchObject([{ pointer: '?mapping', code: 'not_found' }])
   })
 
-  test('cells that are passwords, whatever their column is called, come back masked, and stand nowhere in the results', async () => {
+  test('password cells come back masked, whatever their column is called, and appear nowhere in the results', async () => {
     const file = `first_name,last_name,email,Initial,reference\nAda,Lovelace,masked.1@example.com,Canary-Horse-9,m-1\nAda,Lovelace,nobody,Canary-Horse-9,m-2\n`
     const answer = await client.bulk(file, {
       type: 'text/csv',
@@ -203,7 +203,7 @@ describe('an upload in every format', () => {
     }
   })
 
-  test('a login twice in one upload is found, in other letters too, and the first is created', async () => {
+  test('a duplicate login in one upload is found, whatever its letter case, and only the first is created', async () => {
     const items = [newUser('okta', 'twice.a'), newUser('okta', 'twice.b'), newUser('okta', 'Twice.A')]
     const batch = await client.completed(
       (
@@ -222,7 +222,7 @@ describe('an upload in every format', () => {
     expect(batch.counts).toMatchObject({ succeeded: 2, rejected: 1 })
   })
 
-  test('the same login at two accounts is no double', async () => {
+  test('the same login at two accounts is not a duplicate', async () => {
     const other = await muster.connect('files_com')
     const user = newUser('files_com')
     const batch = (

@@ -8,7 +8,7 @@ import { eventually, startMuster, type Muster } from '../support/harness.ts'
 /** Rows are taken in so many at a time: of a broken upload, whole chunks are in. */
 const CHUNK = CHUNK_ROWS
 
-describe('uploads that break, come twice, or come again', () => {
+describe('uploads that break off, are sent twice, or are repeated', () => {
   let muster: Muster
   let client: ReturnType<typeof batchClientOf>
   let okta: string
@@ -22,7 +22,7 @@ describe('uploads that break, come twice, or come again', () => {
   })
   afterAll(() => muster.close())
 
-  /** Every row of the batch has one user, and nobody has two. */
+  /** Every row of the batch has one user, and no row has two. */
   async function expectEachOnce(name: string, count: number): Promise<void> {
     const ledger = await muster.simulators.okta.ledger()
     expect(createdTwice(ledger)).toEqual([])
@@ -53,14 +53,14 @@ describe('uploads that break, come twice, or come again', () => {
       'ended_early',
     ],
     [
-      'gzip that is damaged at its end',
+      'gzip damaged at its end',
       (items) => Buffer.concat([gzipSync(toNdjson(items)).subarray(0, -8), Buffer.alloc(8, 1)]),
       'application/x-ndjson',
       { 'content-encoding': 'gzip' },
       'corrupt_gzip',
     ],
     [
-      'bytes that are no UTF-8',
+      'bytes that are not UTF-8',
       (items) => Buffer.concat([Buffer.from(toNdjson(items)), Buffer.from([0x7b, 0xff, 0x0a])]),
       'application/x-ndjson',
       {},
@@ -68,7 +68,7 @@ describe('uploads that break, come twice, or come again', () => {
     ],
   ]
   test.each(broken)(
-    '%s: what came before it runs, the answer names the batch, the corrected file goes on under the same key',
+    '%s: rows before it run, the answer names the batch, and the corrected file continues under the same key',
     async (title, breakIt, type, headers, code) => {
       const name = `b${broken.findIndex(([one]) => one === title)}`
       const items = itemsOf('okta', CHUNK + 100, name)
@@ -105,12 +105,12 @@ describe('uploads that break, come twice, or come again', () => {
     expect(answer.body.detail).toContain('Shoe größe')
   })
 
-  test('an error in the first row of a long upload is told, not cut off', async () => {
+  test('an error in the first row of a long upload is answered, not cut off', async () => {
     const answer = await client.bulk(`{"users":[${'{},'.repeat(2_000_000)}{}]}`, { query, type: 'application/json' })
     expect([answer.status, answer.body.upload_error]).toEqual([400, 'unknown_member'])
   })
 
-  test('a client that drops its connection in the middle goes on with the same key, and each row is one user', async () => {
+  test('a client that loses its connection continues with the same key, and each row is one user', async () => {
     const items = itemsOf('okta', 3 * CHUNK + 7, 'dropped')
     const half = client.stream({ query, key: 'dropped' })
     await half.send(toNdjson(items.slice(0, CHUNK + 100)))
@@ -130,7 +130,7 @@ describe('uploads that break, come twice, or come again', () => {
     await expectEachOnce('dropped', items.length)
   }, 60_000)
 
-  test('a broken upload without a key, with which nobody could go on, is whole with the rows that are in, and says so', async () => {
+  test('a broken upload without a key cannot be continued: it is closed with the rows that came in, and says so', async () => {
     const items = itemsOf('okta', CHUNK + 100, 'keyless')
     const broken = await client.bulk(json(items).slice(0, -1), { query, type: 'application/json' })
     const batch = await client.completed(broken.body.batch_id ?? '')
@@ -149,7 +149,7 @@ describe('uploads that break, come twice, or come again', () => {
     ).toMatchObject({ result: { length: 100 }, next_cursor: expect.any(String) })
   }, 60_000)
 
-  test('a batch whose upload was never finished can be canceled, and the rest is not taken any more', async () => {
+  test('a batch whose upload was never finished can be canceled, and the rest is not accepted', async () => {
     const items = itemsOf('okta', CHUNK + 100, 'given-up')
     await muster.request('POST', `/integrated-accounts/${okta}/pause`)
     const first = await client.bulk(`${json(items).slice(0, -1)}`, { query, type: 'application/json', key: 'given-up' })
@@ -167,7 +167,7 @@ describe('uploads that break, come twice, or come again', () => {
     await expectEachOnce('given-up', 0)
   })
 
-  test('canceled while it is still uploaded, it takes no more, and every row that came in ends once', async () => {
+  test('canceled during its upload, it accepts no more rows, and every row that came in ends once', async () => {
     const items = itemsOf('okta', 4 * CHUNK, 'while')
     const upload = client.stream({ query, key: 'while' })
     await upload.send(toNdjson(items.slice(0, CHUNK + 50)))
@@ -188,7 +188,7 @@ describe('uploads that break, come twice, or come again', () => {
     await expectEachOnce('while', batch.counts.succeeded)
   }, 30_000)
 
-  test('of two uploads of one key at the same time one is taken, however close they come', async () => {
+  test('of two simultaneous uploads with one key one is accepted, however close they come', async () => {
     const items = itemsOf('okta', 20, 'race')
     const answers = await Promise.all(
       Array.from({ length: 8 }, () => client.bulk(toNdjson(items), { query, key: 'race' })),
@@ -204,7 +204,7 @@ describe('uploads that break, come twice, or come again', () => {
     ).toHaveLength(1)
   })
 
-  test('while one request uploads, another of its key is told so with the batch and when to come back', async () => {
+  test('while one request uploads, another with its key learns the batch and when to try again', async () => {
     const items = itemsOf('okta', 10, 'busy')
     const slow = client.stream({ query, key: 'busy' })
     await slow.send(toNdjson(items.slice(0, 5)))
@@ -220,7 +220,7 @@ describe('uploads that break, come twice, or come again', () => {
     await client.completed(body.id)
   })
 
-  test('the same upload again is the same batch; another file or another query under its key is refused', async () => {
+  test('the same upload again is the same batch; another file or query under its key is refused', async () => {
     const items = itemsOf('okta', 6, 'again')
     const first = await client.bulk(toNdjson(items), { query, key: 'again' })
     await client.completed(first.body.id)

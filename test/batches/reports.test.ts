@@ -52,7 +52,7 @@ function watch(muster: Muster, id: string, lastEventId?: number) {
   }
 }
 
-describe('a batch tells of itself', () => {
+describe('how a batch reports', () => {
   let muster: Muster
   let receiver: Receiver
   let client: ReturnType<typeof batchClientOf>
@@ -73,7 +73,7 @@ describe('a batch tells of itself', () => {
   const start = async (count: number, more = ''): Promise<string> =>
     (await client.bulk(toNdjson(itemsOf('okta', count)), { query: query + more })).body.id
 
-  test('server-sent events: ids only grow, each is whole, the last is completed, and then the stream ends', async () => {
+  test('server-sent events: ids only grow, each holds the whole batch, the last is completed, and then the stream ends', async () => {
     const id = await start(60)
     const stream = watch(muster, id)
     await stream.ended()
@@ -88,7 +88,7 @@ describe('a batch tells of itself', () => {
     expect(stream.events.at(-1)?.batch).toEqual(await client.read(id))
   })
 
-  test('who comes back with Last-Event-ID misses nothing: neither counts, nor that it was resumed meanwhile', async () => {
+  test('a client that returns with Last-Event-ID misses nothing: neither counts nor a resume', async () => {
     const id = await start(100)
     const first = watch(muster, id)
     await first.until((events) => events.some(({ batch }) => batch.counts.succeeded > 5))
@@ -117,7 +117,7 @@ describe('a batch tells of itself', () => {
     expect(third.events.map(({ event }) => event)).toEqual(['completed'])
   }, 40_000)
 
-  test('while it runs it tells its rate, when it will be done, and what is ahead of it', async () => {
+  test('while it runs it shows its rate, its ETA, and what waits ahead of it', async () => {
     const first = await start(60)
     const second = await start(40)
     const batch = await client.until(second, ({ accounts }) => (accounts[0]?.waiting_ahead ?? 0) > 0)
@@ -132,7 +132,7 @@ describe('a batch tells of itself', () => {
     expect(done).toMatchObject({ rate_per_second: null, eta_seconds: 0 })
   }, 30_000)
 
-  test('beside steady single creates it counts what they take of the limit', async () => {
+  test('beside steady single creates its ETA counts their share of the limit', async () => {
     const account = await muster.connect('okta', { limits: { requests: 2, per_seconds: 1 } })
     const { body } = await client.bulk(toNdjson(itemsOf('okta', 100)), { query: `integrated_account_id=${account}` })
     const ids = await Promise.all(
@@ -187,13 +187,13 @@ describe('a batch tells of itself', () => {
     const [row] = await receiver.until(({ path }) => path === '/row')
     expect(row?.event.data).toMatchObject({ batch_id: body.id, status: 'succeeded' })
     if (row) receiver.verify(row, secret)
-    // One message each, whichever of the two workers told it; a message may arrive again, under its id.
-    const told = receiver.ledger.filter(({ path }) => path === '/all')
-    const ends = told.map(({ event }) => `${event.type} ${String(event.data.operation_id ?? event.data.batch_id)}`)
-    expect(new Set(told.map(({ id }) => id)).size).toBe(new Set(ends).size)
+    // One message each, whichever of the two workers sent it; a message may arrive again, under its id.
+    const received = receiver.ledger.filter(({ path }) => path === '/all')
+    const ends = received.map(({ event }) => `${event.type} ${String(event.data.operation_id ?? event.data.batch_id)}`)
+    expect(new Set(received.map(({ id }) => id)).size).toBe(new Set(ends).size)
   }, 40_000)
 
-  test('erasure takes the row out of results and out of the look-up by reference; rows erased side by side do not bring each other back', async () => {
+  test('erasure removes the row from results and from the look-up by reference; rows erased concurrently do not restore each other', async () => {
     const names = Array.from({ length: 12 }, (_, index) => `erased.${'abcdefghijkl'[index] ?? ''}`)
     const file = `first_name,last_name,email,reference\n${names.map((name) => `Ada,Lovelace,${name}@example.com,ref-${name}\n`).join('')}`
     const batch = await client.completed((await client.bulk(file, { type: 'text/csv', query })).body.id)
@@ -238,7 +238,7 @@ describe('a batch tells of itself', () => {
   })
 })
 
-test('rows whose retention is over are told as gone; the counts, and what was rejected, stay', async () => {
+test('rows past their retention are reported as gone; counts and rejected rows stay', async () => {
   const muster = await startMuster({ environment: { MUSTER_RETENTION_DAYS: String(2 / 86_400) } })
   try {
     const client = batchClientOf(muster)

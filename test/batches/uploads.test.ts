@@ -40,11 +40,11 @@ const resultsOf = async (id: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as { status: string; operation_id: string })
 
-describe('an upload that is refused at its beginning', () => {
+describe('an upload that is refused before its body is read', () => {
   const large = csv(100_000, 'large', 'first_name,last_name,strange')
 
   test.each(['', '&dry_run=true', '&on_invalid=reject_all'])(
-    'is told so, although most of it is still on its way (%s)',
+    'gets its answer although most of it is still being sent (%s)',
     async (query) => {
       expect(await upload(large, query)).toMatchObject({
         status: 400,
@@ -53,7 +53,7 @@ describe('an upload that is refused at its beginning', () => {
     },
   )
 
-  test('leaves no batch behind, and its key free', async () => {
+  test('leaves no batch behind, and its key can be used again', async () => {
     const key = { 'idempotency-key': 'corrected' }
     expect((await upload(csv(2, 'corrected', 'first_name,last_name,strange'), '', key)).status).toBe(400)
     expect((await client.request<{ result: Batch[] }>('GET', '/batches?status=uploading')).body.result).toEqual([])
@@ -63,7 +63,7 @@ describe('an upload that is refused at its beginning', () => {
   })
 })
 
-test('of two rows that are erased at the same moment, both are gone from the results', async () => {
+test('two rows erased at the same moment are both gone from the results', async () => {
   const { body } = await upload(csv(20, 'erased'))
   await ended(body.id)
   await Promise.all(
@@ -72,7 +72,7 @@ test('of two rows that are erased at the same moment, both are gone from the res
   expect(await client.text(`/batches/${body.id}/results`)).not.toContain('erased.')
 })
 
-describe('rows that are run again', () => {
+describe('rows that are retried', () => {
   /** A batch whose every row fails, since the users are there. */
   async function failedBatch(name: string, count: number, query = ''): Promise<string> {
     for (let index = 0; index < count; index += 1)
@@ -84,7 +84,7 @@ describe('rows that are run again', () => {
     return body.id
   }
 
-  test('by itself, after its batch has ended: the row comes to an end, and the batch with it', async () => {
+  test('alone, after the batch has ended: the row ends, and the batch ends again', async () => {
     const id = await failedBatch('alone', 2)
     const [first] = await resultsOf(id)
     expect((await client.request('POST', `/operations/${first?.operation_id}/retry`)).status).toBe(202)
@@ -95,7 +95,7 @@ describe('rows that are run again', () => {
     expect(await ended(id)).toMatchObject({ status: 'completed', counts: { failed: 2, queued: 0 } })
   })
 
-  test('by itself, after its batch was canceled: it is not canceled once more', async () => {
+  test('alone, after the batch was canceled: it is not canceled again', async () => {
     const tomorrow = new Date(Date.now() + 86_400_000).toISOString()
     const { body } = await upload(csv(2, 'given-up'), `&not_before=${tomorrow}`)
     await client.request('POST', `/batches/${body.id}/cancel`)
@@ -109,7 +109,7 @@ describe('rows that are run again', () => {
     expect(await ended(body.id)).toMatchObject({ status: 'completed', counts: { succeeded: 1, canceled: 1 } })
   })
 
-  test('all together: the failure limit counts from then on', async () => {
+  test('all together: the failure limit counts from the retry on', async () => {
     const id = await failedBatch('limit', 8, '&max_failures=8')
     const { body } = await client.request<Batch>('POST', `/batches/${id}/retry`)
     expect(body.status).toBe('running')

@@ -44,7 +44,7 @@ describe('what is refused, and how', () => {
     { reference: 'too-late', expires_at: '2020-01-01T00:00:00Z', user: newUser('okta') },
   ]
 
-  test('a dry run validates every row, sends nothing and leaves nothing behind', async () => {
+  test('a dry run validates every row, sends nothing and stores nothing', async () => {
     const { status, body } = await client.bulk<DryRun>(toNdjson(mixed()), {
       query: `${query}&dry_run=true`,
       key: 'dry',
@@ -59,7 +59,7 @@ describe('what is refused, and how', () => {
     await nothingIsThere()
   })
 
-  test('reject_all refuses the whole before anything is queued, with the place of each bad row, and takes the corrected file under the same key', async () => {
+  test('reject_all refuses the upload before anything is queued, points to each bad row, and accepts the corrected file under the same key', async () => {
     const options = { query: `${query}&on_invalid=reject_all`, key: 'all-or-nothing' }
     const refused = await client.bulk(toNdjson(mixed()), options)
     expect([refused.status, refused.body.code]).toEqual([422, 'validation_failed'])
@@ -85,7 +85,7 @@ describe('what is refused, and how', () => {
     ['an unknown account in the query', { query: `integrated_account_id=${UNKNOWN}` }, 404, 'not_found'],
     ['a failure limit of zero', { query: 'max_failures=0' }, 422, 'validation_failed', '?max_failures'],
     ['a rate above 1', { query: 'max_failure_rate=1.5' }, 422, 'validation_failed', '?max_failure_rate'],
-    ['a rate of nothing', { query: 'max_failure_rate=0.0' }, 422, 'validation_failed', '?max_failure_rate'],
+    ['a rate of zero', { query: 'max_failure_rate=0.0' }, 422, 'validation_failed', '?max_failure_rate'],
     ['another word for on_invalid', { query: 'on_invalid=stop' }, 422, 'validation_failed', '?on_invalid'],
     ['columns for NDJSON', { query: 'columns[a]=b' }, 422, 'validation_failed', '?columns'],
     ['a mapping for JSON', { query: 'mapping=hr', type: 'application/json' }, 422, 'validation_failed', '?mapping'],
@@ -120,7 +120,7 @@ describe('what is refused, and how', () => {
       const answer = await client.bulk(body, { type, headers, ...(more === undefined ? {} : { query: more }) })
       expect([answer.status, answer.body.code]).toEqual([status, code])
       if (pointer) expect(answer.body.errors?.map((error) => error.pointer)).toContain(pointer)
-      // What was begun must not count among the open ones.
+      // A refused upload must not count as an open batch.
       if (answer.body.batch_id)
         await client.change(answer.body.batch_id, 'cancel').then(() => client.completed(answer.body.batch_id ?? ''))
     },
@@ -150,14 +150,14 @@ describe('what is refused, and how', () => {
     expect((await client.request(method, path, body === undefined ? {} : { body })).status).toBe(status)
   })
 
-  test('a tenant with as many open batches, or waiting rows, as it may have is told to come back; another tenant is not', async () => {
+  test('a tenant at its bound of open batches or waiting rows is refused for now; another tenant is not', async () => {
     await muster.request('POST', `/integrated-accounts/${okta}/pause`)
     const ids: string[] = []
     for (let count = 0; count < 2; count += 1)
       ids.push((await client.bulk(toNdjson(itemsOf('okta', 3)), { query })).body.id)
     const third = await client.bulk(toNdjson(itemsOf('okta', 3)), { query })
     expect([third.status, third.body.code, third.headers.get('retry-after')]).toEqual([429, 'too_many_requests', '60'])
-    // One that is known already is no new one.
+    // A repeated upload opens no other batch.
     const stranger = await muster.bootstrap()
     const theirs = await muster.connect('okta', { key: stranger.adminKey })
     const other = await muster.request('POST', `${BULK}?integrated_account_id=${theirs}`, {
@@ -209,7 +209,7 @@ describe('what is refused, and how', () => {
         path,
         [],
       ])
-    // As a filter by an account does: a batch that is not theirs is one that does not exist.
+    // Like a filter by account: a batch of another tenant does not exist for this one.
     expect((await client.request('GET', `/operations?batch_id=${body.id}`, { key })).status).toBe(404)
     expect((await client.request('DELETE', '/column-mappings/mine', { key })).status).toBe(404)
     // The account of another tenant is as unknown as any other, in the query and in a row; and a key is the tenant's

@@ -121,12 +121,12 @@ describe('the widest upload that is accepted', () => {
     ['many columns of long cells', 'csv', csvOf(497, 130, 100)],
     ['many members', 'ndjson', ndjsonOf(980, 150, 2)],
     ['large rows', 'ndjson', ndjsonOf(10, 130, 6_000)],
-  ] as const)('of %s lets others in after every few rows', async (_title, format, text) => {
+  ] as const)('of %s lets other requests in after every few rows', async (_title, format, text) => {
     // The longest block of validating and of sealing, and the readings of the clock that begin them.
     expect(await mostRowsInATurn(() => upload(format, text))).toBeLessThanOrEqual(3 * MAX_BLOCK_MS)
   })
 
-  test('is kept in chunks of bounded size, which hold no names of columns, and comes back whole', async () => {
+  test('is stored in chunks of bounded size without column names, and comes back whole', async () => {
     const text = csvOf(497, 130, 100)
     const record = await upload('csv', text)
     const { chunks, rows } = await store.batches.readProgress(record.id)
@@ -142,14 +142,14 @@ describe('the widest upload that is accepted', () => {
     for await (const { columns } of readBatchResults(store, record, undefined))
       results.push(`${Object.values(columns ?? {}).join(',')}\n`)
     expect(`${(record.columns ?? []).join(',')}\n${results.join('')}`).toBe(text)
-    // Where a row lies is found though chunks have fewer rows than usual.
+    // A row is found although chunks have fewer rows than usual.
     await store.batches.eraseRow(record.id, 100)
     expect((await keptRows()).filter(({ cells }) => cells === undefined).map(({ row }) => row)).toEqual([100])
   })
 })
 
 describe('a wider upload', () => {
-  test('is refused by the number of its columns, or row by row, and says what is allowed', async () => {
+  test('is refused for its number of columns, or row by row, and says what is allowed', async () => {
     await expect(upload('csv', csvOf(498, 1, 2))).rejects.toMatchObject({
       code: 'payload_too_large',
       message: expect.stringContaining('501 columns, and no more than 500'),
@@ -160,7 +160,7 @@ describe('a wider upload', () => {
     ])
   })
 
-  test('of wrong fields keeps the first twenty problems of a row', async () => {
+  test('with wrong fields keeps the first twenty problems of a row', async () => {
     const wrong = Object.fromEntries(names(900).map((name) => [`${name}${'y'.repeat(40)}`, 1]))
     const record = await upload('ndjson', `${JSON.stringify(wrong)}\n`)
     expect((await store.batches.readChunk(record.id, 0))[0]?.problems).toHaveLength(20)

@@ -1,9 +1,10 @@
 import { accountLane } from '@muster/domain/lane-id'
 import type { BatchResource } from '@muster/contracts/batch'
+import type { BatchCounts } from '@muster/contracts/webhook-event'
 import { accountCountOf } from '@muster/store/batches/batch-accounts'
 import { endedOf, openOf, rowStatuses, toBatchCounts, type AccountCounts } from '@muster/domain/batch/counts'
 import type { BatchRecord } from '@muster/domain/batch/record'
-import { isBatchFinished, isMoving } from '@muster/domain/batch/state'
+import { isBatchFinished, isMoving, wouldMove } from '@muster/domain/batch/state'
 import type { ApiDependencies } from '../dependencies.ts'
 import {
   createsPerSecond,
@@ -28,12 +29,8 @@ export async function toBatchResource(
     store.batches.isUploading(record.id),
   ])
   const counts = toBatchCounts(totals, progress)
-  const now = Date.now()
   const accounts = await Promise.all(shown.map((account) => toAccountProgress({ store, schedule }, record, account)))
-  const isFinished = isBatchFinished(record)
-  const self = `/batches/${record.id}`
-  const rate = rateOf(record, endedOf(counts), now)
-  const accountCount = accountCountOf(record)
+  const rate = rateOf(record, endedOf(counts), Date.now())
   return {
     id: record.id,
     status: record.status,
@@ -45,29 +42,32 @@ export async function toBatchResource(
     max_failure_rate: record.maxFailureRate,
     counts,
     is_uploading: isUploading,
-    rate_per_second: isFinished ? null : rate,
-    eta_seconds: isFinished
-      ? 0
-      : isMoving(record)
-        ? latest([...accounts, ...(accountCount > accounts.length ? [{ eta_seconds: etaByRate(counts, rate) }] : [])])
-        : null,
+    rate_per_second: isBatchFinished(record) ? null : rate,
+    eta_seconds: etaOf(record, counts, accounts, rate),
     retry_skipped: record.retrySkipped,
-    account_count: accountCount,
+    account_count: accountCountOf(record),
     accounts,
     created_at: time(record.createdAt),
     updated_at: time(record.updatedAt),
     uploaded_at: timeOrNull(record.uploadedAt),
     finished_at: timeOrNull(record.finishedAt),
-    links: {
-      self,
-      accounts: `${self}/accounts`,
-      results: `${self}/results`,
-      events: `${self}/events`,
-      ...(isFinished || record.status === 'canceling' ? {} : { cancel: `${self}/cancel` }),
-      ...(isMoving(record) ? { pause: `${self}/pause` } : {}),
-      ...(record.status === 'paused' || record.status === 'stopped' ? { resume: `${self}/resume` } : {}),
-      ...(record.status === 'completed' && counts.failed + counts.expired > 0 ? { retry: `${self}/retry` } : {}),
-    },
+    links: linksOf(record, counts),
+  }
+}
+
+/** Commands are linked while they would change something. */
+function linksOf(record: BatchRecord, { failed, expired }: BatchCounts): BatchResource['links'] {
+  const self = `/batches/${record.id}`
+  const hasFailed = failed + expired > 0
+  return {
+    self,
+    accounts: `${self}/accounts`,
+    results: `${self}/results`,
+    events: `${self}/events`,
+    ...(wouldMove(record, 'cancel') ? { cancel: `${self}/cancel` } : {}),
+    ...(wouldMove(record, 'pause') ? { pause: `${self}/pause` } : {}),
+    ...(wouldMove(record, 'resume') ? { resume: `${self}/resume` } : {}),
+    ...(wouldMove(record, 'retry') && hasFailed ? { retry: `${self}/retry` } : {}),
   }
 }
 
@@ -105,17 +105,19 @@ export async function toAccountProgress(
   }
 }
 
-/** The slowest account decides; no one knows when an account on hold continues. */
-function latest(accounts: readonly Pick<AccountProgress, 'eta_seconds'>[]): number | null {
-  return accounts.reduce<number | null>(
-    (eta, account) => (eta === null || account.eta_seconds === null ? null : Math.max(eta, account.eta_seconds)),
-    0,
-  )
-}
-
-/** Where there are too many accounts to ask each. */
-function etaByRate(counts: BatchResource['counts'], rate: number | null): number | null {
-  return rate === null || rate <= 0 ? null : Math.ceil(openOf(counts) / rate)
+/** The slowest account decides; null where one of them is on hold, since no one knows when it continues. */
+function etaOf(
+  record: BatchRecord,
+  counts: BatchCounts,
+  accounts: readonly AccountProgress[],
+  rate: number | null,
+): number | null {
+  if (isBatchFinished(record)) return 0
+  if (!isMoving(record)) return null
+  const etas = accounts.map(({ eta_seconds }) => eta_seconds)
+  // Accounts beyond those shown are too many to ask each.
+  if (accountCountOf(record) > accounts.length) etas.push(rate ? Math.ceil(openOf(counts) / rate) : null)
+  return etas.reduce<number | null>((most, eta) => (most === null || eta === null ? null : Math.max(most, eta)), 0)
 }
 
 function rateOf({ samples, createdAt }: BatchRecord, ended: number, now: number): number | null {

@@ -21,8 +21,10 @@ export interface Upload {
   onNothingAccepted(): Promise<void>
 }
 
+type ReceiveDependencies = Pick<ApiDependencies, 'store' | 'schedule' | 'metrics' | 'config' | 'events'>
+
 /** Accepts the rows of an upload. Resolves with the batch as it is then. */
-export async function receiveUpload(dependencies: ApiDependencies, upload: Upload): Promise<BatchRecord> {
+export async function receiveUpload(dependencies: ReceiveDependencies, upload: Upload): Promise<BatchRecord> {
   const { store } = dependencies
   const lease = await UploadLease.take(store, upload.record.id)
   if (!lease) throw uploadBusy(upload.record.id)
@@ -38,7 +40,7 @@ export async function receiveUpload(dependencies: ApiDependencies, upload: Uploa
   }
 }
 
-async function commitRows(dependencies: ApiDependencies, upload: Upload, lease: UploadLease): Promise<BatchRecord> {
+async function commitRows(dependencies: ReceiveDependencies, upload: Upload, lease: UploadLease): Promise<BatchRecord> {
   const { store, schedule, metrics, config } = dependencies
   const { record, rows, hash, requestId } = upload
   const defaultExpiryHours = config.MUSTER_DEFAULT_EXPIRY_HOURS
@@ -60,7 +62,7 @@ async function commitRows(dependencies: ApiDependencies, upload: Upload, lease: 
   }
 }
 
-async function finishUpload({ store, events }: ApiDependencies, { record, request }: Upload): Promise<BatchRecord> {
+async function finishUpload({ store, events }: ReceiveDependencies, { record, request }: Upload): Promise<BatchRecord> {
   const finished = await store.batches.apply(record.id, () => ({ type: 'finish_upload' }), Date.now())
   // Canceled meanwhile: the rest of the body is read and dropped.
   if (finished?.uploadedAt === null) request.resume()
@@ -68,7 +70,7 @@ async function finishUpload({ store, events }: ApiDependencies, { record, reques
   return finished ?? record
 }
 
-/** What came in stays and runs; the client is told where the rest belongs. */
+/** What came in stays and runs; the client learns where the rest belongs. */
 function withBatch(error: unknown, batchId: string): unknown {
   const refusal = error instanceof BoundReachedError ? toRequestError(error).error : error
   return refusal instanceof RequestError

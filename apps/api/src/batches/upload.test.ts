@@ -31,7 +31,7 @@ test('an upload that falls silent is broken off', async () => {
   close()
 })
 
-test('one whose last byte has come is answered, however long its rows take', async () => {
+test('an upload whose last byte has arrived is answered, however long its rows take', async () => {
   const { client, answer, close } = await serve(async (request, response) => {
     for await (const _ of request);
     await later(5 * SILENCE_MS)
@@ -42,7 +42,7 @@ test('one whose last byte has come is answered, however long its rows take', asy
   close()
 })
 
-test('one whose rows wait for us has not fallen silent', async () => {
+test('an upload whose rows wait to be read has not fallen silent', async () => {
   const { client, answer, close } = await serve(async (request, response) => {
     await later(5 * SILENCE_MS)
     for await (const _ of request);

@@ -102,7 +102,7 @@ function withMeanwhile(happens: () => Promise<unknown>): Store {
   return { ...store, batches: { ...store.batches, readAccountCounts } }
 }
 
-test('rows that are to run again wait for room where their tenant has all the open operations it may', async () => {
+test('rows to be retried wait for room where their tenant has as many open operations as it may have', async () => {
   const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
   const batch = await startBatch({ work: retry })
   await fail(await batch.rows())
@@ -151,7 +151,7 @@ test('a batch that is stopped and resumed while another process checks its failu
   expect(await batch.read()).toMatchObject({ status: 'running', statusReason: null })
 })
 
-test('rows that a process had queued again when it died count for the failure limit like those that the next one queues', async () => {
+test('rows that a process had requeued when it died count for the failure limit like those that the next one requeues', async () => {
   const retry = { kind: 'retry', nextChunk: 0, expiresAt: Date.now() + 60_000 } as const
   const batch = await startBatch({ maxFailures: 25, failureBaseline: { failed: ROWS, ended: ROWS }, work: retry })
   await fail(await batch.rows())

@@ -91,6 +91,12 @@ export const holdOf = ({ status }: Status): BatchHold | null =>
 export const isUploadCanceled = (record: Pick<BatchRecord, 'status' | 'uploadedAt'>): boolean =>
   record.uploadedAt === null && (record.status === 'canceling' || isBatchFinished(record))
 
+/** The event is allowed, and leads to another status. */
+export function wouldMove({ status }: Status, type: BatchEventType): boolean {
+  const target = transitions[type][status]
+  return target !== undefined && target !== status
+}
+
 /** How a batch begins. */
 export function startBatch(
   given: Pick<

@@ -51,7 +51,7 @@ const keysOfBatch = async (record: BatchRecord): Promise<string[]> =>
   (await redis.keys(`*${record.id}*`)).filter((key) => !key.endsWith('event-outbox'))
 
 describe('one key is one batch', () => {
-  test('whoever reserves second gets the id of the first, and writes nothing over it', async () => {
+  test('the second to reserve gets the id of the first, and overwrites nothing', async () => {
     const record = await opened()
     expect(await batches.reserveId(record.tenantId, 'k', record.id)).toBe(record.id)
     expect(await batches.reserveId(record.tenantId, 'k', randomUUID())).toBe(record.id)
@@ -79,7 +79,7 @@ describe('an upload', () => {
     expect(await batches.takeUpload(record.id, 'b')).toBe(true)
   })
 
-  test('each chunk is taken once, in order, whoever comes with it', async () => {
+  test('each chunk is committed once, in order, whichever request brings it', async () => {
     const record = await opened()
     const commit = (chunk: number, digest: string) =>
       batches.commitChunk(record.id, chunk, rowsFrom(chunk * CHUNK_ROWS + 1, 2), {
@@ -192,7 +192,7 @@ describe('hold flags', () => {
     }
   })
 
-  test('a paused batch gives the lane nothing; the others go on, oldest first, in order of rows, and none before its time', async () => {
+  test('a paused batch gives the lane nothing; the others continue, oldest first, in order of rows, and none before its time', async () => {
     const first = await withAccounts(1)
     const account = accountOf(first)
     const second = await opened({ tenantId: first.tenantId })

@@ -199,7 +199,7 @@ export function createBatches({
     readVersioned,
 
     /**
-     * The id under which the batch of this key is to be written: whoever comes second, at the same moment or after a
+     * The id under which the batch of this key is to be written: the second request, at the same moment or after a
      * crash, gets the id of the first. The entry outlives the batch.
      */
     async reserveId(tenantId: string, keyHash: string, batchId: string): Promise<string> {
