@@ -20,7 +20,7 @@ describe('an upload in every format', () => {
   const created = async (provider: ProviderName): Promise<number> =>
     (await muster.simulators[provider].ledger()).created.length
 
-  test('one batch mixes all providers, each row with its own account, and tells each account its own counts', async () => {
+  test('one batch mixes all providers, each row with its own account, and counts rows by account', async () => {
     const before = await Promise.all(providerIds.map(created))
     const items = [0, 1, 2].flatMap(() =>
       providerIds.flatMap((provider) =>

@@ -12,7 +12,7 @@ import { toBatchResource } from './batch-resource.ts'
 import { refuseRejected, reportDryRun } from './dry-run.ts'
 import { checkRoom, findBatch, identifyBatch, openBatch, removeBatch } from './open-batch.ts'
 import { receiveUpload } from './receive-upload.ts'
-import { openSpool } from './spool.ts'
+import { Spool } from './spool.ts'
 import { bytesOf, describeUpload, refuseSilence, untilAborted, validateUpload, type UploadedFile } from './upload.ts'
 import { RowValidator, type ValidatedRow } from './validate-rows.ts'
 
@@ -65,7 +65,7 @@ async function acceptUpload(dependencies: ApiDependencies, upload: CheckedUpload
   const present = await findBatch(store, caller.tenantId, identity)
   if (!present) await makeRoom(dependencies, upload)
   const isAllOrNothing = query.on_invalid === 'reject_all' && !present
-  const spool = isAllOrNothing ? await openSpool(bytesOf(stream, signal)) : undefined
+  const spool = isAllOrNothing ? await Spool.open(bytesOf(stream, signal)) : undefined
   try {
     if (spool) refuseRejected(await reportDryRun(dependencies, toRows(dependencies, upload, spool.first)))
     const bytes = spool ? untilAborted(await spool.again(), signal) : bytesOf(stream, signal)
