@@ -74,7 +74,7 @@ export type Outcome =
 export type JobOutcome =
   /** Nothing is left to do, or to do here. */
   | { outcome: 'done' }
-  /** Not before `at`, by this machine's clock; `cooldownMs`: nothing of the lane leaves until then either. */
+  /** Not before `at`, by this machine's clock. `cooldownMs`: for how long nothing else of the lane leaves either. */
   | { outcome: 'retrying'; at: number; cooldownMs?: number }
   /** The whole lane waits, and the job goes back to its front. */
   | { outcome: 'rate_limited'; cooldownMs: number }

@@ -32,7 +32,7 @@ export interface OperationHead {
   idempotencyHash: string | null
   onConflict: 'fail' | 'adopt'
   view: ResponseView
-  /** Whether its end is told to an address of its own, sealed in the field `callback`. */
+  /** Whether its end is reported to an address of its own, sealed in the field `callback`. */
   hasCallback?: boolean
 }
 
@@ -49,7 +49,7 @@ export interface AttemptRecord {
   calls: RemoteCall[]
 }
 
-/** What changes; written as a whole, by whoever holds the latest version. */
+/** What changes. Written as a whole, over the version that was read. */
 export interface OperationState {
   status: StoredStatus
   /** Why it waits. */
@@ -60,7 +60,7 @@ export interface OperationState {
   notBefore: number | null
   expiresAt: number
   nextAttemptAt: number | null
-  /** How often it was queued anew by hand; part of the job's id. */
+  /** How often it was requeued by hand; part of the job's id. */
   run: number
   attemptCount: number
   /** Attempts of this run that count against the limit. */
@@ -92,7 +92,7 @@ export interface OperationRecord {
   head: OperationHead
   state: OperationState
   /**
-   * Grows by one with every write: whoever writes must name the version it read, so a worker that lost its lane cannot.
+   * Grows by one with every write. A write names the version it read, so a worker that lost its lane cannot write.
    */
   version: number
 }

@@ -316,7 +316,7 @@ describe('the life of an operation, in any order of events', () => {
     expect(state.warnings.length).toBeLessThanOrEqual(1)
   }
 
-  test('the first attempt and the latest are kept, the count goes on, and calls are bounded', () => {
+  test('the first attempt and the latest are kept, the count continues, and calls are bounded', () => {
     let state = queued
     const call = {
       purpose: 'create',

@@ -33,7 +33,7 @@ function attempt(directory: Directory, more: Partial<AttemptOptions> = {}): Prom
     ...more,
   })
 }
-/** A directory in which somebody has this login since yesterday. */
+/** A directory in which a user has had this login since yesterday. */
 function occupied(options: Parameters<typeof createTinyDirectory>[0] = {}): Directory {
   const directory = createTinyDirectory({ isUnique: true, ...options })
   directory.commit({ method: 'POST', path: '/users', body: { login: 'ada', name: 'Ada Lovelace' } }, -86_400_000)
@@ -168,7 +168,7 @@ describe('after a lost answer', () => {
     expect(directory.log.slice(2)).toEqual(['find: found'])
   })
 
-  test('a user whose age nobody tells is adopted, and that is said', async () => {
+  test('a user of unknown age is adopted, with a warning', async () => {
     const directory = createTinyDirectory({ createFates: ['lost after commit'], tellsCreation: false })
     await attempt(directory)
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject({
@@ -191,7 +191,7 @@ describe('after a lost answer', () => {
     })
   })
 
-  test('a new user of another name under the login is somebody else', async () => {
+  test('a new user of another name under the login is another person', async () => {
     const directory = createTinyDirectory()
     directory.commit({ method: 'POST', path: '/users', body: { login: 'ada', name: 'Ada Byron' } })
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject({
@@ -200,7 +200,7 @@ describe('after a lost answer', () => {
     })
   })
 
-  test('nobody is created again before the provider has had its time, and then once', async () => {
+  test('no user is created again before the provider has had its time, and then one', async () => {
     const directory = createTinyDirectory()
     const unknown = lostAt(T0)
     expect(await attempt(directory, { unknown })).toEqual({ outcome: 'reconciling', at: T0 + 500 })
@@ -310,7 +310,7 @@ describe('a login that is taken', () => {
     expect(await attempt(directory, { unknown: lostAt(T0) })).toMatchObject(expected)
   })
 
-  test('after a lost answer by somebody whom the look-up does not show: nobody knows whether it is ours', async () => {
+  test('after a lost answer, by a user whom the look-up does not show: it may be ours, and the outcome stays unknown', async () => {
     const directory = occupied()
     const [user] = directory.users
     if (user) user.visibleAt = Infinity
@@ -347,7 +347,7 @@ describe('a provider that answers an id only', () => {
   })
 })
 
-/** What a worker does with results, in short: keeps what is unknown, waits, goes on until the end. */
+/** What a worker does with outcomes, in short: keeps what is unknown, waits, continues until the end. */
 async function runToEnd(directory: Directory, maxAttempts: number): Promise<Outcome | undefined> {
   let unknown = null as UnknownOutcome | null
   for (let count = 0; count < maxAttempts; count += 1) {
@@ -399,7 +399,7 @@ const findFate = fc.constantFrom<FindFate>(
 )
 
 describe('whatever becomes of the calls', () => {
-  test('nobody is created twice, and no create follows a lost one without a look-up that found nobody', async () => {
+  test('no user is created twice, and no create follows a lost one without a look-up that found none', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(createFate, { maxLength: 8 }),

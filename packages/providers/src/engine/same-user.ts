@@ -46,7 +46,7 @@ const CLOCK_TOLERANCE_MS = 5_000
  * @param sentAt Unix milliseconds by our clock, of the first create whose outcome is unknown.
  * @param clockOffsetMs The provider's clock less ours, as its Date header gave it.
  */
-export function judgeOwnership(
+export function decideOwner(
   input: CreateInput,
   found: UnifiedUser,
   createdAt: string | null,
