@@ -1,3 +1,4 @@
+import { presentTimeZone } from './time-zone-names.ts'
 import type { UnifiedUser } from './unified-user.ts'
 
 export const responseFormats = ['unified', 'raw', 'normalized'] as const
@@ -138,36 +139,11 @@ export function toLanguageTag(value: string): string {
   }
 }
 
-/**
- * Names that IANA gave up and ICU, which Node answers with, keeps for stability (CLDR, supplemental/timezone: the
- * aliases that are the other way round).
- */
-const renamedZones: Record<string, string> = {
-  'Africa/Asmera': 'Africa/Asmara',
-  'America/Buenos_Aires': 'America/Argentina/Buenos_Aires',
-  'America/Catamarca': 'America/Argentina/Catamarca',
-  'America/Coral_Harbour': 'America/Atikokan',
-  'America/Cordoba': 'America/Argentina/Cordoba',
-  'America/Godthab': 'America/Nuuk',
-  'America/Indianapolis': 'America/Indiana/Indianapolis',
-  'America/Jujuy': 'America/Argentina/Jujuy',
-  'America/Louisville': 'America/Kentucky/Louisville',
-  'America/Mendoza': 'America/Argentina/Mendoza',
-  'Asia/Calcutta': 'Asia/Kolkata',
-  'Asia/Katmandu': 'Asia/Kathmandu',
-  'Asia/Rangoon': 'Asia/Yangon',
-  'Asia/Saigon': 'Asia/Ho_Chi_Minh',
-  'Atlantic/Faeroe': 'Atlantic/Faroe',
-  'Europe/Kiev': 'Europe/Kyiv',
-  'Pacific/Enderbury': 'Pacific/Kanton',
-  'Pacific/Ponape': 'Pacific/Pohnpei',
-  'Pacific/Truk': 'Pacific/Chuuk',
-}
-
 export function toTimeZone(value: string): string {
   try {
     const zone = new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone
-    return renamedZones[zone] ?? zone
+    // Shown by its short name.
+    return zone === 'UTC' ? zone : presentTimeZone(zone)
   } catch {
     return value
   }

@@ -1,4 +1,4 @@
-import { presentTimeZone } from '../mapping/time-zone-names.ts'
+import { presentTimeZone } from '@muster/contracts/time-zone-names'
 
 /**
  * Files.com names time zones as Rails does ("Pacific Time (US & Canada)" in its own examples). Whether it takes IANA

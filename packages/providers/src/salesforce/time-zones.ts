@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { unreadableAnswer } from '../engine/classify.ts'
 import { looseFlag, looseList } from '../engine/loose-schema.ts'
-import { namesOfTimeZone } from '../mapping/time-zone-names.ts'
+import { namesOfTimeZone } from '@muster/contracts/time-zone-names'
 import { UnresolvedInputError, type AccountContext, type CreateInput, type LookUp } from '../provider.ts'
 import { dataPath, remoteText } from './user-object.ts'
 

@@ -1,7 +1,7 @@
 /**
- * Names of one zone: IANA's present one first, then its links (tz database, file `backward`). `Intl` is not asked,
- *   since which of them it gives back differs
- * with its version. Only zones that some provider names are here; every other has the one name.
+ * Names of one zone: IANA's present one first, then its links (tz database, file `backward`). `Intl` is not asked, since
+ * its answer differs with its version, and it keeps names that IANA gave up. Only zones that some provider names, or
+ * that `Intl` names otherwise, are here; every other has the one name.
  */
 const sameZone: readonly (readonly [present: string, ...links: string[]])[] = [
   ['Asia/Yangon', 'Asia/Rangoon'],
@@ -76,6 +76,16 @@ const sameZone: readonly (readonly [present: string, ...links: string[]])[] = [
   ['America/Toronto', 'Canada/Eastern', 'America/Montreal'],
   ['America/Vancouver', 'Canada/Pacific'],
   ['America/Winnipeg', 'Canada/Central'],
+  ['Africa/Asmara', 'Africa/Asmera'],
+  ['America/Argentina/Catamarca', 'America/Catamarca'],
+  ['America/Argentina/Cordoba', 'America/Cordoba'],
+  ['America/Argentina/Jujuy', 'America/Jujuy'],
+  ['America/Argentina/Mendoza', 'America/Mendoza'],
+  ['America/Atikokan', 'America/Coral_Harbour'],
+  ['America/Kentucky/Louisville', 'America/Louisville'],
+  ['Atlantic/Faroe', 'Atlantic/Faeroe'],
+  ['Pacific/Chuuk', 'Pacific/Truk'],
+  ['Pacific/Pohnpei', 'Pacific/Ponape'],
 ]
 
 const byName = new Map(sameZone.flatMap((names) => names.map((name) => [name.toLowerCase(), names] as const)))
