@@ -64,7 +64,7 @@ export function createApp(dependencies: ApiDependencies): Express {
   serveDocs(app)
   refuseOtherMethods(app, toExpressPath)
   app.use(() => {
-    throw new RequestError('not_found', 'There is no such path; /openapi.json lists those that are.')
+    throw new RequestError('not_found', 'There is no such path; /openapi.json lists all paths.')
   })
   app.use(answerErrors(dependencies))
   return app

@@ -11,7 +11,7 @@ const storeSettings = {
   MUSTER_ENCRYPTION_KEYS: parsedBy((text) => Keyring.parse(text)),
 }
 
-/** How much of it an operator allows, as packages/contracts/src/bounds.ts has it. */
+/** The limit that an operator sets, within those of packages/contracts/src/bounds.ts. */
 const boundSetting = (name: SettableBound) =>
   z.coerce.number().int().min(1).max(bounds[name].setting.most).default(bounds[name].most)
 
@@ -22,7 +22,7 @@ export const apiSettingsSchema = z.object({
   MUSTER_ALLOWED_HOSTS: z.string().default('').pipe(parsedBy(parseAllowedHosts)),
   MUSTER_ALLOWED_PORTS: z.string().default('').pipe(parsedBy(parsePorts)),
   MUSTER_NAME_SERVERS: z.string().default('').pipe(parsedBy(parseNameServers)),
-  /** Half of them is kept for the first connection of each lane. */
+  /** Half of them are kept for the first connection of each lane. */
   MUSTER_MAX_SOCKETS: z.coerce.number().int().min(2).max(100_000).default(2_000),
   MUSTER_RETENTION_DAYS: z.coerce.number().positive().max(365).default(7),
   MUSTER_DEFAULT_EXPIRY_HOURS: z.coerce
@@ -34,9 +34,9 @@ export const apiSettingsSchema = z.object({
   MUSTER_WAIT_REPLICAS: z.coerce.number().int().min(0).max(10).default(0),
   MUSTER_MAX_BATCH_ROWS: z.coerce.number().int().min(1).max(1_000_000).default(100_000),
   MUSTER_MAX_UPLOAD_MB: z.coerce.number().int().min(1).max(2_000).default(100),
-  /** Longer than a balancer keeps an idle connection, or it sends a request into one that is just being closed. */
+  /** Longer than a balancer keeps an idle connection, or it may send a request into one that is closing. */
   MUSTER_KEEP_ALIVE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(75),
-  /** How long requests are still served after SIGTERM: a balancer needs a few probes to hear that it is to send none. */
+  /** How long requests are still served after SIGTERM: a balancer needs a few probes to notice. */
   MUSTER_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
   MUSTER_MAX_ACCOUNTS: boundSetting('integratedAccounts'),
   MUSTER_MAX_WEBHOOK_ENDPOINTS: boundSetting('webhookEndpoints'),
@@ -48,14 +48,14 @@ export const apiSettingsSchema = z.object({
   MUSTER_MAX_KEPT_MB: boundSetting('keptMegabytes'),
   MUSTER_MAX_UPLOADS: boundSetting('uploads'),
   MUSTER_MAX_WAITS: boundSetting('waits'),
-  /** Of one tenant, side by side; more wait their turn. In all eight times as many. */
+  /** Requests of one tenant handled at once; others wait. Eight times as many in total. */
   MUSTER_REQUESTS_AT_WORK: z.coerce.number().int().min(1).max(1_000).default(16),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
   LOG_LEVEL: logLevelSchema.default('info'),
 })
 export type ApiConfig = z.infer<typeof apiSettingsSchema>
 
-/** What a tenant may have, as this installation is set. */
+/** The limits of a tenant in this installation. */
 export const limitsOf = (config: ApiConfig): Limits =>
   toLimits((name) => {
     const bound = bounds[name]

@@ -1,6 +1,6 @@
 import type { Logger } from './logger.ts'
 
-interface RunningProcess {
+export interface RunningProcess {
   log: Logger
   /** Rejects when Redis was away at the start, is there now, and was used with other keys. */
   keysFit: Promise<void>

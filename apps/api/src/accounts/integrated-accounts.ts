@@ -75,7 +75,7 @@ const resumeAccount = (dependencies: ApiDependencies) =>
     return change(dependencies, params.id, resume, () => dependencies.schedule.endCooldown(accountLane(params.id)))
   })
 
-/** Changes the account, and tells its lane. */
+/** Changes the account and notifies its lane. */
 async function change(
   { store, schedule, events }: ApiDependencies,
   id: string,

@@ -20,10 +20,7 @@ const optionsSchema = z.object({
   mode: z.enum(['live', 'test']).default('live'),
 })
 
-/**
- * Makes the tenant when there is none of that name, and a key for it; the first key of an installation comes from
- * nowhere else.
- */
+/** Creates the tenant unless one of that name exists, and a key for it: the only source of the first key. */
 async function bootstrap(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -57,7 +54,7 @@ bootstrap().then(
   (error: unknown) => {
     const isUsage = error instanceof TypeError && (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')
     process.stderr.write(
-      `${error instanceof RangeError ? error.message : isUsage ? `${(error as Error).message} ${USAGE}` : `The tenant could not be made (${(error as Error).name}).`}\n`,
+      `${error instanceof RangeError ? error.message : isUsage ? `${(error as Error).message} ${USAGE}` : `The tenant could not be created (${(error as Error).name}).`}\n`,
     )
     process.exit(1)
   },

@@ -2,7 +2,7 @@ import { connectRedis, type Redis, type RedisRole } from '@muster/store/redis/co
 
 const CONNECT_MS = 5_000
 
-/** Redis for a command of the operator. @throws RangeError in one line with the cause, when it is not there in time. */
+/** Redis for a command of the operator. @throws RangeError in one line with the cause, when it cannot be reached. */
 export async function connectForCommand(url: string, role: RedisRole): Promise<Redis> {
   let cause = ''
   const redis = connectRedis(url, role, (error) => (cause = ` (${error.message})`))

@@ -3,7 +3,7 @@ import { resealAll } from '@muster/store/crypto/reseal'
 import { connectForCommand } from './command-redis.ts'
 import { readBootstrapConfig } from '../config.ts'
 
-/** `npm run reseal`: after a new key was put in front of MUSTER_ENCRYPTION_KEYS and every process runs with it. */
+/** `npm run reseal`, after a new key was put first in MUSTER_ENCRYPTION_KEYS and every process runs with it. */
 async function reseal(): Promise<void> {
   if (process.argv.length > 2) throw new RangeError('Usage: npm run reseal, without arguments.')
   const config = readBootstrapConfig()

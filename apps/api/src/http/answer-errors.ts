@@ -3,7 +3,7 @@ import type { Logger } from '@muster/process/logger'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { PROBLEM_TYPE, toProblem, toRequestError } from './problem.ts'
 
-/** The client's own id where it is harmless, else a new one; on every answer, whatever happens after. */
+/** The client's own id where it is harmless, else a new one; on every answer. */
 export const assignRequestId: RequestHandler = (request, response, next) => {
   const given = request.get('x-request-id')
   response.setHeader('x-request-id', given && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID())
@@ -12,13 +12,13 @@ export const assignRequestId: RequestHandler = (request, response, next) => {
 
 export const requestIdOf = (response: Response): string => String(response.getHeader('x-request-id'))
 
-/** Last in line. Nothing of an error but an allow-list reaches the log, and nothing but a problem the client. */
+/** The last middleware: an error is logged by an allow-list, and answered as a problem. */
 export function answerErrors({ log, isDraining }: { log: Logger; isDraining(): boolean }) {
   return (thrown: unknown, request: Request, response: Response, _next: NextFunction): void => {
-    // Whoever left broke off his own request: nothing went wrong, and nobody reads the answer.
-    // An upload that was read to its end has let go of its socket; the answer still has it.
+    // The client has left: no error, and no one reads the answer.
+    // An upload that was read to its end has released its socket; the answer still has it.
     if (response.socket?.destroyed ?? response.destroyed) return
-    // What is left of a refused upload is thrown away, for as long as http-server.ts waits for it.
+    // Discards the rest of a refused upload, for as long as http-server.ts waits for it.
     request.resume()
     const { error, isOurs } = toRequestError(thrown)
     const requestId = requestIdOf(response)

@@ -8,7 +8,7 @@ const CHALLENGE = { 'www-authenticate': 'Bearer realm="muster"' }
 export const revoked = (): RequestError =>
   new RequestError('unauthorized', 'The API key was revoked.', { headers: CHALLENGE })
 
-/** 401 and 403 are only ever about the caller's own key. */
+/** 401 and 403 are only about the caller's own key. */
 export async function authenticate(
   tenants: Pick<Tenants, 'findApiKey'>,
   header: string | undefined,

@@ -13,23 +13,23 @@ function toRefusal(code: string | undefined): RequestError {
 }
 
 /**
- * What Node's parser refuses never becomes a request: it is answered here, as a problem like everything else.
- * @param latest the answer to what came before on the connection, or to the request whose body cannot be read.
+ * Answers what Node's parser refuses, and what therefore never becomes a request.
+ * @param latest the answer to the request before on the connection, or to the one whose body cannot be read
  */
 export function answerClientError(error: Error & { code?: string }, socket: Duplex, latest?: ServerResponse): void {
   const isAnswering = latest !== undefined && !latest.writableFinished
-  // Bytes of ours would be taken for a part of that answer, or for the end of a request that may yet succeed.
-  const isTakenAmiss = isAnswering && (latest.headersSent || latest.req.complete)
-  if (error.code === 'ECONNRESET' || !socket.writable || isTakenAmiss) return void socket.destroy()
+  // Bytes sent now would be taken for a part of that answer, or for the answer to a request that may still succeed.
+  const isMisread = isAnswering && (latest.headersSent || latest.req.complete)
+  if (error.code === 'ECONNRESET' || !socket.writable || isMisread) return void socket.destroy()
   endWithProblem(socket, toRefusal(error.code))
 }
 
-/** CONNECT asks for a tunnel, and its target is no path. */
+/** The target of CONNECT is not a path. */
 export function refuseTunnel(socket: Duplex): void {
   const allow = 'GET, HEAD, POST, PATCH, DELETE'
   endWithProblem(
     socket,
-    new RequestError('method_not_allowed', 'This is no proxy: CONNECT is not taken.', { headers: { allow } }),
+    new RequestError('method_not_allowed', 'This is not a proxy: CONNECT is not supported.', { headers: { allow } }),
   )
 }
 

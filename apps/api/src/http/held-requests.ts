@@ -1,7 +1,7 @@
 import { BoundReachedError, bounds, type HeldBound, type Limits } from '@muster/contracts/bounds'
 import type { ApiKeyRecord, Tenants } from '@muster/store/tenants/tenants'
 
-/** A revoked key is noticed so soon after. */
+/** How soon a revoked key is noticed. */
 const LOOK_EVERY_MS = 1_000
 
 export type Access = Pick<ApiKeyRecord, 'id' | 'tenantId'>
@@ -15,8 +15,8 @@ interface Held {
 export type HeldRequests = ReturnType<typeof createHeldRequests>
 
 /**
- * Requests that last: waits, streams, downloads, uploads. Each takes room in this process for as long as it does, so
- * they are counted, and each ends when the key that it came with is revoked, since nothing else asks for it again.
+ * Requests that last: waits, streams, downloads, uploads. They occupy this process, so that they are counted; and since
+ * their key is not checked again, they end when it is revoked.
  */
 export function createHeldRequests({
   tenants,
@@ -46,7 +46,7 @@ export function createHeldRequests({
     if (isLooking || held.size === 0) return
     isLooking = true
     look()
-      // While Redis is away nobody can revoke a key either.
+      // While Redis is away, no key can be revoked either.
       .catch(() => undefined)
       .finally(() => {
         isLooking = false

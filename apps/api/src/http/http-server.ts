@@ -2,14 +2,14 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { Duplex } from 'node:stream'
 import { answerClientError, refuseTunnel } from './client-error.ts'
 
-/** A whole upload of many rows; bodies of other requests are given less, where they are read. */
+/** For a whole upload; other bodies have less time, in read-body.ts. */
 const UPLOAD_TIMEOUT_MS = 15 * 60_000
-/** Node counts the headers of a reused connection from its last answer in some versions: never the shorter of the two. */
+/** Some versions of Node count the headers of a reused connection from its last answer: keep this limit the longer one. */
 const HEADERS_BEYOND_KEEP_ALIVE_MS = 5_000
-/** Many a client listens only when it has sent everything: what a body has left after its answer may come until then. */
+/** Many clients read the answer only after sending everything: the rest of a body may arrive until then. */
 const LINGER_MS = 1_000
 
-/** Node's HTTP server, with what it would refuse or leave open by itself answered as the API does. */
+/** Node's HTTP server, in which what Node refuses by itself is answered as the API does. */
 export function createHttpServer(app: RequestListener, { keepAliveMs }: { keepAliveMs: number }): Server {
   const latest = new WeakMap<Duplex, ServerResponse>()
   const serve: RequestListener = (request, response) => {
@@ -34,7 +34,7 @@ export function createHttpServer(app: RequestListener, { keepAliveMs }: { keepAl
   return server
 }
 
-/** A body that comes in drops must not hold a connection, whose request was answered long ago, for a quarter of an hour. */
+/** A slow body must not hold the connection of an answered request until the upload time-out. */
 function endUnread(request: IncomingMessage): void {
   if (request.complete) return
   request.resume()

@@ -8,33 +8,33 @@ import type { WebhookEndpointRecord } from '@muster/domain/webhook-endpoint/reco
 import { notFound } from './request-error.ts'
 
 /**
- * Who asks. A test key opens what is of mode test alone, so that nothing it does can make a real user or show one. A
- * live key opens both: whoever may make real users may make others, and an administrator sees everything with one key.
+ * Who sends a request. A test key reaches only what has mode test, so that it can neither create nor show a real user.
+ * A live key reaches both: it may create real users, and an administrator needs only one key.
  */
 export interface Caller {
   tenantId: string
   isTest: boolean
 }
 
-/** Of what is made with the key. */
+/** The mode of what is created with the key. */
 export const modeOf = ({ isTest }: Caller): 'test' | undefined => (isTest ? 'test' : undefined)
 
 export const isOwn = (caller: Caller, record: { tenantId: string; mode?: 'test' | 'live' }): boolean =>
   record.tenantId === caller.tenantId && (!caller.isTest || record.mode === 'test')
 
-/** A test key makes nothing that is live, an account or a key, and nothing is made test by itself. */
+/** A test key creates no live account or key, and must say mode test itself. */
 export const checkMode = ({ isTest }: Caller, mode: 'live' | 'test' | undefined): InputProblem[] =>
   isTest && mode !== 'test'
     ? [
         {
           pointer: '/mode',
           code: 'test_key',
-          detail: 'A test key makes only test accounts and test keys: send "mode": "test", or use a live key.',
+          detail: 'A test key creates only test accounts and test keys: send "mode": "test", or use a live key.',
         },
       ]
     : []
 
-/** The tenant's own account. One answer for what does not exist and for what is somebody else's. */
+/** What is unknown and what belongs to another tenant get the same answer. */
 export async function readOwnAccount(store: Store, caller: Caller, accountId: string): Promise<AccountRecord> {
   const account = await store.accounts.read(accountId)
   if (!account || !isOwn(caller, account)) throw notFound('integrated account')
@@ -45,7 +45,7 @@ export async function readOwnOperation(store: Store, caller: Caller, operationId
   const accountId = await store.operations.accountIdOf(operationId)
   const record = accountId === null ? undefined : await store.operations.read(accountId, operationId)
   if (!record || record.head.tenantId !== caller.tenantId) throw notFound('operation')
-  // What an operation is, its account is.
+  // An operation has the mode of its account.
   if (caller.isTest && (await store.accounts.read(record.head.accountId))?.mode !== 'test') throw notFound('operation')
   return record
 }

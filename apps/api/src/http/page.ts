@@ -6,9 +6,8 @@ export const toPageOptions = ({ cursor, limit }: { cursor?: string | undefined; 
 })
 
 /**
- * A page of a list, bounded in bytes as well: at least one entry, and as many more as fit.
- *
- * @param next where the page after this one begins; null when there is none
+ * A page bounded in bytes as well: at least one entry, and as many more as fit.
+ * @param next where the next page begins; null when there is none
  */
 export function fitPage<T>(
   result: T[],

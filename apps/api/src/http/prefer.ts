@@ -4,7 +4,7 @@ export interface Preferences {
   /** 0: answer at once. */
   waitMs: number
   isStrict: boolean
-  /** For Preference-Applied; undefined when nothing was asked for that is known. */
+  /** For Preference-Applied; undefined when the request has no known preference. */
   applied: string | undefined
 }
 

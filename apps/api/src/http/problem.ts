@@ -8,24 +8,24 @@ import { RequestError } from './request-error.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 const RETRY_AFTER_SECONDS = '1'
-/** A person must act first. */
+/** An operator must act first. */
 const UNREADABLE_RETRY_AFTER_SECONDS = '60'
 
-/** Any error as something the caller can be told. `isOurs` marks those that must be logged. */
+/** Any error as an answer. `isOurs`: the fault is not the caller's, and must be logged. */
 export function toRequestError(error: unknown): { error: RequestError; isOurs: boolean } {
   if (error instanceof RequestError) return { error, isOurs: false }
   if (error instanceof BoundReachedError || error instanceof TooLargeError)
     return { error: toBoundRefusal(error), isOurs: false }
   if (error instanceof NotReplicatedError || isRedisUnavailable(error)) {
     const detail =
-      'The store cannot be reached at the moment. It is not certain that nothing was accepted: repeat the request with the same Idempotency-Key.'
+      'Redis cannot be reached. The request may have been accepted: repeat it with the same Idempotency-Key.'
     return {
       error: new RequestError('service_unavailable', detail, { headers: { 'retry-after': RETRY_AFTER_SECONDS } }),
       isOurs: true,
     }
   }
   if (error instanceof UnreadableError) {
-    const detail = `${error.message} Nothing is lost: the operator of Muster must give its processes the keys that it was sealed with (see Unreadable records in docs/operating.md), then repeat the request.`
+    const detail = `${error.message} Nothing is lost: the operator of Muster must give its processes the keys that the record was encrypted with (see Unreadable records in docs/operating.md); then repeat the request.`
     return {
       error: new RequestError('record_unreadable', detail, {
         headers: { 'retry-after': UNREADABLE_RETRY_AFTER_SECONDS },
@@ -34,12 +34,12 @@ export function toRequestError(error: unknown): { error: RequestError; isOurs: b
       isOurs: true,
     }
   }
-  // What an upload is kept in until every row of it was judged.
+  // The spool of an upload, which is kept until all its rows are validated.
   if ((error as { code?: unknown } | null)?.code === 'ENOSPC')
     return {
       error: new RequestError(
         'service_unavailable',
-        'There is no room on the disk to keep the upload while its rows are judged: try again later, or with on_invalid=continue.',
+        'The disk has no room to keep the upload while its rows are validated: try again later, or with on_invalid=continue.',
         { headers: { 'retry-after': '60' } },
       ),
       isOurs: true,
@@ -48,7 +48,7 @@ export function toRequestError(error: unknown): { error: RequestError; isOurs: b
   if (error instanceof URIError)
     return { error: new RequestError('not_found', 'The path cannot be decoded.'), isOurs: false }
   return {
-    error: new RequestError('internal', 'Something went wrong inside Muster. Quote the request_id when you report it.'),
+    error: new RequestError('internal', 'Internal error of Muster. Quote the request_id when you report it.'),
     isOurs: true,
   }
 }

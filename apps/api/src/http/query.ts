@@ -8,10 +8,8 @@ const MAX_ITEMS = 100
 const FORBIDDEN = /(^|[[.])(__proto__|constructor|prototype|hasOwnProperty)([[\].]|$)/
 
 /**
- * Brackets, repeated names and indexes as objects and arrays. Too deep, too many, names that could reach a prototype
- * and bytes that are
- * no text are problems: left to itself, qs cuts off, drops or keeps them in silence, and a create with half of its
- *   parameters makes the wrong user.
+ * Brackets, repeated names and indexes as objects and arrays. What is too deep or too much, could reach a prototype or
+ * is not text is a problem: qs would drop or keep it silently, and half of the parameters create the wrong user.
  */
 export function parseQuery(text: string): { value: Record<string, unknown>; problems: InputProblem[] } {
   const pairs = text.split('&').filter(Boolean)

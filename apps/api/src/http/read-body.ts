@@ -3,7 +3,7 @@ import type { Request } from 'express'
 import { RequestError } from './request-error.ts'
 
 const MAX_BYTES = 1024 * 1024
-/** Of a megabyte at most. */
+/** For at most a megabyte. */
 const BODY_TIMEOUT_MS = 30_000
 
 const tooLarge = () => new RequestError('payload_too_large', 'The body is larger than 1 MiB.')
@@ -24,17 +24,17 @@ export async function readBody(request: Request): Promise<unknown> {
   const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(request.get('content-type') ?? '') ?? []
   if (charset.toLowerCase() !== 'utf-8') throw new RequestError('unsupported_media_type', 'The body must be UTF-8.')
   const bytes = await readBytes(request)
-  // RFC 8259 section 8.1. Decoded all the same, U+FFFD would stand for every wrong byte, in the name of a user.
+  // RFC 8259 section 8.1. Decoding would put U+FFFD for every wrong byte, into the name of a user.
   if (!isUtf8(bytes)) throw malformed('The body is not valid UTF-8.')
   try {
     return JSON.parse(bytes.toString().replace(/^\uFEFF/, '')) as unknown
   } catch {
-    // The parser's own words quote the body.
+    // The parser's message quotes the body.
     throw malformed('The body is not valid JSON.')
   }
 }
 
-/** As far as it may go: who sends too much is told at once, and not when he is done. */
+/** Stops at the limit: too large a body is refused at once, not at its end. */
 async function readBytes(request: Request): Promise<Buffer> {
   if (Number(request.get('content-length') ?? 0) > MAX_BYTES) throw tooLarge()
   let timer: NodeJS.Timeout | undefined

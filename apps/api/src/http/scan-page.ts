@@ -44,7 +44,7 @@ export async function scanPage<Found, Shown extends { id: string }>(
   const shown = found.slice(0, limit).map((one) => scan.show(one))
   const next = found.length > limit ? (shown.at(-1)?.id ?? null) : before
   const page = fitPage(shown, next, ({ id }) => id)
-  // Unreadable records cannot be filtered, so that each page has those of its own stretch.
+  // Unreadable records cannot be filtered, so that each page has those of its own range.
   const isOnPage = ({ id }: UnreadableRecord): boolean => page.next_cursor === null || id >= page.next_cursor
   return withUnreadable(page, unreadable.filter(isOnPage))
 }

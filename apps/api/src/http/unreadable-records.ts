@@ -8,7 +8,7 @@ export const toUnreadable = (id: string, { message }: UnreadableError): Unreadab
 /** Of `operation:<id>:record` and the like. */
 export const idOf = ({ record }: UnreadableError): string => record.split(':')[1] ?? ''
 
-/** A list says what it cannot show, instead of showing nothing. */
+/** A list names what it cannot show, instead of failing. */
 export function withUnreadable<T extends object>(
   page: T,
   unreadable: readonly UnreadableRecord[],
@@ -16,7 +16,7 @@ export function withUnreadable<T extends object>(
   return unreadable.length === 0 ? page : { ...page, unreadable: unreadable.slice(0, MAX_SHOWN) }
 }
 
-/** Each as `show` shows it, and apart from these each that `show` cannot read. */
+/** What `show` makes of the records, and those that it cannot read. */
 export async function showEach<T extends { id: string }, R>(
   records: readonly T[],
   show: (record: T) => Promise<R>,

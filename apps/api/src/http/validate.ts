@@ -36,9 +36,7 @@ function toProblems(issue: z.core.$ZodIssue, place: Place, input: unknown): Inpu
   return [{ pointer, code: issue.code, detail: issue.message }]
 }
 
-/**
- * Every issue as a problem with its own pointer. Input is never quoted.
- */
+/** Every issue as a problem with its own pointer. Input is never quoted. */
 export function validate<S extends z.ZodType>(
   schema: S,
   value: unknown,

@@ -21,7 +21,7 @@ export const toAccountContext = (account: AccountRecord): AccountContext => ({
   credentialType: account.credentialType,
 })
 
-/** One text for one meaning: keys in order, whatever order they came in. */
+/** The same text for the same value, whatever the order of its keys. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)

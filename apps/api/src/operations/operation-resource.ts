@@ -10,7 +10,7 @@ import type { Store } from '@muster/store/store'
 const time = (at: number): string => new Date(at).toISOString()
 const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at))
 
-/** What ends a hold. */
+/** How a hold ends. */
 const REMEDIES: Record<Exclude<AccountStatus, 'active'>, string> = {
   paused: 'Resume the account to continue.',
   needs_reauth: 'PATCH new credentials into the account.',
@@ -19,10 +19,7 @@ const REMEDIES: Record<Exclude<AccountStatus, 'active'>, string> = {
 
 export type OperationSummary = Omit<OperationResource, 'attempts' | 'result' | 'warnings'>
 
-/**
- * What a waiting operation of an account on hold is shown as: `held` is not stored, so a hold of 100,000 operations
- * costs nothing.
- */
+/** A waiting operation of an account on hold is shown as `held`; not stored, so that holding 100,000 costs nothing. */
 export function shownStatus(
   record: OperationRecord,
   account: AccountRecord | undefined,
@@ -84,7 +81,7 @@ function toAttempt(attempt: AttemptRecord): Attempt {
   }
 }
 
-/** The whole operation, its result in the view asked for, or in that of the create call. */
+/** The whole operation, with its result in the given view, or in that of the create call. */
 export async function toResource(
   store: Store,
   record: OperationRecord,

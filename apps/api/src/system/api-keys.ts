@@ -15,7 +15,7 @@ const toResource = ({ id, name, scopes, prefix, createdAt }: ApiKeyRecord): ApiK
   created_at: new Date(createdAt).toISOString(),
 })
 
-/** A test key sees test keys alone, and so revokes no live one. */
+/** A test key sees only test keys, so that it cannot revoke a live one. */
 const isOwnKey = ({ isTest }: Caller, key: ApiKeyRecord): boolean => !isTest || isTestKey(key)
 
 export function apiKeyRoutes({ store }: ApiDependencies) {

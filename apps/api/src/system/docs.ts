@@ -4,7 +4,7 @@ import { systemRoutes } from '@muster/contracts/system-routes'
 import type { Express } from 'express'
 
 const folder = path.dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
-/** Of the package's files, what the page needs. */
+/** The files of the package that the page needs. */
 const assets = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']
 
 const page = `<!doctype html>
@@ -15,7 +15,7 @@ const page = `<!doctype html>
 </html>`
 const script = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, persistAuthorization: false, validatorUrl: null })`
 
-/** Swagger UI over /openapi.json, with nothing from anybody else's server. */
+/** Swagger UI over /openapi.json, with nothing loaded from other servers. */
 export function serveDocs(app: Express): void {
   app.get(systemRoutes.docs.path, (_, response) => void response.type('html').send(page))
   app.get('/docs/start.js', (_, response) => void response.type('text/javascript').send(script))

@@ -97,7 +97,7 @@ export function createOpenApiDocument(): oas31.OpenAPIObject {
       title: 'Muster',
       version: '0.1.0',
       description:
-        "Creates users in other companies' directories: one request, six providers. Accepted work is never lost, and no one is created twice.",
+        "Creates users in other companies' directories: one request, six providers. Accepted work is never lost, and no user is created twice.",
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],

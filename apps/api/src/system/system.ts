@@ -5,10 +5,7 @@ import type { Express } from 'express'
 import type { ApiDependencies } from '../dependencies.ts'
 import { createOpenApiDocument } from './openapi.ts'
 
-/**
- * Health, metrics and the contract: open to everybody who can reach the port, and free of anybody's data. Probes may
- * add parameters as they like.
- */
+/** Health, metrics and the OpenAPI document: open to everyone, and without data of any tenant. Probes may add parameters. */
 export function serveSystem(
   app: Express,
   { redis, metrics, isDraining, store }: Pick<ApiDependencies, 'redis' | 'metrics' | 'isDraining' | 'store'>,
