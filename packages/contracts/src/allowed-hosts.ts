@@ -1,7 +1,4 @@
-/**
- * Exact `host:port` pairs that may be reached although they are private, and over http: simulators and tests; empty in
- * production.
- */
+/** `host:port` pairs that may be private, and reached over http: for simulators and tests; empty in production. */
 export type AllowedHosts = ReadonlySet<string>
 
 /** `host:port` in lower case, as in MUSTER_ALLOWED_HOSTS; the port is always written out. */

@@ -7,7 +7,7 @@ export const scopeSchema = z.enum(scopes).meta({
 })
 export type Scope = z.infer<typeof scopeSchema>
 
-/** Of keys and of accounts: test keys open test accounts alone, live keys open both. */
+/** Of keys and accounts: test keys reach only test accounts, live keys both. */
 export const modeSchema = z.enum(['live', 'test']).meta({ id: 'Mode' })
 
 export const apiKeyInputSchema = z
@@ -16,7 +16,7 @@ export const apiKeyInputSchema = z
     scopes: z.array(scopeSchema).min(1).max(scopes.length),
     mode: modeSchema.optional().meta({
       description:
-        'test: a key mk_test_…, which opens accounts of mode test alone. Default live. A test key makes test keys alone.',
+        'test: a key mk_test_…, which reaches only accounts of mode test. Default live. A test key creates only test keys.',
     }),
   })
   .meta({ id: 'ApiKeyInput' })
@@ -33,5 +33,5 @@ export const apiKeySchema = z
 export type ApiKeyResource = z.infer<typeof apiKeySchema>
 
 export const createdApiKeySchema = apiKeySchema
-  .extend({ api_key: z.string().meta({ description: 'Shown this once.' }) })
+  .extend({ api_key: z.string().meta({ description: 'Shown only once.' }) })
   .meta({ id: 'CreatedApiKey' })

@@ -52,7 +52,7 @@ export const batchRoutes = {
     responses: {
       200: { description: 'With dry_run: what would become of each row.', schema: bulkDryRunSchema },
       202: { description: 'Every row is in; Location names the batch.', schema: batchSchema },
-      409: { description: 'Another request is uploading this batch at the moment.' },
+      409: { description: 'Another request is uploading this batch now.' },
       ...boundReached,
       ...refusals,
       ...notFound,

@@ -29,9 +29,7 @@ const whole = (maximum: number) =>
     .pipe(z.int().min(1).max(maximum))
     .meta({ type: 'integer', minimum: 1, maximum })
 
-/**
- * The parameters of a create are the defaults of every row that does not say otherwise; the rest is about the whole.
- */
+/** Parameters of a create are defaults for every row; the others are about the batch. */
 export const bulkQuerySchema = z.strictObject({
   integrated_account_id: query.integrated_account_id
     .optional()
@@ -114,7 +112,7 @@ const batchAccountSchema = z
       .meta({ description: 'Creates a second that the limit of the account allows.' }),
     resting_until: time
       .nullable()
-      .meta({ description: 'No call leaves before: the provider asked for that, or is taken to be down.' }),
+      .meta({ description: 'End of the cooldown of its lane: the provider asked for it, or seems to be down.' }),
     eta_seconds: z.number().nullable(),
   })
   .meta({ id: 'BatchAccount' })
@@ -136,7 +134,7 @@ export const batchSchema = z
     counts: batchCountsSchema,
     is_uploading: z.boolean().meta({
       description:
-        'A request is sending rows at the moment. uploading without it: the upload broke off, and the same request with the same Idempotency-Key continues it.',
+        'A request is sending rows now. `uploading` without it: the upload broke off, and the same request with the same Idempotency-Key continues it.',
     }),
     rate_per_second: z
       .number()

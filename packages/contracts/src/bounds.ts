@@ -2,23 +2,23 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 interface Bound {
-  /** As an answer and the table in docs/operating.md call it. */
+  /** Its name in answers and in the table of docs/operating.md. */
   what: string
-  /** What makes room, in an answer. */
+  /** How to make room, in answers. */
   remedy: string
   /** How many a tenant may have. */
   most: number
-  /** Of one of them; null where what it is made of is counted elsewhere. */
+  /** The size of one; null where its parts are counted elsewhere. */
   bytes: number | null
-  /** With which an operator changes `most`, and how far. */
+  /** The setting by which an operator changes `most`, and its maximum. */
   setting?: { name: string; most: number }
-  /** For what a process holds while it lasts: how many in all of one API process. */
+  /** For requests that last: how many one API process serves in total. */
   perProcess?: number
 }
 
 /**
- * Everything that a tenant can store or start. Scripts, routes, settings and the table in docs/operating.md read it
- * here; nothing that grows with what a tenant asks for may be missing.
+ * Everything that a tenant can store or start. Scripts, routes, settings and the table of docs/operating.md read it
+ * here; whatever grows with the requests of a tenant must be in it.
  */
 export const bounds = {
   apiKeys: { what: 'API keys', remedy: 'Revoke one', most: 100, bytes: 2 * KIB },
@@ -123,11 +123,11 @@ export type BoundName = keyof typeof bounds
 export type SettableBound = {
   [Name in BoundName]: (typeof bounds)[Name] extends { setting: object } ? Name : never
 }[BoundName]
-/** Of what lasts: counted by each API process for itself, while it lasts. */
+/** Requests that last: each API process counts its own. */
 export type HeldBound = {
   [Name in BoundName]: (typeof bounds)[Name] extends { perProcess: number } ? Name : never
 }[BoundName]
-/** What an installation allows: `most`, or what its operator has set. */
+/** The limits of an installation: `most`, or what its operator has set. */
 export type Limits = Record<BoundName, number>
 
 export const toLimits = (limitOf: (name: BoundName) => number): Limits =>
@@ -138,30 +138,27 @@ export const defaultLimits: Limits = toLimits((name) => bounds[name].most)
 /** For a worker, whose work was accepted already, and for commands of the operator. */
 export const unlimited: Limits = toLimits(() => Number.MAX_SAFE_INTEGER)
 
-/** Of an upload's rows: others wait while one is read, and its header comes again with each row of the results. */
+/** For rows of uploads: other work waits while one is read, and each row of the results repeats the header. */
 export const rowBounds = {
   bytes: 64 * KIB,
-  /** Of CSV; the widest honest files have some hundred. */
+  /** Of CSV; the widest honest files have a few hundred. */
   columns: 500,
   headerBytes: 16 * KIB,
-  /** Members and entries of lists, of JSON and NDJSON: twice as many, since lists have names too. */
+  /** Members and list entries of JSON and NDJSON: twice as many, since lists have names too. */
   values: 1_000,
-  /** Kept with the batch, each with a pointer of at most so many characters. */
+  /** Kept with the batch; their pointers are cut off at `pointerLength`. */
   problems: 20,
   pointerLength: 500,
 } as const
 
-/**
- * The most that one page of a list holds; a longer one ends early, and its cursor says where. Others wait while one is
- * written as JSON: a few milliseconds for this.
- */
+/** The size of one page of a list, after which it ends early: writing it as JSON blocks other work for milliseconds. */
 export const PAGE_BYTES = 256 * KIB
 
-/** Work that lasts ends soon; what is stored leaves by what its tenant does, or with work that ends. */
+/** Requests that last end soon; stored things go when the tenant acts, or when work ends. */
 const HELD_RETRY_SECONDS = 5
 const STORED_RETRY_SECONDS = 60
 
-/** A tenant has all that it may have, or a process all that it can serve at once. */
+/** A tenant has reached its limit, or a process what it can serve at once. */
 export class BoundReachedError extends Error {
   override readonly name = 'BoundReachedError'
   readonly bound: BoundName
@@ -177,13 +174,13 @@ export class BoundReachedError extends Error {
   }
 }
 
-/** One thing is larger than any may be. */
+/** A single thing is too large. */
 export class TooLargeError extends Error {
   override readonly name = 'TooLargeError'
   readonly bound: BoundName
   readonly limit: number
   constructor(bound: BoundName, limit: number) {
-    super(`Of ${bounds[bound].what}, none may be larger than ${limit} bytes.`)
+    super(`Too large: of ${bounds[bound].what}, each may have at most ${limit} bytes.`)
     this.bound = bound
     this.limit = limit
   }

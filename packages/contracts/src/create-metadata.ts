@@ -24,7 +24,7 @@ export const dryRunSchema = z
   })
   .meta({ id: 'DryRun' })
 
-/** What a provider, or one account, needs and takes. */
+/** What a provider, or one account, requires and accepts. */
 export const createMetadataSchema = z
   .object({
     provider: providerIdSchema,

@@ -69,7 +69,7 @@ export const createUserQuerySchema = z.strictObject({
   }),
   callback_url: z.string().min(1).max(2_000).optional().meta({
     description:
-      'The address that is told of every change of this operation, by a webhook signed with the callback secret of the tenant (POST /callback-secret).',
+      'Where events of this operation are sent, signed with the callback secret of the tenant (POST /callback-secret).',
   }),
   reference: z
     .string()

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** A yes or no in a query, which knows text only. */
+/** A boolean in a query, which has only text. */
 export const flag = z
   .stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], case: 'sensitive' })
   .meta({ type: 'boolean' })

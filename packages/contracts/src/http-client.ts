@@ -1,4 +1,4 @@
-/** One HTTP exchange, as handed to whoever owns the sockets. Redirects are never followed. */
+/** One HTTP exchange, as the owner of the sockets takes it. Redirects are never followed. */
 export interface HttpRequest {
   method: string
   url: string

@@ -11,7 +11,7 @@ export type AccountStatus = z.infer<typeof accountStatusSchema>
 
 const secret = (maximum = 8192) => z.string().trim().min(1).max(maximum)
 
-/** What each way of logging in needs. Which types a provider takes is told by `meta/create`. */
+/** What each way of logging in needs. `meta/create` says which types a provider accepts. */
 export const credentialsSchema = z
   .discriminatedUnion('type', [
     z.strictObject({ type: z.literal('api_token'), api_token: secret() }),
@@ -67,7 +67,7 @@ export const integratedAccountInputSchema = z
     provider: providerIdSchema,
     name: z.string().trim().min(1).max(200),
     mode: modeSchema.optional().meta({
-      description: 'test: also opened by test keys, mk_test_…, which open nothing else. Default live; never changes.',
+      description: 'test: for test keys (mk_test_…) too, which reach nothing else. Default live; never changes.',
     }),
     credentials: credentialsSchema,
     config: accountConfigSchema.optional(),

@@ -10,16 +10,13 @@ const TYPES: Record<string, string> = {
   array: 'a list',
 }
 
-/** What is counted of a value that has a length. */
+/** The unit of a value that has a length. */
 const COUNTED: Record<string, { one: string; many: string }> = {
   string: { one: 'character', many: 'characters' },
   array: { one: 'entry', many: 'entries' },
 }
 
-/**
- * What is wrong with a value and what would be right, in the words of the schemas' own messages, for `safeParse`. It
- * quotes no value. Undefined leaves a rare issue to zod's words.
- */
+/** Messages for `safeParse`, in the style of the schemas' own; they quote no value. Undefined: zod's message. */
 export const issueWords: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':

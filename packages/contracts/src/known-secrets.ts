@@ -10,32 +10,31 @@ interface Base64Needle {
   after: number
 }
 
-/** How often escaped texts are unescaped: JSON within JSON, an encoded URL within a query. */
+/** How many levels of escapes are undone: JSON within JSON, an encoded URL within a query. */
 const LEVELS = 3
 
 /** Runs of percent escapes, those of JSON, and those of HTML. */
 const ESCAPES =
   /(?:%[0-9a-fA-F]{2})+|\\(?:u[0-9a-fA-F]{4}|["'\\/bfnrt])|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);/g
-/** Where a text was cut that was longer, as vendors' messages are. */
+/** Where a vendor's longer message was cut. */
 export const CUT = '…'
-/** What a cut may leave of an escape. */
+/** The part of an escape that a cut may leave. */
 const HALF_ESCAPE = /(?:%[0-9a-fA-F]?|\\(?:u[0-9a-fA-F]{0,3})?|&#?\w{0,7})$/
 const BASE64 = /[\w+/=-]/
-/** Shorter texts would blot out half of an answer, and are no secrets. */
+/** Shorter texts are no secrets, and would mask half of an answer. */
 const MIN_LENGTH = 4
 const LETTERS: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 
 /**
- * The secrets that a call knows, and where they stand in a text: as they are, in base64 or base64url at any offset
- * (`user:password` is one text), in hexadecimal, and under any mixture of percent, JSON and HTML escapes, which is
- * undone before it is looked at rather than spelt out.
+ * Finds the secrets of a call in a text: plain, in base64 or base64url at any offset (`user:password` is one text), in
+ * hexadecimal, and under any mixture of percent, JSON and HTML escapes, which are undone before the search.
  */
 export class KnownSecrets {
   readonly #known = new Set<string>()
   readonly #exact: string[] = []
   readonly #base64: Base64Needle[] = []
-  #hasBlank = false
+  #hasSpace = false
 
   constructor(secrets: Iterable<string>) {
     this.add(secrets)
@@ -45,8 +44,8 @@ export class KnownSecrets {
     for (const secret of secrets) {
       if (secret.length < MIN_LENGTH || this.#known.has(secret)) continue
       this.#known.add(secret)
-      this.#hasBlank ||= secret.includes(' ')
-      // Half a character cannot be encoded, and arrives as the replacement character.
+      this.#hasSpace ||= secret.includes(' ')
+      // Half a surrogate pair cannot be encoded, and arrives as the replacement character.
       const bytes = Buffer.from(secret)
       const hex = bytes.toString('hex')
       this.#exact.push(...new Set([secret, bytes.toString(), hex, hex.toUpperCase()]))
@@ -65,7 +64,7 @@ export class KnownSecrets {
     return end === 0 ? text : kept + text.slice(end)
   }
 
-  /** Whether any is in there; one level more than `blot`, for a text that was written as JSON. */
+  /** Whether the text holds any; one level more than `blot`, for a text that was written as JSON. */
   isIn(text: string): boolean {
     return this.#find(text, LEVELS + 1).length > 0
   }
@@ -73,8 +72,8 @@ export class KnownSecrets {
   #find(text: string, levels: number): Range[] {
     if (this.#known.size === 0) return []
     const found = this.#findHere(text)
-    // Forms write a blank as a plus.
-    if (this.#hasBlank && text.includes('+'))
+    // Forms write a space as a plus.
+    if (this.#hasSpace && text.includes('+'))
       for (const range of this.#find(text.replaceAll('+', ' '), levels)) found.push(range)
     const escapes = levels === 0 ? [] : [...text.matchAll(ESCAPES)]
     if (escapes.length === 0) return found
@@ -96,7 +95,7 @@ export class KnownSecrets {
     return found
   }
 
-  /** A cut may have gone through a secret, and left its beginning; of an escape, a part that is nothing. */
+  /** A cut may leave the beginning of a secret, or a part of an escape. */
   #findCuts(text: string, standard: string, found: Range[]): void {
     const cutAt = new Map<number, number>()
     for (const at of occurrences(text, CUT)) {
@@ -113,11 +112,11 @@ export class KnownSecrets {
 }
 
 /**
- * How much of the beginning of the needle, short of all of it, stands before each of these ends. By Knuth, Morris and
- * Pratt: a hostile text costs one look at it, however often it is cut.
+ * The length of the proper prefix of the needle that ends at each of these positions, by Knuth, Morris and Pratt: one
+ * pass over a hostile text, however often it is cut.
  */
 function* beginningsAt(text: string, whole: string, ends: ReadonlyMap<number, number>): Generator<[number, number]> {
-  // No more of a long one fits into the text, and there may be many texts.
+  // No longer prefix fits into the text, and there may be many texts.
   const needle = whole.slice(0, text.length + 1)
   const borders = bordersOf(needle)
   let length = 0
@@ -129,7 +128,7 @@ function* beginningsAt(text: string, whole: string, ends: ReadonlyMap<number, nu
   }
 }
 
-/** For each beginning of the needle, how much of its end is a beginning too. */
+/** For each prefix of the needle, the length of its longest border. */
 function bordersOf(needle: string): Uint32Array {
   const borders = new Uint32Array(needle.length)
   let length = 0
@@ -145,7 +144,7 @@ function* occurrences(text: string, needle: string): Generator<number> {
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1)) yield at
 }
 
-/** What the secret looks like whatever stands around it, where it begins this many bytes after a group of three. */
+/** The base64 of a secret that starts `offset` bytes into a group of three, without what its neighbours change. */
 function base64Needle(secret: Buffer, offset: number): Base64Needle {
   const text = Buffer.concat([Buffer.alloc(offset), secret]).toString('base64')
   const before = offset === 0 ? 0 : 1
@@ -154,7 +153,7 @@ function base64Needle(secret: Buffer, offset: number): Base64Needle {
   return { text: text.slice(offset + before, end), before, after }
 }
 
-/** The text without its escapes, and the way back to where something stood in it. */
+/** The text without its escapes, and a map of its ranges back to the source. */
 function decode(text: string, escapes: readonly RegExpExecArray[]): { text: string; toSource(range: Range): Range } {
   const pieces: { from: number; to: number; start: number; end: number }[] = []
   let decoded = ''

@@ -30,11 +30,11 @@ export function isTerminal(status: OperationStatus): status is TerminalStatus {
 
 export const warningSchema = z.object({ code: z.string(), pointer: z.string().nullable(), detail: z.string() }).meta({
   id: 'Warning',
-  description: 'Something of the request that the provider cannot take, or that was decided for the caller.',
+  description: 'A part of the request that the provider does not accept, or a choice made for the caller.',
 })
 export type Warning = z.infer<typeof warningSchema>
 
-/** One HTTP call to the provider. The URL never holds a secret; bodies are not kept. */
+/** One HTTP call to the provider. Its URL holds no secret; bodies are not kept. */
 export const remoteCallSchema = z
   .object({
     purpose: z.string().meta({ description: 'token, look_up, find, create, read or check.' }),
@@ -49,10 +49,9 @@ export const remoteCallSchema = z
 export type RemoteCall = z.infer<typeof remoteCallSchema>
 
 /**
- * succeeded, failed: final. retrying: safe to repeat, nothing was created. rate_limited: uses up no attempt. held:
- *   the account went on hold.
- * unknown: the create may have reached the provider, so the next attempt begins with a look-up.
- * reconciling: a look-up that found nothing yet, within the settling time. interrupted: the worker died.
+ * succeeded, failed: final. retrying: safe to repeat, nothing was created. rate_limited: does not count as an attempt.
+ * held: the account went on hold. unknown: the create may have reached the provider, so the next attempt begins with a
+ * look-up. reconciling: a look-up found nothing yet, within the settling time. interrupted: the worker died.
  */
 export const attemptOutcomes = [
   'succeeded',
@@ -73,7 +72,7 @@ const attemptSchema = z
     create_sent_at: z.iso
       .datetime()
       .nullable()
-      .meta({ description: 'When the intent to create was recorded; null when the attempt never came so far.' }),
+      .meta({ description: 'When the intent to create was recorded; null when the attempt ended before.' }),
     finished_at: z.iso.datetime().nullable(),
     outcome: z.enum(attemptOutcomes).nullable().meta({ description: 'null while it runs.' }),
     error_code: operationErrorCodeSchema.nullable(),
@@ -90,7 +89,7 @@ export const operationErrorSchema = z
     retryable: z.boolean(),
     pointer: z.string().nullable().meta({ description: 'JSON pointer of the unified field it is about.' }),
     provider_status: z.int().nullable(),
-    raw_response: z.unknown().meta({ description: "The provider's own words, with secrets blotted out." }),
+    raw_response: z.unknown().meta({ description: "The provider's answer, with secrets masked." }),
     hint: z.string(),
   })
   .meta({ id: 'OperationError' })
@@ -120,12 +119,12 @@ export const operationSchema = z
     remote_id: z.string().nullable().meta({ description: "The user's id at the provider." }),
     result: z
       .unknown()
-      .meta({ description: 'The user, in the response format asked for; null until the operation succeeds.' }),
+      .meta({ description: 'The user, in the requested response format; null until the operation succeeds.' }),
     error: operationErrorSchema.nullable(),
     erased_at: z.iso
       .datetime()
       .nullable()
-      .meta({ description: "When the person's data was taken out on request; what is left is a tombstone." }),
+      .meta({ description: "When the person's data was erased on request; a tombstone is left." }),
     links: z.object({ self: z.string(), cancel: z.string().optional(), retry: z.string().optional() }),
   })
   .meta({ id: 'Operation' })

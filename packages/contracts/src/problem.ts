@@ -16,22 +16,22 @@ export const rejectedRowSchema = z
 
 const boundNames = Object.keys(bounds) as [BoundName, ...BoundName[]]
 
-/** What some codes add. */
+/** Members that some codes add. */
 const furtherMembers = z
   .object({
-    bound: z
-      .enum(boundNames)
-      .meta({ description: 'too_many_requests, payload_too_large: what has reached its limit.' }),
-    limit: z.int().meta({ description: 'With bound: how many, or of payload_too_large how many bytes.' }),
+    bound: z.enum(boundNames).meta({ description: 'too_many_requests, payload_too_large: which limit is reached.' }),
+    limit: z
+      .int()
+      .meta({ description: 'With bound: the limit, a number of things, or of bytes for payload_too_large.' }),
     required_scope: z.string().meta({ description: 'forbidden: what the API key lacks.' }),
-    record: z.string().meta({ description: 'record_unreadable: what does not open.' }),
+    record: z.string().meta({ description: 'record_unreadable: the record that cannot be decrypted.' }),
     operation: z.string().meta({ description: 'The path of the operation that it is about.' }),
     operation_id: z.uuid(),
-    batch: z.string().meta({ description: 'Of an upload that was accepted in part: the path of its batch.' }),
+    batch: z.string().meta({ description: 'Of an upload that was partly accepted: the path of its batch.' }),
     batch_id: z.uuid(),
     upload_error: z
       .string()
-      .meta({ description: 'malformed_upload, payload_too_large: why the upload cannot be read on.' }),
+      .meta({ description: 'malformed_upload, payload_too_large: why the upload cannot be read any further.' }),
     line: z.int().nullable().meta({ description: 'With upload_error.' }),
     rows: z.int().meta({ description: 'on_invalid=reject_all.' }),
     rejected: z.int().meta({ description: 'on_invalid=reject_all.' }),
@@ -41,7 +41,7 @@ const furtherMembers = z
     hint: operationErrorSchema.shape.hint,
     provider_status: operationErrorSchema.shape.provider_status,
     raw_response: operationErrorSchema.shape.raw_response,
-    remote_id: z.string().nullable().meta({ description: 'user_exists: the user that is there.' }),
+    remote_id: z.string().nullable().meta({ description: 'user_exists: the existing user.' }),
   })
   .partial()
 

@@ -1,4 +1,4 @@
-/** Nobody is believed who asks for more than a day, and a negative or unreadable wish counts as none. */
+/** A provider's wish to wait is honoured up to a day; a negative or unreadable one is ignored. */
 const MAX_WAIT_MS = 24 * 60 * 60 * 1000
 
 /** From here on, 2001, it is a Unix time, and from there on one of milliseconds: no one asks for a wait of 30 years. */

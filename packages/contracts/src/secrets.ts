@@ -1,13 +1,10 @@
 import { isJsonObject, type JsonObject, type JsonValue } from './json.ts'
 import { CUT, MASK, type KnownSecrets } from './known-secrets.ts'
 
-/**
- * Names under which providers take secrets: password, NewPassword, imported_password_hash, answer (Okta's recovery
- * question), api_key, token …
- */
+/** Providers' names of secrets: password, NewPassword, imported_password_hash, answer (Okta's recovery question) … */
 const SECRET_NAME =
   /pass(word|wd|code|phrase)|secret|token|api[_-]?key|private[_-]?key|credential(?!s$)|^answer$|^hash$|^salt$/i
-/** Names that look alike and hold a rule or a date, never a secret. */
+/** Similar names that hold a rule or a date, never a secret. */
 const HARMLESS_NAME =
   /^(change_?password|require_?password|password_?(validity|set_at|changed|expire|expired)|bypass|lastpasswordchange)/i
 
@@ -34,8 +31,8 @@ function maskAll(value: JsonValue): JsonValue {
 }
 
 /**
- * Parts a value into what may be kept and what must be erased; `mergeJson(kept, secrets)` gives it back. Secrets inside
- * arrays take the whole array with them.
+ * Splits a value into what may be kept and what must be erased; `mergeJson(kept, secrets)` restores it. An array that
+ * holds a secret is erased whole.
  */
 export function splitSecrets(value: JsonObject): { kept: JsonObject; secrets: JsonObject } {
   const kept: [string, JsonValue][] = []
@@ -58,31 +55,28 @@ function holdsSecret(value: JsonValue, isNamed = false): boolean {
   return isNamed && (typeof value === 'string' || typeof value === 'number')
 }
 
-/**
- * Every string and number in it, to blot out wherever it turns up again. Short ones would blot out half the text, and
- * are no secrets.
- */
+/** Its strings and numbers, to mask where they appear. Short ones are no secrets, and would mask half a text. */
 export function secretStrings(value: JsonValue): string[] {
   if (Array.isArray(value)) return value.flatMap(secretStrings)
   if (isJsonObject(value)) return Object.values(value).flatMap(secretStrings)
   return (typeof value === 'string' || typeof value === 'number') && String(value).length >= 4 ? [String(value)] : []
 }
 
-/** The secrets among what an account logs in with; client ids and names of users are none. */
+/** The secrets of an account's credentials; client ids and user names are none. */
 export const credentialSecrets = (credentials: JsonObject): string[] => secretStrings(splitSecrets(credentials).secrets)
 
-/** Deeper than any provider's answer; a hostile one nests until a recursion dies, here or in JSON.stringify. */
+/** Deeper than any provider's answer; a hostile one nests until a recursion overflows, here or in JSON.stringify. */
 const MAX_DEPTH = 100
-/** More than any record of a user has, in all its texts; a hostile answer must not cost more than this to look at. */
+/** More than all texts of any user; searching a hostile answer must not cost more. */
 const MAX_CHARACTERS = 256 * 1024
 
 /**
- * A copy of anything JSON-like in which none of `secrets` is to be found. All that came from outside passes here before
- * it is stored, shown or logged: bodies, messages, ids of requests, replies.
+ * A copy of a JSON-like value without any of `secrets`. Everything from outside passes through it before it is stored,
+ * shown or logged: bodies, messages, ids of requests, replies.
  */
 export function blotOut<T>(value: T, secrets: KnownSecrets): T {
   const copy = boundedCopy(value)
-  // Almost always there is none, and one look over the whole is cheaper than one at each text.
+  // Usually there is none, and searching the whole once is cheaper than searching each text.
   const text = JSON.stringify(copy) ?? ''
   return (text.includes(CUT) || secrets.isIn(text) ? mapTexts(copy, (inner) => secrets.blot(inner)) : copy) as T
 }
@@ -112,10 +106,10 @@ function mapTexts(value: unknown, map: (text: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [map(key), mapTexts(item, map)]))
 }
 
-/** An id that a provider gives, to be kept with what it is about; undefined where it has not the shape of one. */
+/** An id of a request, as a provider gives it; undefined where it does not look like one. */
 export function providerIdOf(text: string | undefined, secrets: KnownSecrets): string | undefined {
   return text !== undefined && PROVIDER_ID.test(text) && blotOut(text, secrets) === text ? text : undefined
 }
 
-/** UUIDs, hexadecimal, base64 and what vendors put between: one word, and not a long one. */
+/** UUIDs, hexadecimal, base64 and vendors' separators: one short word. */
 const PROVIDER_ID = /^[\w.:~=+/@-]{1,128}$/

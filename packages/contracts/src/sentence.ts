@@ -1,2 +1,2 @@
-/** A provider's words with a full stop, so that a sentence of ours may follow. */
+/** A provider's message with a full stop, so that another sentence can follow. */
 export const asSentence = (words: string): string => (/[.!?…]["')]?$/.test(words.trimEnd()) ? words : `${words}.`)

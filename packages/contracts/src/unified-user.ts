@@ -48,9 +48,7 @@ const unifiedGroupSchema = z
   .strictObject({ id: text().optional(), name: text().optional(), organization: text().optional() })
   .meta({ id: 'UnifiedGroup' })
 
-/**
- * The body of the create call: the unified model's input half. Which fields a provider takes is told by `meta/create`.
- */
+/** The body of a create. `meta/create` says which fields a provider accepts. */
 export const unifiedUserInputSchema = z
   .strictObject({
     name: text().optional().meta({ description: 'Full name.' }),

@@ -7,22 +7,17 @@ const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 
 export const isForbiddenName = (name: string): boolean => FORBIDDEN.has(name)
 
-/**
- * No NUL, which ends text in half of all systems, and no lone surrogate, which turns into U+FFFD on the way: either
- * would make another user than the one asked for.
- */
+/** No NUL, which many systems cut text at, and no lone surrogate, which becomes U+FFFD: either changes the user. */
 export const isSoundText = (text: string): boolean => !/[\0\p{Surrogate}]/u.test(text)
 
 /** RFC 6901 section 3. */
 export const escapePointer = (segment: string): string => segment.replaceAll('~', '~0').replaceAll('/', '~1')
 
 /**
- * What must be known before a schema sees it: JSON.parse keeps an own `__proto__`, takes 100,000 nested arrays that
- *   nothing after it survives, and a schema
- * makes one issue of each of 300,000 wrong items. Pointers are made only where something is wrong: this runs over every
- * value of every row of an upload.
- *
- * @param what it is called in what is said of it: body, row.
+ * Checks what no schema can: JSON.parse keeps an own `__proto__` and accepts 100,000 nested arrays, and a schema makes
+ * an issue of each of 300,000 wrong items. It runs over every value of every row, so that pointers are made only for
+ * problems.
+ * @param what its name in messages: body, row
  */
 export function checkValue(value: unknown, what: string, maxValues = MAX_VALUES): InputProblem[] {
   const problems: InputProblem[] = []
@@ -30,7 +25,7 @@ export function checkValue(value: unknown, what: string, maxValues = MAX_VALUES)
   const pointer = (): string => path.map((segment) => `/${escapePointer(segment)}`).join('')
   let seen = 0
 
-  /** Recursive only as deep as is allowed. Gives what ends the check. */
+  /** Recursive only as deep as is allowed. Returns a problem that ends the check. */
   function visit(inner: unknown): InputProblem | undefined {
     if (typeof inner === 'string' && !isSoundText(inner)) problems.push(unsoundText(pointer()))
     if (typeof inner !== 'object' || inner === null) return undefined

@@ -23,7 +23,7 @@ const filters = {
     .max(100)
     .nullable()
     .optional()
-    .meta({ description: 'Only what is about one of these; null: all. What is about no account is always sent.' }),
+    .meta({ description: 'Only events about one of these; null: all. Events about no account are always sent.' }),
   providers: z.array(providerIdSchema).min(1).max(providerIds.length).nullable().optional(),
 }
 const settings = {
@@ -37,13 +37,7 @@ const settings = {
     .nullable()
     .optional()
     .meta({ description: 'At most so many deliveries; null: 100 a second.' }),
-  concurrency: z
-    .int()
-    .min(1)
-    .max(50)
-    .nullable()
-    .optional()
-    .meta({ description: 'Deliveries on their way at once; null: 10.' }),
+  concurrency: z.int().min(1).max(50).nullable().optional().meta({ description: 'Concurrent deliveries; null: 10.' }),
 }
 
 export const webhookEndpointInputSchema = z
@@ -73,7 +67,7 @@ export const webhookEndpointSchema = z
     id: z.uuid(),
     kind: z
       .enum(['registered', 'callback'])
-      .meta({ description: 'callback: made by itself for the host of a callback_url.' }),
+      .meta({ description: 'callback: created automatically for the host of a callback_url.' }),
     url: z.string(),
     mode: modeSchema.meta({
       description: 'test: made with a test key, and receives events of accounts of mode test only.',
@@ -94,8 +88,7 @@ export const webhookEndpointSchema = z
       .meta({ description: 'Of the first failure since the last success; after five days it is disabled.' }),
     public_key: z.string().nullable().meta({ description: 'whpk_…, for signatures of kind v1a.' }),
     secrets: z.array(z.object({ created_at: z.iso.datetime(), expires_at: z.iso.datetime().nullable() })).meta({
-      description:
-        'What messages are signed with at the moment, newest first; the secrets themselves are never shown again.',
+      description: 'The secrets that sign now, newest first, without the secrets themselves.',
     }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
@@ -104,7 +97,7 @@ export const webhookEndpointSchema = z
 export type WebhookEndpointResource = z.infer<typeof webhookEndpointSchema>
 
 export const createdWebhookEndpointSchema = webhookEndpointSchema
-  .extend({ secret: z.string().meta({ description: 'whsec_…, shown this once.' }) })
+  .extend({ secret: z.string().meta({ description: 'whsec_…, shown only once.' }) })
   .meta({ id: 'CreatedWebhookEndpoint' })
 
 export const rotateSecretInputSchema = z
@@ -120,7 +113,7 @@ export const rotateSecretInputSchema = z
 
 export const rotatedSecretSchema = z
   .object({
-    secret: z.string().meta({ description: 'whsec_…, shown this once.' }),
+    secret: z.string().meta({ description: 'whsec_…, shown only once.' }),
     previous_expires_at: z.iso
       .datetime()
       .nullable()

@@ -137,7 +137,7 @@ describe('what a tenant can store', () => {
       Object.fromEntries(Array.from({ length: Math.floor(bytes / 200) }, (_, n) => [`${n}`.padEnd(180, 'x'), 'name']))
     const limit = bounds.columnMappings.bytes
     await expect(store.columnMappings.save(owner, { name: 'large', columns: columnsOf(2 * limit) })).rejects.toThrow(
-      `none may be larger than ${limit} bytes`,
+      `at most ${limit} bytes`,
     )
     for (let number = 0; number < MOST; number += 1)
       await store.columnMappings.save(owner, { name: `m${number}`, columns: columnsOf(limit * 0.9) })

@@ -4,7 +4,7 @@ import { answerClientError, refuseTunnel } from './client-error.ts'
 
 /** For a whole upload; other bodies have less time, in read-body.ts. */
 const UPLOAD_TIMEOUT_MS = 15 * 60_000
-/** Some versions of Node count the headers of a reused connection from its last answer: keep this limit the longer one. */
+/** Some versions of Node count the headers of a reused connection from its last answer: this limit is the longer. */
 const HEADERS_BEYOND_KEEP_ALIVE_MS = 5_000
 /** Many clients read the answer only after sending everything: the rest of a body may arrive until then. */
 const LINGER_MS = 1_000

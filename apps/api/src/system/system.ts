@@ -5,7 +5,7 @@ import type { Express } from 'express'
 import type { ApiDependencies } from '../dependencies.ts'
 import { createOpenApiDocument } from './openapi.ts'
 
-/** Health, metrics and the OpenAPI document: open to everyone, and without data of any tenant. Probes may add parameters. */
+/** Health, metrics and the OpenAPI document: open to everyone, without data of tenants. Probes may add parameters. */
 export function serveSystem(
   app: Express,
   { redis, metrics, isDraining, store }: Pick<ApiDependencies, 'redis' | 'metrics' | 'isDraining' | 'store'>,
