@@ -24,39 +24,22 @@ import { webhookEndpointRoutes } from './webhooks/webhook-endpoints.ts'
 
 const toExpressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
+/** For /docs. */
+const directives = {
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'font-src': ["'self'", 'data:'],
+  'img-src': ["'self'", 'data:'],
+  'upgrade-insecure-requests': null,
+}
+
 /** Middleware and routes, in order. */
 export function createApp(dependencies: ApiDependencies): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false)
   app.use(assignRequestId)
-  app.use(
-    helmet({
-      contentSecurityPolicy: {
-        directives: {
-          'style-src': ["'self'", "'unsafe-inline'"],
-          'font-src': ["'self'", 'data:'],
-          'img-src': ["'self'", 'data:'],
-          'upgrade-insecure-requests': null,
-        },
-      },
-    }),
-  )
+  app.use(helmet({ contentSecurityPolicy: { directives } }))
   app.use(checkHead)
-
-  const endpoints: Endpoint[] = [
-    createUser(dependencies),
-    createUsers(dependencies),
-    describeCreate(dependencies),
-    ...operationRoutes(dependencies),
-    ...batchRoutes(dependencies),
-    ...columnMappingRoutes(dependencies),
-    ...integratedAccountRoutes(dependencies),
-    ...apiKeyRoutes(dependencies),
-    ...webhookEndpointRoutes(dependencies),
-    ...deliveryRoutes(dependencies),
-    ...secretRoutes(dependencies),
-  ]
-  for (const endpoint of endpoints) {
+  for (const endpoint of endpointsOf(dependencies)) {
     const { method, path }: Route = endpoint.route
     app[method](toExpressPath(path), serveEndpoint(dependencies, endpoint))
   }
@@ -69,3 +52,17 @@ export function createApp(dependencies: ApiDependencies): Express {
   app.use(answerErrors(dependencies))
   return app
 }
+
+const endpointsOf = (dependencies: ApiDependencies): Endpoint[] => [
+  createUser(dependencies),
+  createUsers(dependencies),
+  describeCreate(dependencies),
+  ...operationRoutes(dependencies),
+  ...batchRoutes(dependencies),
+  ...columnMappingRoutes(dependencies),
+  ...integratedAccountRoutes(dependencies),
+  ...apiKeyRoutes(dependencies),
+  ...webhookEndpointRoutes(dependencies),
+  ...deliveryRoutes(dependencies),
+  ...secretRoutes(dependencies),
+]

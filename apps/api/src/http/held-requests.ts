@@ -28,36 +28,14 @@ export function createHeldRequests({
   everyMs?: number
 }) {
   const held = new Set<Held>()
-  let isLooking = false
-
+  const stop = every(everyMs, () => endRevoked(tenants, held))
   const countOf = (bound: HeldBound, tenantId?: string): number =>
     [...held].filter((one) => one.bound === bound && (tenantId === undefined || one.access.tenantId === tenantId))
       .length
-
-  async function look(): Promise<void> {
-    const all = [...held]
-    const accesses = [...new Map(all.map(({ access }) => [access.id, access])).values()]
-    const valid = await tenants.areValid(accesses)
-    const revoked = new Set(accesses.flatMap(({ id }, index) => (valid[index] === false ? [id] : [])))
-    for (const one of all) if (revoked.has(one.access.id)) one.end()
-  }
-
-  const timer = setInterval(() => {
-    if (isLooking || held.size === 0) return
-    isLooking = true
-    look()
-      // While Redis is away, no key can be revoked either.
-      .catch(() => undefined)
-      .finally(() => {
-        isLooking = false
-      })
-  }, everyMs)
-  timer.unref()
-
   return {
     /**
-     * @param end is called when its key is revoked
-     * @returns what is to be called when the request has ended
+     * @param end is called when the key is revoked
+     * @returns to be called when the request has ended
      * @throws BoundReachedError
      */
     enter(bound: HeldBound, access: Access, end: () => void): () => void {
@@ -68,6 +46,32 @@ export function createHeldRequests({
       held.add(one)
       return () => void held.delete(one)
     },
-    stop: (): void => clearInterval(timer),
+    stop,
   }
+}
+
+async function endRevoked(tenants: Pick<Tenants, 'areValid'>, held: ReadonlySet<Held>): Promise<void> {
+  if (held.size === 0) return
+  const all = [...held]
+  const accesses = [...new Map(all.map(({ access }) => [access.id, access])).values()]
+  const valid = await tenants.areValid(accesses)
+  const revoked = new Set(accesses.flatMap(({ id }, index) => (valid[index] === false ? [id] : [])))
+  for (const one of all) if (revoked.has(one.access.id)) one.end()
+}
+
+/** Runs `work` again and again, never twice at the same time. @returns stops it */
+function every(milliseconds: number, work: () => Promise<void>): () => void {
+  let isRunning = false
+  const timer = setInterval(() => {
+    if (isRunning) return
+    isRunning = true
+    work()
+      // While Redis is away, no key can be revoked either.
+      .catch(() => undefined)
+      .finally(() => {
+        isRunning = false
+      })
+  }, milliseconds)
+  timer.unref()
+  return () => clearInterval(timer)
 }
