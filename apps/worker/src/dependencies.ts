@@ -3,6 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { unlimited } from '@muster/contracts/bounds'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createEgress, type Egress } from '@muster/egress/egress'
+import type { AccountRecord } from '@muster/domain/account/record'
+import type { EventSourceRef } from '@muster/domain/event'
 import { LaneOwner } from '@muster/lanes/lane-owner'
 import { createLaneSchedule } from '@muster/lanes/lane-schedule'
 import { waitForKeys } from '@muster/store/crypto/check-keys'
@@ -19,8 +21,8 @@ import { createDeliverWebhook } from './webhooks/deliver-webhook.ts'
 import { createRunOperation } from './operations/run-operation.ts'
 import { serveHealth } from './health.ts'
 import { startJanitor } from './janitors/janitor.ts'
-import { createAccountRechecks } from './janitors/recheck-accounts.ts'
-import { createLaneSource } from './lane-source.ts'
+import { AccountRechecks } from './janitors/recheck-accounts.ts'
+import { createLaneSource, type LaneJobs } from './lane-source.ts'
 import { createWorkerMetrics } from './metrics.ts'
 
 /** How long the start waits for Redis to say whether the keys fit. */
@@ -39,8 +41,48 @@ export interface RunningWorker {
 
 /** Everything the worker is made of, built in order and closed in reverse. */
 export async function startWorker(config: WorkerConfig): Promise<RunningWorker> {
+  const base = await openBase(config)
+  const work = createWork(base)
+  const { log, workerId } = base
+  base.metrics.observe({ openLanes: () => work.owner.openLanes(), clockSkewMs: base.clock.skewMs })
+  const health = await serveHealth({
+    host: config.MUSTER_WORKER_HOST,
+    port: config.MUSTER_WORKER_PORT,
+    redis: base.redis,
+    registry: base.metrics.registry,
+    clockSkewMs: base.clock.skewMs,
+    checkKeys: base.store.checkKeys,
+  })
+  let isStopping = false
+  /** No work is taken before the keys are known to open it. */
+  const keysFit = waitForKeys(base.store.checkKeys).then(() => {
+    if (!isStopping) work.start()
+  })
+  await Promise.race([keysFit, new Promise((resolve) => setTimeout(resolve, KEYS_WITHIN_MS).unref())])
+  log.info({ port: health.port, worker_id: workerId }, 'listening')
+
+  return {
+    log,
+    keysFit,
+    async stop(drains) {
+      isStopping = true
+      health.drain()
+      const seen = pause(drains ? config.MUSTER_DRAIN_SECONDS * 1000 : 0)
+      await work.stop()
+      await seen
+      await health.close()
+      await base.close()
+    },
+  }
+}
+
+type Base = Awaited<ReturnType<typeof openBase>>
+
+/** Connections, and what every part of the worker needs. */
+async function openBase(config: WorkerConfig) {
   const workerId = config.MUSTER_WORKER_ID ?? `${defaultWorkerId()}:${randomUUID().slice(0, 8)}`
   const log = createLogger(config.LOG_LEVEL, 'worker')
+  const metrics = createWorkerMetrics()
   const onUnreadable = (error: UnreadableError): void => {
     metrics.unreadable.inc({ record: kindOf(error) })
     log.error({ record: error.record, reason: error.message }, 'a record cannot be read, and what needs it is held')
@@ -64,114 +106,106 @@ export async function startWorker(config: WorkerConfig): Promise<RunningWorker> 
     limits: unlimited,
   })
   const clock = await followRedisClock(redis, onError)
-  const metrics = createWorkerMetrics({ openLanes: () => owner.openLanes(), clockSkewMs: clock.skewMs })
   const schedule = createLaneSchedule(redis)
-  const dispatcher = createEventDispatcher({ store, schedule, subscriber, clock, onError })
-  const batchSupervisor = createBatchSupervisor({
-    store,
-    schedule,
+  const close = async (): Promise<void> => {
+    await egress.close()
+    clock.stop()
+    redis.disconnect()
+    subscriber.disconnect()
+  }
+  return {
+    config,
+    workerId,
+    log,
+    metrics,
+    onUnreadable,
+    onError,
     redis,
     subscriber,
-    clock,
-    onEvent: dispatcher.nudge,
-    onError,
-  })
-  const httpFor: Egress['httpFor'] = (caller) => capTimeouts(egress.httpFor(caller), config.MUSTER_PROVIDER_TIMEOUT_MS)
-  const runOperation = createRunOperation({
+    egress,
     store,
-    httpFor,
-    allowedHosts: config.MUSTER_ALLOWED_HOSTS,
-    policy: { ...defaultRetryPolicy, maxAttempts: config.MUSTER_MAX_ATTEMPTS },
     clock,
-    log,
-    metrics,
-    onEvent: dispatcher.nudge,
-    onBatch: batchSupervisor.nudge,
-  })
-  const deliverWebhook = createDeliverWebhook({
-    store,
-    httpFor: egress.httpFor,
-    schedule: config.MUSTER_WEBHOOK_SCHEDULE,
-    timeoutMs: config.MUSTER_WEBHOOK_TIMEOUT_MS,
-    disableAfterMs: config.MUSTER_WEBHOOK_DISABLE_AFTER_HOURS * 3_600_000,
-    clock,
-    log,
-    metrics,
-    onEvent: dispatcher.nudge,
-  })
+    schedule,
+    close,
+  }
+}
+
+/** All that runs by itself: lanes, batches, events, and the janitor. */
+function createWork(base: Base) {
+  const { config, workerId, redis, subscriber, clock, onError } = base
+  const dispatcher = createEventDispatcher(base)
+  const onEvent = dispatcher.nudge
+  const supervisor = createBatchSupervisor({ ...base, onEvent })
   const owner = new LaneOwner({
     redis,
     subscriber,
     ownerId: workerId,
     maxLanes: config.MUSTER_MAX_LANES,
-    source: createLaneSource(store, clock, { runOperation, deliverWebhook, onUnreadable }),
+    source: createLaneSource(base.store, clock, createJobs(base, onEvent, supervisor.nudge)),
     onError,
     now: clock.now,
   })
-  const rechecks = createAccountRechecks({
-    store,
-    httpFor,
+  const rechecks = new AccountRechecks({
+    ...base,
+    httpFor: providerHttp(base),
     allowedHosts: config.MUSTER_ALLOWED_HOSTS,
-    schedule,
-    clock,
-    log,
     firstRecheckMs: config.MUSTER_RECHECK_SECONDS * 1000,
-    onEvent: dispatcher.nudge,
-    onError,
+    onEvent,
   })
-  const health = await serveHealth({
-    host: config.MUSTER_WORKER_HOST,
-    port: config.MUSTER_WORKER_PORT,
-    redis,
-    registry: metrics.registry,
-    clockSkewMs: clock.skewMs,
-    checkKeys: store.checkKeys,
-  })
+  const retentionMs = config.MUSTER_RETENTION_DAYS * 86_400_000
   let janitor: { stop(): void } | undefined
-  let isStopping = false
-  /** Nothing is taken up before the keys are known to open it. */
-  const keysFit = waitForKeys(store.checkKeys).then(async () => {
-    if (isStopping) return
-    dispatcher.start()
-    batchSupervisor.start()
-    janitor = startJanitor({
-      store,
-      redis,
-      schedule,
-      clock,
-      onEvent: dispatcher.nudge,
-      superviseBatch: batchSupervisor.supervise,
-      recheckAccount: rechecks.consider,
-      workerId,
-      retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
-      onError,
-    })
-    owner.start()
-  })
-  await Promise.race([keysFit, new Promise((resolve) => setTimeout(resolve, KEYS_WITHIN_MS).unref())])
-  log.info({ port: health.port, worker_id: workerId }, 'listening')
-
   return {
-    log,
-    keysFit,
-    async stop(drains) {
-      isStopping = true
-      health.drain()
-      const seen = pause(drains ? config.MUSTER_DRAIN_SECONDS * 1000 : 0)
+    owner,
+    start(): void {
+      dispatcher.start()
+      supervisor.start()
+      const recheckAccount = (account: AccountRecord): void => rechecks.consider(account)
+      const superviseBatch = supervisor.supervise
+      janitor = startJanitor({ ...base, onEvent, superviseBatch, recheckAccount, retentionMs })
+      owner.start()
+    },
+    async stop(): Promise<void> {
       janitor?.stop()
       rechecks.stop()
       dispatcher.stop()
-      batchSupervisor.stop()
+      supervisor.stop()
       await owner.stop(config.MUSTER_SHUTDOWN_GRACE_SECONDS * 1000)
-      await seen
-      await health.close()
-      await egress.close()
-      clock.stop()
-      redis.disconnect()
-      subscriber.disconnect()
     },
   }
 }
+
+/** What lanes run: operations at providers, and deliveries to receivers. */
+function createJobs(
+  base: Base,
+  onEvent: (source: EventSourceRef) => void,
+  onBatch: (batchId: string) => void,
+): LaneJobs {
+  const { config, egress, onUnreadable } = base
+  return {
+    runOperation: createRunOperation({
+      ...base,
+      httpFor: providerHttp(base),
+      allowedHosts: config.MUSTER_ALLOWED_HOSTS,
+      policy: { ...defaultRetryPolicy, maxAttempts: config.MUSTER_MAX_ATTEMPTS },
+      onEvent,
+      onBatch,
+    }),
+    deliverWebhook: createDeliverWebhook({
+      ...base,
+      httpFor: egress.httpFor,
+      schedule: config.MUSTER_WEBHOOK_SCHEDULE,
+      timeoutMs: config.MUSTER_WEBHOOK_TIMEOUT_MS,
+      disableAfterMs: config.MUSTER_WEBHOOK_DISABLE_AFTER_HOURS * 3_600_000,
+      onEvent,
+    }),
+    onUnreadable,
+  }
+}
+
+const providerHttp =
+  ({ config, egress }: Base): Egress['httpFor'] =>
+  (caller) =>
+    capTimeouts(egress.httpFor(caller), config.MUSTER_PROVIDER_TIMEOUT_MS)
 
 /** `operation:<id>:request` is of an operation. Damaged or not, a record's name is ours, so the kinds are few. */
 const kindOf = ({ record }: UnreadableError): string => record.split(':')[0] ?? ''

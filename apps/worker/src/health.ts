@@ -5,52 +5,45 @@ import type { Redis } from '@muster/store/redis/connect'
 import { checkRedis } from '@muster/store/redis/health'
 import type { Registry } from 'prom-client'
 
-/** Nobody is created twice by it, but what waits is taken up too early or too late. */
+/** Skew creates no user twice, but waiting work starts too early or too late. */
 const MAX_SKEW_MS = 2_000
 
-/**
- * /healthz: the event loop turns. /readyz: Redis is a primary that takes writes, the keys fit, and the worker is not stopping.
- * /metrics: Prometheus.
- */
-export async function serveHealth(options: {
+export interface HealthOptions {
   host: string
   port: number
   redis: Redis
   registry: Registry
   clockSkewMs(): number
   checkKeys(): Promise<void>
-}) {
+}
+
+interface Answer {
+  status: number
+  body: string
+  type?: string
+}
+
+/**
+ * /healthz: the event loop turns. /readyz: Redis is a primary that takes writes, the keys fit, and the worker is not
+ * stopping. /metrics: Prometheus.
+ */
+export async function serveHealth(options: HealthOptions) {
   let isDraining = false
+  const pages: Record<string, () => Promise<Answer>> = {
+    '/healthz': async () => ({ status: 200, body: '{"status":"ok"}' }),
+    '/readyz': () => readiness(options, isDraining),
+    '/metrics': async () => ({
+      status: 200,
+      body: await options.registry.metrics(),
+      type: options.registry.contentType,
+    }),
+  }
   const server = createServer((request, response) => {
-    const answer = (status: number, body: string, type = 'application/json'): void => {
-      response.writeHead(status, { 'content-type': type }).end(body)
-    }
-    const path = request.url?.split('?')[0]
-    if (path === '/healthz') return answer(200, '{"status":"ok"}')
-    if (path === '/readyz') {
-      void checkRedis(options.redis).then(async (health) => {
-        const wrongKeys = health.isUsable ? await whyKeysDoNotFit(options.checkKeys) : []
-        const isReady = health.isUsable && wrongKeys.length === 0 && !isDraining
-        answer(
-          isReady ? 200 : 503,
-          JSON.stringify({
-            status: isReady ? 'ready' : 'not_ready',
-            redis: health.isUsable,
-            draining: isDraining,
-            warnings: [...wrongKeys, ...health.warnings, ...skewWarnings(options.clockSkewMs())],
-          }),
-        )
-      })
-      return
-    }
-    if (path === '/metrics') {
-      void options.registry.metrics().then(
-        (text) => answer(200, text, options.registry.contentType),
-        () => answer(500, '{}'),
-      )
-      return
-    }
-    answer(404, '{"status":"not_found"}')
+    const page =
+      pages[request.url?.split('?')[0] ?? ''] ?? (async () => ({ status: 404, body: '{"status":"not_found"}' }))
+    const send = ({ status, body, type = 'application/json' }: Answer): void =>
+      void response.writeHead(status, { 'content-type': type }).end(body)
+    page().then(send, () => send({ status: 500, body: '{}' }))
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -67,6 +60,19 @@ export async function serveHealth(options: {
         server.closeAllConnections()
       }),
   }
+}
+
+async function readiness({ redis, clockSkewMs, checkKeys }: HealthOptions, isDraining: boolean): Promise<Answer> {
+  const health = await checkRedis(redis)
+  const wrongKeys = health.isUsable ? await whyKeysDoNotFit(checkKeys) : []
+  const isReady = health.isUsable && wrongKeys.length === 0 && !isDraining
+  const body = JSON.stringify({
+    status: isReady ? 'ready' : 'not_ready',
+    redis: health.isUsable,
+    draining: isDraining,
+    warnings: [...wrongKeys, ...health.warnings, ...skewWarnings(clockSkewMs())],
+  })
+  return { status: isReady ? 200 : 503, body }
 }
 
 function skewWarnings(exactSkewMs: number): string[] {

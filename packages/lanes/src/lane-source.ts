@@ -3,7 +3,7 @@ import type { RunJob } from './job-runner.ts'
 import type { Pace } from './pace.ts'
 
 /** An entry of a backlog, `+job`, and where it waits. */
-export interface BacklogEntry {
+interface BacklogEntry {
   batchId: string
   entry: string
 }

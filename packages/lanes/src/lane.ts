@@ -8,7 +8,7 @@ import { LaneQueue, type LaneEntry, type QueuedJobs } from './lane-queue.ts'
 import { createCallNotes } from './last-call.ts'
 import type { Pace } from './pace.ts'
 
-export type { RunContext, RunJob } from './job-runner.ts'
+export type { RunContext } from './job-runner.ts'
 
 export interface LaneOptions {
   redis: Redis

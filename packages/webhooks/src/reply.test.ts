@@ -19,7 +19,7 @@ describe('an answer', () => {
     )
   })
 
-  test('410 says that nobody wants more', () =>
+  test('410 says that the receiver wants nothing more', () =>
     expect(answered(410, { 'retry-after': '5' })).toEqual({ outcome: 'gone', reason: 'gone', statusCode: 410 }))
 
   test.each([300, 301, 302, 303, 304, 307, 308])('%d is a redirect, and failed', (status) =>

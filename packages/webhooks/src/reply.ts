@@ -22,7 +22,7 @@ export function classifyReply(exchange: Exchange, now: number): Reply {
   if (status >= 200 && status <= 299) return { outcome: 'delivered', statusCode: status }
   if (status === 410) return { outcome: 'gone', reason: 'gone', statusCode: status }
   const retryAfterMs = parseRetryAfter(headers, now)
-  // Followed, a redirect would lead where nobody has registered an endpoint, and carry a signature there.
+  // Following a redirect would send a signature to an address that no one registered.
   const reason = status >= 300 && status <= 399 ? 'redirect' : `status_${status}`
   return { outcome: 'failed', reason, statusCode: status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
 }

@@ -19,7 +19,7 @@ const RFC_SEED = '9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f
 const RFC_PUBLIC = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'
 const key = (...hex: string[]): string => `whsk_${Buffer.from(hex.join(''), 'hex').toString('base64')}`
 
-test('a new secret is 32 random bytes that nobody else has', () => {
+test('a new secret is 32 random bytes, and unique', () => {
   expect(createSecret()).toMatch(/^whsec_/)
   expect(bytesOf(createSecret())).toHaveLength(32)
   expect(createSecret()).not.toBe(createSecret())

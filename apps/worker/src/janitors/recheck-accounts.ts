@@ -1,4 +1,5 @@
 import type { AllowedHosts } from '@muster/contracts/allowed-hosts'
+import type { Credentials } from '@muster/contracts/integrated-account'
 import { KnownSecrets } from '@muster/contracts/known-secrets'
 import { blotOut, credentialSecrets } from '@muster/contracts/secrets'
 import type { EventSourceRef } from '@muster/domain/event'
@@ -7,7 +8,7 @@ import type { Egress } from '@muster/egress/egress'
 import type { LaneSchedule } from '@muster/lanes/lane-schedule'
 import { checkCredentials } from '@muster/providers/engine/check-credentials'
 import { holdFor } from '@muster/providers/engine/classify'
-import { connect } from '@muster/providers/engine/connection'
+import { connect, type Connection } from '@muster/providers/engine/connection'
 import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/domain/account/record'
 import { isHeld, recheckAt } from '@muster/domain/account/state'
@@ -35,60 +36,76 @@ export interface AccountRechecksOptions {
 }
 
 /**
- * Tries the credentials of accounts on hold with one harmless call, ever more rarely: a provider that refused in passing
- * must not need a person. When is kept in the record, so a restart changes nothing.
+ * Tries the credentials of accounts on hold with one harmless call, at growing intervals, so that a passing refusal
+ * needs no person. The record keeps when, so a restart changes nothing.
  */
-export function createAccountRechecks(options: AccountRechecksOptions) {
-  const { store, schedule, clock, log, firstRecheckMs, onEvent, onError } = options
+export class AccountRechecks {
+  readonly #options: AccountRechecksOptions
   /** Account → tenant. */
-  const underWay = new Map<string, string>()
-  const countOf = (tenantId: string): number => [...underWay.values()].filter((other) => other === tenantId).length
-  const stopping = new AbortController()
+  readonly #underWay = new Map<string, string>()
+  readonly #stopping = new AbortController()
 
-  async function recheck(account: AccountRecord): Promise<void> {
-    const credentials = await store.accounts.readCredentials(account.id)
-    if (!credentials) return
-    const context = { config: account.config, credentialType: credentials.type }
-    const provider = providerOf(account.provider)
-    const secrets = new KnownSecrets(credentialSecrets(credentials))
-    const connection = connect({
-      provider,
-      account: context,
-      credentials,
-      secrets,
-      http: options.httpFor({ tenantId: account.tenantId, laneId: account.id }),
-      allowedHosts: options.allowedHosts,
-      tokens: createTokenStore(store, account),
-      // Its lane is closed, so there is no pace to keep; its next owner keeps it.
-      waitForPermit: async () => void (await schedule.noteCall(accountLane(account.id))),
-      signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      now: clock.now,
-    })
-    const failure = await checkCredentials(provider, context, connection)
-    if (failure) {
-      const reason = holdFor(failure) === null ? null : blotOut(failure.message, secrets)
-      await store.accounts.noteRecheck(account.id, reason, account.credentialsVersion, clock.now())
-      return
-    }
-    const released = await store.accounts.release(account.id, account.credentialsVersion, clock.now())
-    if (released?.status !== 'active') return
-    log.info({ account_id: account.id, provider: provider.id }, 'a check took the account off hold')
-    onEvent({ kind: 'account', id: account.id })
-    await schedule.reload(accountLane(account.id))
+  constructor(options: AccountRechecksOptions) {
+    this.#options = options
   }
 
-  return {
-    consider(account: AccountRecord): void {
-      if (!isHeld(account) || recheckAt(account, firstRecheckMs) > clock.now()) return
-      if (underWay.has(account.id) || underWay.size >= MAX_UNDER_WAY) return
-      if (countOf(account.tenantId) >= MAX_OF_TENANT) return
-      underWay.set(account.id, account.tenantId)
-      void recheck(account)
-        .catch((error: unknown) => {
-          if (!stopping.signal.aborted) onError(error as Error, account.id)
-        })
-        .finally(() => underWay.delete(account.id))
-    },
-    stop: (): void => stopping.abort(),
+  consider(account: AccountRecord): void {
+    const { firstRecheckMs, clock, onError } = this.#options
+    if (!isHeld(account) || recheckAt(account, firstRecheckMs) > clock.now()) return
+    if (this.#underWay.has(account.id) || this.#underWay.size >= MAX_UNDER_WAY) return
+    if (this.#countOf(account.tenantId) >= MAX_OF_TENANT) return
+    this.#underWay.set(account.id, account.tenantId)
+    void this.#recheck(account)
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) onError(error as Error, account.id)
+      })
+      .finally(() => this.#underWay.delete(account.id))
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  #countOf(tenantId: string): number {
+    return [...this.#underWay.values()].filter((other) => other === tenantId).length
+  }
+
+  async #recheck(account: AccountRecord): Promise<void> {
+    const { store, clock } = this.#options
+    const credentials = await store.accounts.readCredentials(account.id)
+    if (!credentials) return
+    const secrets = new KnownSecrets(credentialSecrets(credentials))
+    const context = { config: account.config, credentialType: credentials.type }
+    const connection = this.#connect(account, credentials, secrets)
+    const failure = await checkCredentials(providerOf(account.provider), context, connection)
+    if (!failure) return this.#release(account)
+    const reason = holdFor(failure) === null ? null : blotOut(failure.message, secrets)
+    await store.accounts.noteRecheck(account.id, reason, account.credentialsVersion, clock.now())
+  }
+
+  #connect(account: AccountRecord, credentials: Credentials, secrets: KnownSecrets): Connection {
+    const { store, httpFor, allowedHosts, schedule, clock } = this.#options
+    return connect({
+      provider: providerOf(account.provider),
+      account: { config: account.config, credentialType: credentials.type },
+      credentials,
+      secrets,
+      http: httpFor({ tenantId: account.tenantId, laneId: account.id }),
+      allowedHosts,
+      tokens: createTokenStore(store, account),
+      // The lane is closed, so there is no pace to keep; its next owner counts this call.
+      waitForPermit: async () => void (await schedule.noteCall(accountLane(account.id))),
+      signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      now: clock.now,
+    })
+  }
+
+  async #release(account: AccountRecord): Promise<void> {
+    const { store, schedule, clock, log, onEvent } = this.#options
+    const released = await store.accounts.release(account.id, account.credentialsVersion, clock.now())
+    if (released?.status !== 'active') return
+    log.info({ account_id: account.id, provider: account.provider }, 'a check took the account off hold')
+    onEvent({ kind: 'account', id: account.id })
+    await schedule.reload(accountLane(account.id))
   }
 }

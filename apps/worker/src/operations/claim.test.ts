@@ -28,7 +28,7 @@ const claimIt = ({ head }: OperationRecord) =>
     {
       store,
       clock,
-      metrics: createWorkerMetrics({ openLanes: () => 0, clockSkewMs: () => 0 }),
+      metrics: createWorkerMetrics(),
       log: createLogger('silent', 'test'),
       onEvent: ({ kind, id }) => void reported.push(`${kind} ${id}`),
       onBatch: (id) => void reported.push(`batch ${id}`),

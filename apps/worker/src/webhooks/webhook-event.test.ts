@@ -25,7 +25,7 @@ beforeAll(() => {
   })
 })
 
-/** An operation that has come to this, and what that told. */
+/** An operation that ended so, and its event. */
 async function ended(end: Outcome): Promise<{ record: OperationRecord; event: EventRecord }> {
   const account = newAccount()
   await store.accounts.create(account, { type: 'api_token', api_token: 'x' })
@@ -100,7 +100,7 @@ describe('the body of a message', () => {
     })
   })
 
-  test('of an erased operation: what happened, and nobody', async () => {
+  test('of an erased operation: what happened, and no personal data', async () => {
     const { record, event } = await ended(succeeded)
     await store.eraseOperation(record, Date.now())
     for (const payload of ['thin', 'full'] as const) {

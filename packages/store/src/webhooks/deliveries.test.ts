@@ -34,7 +34,7 @@ const read = async (id: string): Promise<DeliveryRecord> => {
 }
 
 describe('a delivery', () => {
-  test('is made once, however often and by however many it is handed over; one that was delivered does not begin anew', async () => {
+  test('is made once, however often and by however many processes it is handed over; a delivered one does not start again', async () => {
     const event = newEvent()
     const ids = await Promise.all(Array.from({ length: 10 }, () => deliveries.create(endpoint, event, undefined, T0)))
     expect(new Set(ids).size).toBe(1)

@@ -44,7 +44,7 @@ const deliveriesOf = async ({ id }: WebhookEndpointRecord): Promise<string[]> =>
   (await store.deliveries.listIds(id, null, 10_000)).sort()
 
 describe('handing events to endpoints', () => {
-  test('each wanted event becomes one delivery to each endpoint, its lane is told, and the outbox is empty', async () => {
+  test('each wanted event becomes one delivery to each endpoint, its lane is woken, and the outbox is empty', async () => {
     const [first, second] = [await register(), await register({ status: 'disabled' })]
     const choosy = await register({ events: ['operation.failed'] })
     const events = await happen(250)
@@ -60,7 +60,7 @@ describe('handing events to endpoints', () => {
     const events = await happen(30)
     const entries = await redis.zrange(keys.eventOutbox(source), 0, '-1')
     await Promise.all(Array.from({ length: 5 }, () => dispatch()))
-    // As whoever died before it took them out of the outbox leaves them.
+    // As a process leaves them that died before it took them out of the outbox.
     for (const entry of entries) await redis.zadd(keys.eventOutbox(source), 0, entry)
     await dispatch()
     expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
@@ -94,7 +94,7 @@ describe('handing events to endpoints', () => {
     expect(await deliveriesOf(endpoint)).toEqual(events.map(({ id }) => deliveryIdOf(id, endpoint.id)).sort())
   })
 
-  test('what is of another tenant, or told to one endpoint only, goes nowhere else', async () => {
+  test('what is of another tenant, or meant for one endpoint only, goes nowhere else', async () => {
     const [own, other] = [await register(), await register()]
     const stranger = await register({ tenantId: randomUUID() })
     const [event] = await happen(1, { onlyEndpointId: own.id })
@@ -138,7 +138,7 @@ describe('handing events to endpoints', () => {
     )
   })
 
-  test('with nobody to tell, events leave the outbox all the same', async () => {
+  test('without any endpoint, events leave the outbox all the same', async () => {
     await happen(3)
     expect(await dispatch()).toEqual(new Set())
     expect(await redis.exists(keys.eventOutbox(source))).toBe(0)

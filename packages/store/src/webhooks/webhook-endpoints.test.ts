@@ -123,10 +123,10 @@ describe('an endpoint', () => {
     expect((await endpoints.ensureCallbackEndpoint(randomUUID(), 'https://a.example/1', T0)).id).not.toBe(made[0]?.id)
   })
 
-  test('disabled by what its receiver did, it tells so once; by hand, or made active, it tells nothing', async () => {
+  test('disabled by what its receiver did, it emits one event; by hand, or made active, none', async () => {
     const record = newEndpoint()
     await endpoints.create(record, newSecrets())
-    const told = async (): Promise<EventRecord[]> =>
+    const emitted = async (): Promise<EventRecord[]> =>
       (await redis.zrange(keys.eventOutbox({ kind: 'endpoint', id: record.id }), 0, '-1')).map(
         (entry) => JSON.parse(entry) as EventRecord,
       )
@@ -134,10 +134,10 @@ describe('an endpoint', () => {
       endpoints.update(record.id, (latest) => ({ ...latest, status, statusReason }))
     await become('disabled', DISABLED_BY_HAND)
     await become('active', null)
-    expect(await told()).toEqual([])
+    expect(await emitted()).toEqual([])
     await become('disabled', 'The receiver answered 410 Gone.')
     await become('disabled', 'The receiver answered 410 Gone.')
-    expect(await told()).toMatchObject([
+    expect(await emitted()).toMatchObject([
       {
         type: 'webhook_endpoint.disabled',
         sequence: 4,
