@@ -71,7 +71,7 @@ describe('limits of the providerIds', () => {
     },
   ]
   test.concurrent.each(storms)(
-    'a storm of 429 with $title: nothing is called before the instant, no attempt is used up, the lane goes on',
+    'a storm of 429 with $title: nothing is called before the instant, no attempt is used up, the lane continues',
     async ({ title, provider, fault, leastMs }) => {
       // One at a time: a call that left before the refusal came has broken nothing.
       const accountId = await muster.connect(provider, { limits: { concurrency: 1 } })
@@ -106,7 +106,7 @@ describe('limits of the providerIds', () => {
     60_000,
   )
 
-  test('an absurd Retry-After, and a daily limit: the account rests for a day at most, and other accounts go on', async () => {
+  test('an absurd Retry-After, and a daily limit: the account cools down for a day at most, and other accounts continue', async () => {
     const resting = await Promise.all(
       (['okta', 'salesforce'] as const).map(async (provider) => ({
         provider,
@@ -128,9 +128,9 @@ describe('limits of the providerIds', () => {
       const before = Date.now()
       const [third = ''] = await submit(muster, other, provider, 1)
       expect(await muster.finished(third, 10_000)).toMatchObject({ status: 'succeeded' })
-      tell(`${provider}: a create of another account while one rests`, { ms: Date.now() - before })
+      tell(`${provider}: a create of another account while one cools down`, { ms: Date.now() - before })
       expect(await read(second)).toMatchObject({ status: 'queued', attempt_count: 0 })
-      // Whoever waits for it is told for how long.
+      // A caller that waits learns for how long.
       const query = `integrated_account_id=${accountId}`
       const { body: batch } = await client().bulk(toNdjson(itemsOf(provider, 1)), { query })
       const until = Date.parse(batch.accounts[0]?.resting_until ?? '')
@@ -155,7 +155,7 @@ describe('limits of the providerIds', () => {
         muster.request('PATCH', `/integrated-accounts/${id}`, { body: { limits: { requests: 20, per_seconds: 1 } } }),
     ],
   ]
-  test.each(endings)('a day of rest is shown with its reason, and ended by %s', async (_, end) => {
+  test.each(endings)('a cooldown of a day is shown with its reason, and ended by %s', async (_, end) => {
     const cooldownOf = async (id: string) =>
       (
         await muster.request<{ cooldown: { until: string; reason: string } | null }>(
@@ -252,7 +252,7 @@ describe('limits of the providerIds', () => {
     }
   }, 150_000)
 
-  test('a single create overtakes bulk: it starts within two slots', async () => {
+  test('a single create overtakes bulk: it starts within two permits', async () => {
     const provider = 'okta'
     const accountId = await muster.connect(provider)
     const bulk = await Promise.all(

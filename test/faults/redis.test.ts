@@ -46,7 +46,7 @@ describe('Redis away', () => {
     }
   }
 
-  test('kill -9 of Redis under load: nothing acknowledged is lost, and work goes on as soon as it is back', async () => {
+  test('kill -9 of Redis under load: nothing acknowledged is lost, and work continues as soon as it is back', async () => {
     const loading = load(150)
     await muster.simulators.okta.until((ledger) => ledger.created.length >= 5)
     await muster.restartRedis()
@@ -62,7 +62,7 @@ describe('Redis away', () => {
     expect(resumedMs).toBeLessThan(JOB_LOCK_MS)
   }, 120_000)
 
-  test('Redis frozen for longer than leases and locks last: nobody is created twice, and everything ends', async () => {
+  test('Redis frozen for longer than leases and locks last: no user is created twice, and every operation ends', async () => {
     const entries = await load(150)
     await muster.simulators.okta.until((ledger) => ledger.created.length >= 5)
     process.kill(muster.redis.pid, 'SIGSTOP')

@@ -63,7 +63,7 @@ describe('two workers and much work', () => {
     expect(Math.max(...resumed)).toBeLessThan(RESUMED_WITHIN_MS + SLACK_MS)
   }, 150_000)
 
-  test('SIGTERM under load: exit code 0, nothing unknown, and the other worker goes on at once', async () => {
+  test('SIGTERM under load: exit code 0, nothing unknown, and the other worker continues at once', async () => {
     const okta = accounts[0]?.id ?? ''
     await muster.simulators.okta.reset()
     await muster.simulators.okta.set({ rate_limit: null })

@@ -4,11 +4,11 @@ import { answer, type Behaviour } from '../support/receiver.ts'
 import { inTurn, startWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
 
 let stage: WebhookStage
-/** tcpmux: nobody has it, and nobody without privileges can take it meanwhile. */
-const nobodyListens = '127.0.0.1:1'
+/** tcpmux: nothing listens there, and only a privileged process could. */
+const refusingHost = '127.0.0.1:1'
 beforeAll(async () => {
   stage = await startWebhookStage({
-    allowedHosts: [nobodyListens],
+    allowedHosts: [refusingHost],
     environment: { MUSTER_MAX_WEBHOOK_ENDPOINTS: '100' },
   })
 })
@@ -44,7 +44,7 @@ const flood =
   }
 
 describe('what a receiver does decides about the next attempt', () => {
-  test('a failed delivery is tried again under the same id, signed anew, and every attempt is in its log', async () => {
+  test('a failed delivery is tried again under the same id, signed again, and every attempt is in its log', async () => {
     stage.receiver.behave(inTurn(answer(500, {}, 'out of order'), answer(503), answer(200, {}, 'thanks')), '/again')
     const endpoint = await stage.register('/again')
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id)
@@ -106,9 +106,9 @@ describe('what a receiver does decides about the next attempt', () => {
     expect(stage.receiver.at('/followed')).toEqual([])
   })
 
-  test('an address where nobody listens is tried again too', async () => {
+  test('an address that refuses connections is tried again too', async () => {
     const { body: endpoint } = await stage.client.request<{ id: string }>('POST', '/webhook-endpoints', {
-      body: { url: `http://${nobodyListens}/` },
+      body: { url: `http://${refusingHost}/` },
     })
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id, ({ attempt_count }) => attempt_count > 0)
     expect(delivery.attempts[0]).toMatchObject({ reason: 'connection_failed', status: null })

@@ -29,7 +29,7 @@ const create = async (account: string): Promise<void> =>
   void (await stage.muster.finished((await stage.client.create<{ id: string }>(account, newUser('okta'))).body.id))
 
 describe('an endpoint is disabled', () => {
-  test('by 410: with the reason, told to the other endpoints and not to itself, and no attempt follows', async () => {
+  test('by 410: with the reason, reported to the other endpoints and not to itself, and no attempt follows', async () => {
     stage.receiver.behave(answer(410), '/gone')
     await stage.register('/witness', { events: ['webhook_endpoint.disabled'] })
     const endpoint = await stage.register('/gone')
@@ -83,7 +83,7 @@ describe('an endpoint is disabled', () => {
     expect(new Set(stage.receiver.at('/failing').map(({ id }) => id)).size).toBe(3)
   })
 
-  test('a success in between begins the time anew', async () => {
+  test('a success in between starts the time again', async () => {
     const endpoint = await stage.register('/flaky')
     stage.receiver.behave(answer(500), '/flaky')
     await stage.send(endpoint.id)
@@ -130,7 +130,7 @@ describe('an endpoint is disabled', () => {
     expect((await stage.settled(endpoint.id)).map(({ status }) => status)).toEqual(['delivered'])
   })
 
-  test('by hand: nobody is told, what comes meanwhile waits, and a test is refused', async () => {
+  test('by hand: no event, what comes meanwhile waits, and a test is refused', async () => {
     const account = await stage.muster.connect('okta')
     await stage.register('/hand/witness', { events: ['webhook_endpoint.disabled', 'webhook_endpoint.test'] })
     const endpoint = await stage.register('/hand', { integrated_account_ids: [account] })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { newUser, startMuster } from '../support/harness.ts'
 import { answer, startReceiver } from '../support/receiver.ts'
 
-test('an operation that was erased before its webhooks arrived is told without anything that names the person, and its callback address is gone', async () => {
+test('an operation that was erased before its webhooks arrived is reported without personal data, and its callback address is gone', async () => {
   const receiver = await startReceiver()
   const muster = await startMuster({
     allowedHosts: [receiver.host],

@@ -21,7 +21,7 @@ const checkSchema = (received: Received): unknown =>
   webhookEventSchemas[received.event.type as WebhookEventType].strict().parse(received.event)
 const typesAt = (path: string): string[] => stage.receiver.at(path).map(({ event }) => event.type)
 
-describe('what happens to an operation is told to the endpoints of its tenant', () => {
+describe('what happens to an operation is reported to the endpoints of its tenant', () => {
   test('a success: signed, thin, of its schema, and only once', async () => {
     const endpoint = await stage.register('/success')
     const account = await stage.muster.connect('okta')
@@ -137,7 +137,7 @@ describe('what happens to an operation is told to the endpoints of its tenant', 
   })
 })
 
-describe('who is told', () => {
+describe('which endpoints are sent an event', () => {
   test("an endpoint's filters: by type, by account, by provider", async () => {
     const [first, second] = [await stage.muster.connect('okta'), await stage.muster.connect('okta')]
     const files = await stage.muster.connect('files_com')
@@ -165,7 +165,7 @@ describe('who is told', () => {
     expect(typesAt('/filter/type')).toEqual([])
   })
 
-  test('a tenant is never told of another', async () => {
+  test('a tenant is never sent what belongs to another', async () => {
     const stranger = await stage.muster.bootstrap()
     const theirs = await stage.register('/stranger', {}, stranger.adminKey)
     const own = await stage.register('/own')
@@ -185,7 +185,7 @@ describe('who is told', () => {
   })
 })
 
-describe('what is told of a person', () => {
+describe('personal data in events', () => {
   test('full has the created user and the whole error, thin has neither', async () => {
     const account = await stage.muster.connect('okta')
     const more = { integrated_account_ids: [account] }
@@ -213,7 +213,7 @@ describe('what is told of a person', () => {
     })
     for (const { body } of [thinSuccess, thinFailure])
       for (const word of ['Ada', 'Lovelace', 'mary', 'message', '"result"']) expect(body).not.toContain(word)
-    // One event, told to two: the same id.
+    // One event to two endpoints: the same id.
     expect(fullSuccess.id).toBe(thinSuccess.id)
   })
 
@@ -260,7 +260,7 @@ describe('what is told of a person', () => {
     expect(await findSecrets(stage.muster, [canary, 'AddressCanary51c', ...secrets])).toEqual([])
   })
 
-  test('what a receiver answers is told to its owner, and lies sealed', async () => {
+  test('what a receiver answers is shown to its owner, and stored sealed', async () => {
     const endpoint = await stage.register('/echo', { integrated_account_ids: [await stage.muster.connect('okta')] })
     stage.receiver.behave(answer(500, {}, 'cannot store maria.mitchell@example.com'), '/echo')
     const { id } = await stage.send(endpoint.id)

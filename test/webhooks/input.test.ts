@@ -62,7 +62,7 @@ describe('an address where nothing is to be sent is refused', () => {
     expect([registered.status, problemsOf(registered)]).toEqual([422, [['/url', code]]])
     const called = await client.create(account, newUser('okta'), { query: `callback_url=${encodeURIComponent(url)}` })
     expect([called.status, problemsOf(called)]).toEqual([422, [['?callback_url', code]]])
-    // Names behind a private network's resolver are nobody's business.
+    // Names behind a private network's resolver stay private.
     expect(JSON.stringify(registered.body)).not.toMatch(/resolves to/)
   })
 
@@ -93,7 +93,7 @@ describe('what a webhook route is given', () => {
     path = `/webhook-endpoints/${(await client.request<{ id: string }>('POST', '/webhook-endpoints', { body: { url: allowed } })).body.id}`
   })
 
-  test('registration tells everything that is wrong, at once', async () => {
+  test('registration reports every problem at once', async () => {
     const body = {
       url: 7,
       events: ['operation.exploded'],
@@ -233,7 +233,7 @@ describe('what a webhook route is given', () => {
 })
 
 describe('an account that is removed', () => {
-  test('takes nothing along that was still to be told, also where no worker has handed it over yet', async () => {
+  test('loses no event that was still to be sent, also where no worker has handed it over yet', async () => {
     const [endpoint] = (await client.request<{ result: { id: string }[] }>('GET', '/webhook-endpoints')).body.result
     const removed = await muster.connect('okta')
     const { body: operation } = await client.create<{ id: string }>(removed, newUser('okta'))

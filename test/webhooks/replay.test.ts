@@ -34,7 +34,7 @@ async function failed(path: string, count: number): Promise<{ endpoint: Endpoint
 }
 
 describe('a test delivery', () => {
-  test('is told to that endpoint alone, whatever its filters, and its Location leads to its log', async () => {
+  test('is sent to that endpoint alone, whatever its filters, and its Location leads to its log', async () => {
     const endpoint = await stage.register('/test/one', { events: ['operation.failed'] })
     await stage.register('/test/other')
     const sent = await stage.client.request<{ id: string; event_id: string }>(
@@ -84,7 +84,7 @@ describe('the log of deliveries', () => {
 })
 
 describe('a replay', () => {
-  test('of one: sent again under the same id, with the schedule begun anew, and its attempts stay in the log', async () => {
+  test('of one: sent again under the same id, with the schedule started again, and its attempts stay in the log', async () => {
     const { ids } = await failed('/replay/one', 1)
     stage.receiver.behave(inTurn(answer(502), answer(204)), '/replay/one')
     expect((await replay(ids[0] ?? '')).status).toBe(202)
@@ -119,7 +119,7 @@ describe('a replay', () => {
 })
 
 describe('an endpoint that is removed', () => {
-  test('is told nothing more, and nothing of it is left in Redis: deliveries, lane, schedule', async () => {
+  test('is sent nothing more, and nothing of it is left in Redis: deliveries, lane, schedule', async () => {
     const account = await stage.muster.connect('okta')
     stage.receiver.behave(answer(503, { 'retry-after': '60' }), '/removed')
     const endpoint = await stage.register('/removed', { integrated_account_ids: [account] })

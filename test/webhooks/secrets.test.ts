@@ -77,7 +77,7 @@ describe("an endpoint's secret", () => {
     for (const { secret } of rotations) stage.receiver.verify(received, secret)
   })
 
-  test('survives another address, which is told from then on', async () => {
+  test('survives another address, which is used from then on', async () => {
     const endpoint = await stage.register('/before')
     const patched = await stage.client.request<Endpoint>('PATCH', `/webhook-endpoints/${endpoint.id}`, {
       body: { url: stage.urlOf('/after') },
@@ -119,7 +119,7 @@ describe('an address that comes with a request', () => {
     ).toBe(202)
   })
 
-  test('is told the end of its operation alone, signed with the secret of callbacks, old and new while they overlap', async () => {
+  test('is sent the end of its operation alone, signed with the secret of callbacks, old and new while they overlap', async () => {
     const first = (await stage.client.request<Rotated>('POST', '/callback-secret')).body
     const second = (await stage.client.request<Rotated>('POST', '/callback-secret')).body
     expect([first.previous_expires_at, second.previous_expires_at]).toEqual([null, expect.any(String)])

@@ -155,7 +155,7 @@ describe('a name', () => {
     },
   )
 
-  test('that is public when it is registered and private when it is connected to reaches nobody', async () => {
+  test('that is public at registration and private at connection is not called', async () => {
     let connections = 0
     const server = createServer()
       .on('connection', () => (connections += 1))
@@ -183,13 +183,13 @@ describe('a name', () => {
     expect(families).toEqual([true, undefined])
   })
 
-  test.each(['ENOTFOUND', 'EAI_AGAIN', 'ESERVFAIL'])('that does not resolve, by %s, is told so', async (code) => {
+  test.each(['ENOTFOUND', 'EAI_AGAIN', 'ESERVFAIL'])('that does not resolve, by %s, says so', async (code) => {
     expect(await check('https://nowhere.example/', failing(code))).toBe(
       'The host nowhere.example cannot be resolved to an address.',
     )
   })
 
-  test('without any address, or whose resolver never answers, is told so', async () => {
+  test('without any address, or whose resolver never answers, says so', async () => {
     expect(await check('https://nowhere.example/', answersOf([]))).toBe(
       'The host nowhere.example cannot be resolved to an address.',
     )
@@ -203,7 +203,7 @@ describe('a name', () => {
     ).toBe('The host slow.example cannot be resolved to an address.')
   })
 
-  test('of a private network is not told with its address', async () => {
+  test('of a private network is refused without naming its address', async () => {
     expect(await check('https://intranet.example/', answersOf(['10.20.30.40']))).not.toContain('10.20.30.40')
   })
 })

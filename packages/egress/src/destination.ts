@@ -6,16 +6,16 @@ export interface DestinationOptions {
   allowedHosts: AllowedHosts
   /** Further ports below 1024. */
   ports: Ports
-  /** Whom names are asked of. */
+  /** Resolves names. */
   lookup: Lookup
-  /** A resolver may take half a minute to give up, and somebody waits for this. */
+  /** A resolver may take half a minute to give up, and a caller waits for this. */
   timeoutMs?: number
 }
 
 /**
- * Why nothing would be sent there, in one sentence, or undefined. For whoever registers a URL, to be told at once: a
- * name may lead elsewhere a minute later, so the http client asks again whenever it connects. The addresses behind a
- * name are not told, since the names of a private network are nobody's business.
+ * Why nothing would be sent to an address, in one sentence, or undefined: an early answer when a URL is registered. A
+ * name may resolve elsewhere a minute later, so the http client checks again at every connection. The reason never names
+ * the addresses behind a name, so that a private network stays private.
  */
 export async function checkDestination(
   text: string,

@@ -30,7 +30,7 @@ async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** A server that does with each connection's bytes as it is told, and one client that may reach it. */
+/** A server that handles each connection's bytes as the test says, and one client that may reach it. */
 async function rawServer(onData: (socket: Socket, count: number) => void): Promise<Client & { requests(): number }> {
   let count = 0
   const port = await listen(createServer((socket) => socket.on('data', () => onData(socket, (count += 1)))))
@@ -96,7 +96,7 @@ describe('an exchange', () => {
     })
   })
 
-  test('tells when it has left: once, before it is answered, and never where no connection came to be', async () => {
+  test('reports when it has left: once, before it is answered, and never without a connection', async () => {
     const order: string[] = []
     const { call } = await httpServer((_, response) => {
       order.push('arrived')
@@ -186,7 +186,7 @@ describe('addresses that are not public', () => {
 })
 
 describe('failures before a byte is sent', () => {
-  test('nobody listens', async () => {
+  test('nothing listens', async () => {
     const server = createServer()
     const port = await listen(server)
     server.close()
@@ -227,7 +227,7 @@ describe('failures before a byte is sent', () => {
     expect(await failureOf(clientFor(port, 'https').call())).toBe('ECONNRESET not sent')
   })
 
-  test.skipIf(spawnSync('openssl', ['version']).status !== 0)('a certificate that nobody vouches for', async () => {
+  test.skipIf(spawnSync('openssl', ['version']).status !== 0)('a certificate that no authority signed', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'muster-tls-'))
     closing.push(() => rmSync(folder, { recursive: true, force: true }))
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
@@ -260,7 +260,7 @@ describe('failures before a byte is sent', () => {
   })
 })
 
-describe('failures after which nobody knows', () => {
+describe('failures after which the outcome is unknown', () => {
   test('the server resets before it answers', async () => {
     const client = await rawServer((socket) => socket.resetAndDestroy())
     expect(await failureOf(client.call())).toMatch(/^(ECONNRESET|UND_ERR_SOCKET) sent$/)

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 
 /**
  * The beginning of a body as text, and whether that was all. The stream is destroyed where it is left early, and its
- * connection with it: to drain what nobody wants would let the other side decide for how long. Failures that `isEnough`
+ * connection with it: draining the rest would let the other side decide for how long. Failures that `isEnough`
  * takes for an end are one.
  */
 export async function readUpTo(
@@ -10,7 +10,7 @@ export async function readUpTo(
   limit: number,
   isEnough: (error: unknown) => boolean,
 ): Promise<{ body: string; isTruncated?: true }> {
-  // Leaving the loop early makes an error of it, which nobody else listens for.
+  // Leaving the loop early emits an error, which has no other listener.
   stream.on('error', () => undefined)
   const chunks: Buffer[] = []
   let length = 0

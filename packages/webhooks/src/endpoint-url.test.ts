@@ -46,7 +46,7 @@ describe('the address of an endpoint', () => {
     ])
   })
 
-  test('is judged without throwing and without quoting it, whatever it is', () => {
+  test('is validated without throwing and without quoting it, whatever it is', () => {
     fc.assert(
       fc.property(
         fc.oneof(

@@ -83,7 +83,7 @@ describe('what is no secret', () => {
     expect(() => parsePublicKey('whpk_???')).toThrow(InvalidSecretError)
   })
 
-  test('is told without a word of it', () => {
+  test('is reported without quoting it', () => {
     fc.assert(
       fc.property(fc.constantFrom('whsec_', 'whsk_', ''), fc.string({ minLength: 8 }), (prefix, text) => {
         const secret = `${text}${text}`
