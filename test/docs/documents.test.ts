@@ -237,8 +237,8 @@ describe('the other pages', () => {
       expect(read(path), path).not.toMatch(/from '(@muster\/|\.\.\/\.\.\/\.\.\/packages)/)
   })
 
-  test('ARCHITECTURE.md has the table of Redis keys (npx vitest run test/docs/documents.test.ts -u writes it)', async () => {
-    await expect(withKeyTable(read('ARCHITECTURE.md'))).toMatchFileSnapshot('../../ARCHITECTURE.md')
+  test('docs/redis-keys.md has the table of keys (npx vitest run test/docs/documents.test.ts -u writes it)', async () => {
+    await expect(withKeyTable(read('docs/redis-keys.md'))).toMatchFileSnapshot('../../docs/redis-keys.md')
   })
 })
 

@@ -1,7 +1,7 @@
 import { keyTable } from '../../packages/store/src/redis/keys.ts'
 import { replaceBlock } from './documents.ts'
 
-/** ARCHITECTURE.md with its table of Redis keys as the store has it now. */
+/** docs/redis-keys.md with its table as the store has the keys now. */
 export const withKeyTable = (text: string): string =>
   replaceBlock(
     text,
