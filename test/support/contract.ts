@@ -4,7 +4,8 @@ import { problemSchema } from '../../packages/contracts/src/problem.ts'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
-import type { Answer, Muster } from './harness.ts'
+import type { Muster } from './harness.ts'
+import type { Answer, RequestOptions } from './request.ts'
 
 const all = Object.values<Route>({ ...routes, ...systemRoutes })
 const toPattern = (path: string): RegExp => new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`)
@@ -44,8 +45,6 @@ export function checkAnswer(method: string, path: string, { status, headers, bod
   if (!parsed.success) return fail(`does not fit its schema (${parsed.error.message})`)
   if (!isDeepStrictEqual(parsed.data, body)) fail('holds more than its schema names')
 }
-
-type RequestOptions = Parameters<Muster['request']>[2]
 
 /** A client of Muster that takes no answer which breaks the contract. */
 export function clientOf(muster: Muster) {
