@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Scope } from '../../packages/contracts/src/api-key.ts'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { batchClientOf, itemsOf, toNdjson } from '../support/batch-client.ts'
-import { clientOf, type ProblemBody } from '../support/contract.ts'
-import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { startContract, type ProblemBody } from '../support/contract.ts'
+import { newUser } from '../support/harness.ts'
 
 const UNKNOWN = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'
 const bodies: Partial<Record<keyof typeof routes, unknown>> = {
@@ -31,15 +31,9 @@ interface Key {
   prefix: string
 }
 
-describe('who may do what', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  beforeAll(async () => {
-    muster = await startMuster({ workers: 0, allowedHosts: ['127.0.0.1:1'] })
-    client = clientOf(muster)
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract({ workers: 0, allowedHosts: ['127.0.0.1:1'] })
 
+describe('who may do what', () => {
   const createKey = async (scopes: Scope[], more: object = {}) =>
     (await client.request<Key>('POST', '/api-keys', { body: { name: scopes.join(' '), scopes, ...more } })).body
   const toRequest = (

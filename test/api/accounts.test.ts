@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
-import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
-import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { pointersOf, startContract, type ProblemBody } from '../support/contract.ts'
+import { newUser } from '../support/harness.ts'
 import { sampleOf } from '../support/samples.ts'
 
 /** Of an address that no test calls. */
@@ -18,15 +18,9 @@ interface Connected extends Account {
   test: { ok: boolean; status: string; message: string } | null
 }
 
-describe('integrated accounts', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  beforeAll(async () => {
-    muster = await startMuster()
-    client = clientOf(muster)
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract()
 
+describe('integrated accounts', () => {
   const oktaAccount = (more: Record<string, unknown> = {}) => ({
     provider: 'okta',
     name: 'Acme',

@@ -1,25 +1,18 @@
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
-import { clientOf, pointersOf, sendRaw, type ProblemBody } from '../support/contract.ts'
-import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { pointersOf, sendRaw, startContract, type ProblemBody } from '../support/contract.ts'
+import { newUser } from '../support/harness.ts'
 
 const USERS = '/unified/user-directory/users'
 const PASSWORD = 'Canary-Password-4711'
 
-describe('bad input', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  let okta: string
-  beforeAll(async () => {
-    muster = await startMuster({ workers: 0, environment: { LOG_LEVEL: 'trace' } })
-    client = clientOf(muster)
-    okta = await muster.connect('okta')
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract({ workers: 0, environment: { LOG_LEVEL: 'trace' } })
+const okta = await muster.connect('okta')
 
+describe('bad input', () => {
   const post = (rawBody: string, headers: Record<string, string> = {}) =>
     client.request<ProblemBody>('POST', `${USERS}?integrated_account_id=${okta}`, { rawBody, headers })
   const raw = (request: string, body: string | Buffer = '') =>

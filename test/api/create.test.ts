@@ -1,24 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
-import { clientOf, pointersOf } from '../support/contract.ts'
-import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { connectUnlimited, pointersOf, startContract } from '../support/contract.ts'
+import { newUser } from '../support/harness.ts'
 
 const WAIT = { prefer: 'wait=20' }
 const inOneHour = (): string => encodeURIComponent(new Date(Date.now() + 3_600_000).toISOString())
 
-describe('the create call', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  let okta: string
-  beforeAll(async () => {
-    // One attempt: what the provider refuses ends at once, and can be seen by who waits.
-    muster = await startMuster({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
-    client = clientOf(muster)
-    await muster.simulators.okta.set({ rate_limit: null })
-    okta = await muster.connect('okta', { limits: { requests: 1_000, per_seconds: 1 } })
-  })
-  afterAll(() => muster.close())
+// One attempt: what the provider refuses ends at once, and can be seen by who waits.
+const { muster, client } = await startContract({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
+const okta = await connectUnlimited(muster, 'okta')
 
+describe('the create call', () => {
   describe('query parameters', () => {
     test.each([
       ['empty brackets', 'truto_exclude_fields[]=emails&truto_exclude_fields[]=status'],

@@ -1,22 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
-import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { describe, expect, test } from 'vitest'
+import { connectUnlimited, pointersOf, startContract, type ProblemBody } from '../support/contract.ts'
+import { newUser } from '../support/harness.ts'
 
 const WAIT = { prefer: 'wait=20' }
 
-describe('what the provider refuses, as the synchronous API would have said it', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  let okta: string
-  beforeAll(async () => {
-    // One attempt: what the provider refuses ends at once, and can be seen by who waits.
-    muster = await startMuster({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
-    client = clientOf(muster)
-    await muster.simulators.okta.set({ rate_limit: null })
-    okta = await muster.connect('okta', { limits: { requests: 1_000, per_seconds: 1 } })
-  })
-  afterAll(() => muster.close())
+// One attempt: what the provider refuses ends at once, and can be seen by who waits.
+const { muster, client } = await startContract({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
+const okta = await connectUnlimited(muster, 'okta')
 
+describe('what the provider refuses, as the synchronous API would have said it', () => {
   type Failure = ProblemBody & {
     operation: string
     origin: string

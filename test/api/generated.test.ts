@@ -1,28 +1,21 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
-import { checkAnswer, clientOf } from '../support/contract.ts'
-import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { checkAnswer, startContract } from '../support/contract.ts'
+import { newUser, type ProviderName } from '../support/harness.ts'
 
 /** encodeURIComponent throws on half of a surrogate pair. */
 const sound = (text: string): string => text.replace(/\p{Surrogate}/gu, '?')
 
-describe('generated requests', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  let accountOf: Record<ProviderName, string>
-  beforeAll(async () => {
-    muster = await startMuster({ workers: 0 })
-    client = clientOf(muster)
-    accountOf = Object.fromEntries(
-      await Promise.all(providerIds.map(async (provider) => [provider, await muster.connect(provider)])),
-    ) as typeof accountOf
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract({ workers: 0 })
+const accountOf = Object.fromEntries(
+  await Promise.all(providerIds.map(async (provider) => [provider, await muster.connect(provider)])),
+) as Record<ProviderName, string>
 
+describe('generated requests', () => {
   test('whatever is sent to whatever route: no 5xx, and a problem for every refusal', async () => {
     const accounts = Object.values(accountOf)
     // Deleted by the first DELETE that hits it; the accounts of the six must last.

@@ -1,23 +1,15 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
-import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { describe, expect, test } from 'vitest'
+import { connectUnlimited, pointersOf, startContract, type ProblemBody } from '../support/contract.ts'
+import { newUser } from '../support/harness.ts'
 
 const WAIT = { prefer: 'wait=20' }
 const inOneHour = (): string => encodeURIComponent(new Date(Date.now() + 3_600_000).toISOString())
 
-describe('a create that is sent again', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  let okta: string
-  beforeAll(async () => {
-    muster = await startMuster()
-    client = clientOf(muster)
-    await muster.simulators.okta.set({ rate_limit: null })
-    okta = await muster.connect('okta', { limits: { requests: 1_000, per_seconds: 1 } })
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract()
+const okta = await connectUnlimited(muster, 'okta')
 
+describe('a create that is sent again', () => {
   test('quoted and bare are one key: the same operation again, and 202', async () => {
     const user = newUser('okta')
     const first = await client.create<{ id: string }>(okta, user, { headers: { 'idempotency-key': 'k-quoted' } })

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
-import { eventually, newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { describe, expect, test } from 'vitest'
+import { pointersOf, startContract, type ProblemBody } from '../support/contract.ts'
+import { eventually, newUser, type ProviderName } from '../support/harness.ts'
 import { sampleOf } from '../support/samples.ts'
 
 interface Operation extends Record<string, unknown> {
@@ -17,18 +17,12 @@ const unique = (): string => randomBytes(5).toString('hex')
 const lostAfterCommit = { fault: 'server_error', status: 502, after_commit: true }
 const lostBeforeCommit = { fault: 'server_error', status: 502 }
 
-describe('who is created, and under which login', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  beforeAll(async () => {
-    muster = await startMuster({
-      // A look-up that gets no answer is given up soon, and an unknown outcome after two attempts.
-      environment: { MUSTER_MAX_ATTEMPTS: '2', MUSTER_PROVIDER_TIMEOUT_MS: '300' },
-    })
-    client = clientOf(muster)
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract({
+  // A look-up that gets no answer is given up soon, and an unknown outcome after two attempts.
+  environment: { MUSTER_MAX_ATTEMPTS: '2', MUSTER_PROVIDER_TIMEOUT_MS: '300' },
+})
 
+describe('who is created, and under which login', () => {
   const run = async (accountId: string, body: unknown, query = ''): Promise<Operation> => {
     const { status, body: accepted } = await client.create<Operation>(accountId, body, { query })
     if (status !== 202) throw new Error(`${status}: ${JSON.stringify(accepted)}`)

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { clientOf, pointersOf, type ProblemBody } from '../support/contract.ts'
-import { eventually, newUser, startMuster, type Muster } from '../support/harness.ts'
+import { describe, expect, test } from 'vitest'
+import { connectUnlimited, pointersOf, startContract, type ProblemBody } from '../support/contract.ts'
+import { eventually, newUser } from '../support/harness.ts'
 
 const inOneHour = (): string => new Date(Date.now() + 3_600_000).toISOString()
 
@@ -17,18 +17,10 @@ interface Page {
   next_cursor: string | null
 }
 
-describe('operations', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  let okta: string
-  beforeAll(async () => {
-    muster = await startMuster({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
-    client = clientOf(muster)
-    await muster.simulators.okta.set({ rate_limit: null })
-    okta = await muster.connect('okta', { limits: { requests: 1_000, per_seconds: 1 } })
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract({ environment: { MUSTER_MAX_ATTEMPTS: '1' } })
+const okta = await connectUnlimited(muster, 'okta')
 
+describe('operations', () => {
   /** Accepted, and not due for an hour. */
   const createWaiting = async (accountId: string, user: unknown = newUser('okta'), query = '') =>
     (await client.create<Operation>(accountId, user, { query: `not_before=${inOneHour()}${query}` })).body

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { clientOf, type ProblemBody } from '../support/contract.ts'
-import { eventually, newUser, startMuster, type Answer, type Muster } from '../support/harness.ts'
+import { describe, expect, test } from 'vitest'
+import { startContract, type ProblemBody } from '../support/contract.ts'
+import { eventually, newUser, type Answer } from '../support/harness.ts'
 
 interface Operation {
   id: string
@@ -9,17 +9,10 @@ interface Operation {
 
 const inOneHour = (): string => new Date(Date.now() + 3_600_000).toISOString()
 
-describe('the API while Redis is away, and when it is stopped', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  let okta: string
-  beforeAll(async () => {
-    muster = await startMuster({ durable: true, workers: 0 })
-    client = clientOf(muster)
-    okta = await muster.connect('okta')
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract({ durable: true, workers: 0 })
+const okta = await muster.connect('okta')
 
+describe('the API while Redis is away, and when it is stopped', () => {
   /** And how much longer it took than an answer that needs no Redis: a slow machine slows both. */
   async function timed<T>(run: () => Promise<T>): Promise<{ value: T; ms: number }> {
     const startedAt = performance.now()

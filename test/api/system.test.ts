@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
 import { batchClientOf, itemsOf, toNdjson } from '../support/batch-client.ts'
-import { clientOf } from '../support/contract.ts'
-import { newUser, startMuster, type Muster } from '../support/harness.ts'
+import { startContract } from '../support/contract.ts'
+import { newUser } from '../support/harness.ts'
 
 type Json = Record<string, unknown>
 
@@ -16,15 +16,9 @@ function refsOf(value: unknown): string[] {
   )
 }
 
-describe('health, metrics and the document', () => {
-  let muster: Muster
-  let client: ReturnType<typeof clientOf>
-  beforeAll(async () => {
-    muster = await startMuster()
-    client = clientOf(muster)
-  })
-  afterAll(() => muster.close())
+const { muster, client } = await startContract()
 
+describe('health, metrics and the document', () => {
   const text = async (path: string) => {
     const response = await fetch(muster.url() + path)
     return {

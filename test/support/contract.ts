@@ -1,10 +1,11 @@
 import { connect } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
+import { afterAll } from 'vitest'
 import { problemSchema } from '../../packages/contracts/src/problem.ts'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
-import type { Muster } from './harness.ts'
+import { startMuster, type Muster, type MusterOptions, type ProviderName } from './harness.ts'
 import type { Answer, RequestOptions } from './request.ts'
 
 const all = Object.values<Route>({ ...routes, ...systemRoutes })
@@ -99,6 +100,19 @@ export function clientOf(muster: Muster) {
       (await request<{ result: unknown[] }>('GET', `/operations?integrated_account_id=${accountId}&limit=100`)).body
         .result.length,
   }
+}
+
+/** A Muster for all tests of a file, with a client that checks the contract; closed after the last of them. */
+export async function startContract(options?: MusterOptions) {
+  const muster = await startMuster(options)
+  afterAll(() => muster.close())
+  return { muster, client: clientOf(muster) }
+}
+
+/** An account that no limit slows down, of the provider's simulator or its own. */
+export async function connectUnlimited(muster: Muster, provider: ProviderName): Promise<string> {
+  await muster.simulators[provider].set({ rate_limit: null })
+  return muster.connect(provider, { limits: { requests: 1_000, per_seconds: 1 } })
 }
 
 export interface RawAnswer {
