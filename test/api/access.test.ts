@@ -90,12 +90,11 @@ describe('who may do what', () => {
         key: null,
         headers: authorization ? { authorization } : {},
       })
-      expect([path, status, body.code, headers.get('www-authenticate')]).toEqual([
-        path,
-        401,
-        'unauthorized',
-        'Bearer realm="muster"',
-      ])
+      expect({ status, code: body.code, wwwAuthenticate: headers.get('www-authenticate') }, path).toEqual({
+        status: 401,
+        code: 'unauthorized',
+        wwwAuthenticate: 'Bearer realm="muster"',
+      })
     }
   })
 
@@ -113,8 +112,12 @@ describe('who may do what', () => {
           key: key.api_key,
           ...(route.body ? { rawBody: '{' } : {}),
         })
-        if (scope === route.scope) expect([route.id, status]).not.toEqual([route.id, 403])
-        else expect([route.id, scope, status, body.required_scope]).toEqual([route.id, scope, 403, route.scope])
+        if (scope === route.scope) expect(status, route.id).not.toBe(403)
+        else
+          expect({ status, requiredScope: body.required_scope }, `${route.id} ${scope}`).toEqual({
+            status: 403,
+            requiredScope: route.scope,
+          })
       }
     }
   })
@@ -172,10 +175,10 @@ describe('who may do what', () => {
       const [id, route] = entry
       if (!route.params && id !== 'createUser' && id !== 'createUsers') continue
       const foreign = await ask(entry, account, own[route.tag] ?? '')
-      expect([id, foreign]).toEqual([id, await ask(entry, UNKNOWN, UNKNOWN)])
-      expect([id, foreign.status]).toEqual([id, 404])
+      expect(foreign, id).toEqual(await ask(entry, UNKNOWN, UNKNOWN))
+      expect(foreign.status, id).toBe(404)
       // What is no id is as unknown as any other.
-      if (route.params) expect([id, (await ask(entry, account, 'no-id')).body]).toEqual([id, foreign.body])
+      if (route.params) expect((await ask(entry, account, 'no-id')).body, id).toEqual(foreign.body)
     }
     const theirs = async (path: string) => {
       const { status, body } = await client.request(

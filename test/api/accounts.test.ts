@@ -87,7 +87,10 @@ describe('integrated accounts', () => {
       { token_url: 'https://mallory.okta.com' },
     ]) {
       const answer = await client.request('PATCH', path, { body: { config } })
-      expect([answer.status, pointersOf(answer)]).toEqual([422, ['/credentials']])
+      expect({ status: answer.status, pointers: pointersOf(answer) }).toEqual({
+        status: 422,
+        pointers: ['/credentials'],
+      })
     }
     expect(
       (await client.request('PATCH', path, { body: { config: { base_url: 'https://acme.okta.com/api/v1' } } })).status,
@@ -214,7 +217,7 @@ describe('integrated accounts', () => {
       'POST',
       `/integrated-accounts/${account}/test`,
     )
-    expect([answer.body.ok, answer.body.status]).toEqual([false, 'needs_reauth'])
+    expect({ ok: answer.body.ok, status: answer.body.status }).toEqual({ ok: false, status: 'needs_reauth' })
     expect(answer.body.calls.length).toBeGreaterThan(0)
     expect(JSON.stringify(answer.body)).not.toContain('wrong-secret')
     expect((await client.request<Account>('GET', `/integrated-accounts/${account}`)).body.status).toBe('active')
@@ -289,10 +292,10 @@ describe('integrated accounts', () => {
       account,
       newUser('okta'),
     )
-    expect([body.status, body.status_reason]).toEqual([
-      'held',
-      'The integrated account is on hold (paused): Paused by hand. Resume the account to continue.',
-    ])
+    expect({ status: body.status, statusReason: body.status_reason }).toEqual({
+      status: 'held',
+      statusReason: 'The integrated account is on hold (paused): Paused by hand. Resume the account to continue.',
+    })
     expect(
       (
         await client.request<{ result: { id: string }[] }>(
@@ -302,7 +305,7 @@ describe('integrated accounts', () => {
       ).body.result.map(({ id }) => id),
     ).toEqual([body.id])
     const refused = await client.request<ProblemBody>('DELETE', `/integrated-accounts/${account}`)
-    expect([refused.status, refused.body.code]).toEqual([409, 'conflict'])
+    expect({ status: refused.status, code: refused.body.code }).toEqual({ status: 409, code: 'conflict' })
     const again = await client.request<Account>('POST', `/integrated-accounts/${account}/pause`)
     expect(again.body.status_since).toBe(paused.body.status_since)
     expect((await client.request<Account>('POST', `/integrated-accounts/${account}/resume`)).body).toMatchObject({

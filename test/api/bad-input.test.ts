@@ -80,11 +80,11 @@ describe('bad input', () => {
 
     test('no account at all, and no body', async () => {
       const answer = await client.request<ProblemBody>('POST', USERS)
-      expect([answer.status, answer.body.code, pointersOf(answer)]).toEqual([
-        400,
-        'malformed_json',
-        ['?integrated_account_id'],
-      ])
+      expect({ status: answer.status, code: answer.body.code, pointers: pointersOf(answer) }).toEqual({
+        status: 400,
+        code: 'malformed_json',
+        pointers: ['?integrated_account_id'],
+      })
     })
 
     test('what is missing is called missing, whatever its type', async () => {
@@ -164,7 +164,7 @@ describe('bad input', () => {
         `POST ${USERS}?integrated_account_id=${okta} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`,
         body,
       )
-      expect([status, (JSON.parse(text) as ProblemBody).code]).toEqual([400, 'malformed_json'])
+      expect({ status, code: (JSON.parse(text) as ProblemBody).code }).toEqual({ status: 400, code: 'malformed_json' })
     })
 
     test('a compressed body is refused', async () => {
@@ -230,7 +230,7 @@ describe('bad input', () => {
       '/docs/%2e%2e/%2e%2e/package.json',
     ])('%s is answered 404', async (path) => {
       const { status, head, body } = await raw(`GET ${path} HTTP/1.1`)
-      expect([status, (JSON.parse(body) as ProblemBody).code]).toEqual([404, 'not_found'])
+      expect({ status, code: (JSON.parse(body) as ProblemBody).code }).toEqual({ status: 404, code: 'not_found' })
       expect(head.toLowerCase()).toContain('content-type: application/problem+json')
     })
 
@@ -243,13 +243,10 @@ describe('bad input', () => {
         for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
           if (own.includes(method)) continue
           const { status, headers } = await muster.request(method, target, { key: null })
-          expect([method, path, status, headers.get('allow'), headers.get('content-type')]).toEqual([
-            method,
-            path,
-            405,
-            own.join(', '),
-            'application/problem+json',
-          ])
+          expect(
+            { status, allow: headers.get('allow'), contentType: headers.get('content-type') },
+            `${method} ${path}`,
+          ).toEqual({ status: 405, allow: own.join(', '), contentType: 'application/problem+json' })
         }
       }
     })
@@ -257,7 +254,7 @@ describe('bad input', () => {
     test('HEAD answers like GET, without the body', async () => {
       for (const path of ['/healthz', '/operations', '/openapi.json', '/docs']) {
         const { status, body } = await muster.request('HEAD', path)
-        expect([path, status, body]).toEqual([path, 200, undefined])
+        expect({ status, body }, path).toEqual({ status: 200, body: undefined })
       }
     })
   })
@@ -282,7 +279,10 @@ describe('bad input', () => {
       }))
       // The kernel may drop the answer when bytes are still on their way to a socket that was closed.
       if (answer.status === 'ECONNRESET' || answer.status === 'EPIPE') return
-      expect([answer.status, (JSON.parse(answer.body) as { status: number }).status]).toEqual([status, status])
+      expect({ answerStatus: answer.status, status: (JSON.parse(answer.body) as { status: number }).status }).toEqual({
+        answerStatus: status,
+        status,
+      })
       expect(answer.head.toLowerCase()).toContain('content-type: application/problem+json')
     })
   })
@@ -304,7 +304,11 @@ describe('bad input', () => {
       expect(answer.head.toLowerCase()).toContain('content-type: application/problem+json')
       expect(answer.head.toLowerCase()).toContain('x-request-id: ')
       const problem = JSON.parse(answer.body) as ProblemBody & { status: number; title: string }
-      expect([answer.status, problem.status, problem.code]).toEqual([status, status, code])
+      expect({ answerStatus: answer.status, problemStatus: problem.status, problemCode: problem.code }).toEqual({
+        answerStatus: status,
+        problemStatus: status,
+        problemCode: code,
+      })
       if (status === 405) expect(answer.head).toContain('allow: ')
     })
 

@@ -66,7 +66,10 @@ describe('what the provider refuses, as the synchronous API would have said it',
       { ...newUser('okta'), remote_data: { profile: { shoeSize: 'x' } } },
       { headers: WAIT },
     )
-    expect([refused.status, refused.body.code]).toEqual([422, 'provider_validation_failed'])
+    expect({ status: refused.status, code: refused.body.code }).toEqual({
+      status: 422,
+      code: 'provider_validation_failed',
+    })
 
     const salesforce = await muster.connect('salesforce')
     const absent = await client.create(
@@ -74,17 +77,17 @@ describe('what the provider refuses, as the synchronous API would have said it',
       { ...newUser('salesforce'), roles: [{ name: 'No Such Profile' }] },
       { headers: WAIT },
     )
-    expect([absent.status, absent.body.code, pointersOf(absent)]).toEqual([
-      422,
-      'provider_not_found',
-      ['/roles/0/name'],
-    ])
+    expect({ status: absent.status, code: absent.body.code, pointers: pointersOf(absent) }).toEqual({
+      status: 422,
+      code: 'provider_not_found',
+      pointers: ['/roles/0/name'],
+    })
 
     await muster.simulators.activecampaign.set({ seat_limit: 1 })
     const full = await client.create(await muster.connect('activecampaign'), newUser('activecampaign'), {
       headers: WAIT,
     })
-    expect([full.status, full.body.code]).toEqual([422, 'license_limit_reached'])
+    expect({ status: full.status, code: full.body.code }).toEqual({ status: 422, code: 'license_limit_reached' })
   })
 
   test('503 provider_unavailable says when to come again', async () => {
@@ -92,7 +95,11 @@ describe('what the provider refuses, as the synchronous API would have said it',
     await muster.simulators.salesforce.arm({ fault: 'server_error', status: 503, times: 0, match: { method: 'GET' } })
     const answer = await client.create(salesforce, newUser('salesforce'), { headers: WAIT })
     await muster.simulators.salesforce.disarm()
-    expect([answer.status, answer.body.code, answer.body.retryable]).toEqual([503, 'provider_unavailable', true])
+    expect({ status: answer.status, code: answer.body.code, retryable: answer.body.retryable }).toEqual({
+      status: 503,
+      code: 'provider_unavailable',
+      retryable: true,
+    })
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
   })
 
@@ -100,7 +107,11 @@ describe('what the provider refuses, as the synchronous API would have said it',
     const google = await muster.connect('google_workspace')
     const user = { ...newUser('google_workspace'), emails: [{ email: `ada.${Date.now()}@not-our-domain.example` }] }
     const answer = await client.create(google, user, { headers: WAIT })
-    expect([answer.status, answer.body.code, answer.body.provider_status]).toEqual([424, 'permission_denied', 403])
+    expect({ status: answer.status, code: answer.body.code, providerStatus: answer.body.provider_status }).toEqual({
+      status: 424,
+      code: 'permission_denied',
+      providerStatus: 403,
+    })
   })
 
   test('rejected credentials put the operation on hold: 202 at once, with the reason, and not an end', async () => {
@@ -108,7 +119,7 @@ describe('what the provider refuses, as the synchronous API would have said it',
     const answer = await client.create<{ status: string; status_reason: string }>(revoked, newUser('okta'), {
       headers: { prefer: 'wait=60' },
     })
-    expect([answer.status, answer.body.status]).toEqual([202, 'held'])
+    expect(answer).toMatchObject({ status: 202, body: { status: 'held' } })
     expect(answer.body.status_reason).toBe(
       'The integrated account is on hold (needs_reauth): Invalid token provided. A check call was refused too. ' +
         'PATCH new credentials into the account.',
@@ -118,6 +129,6 @@ describe('what the provider refuses, as the synchronous API would have said it',
   test('504 outcome_unknown when no answer came and nobody can be looked up', async () => {
     await muster.simulators.okta.arm({ fault: 'reset_after_commit' })
     const answer = await client.create(okta, newUser('okta'), { headers: WAIT })
-    expect([answer.status, answer.body.code]).toEqual([504, 'outcome_unknown'])
+    expect({ status: answer.status, code: answer.body.code }).toEqual({ status: 504, code: 'outcome_unknown' })
   })
 })

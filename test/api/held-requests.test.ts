@@ -115,7 +115,10 @@ test('of many streams at once a tenant has as many as it may, and is told so; an
     Array.from({ length: 60 }, () => open(`/batches/${batchId}/events`, muster.owner.adminKey)),
   )
   const refused = streams.filter(({ statusCode }) => statusCode === 429)
-  expect([streams.filter(({ statusCode }) => statusCode === 200).length, refused.length]).toEqual([50, 10])
+  expect({ open: streams.filter(({ statusCode }) => statusCode === 200).length, refused: refused.length }).toEqual({
+    open: 50,
+    refused: 10,
+  })
   expect(refused[0]?.headers).toMatchObject({ 'content-type': 'application/problem+json', 'retry-after': '5' })
   const one = await open(`/batches/${batchId}/events`, (await muster.bootstrap()).adminKey)
   expect(one.statusCode).toBe(404)

@@ -14,7 +14,7 @@ describe('a create that is sent again', () => {
     const user = newUser('okta')
     const first = await client.create<{ id: string }>(okta, user, { headers: { 'idempotency-key': 'k-quoted' } })
     const second = await client.create<{ id: string }>(okta, user, { headers: { 'idempotency-key': '"k-quoted"' } })
-    expect([first.status, second.status]).toEqual([202, 202])
+    expect({ firstStatus: first.status, secondStatus: second.status }).toEqual({ firstStatus: 202, secondStatus: 202 })
     expect(second.body.id).toBe(first.body.id)
     const end = await muster.finished(first.body.id)
     expect(end.status).toBe('succeeded')
@@ -46,16 +46,16 @@ describe('a create that is sent again', () => {
       { ...user, first_name: 'Grace' },
       { headers: { 'idempotency-key': 'k-other' } },
     )
-    expect([second.status, second.body.code, second.body.operation]).toEqual([
-      422,
-      'idempotency_key_reused',
-      `/operations/${first.body.id}`,
-    ])
+    expect({ status: second.status, code: second.body.code, operation: second.body.operation }).toEqual({
+      status: 422,
+      code: 'idempotency_key_reused',
+      operation: `/operations/${first.body.id}`,
+    })
     const third = await client.create<ProblemBody>(okta, user, {
       query: 'on_conflict=adopt',
       headers: { 'idempotency-key': 'k-other' },
     })
-    expect([third.status, third.body.code]).toEqual([422, 'idempotency_key_reused'])
+    expect({ status: third.status, code: third.body.code }).toEqual({ status: 422, code: 'idempotency_key_reused' })
   })
 
   test('50 at once are one operation and one user', async () => {
@@ -120,11 +120,11 @@ describe('a create that is sent again', () => {
       query: `not_before=${inOneHour()}`,
     })
     const second = await client.create<ProblemBody>(okta, newUser('okta', 'gRACE.hOPPER'))
-    expect([second.status, second.body.code, second.body.operation]).toEqual([
-      409,
-      'operation_in_progress',
-      `/operations/${first.body.id}`,
-    ])
+    expect({ status: second.status, code: second.body.code, operation: second.body.operation }).toEqual({
+      status: 409,
+      code: 'operation_in_progress',
+      operation: `/operations/${first.body.id}`,
+    })
     expect(second.headers.get('location')).toBe(`/operations/${first.body.id}`)
     await client.request('POST', `/operations/${first.body.id}/cancel`)
     expect((await client.create(okta, newUser('okta', 'grace.hopper'))).status).toBe(202)

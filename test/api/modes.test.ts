@@ -92,7 +92,10 @@ describe('a test key', () => {
       `${BULK}?integrated_account_id=`,
     ]) {
       const answer = await ask('POST', path + account, newUser('okta'))
-      expect([path, answer.status, answer.body]).toEqual([path, 404, (await ask('POST', path + UNKNOWN, {})).body])
+      expect({ status: answer.status, body: answer.body }, path).toEqual({
+        status: 404,
+        body: (await ask('POST', path + UNKNOWN, {})).body,
+      })
     }
     for (const path of [`${USERS}/meta/create?integrated_account_id=`, '/operations?integrated_account_id='])
       expect((await ask('GET', path + account)).status).toBe(404)
@@ -128,9 +131,9 @@ describe('a test key', () => {
     for (const mode of [undefined, 'live']) {
       const body = { ...account, mode, config: { base_url: url } }
       const refused = await ask<ProblemBody>('POST', '/integrated-accounts', body)
-      expect([refused.status, pointersOf(refused)]).toEqual([422, ['/mode']])
+      expect({ status: refused.status, pointers: pointersOf(refused) }).toEqual({ status: 422, pointers: ['/mode'] })
       const key = await ask<ProblemBody>('POST', '/api-keys', { name: 'x', scopes: ['read'], mode })
-      expect([key.status, pointersOf(key)]).toEqual([422, ['/mode']])
+      expect({ status: key.status, pointers: pointersOf(key) }).toEqual({ status: 422, pointers: ['/mode'] })
     }
     const both = await ask<ProblemBody>('POST', '/integrated-accounts', { ...account, name: '' })
     expect(pointersOf(both)).toEqual(expect.arrayContaining(['/mode', '/name', '/config/base_url']))
@@ -144,7 +147,7 @@ describe('a test key', () => {
     const account = own['Integrated accounts'] ?? ''
     const first = await upload(account, stage.muster.owner.adminKey, rows, 'the-same')
     const second = await upload(account, testKey, toNdjson(itemsOf('okta', 1)), 'the-same')
-    expect([first.status, second.status]).toEqual([202, 202])
+    expect({ firstStatus: first.status, secondStatus: second.status }).toEqual({ firstStatus: 202, secondStatus: 202 })
     expect(second.body.id).not.toBe(first.body.id)
   })
 

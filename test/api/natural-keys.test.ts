@@ -67,10 +67,13 @@ describe('who is created, and under which login', () => {
         account,
         salesforceUser({ emails, remote_data: { USERNAME: login } }),
       )
-      expect([second.status, second.body.code]).toEqual([409, 'operation_in_progress'])
+      expect({ status: second.status, code: second.body.code }).toEqual({ status: 409, code: 'operation_in_progress' })
       const twice = salesforceUser({ emails, remote_data: { Username: login, username: `b.${login}` } })
       const third = await client.create(account, twice)
-      expect([third.status, pointersOf(third)]).toEqual([422, ['/remote_data/username']])
+      expect({ status: third.status, pointers: pointersOf(third) }).toEqual({
+        status: 422,
+        pointers: ['/remote_data/username'],
+      })
     })
 
     test('a lost answer is found again under the name that remote_data gave', async () => {
@@ -106,10 +109,10 @@ describe('who is created, and under which login', () => {
       })
       expect(await createdAt('salesforce')).toHaveLength(before)
       const retried = await client.request<ProblemBody>('POST', `/operations/${waiting.body.id}/retry`)
-      expect([retried.status, retried.body.errors]).toMatchObject([
-        422,
-        [{ pointer: '/emails/0/email', code: 'other_login' }],
-      ])
+      expect({ status: retried.status, errors: retried.body.errors }).toMatchObject({
+        status: 422,
+        errors: [{ pointer: '/emails/0/email', code: 'other_login' }],
+      })
 
       await muster.simulators.salesforce.arm({ ...lostAfterCommit, match: { kind: 'create' } })
       await muster.simulators.salesforce.arm({ fault: 'dropped_lookup', times: 0 })
@@ -174,7 +177,7 @@ describe('who is created, and under which login', () => {
   ])('%s: %j names nobody who could be looked up, and is refused', async (provider, more, pointer) => {
     const account = await muster.connect(provider)
     const answer = await client.create(account, { ...newUser(provider), ...more })
-    expect([answer.status, pointersOf(answer)]).toEqual([422, [pointer]])
+    expect({ status: answer.status, pointers: pointersOf(answer) }).toEqual({ status: 422, pointers: [pointer] })
   })
 
   test.each(['..', '.', '', '1/../2', '%2e%2e'])(
@@ -183,12 +186,18 @@ describe('who is created, and under which login', () => {
       const account = await muster.connect('cisco_meraki', { config: { organization_id: undefined } })
       const query = `organization_id=${encodeURIComponent(id)}`
       const answer = await client.create(account, newUser('cisco_meraki'), { query })
-      expect([answer.status, pointersOf(answer)]).toEqual([422, ['?organization_id']])
+      expect({ status: answer.status, pointers: pointersOf(answer) }).toEqual({
+        status: 422,
+        pointers: ['?organization_id'],
+      })
       expect(await client.countOperations(account)).toBe(0)
       const config = await client.request('PATCH', `/integrated-accounts/${account}`, {
         body: { config: { workspace_id: id } },
       })
-      expect([config.status, pointersOf(config)]).toEqual([422, ['/config/workspace_id']])
+      expect({ status: config.status, pointers: pointersOf(config) }).toEqual({
+        status: 422,
+        pointers: ['/config/workspace_id'],
+      })
     },
   )
 
@@ -271,14 +280,14 @@ describe('who is created, and under which login', () => {
       const retry = (body: Record<string, unknown>) =>
         client.request<ProblemBody>('POST', `/operations/${id}/retry`, { body })
       const other = await retry({ remote_data: { profile: { login: `other.${unique()}@example.com` } } })
-      expect([other.status, other.body.errors]).toMatchObject([
-        422,
-        [{ pointer: '/remote_data/profile/login', code: 'other_login' }],
-      ])
+      expect({ status: other.status, errors: other.body.errors }).toMatchObject({
+        status: 422,
+        errors: [{ pointer: '/remote_data/profile/login', code: 'other_login' }],
+      })
       const email = await retry({ remote_data: { profile: { Login: 'x@example.com' } } })
-      expect([email.status, pointersOf(email)]).toEqual([422, ['/remote_data']])
+      expect({ status: email.status, pointers: pointersOf(email) }).toEqual({ status: 422, pointers: ['/remote_data'] })
       const late = await retry({ expires_at: '9999-01-01T00:00:00Z' })
-      expect([late.status, pointersOf(late)]).toEqual([422, ['/expires_at']])
+      expect({ status: late.status, pointers: pointersOf(late) }).toEqual({ status: 422, pointers: ['/expires_at'] })
       expect((await retry({ remote_data: { profile: { nickName: 'Ada' } } })).status).toBe(202)
       expect(await muster.finished(id)).toMatchObject({ status: 'succeeded', outcome: 'created' })
       expect(await createdAt('okta')).toHaveLength(before + 1)
@@ -302,7 +311,10 @@ describe('who is created, and under which login', () => {
           body: { remote_data, ...(user.password === undefined ? {} : { password: user.password }) },
         })
       const other = await retry(patch)
-      expect([other.status, other.body.errors]).toMatchObject([422, [{ pointer, code: 'other_login' }]])
+      expect({ status: other.status, errors: other.body.errors }).toMatchObject({
+        status: 422,
+        errors: [{ pointer, code: 'other_login' }],
+      })
       const [{ email }] = user.emails as [{ email: string }]
       const login = String(user.username ?? email).toUpperCase()
       const same = JSON.parse(JSON.stringify(patch).replace(/other(@example.com)?/, login)) as Record<string, unknown>
@@ -317,7 +329,10 @@ describe('who is created, and under which login', () => {
       const answer = await client.request('POST', `/operations/${body.id}/retry`, {
         body: { remote_data: { authorizations: [{ ssidNumber: 1 }], password: 'Correct-Horse-9' } },
       })
-      expect([answer.status, pointersOf(answer)]).toMatchObject([422, ['/remote_data']])
+      expect({ status: answer.status, pointers: pointersOf(answer) }).toMatchObject({
+        status: 422,
+        pointers: ['/remote_data'],
+      })
     })
   })
 

@@ -33,7 +33,7 @@ describe('operations', () => {
         headers,
         body: read,
       } = await client.request<Operation>('GET', `/operations/${body.id}`, { headers: { prefer: 'wait=20' } })
-      expect([status, read.status]).toEqual([200, 'succeeded'])
+      expect({ status, readStatus: read.status }).toEqual({ status: 200, readStatus: 'succeeded' })
       expect(headers.get('preference-applied')).toBe('wait=20')
       expect(headers.get('vary')?.toLowerCase()).toContain('prefer')
       expect(headers.get('retry-after')).toBeNull()
@@ -55,7 +55,7 @@ describe('operations', () => {
         const { status, headers } = await client.request('GET', `/operations/${id}`, {
           headers: { 'if-none-match': tag },
         })
-        expect([tag, status, headers.get('etag')]).toEqual([tag, 304, etag])
+        expect({ status, etag: headers.get('etag') }, tag).toEqual({ status: 304, etag })
       }
       expect(
         (await client.request('GET', `/operations/${id}`, { headers: { 'if-none-match': '"other"' } })).status,
@@ -153,14 +153,17 @@ describe('operations', () => {
         links: { retry: `/operations/${operation.id}/retry` },
       })
       const again = await client.request<ProblemBody>('POST', `/operations/${operation.id}/cancel`)
-      expect([again.status, again.body.code]).toEqual([409, 'operation_not_cancelable'])
+      expect({ status: again.status, code: again.body.code }).toEqual({ status: 409, code: 'operation_not_cancelable' })
     })
 
     test('a success is retried by nobody', async () => {
       const { body } = await client.create<Operation>(okta, newUser('okta'))
       expect((await muster.finished(body.id)).status).toBe('succeeded')
       const answer = await client.request<ProblemBody>('POST', `/operations/${body.id}/retry`)
-      expect([answer.status, answer.body.code]).toEqual([409, 'operation_not_retryable'])
+      expect({ status: answer.status, code: answer.body.code }).toEqual({
+        status: 409,
+        code: 'operation_not_retryable',
+      })
     })
 
     test('a failed one runs again, with no body at all', async () => {
@@ -169,11 +172,8 @@ describe('operations', () => {
       const { body } = await client.create<Operation>(salesforce, user)
       expect(await muster.finished(body.id)).toMatchObject({ status: 'failed', error: { code: 'provider_not_found' } })
       const retried = await client.request<Operation>('POST', `/operations/${body.id}/retry`)
-      expect([retried.status, retried.headers.get('location'), retried.body.status]).toEqual([
-        202,
-        `/operations/${body.id}`,
-        'queued',
-      ])
+      expect(retried).toMatchObject({ status: 202, body: { status: 'queued' } })
+      expect(retried.headers.get('location')).toBe(`/operations/${body.id}`)
       expect(await muster.finished(body.id)).toMatchObject({ status: 'failed', attempt_count: 2 })
     })
 
@@ -183,11 +183,17 @@ describe('operations', () => {
       const { id } = await createWaiting(google, user)
       await client.request('POST', `/operations/${id}/cancel`)
       const without = await client.request('POST', `/operations/${id}/retry`, { body: {} })
-      expect([without.status, pointersOf(without)]).toEqual([422, ['/password']])
+      expect({ status: without.status, pointers: pointersOf(without) }).toEqual({
+        status: 422,
+        pointers: ['/password'],
+      })
       const expired = await client.request('POST', `/operations/${id}/retry`, {
         body: { password: 'Another-Horse-8', expires_at: '2020-01-01T00:00:00Z' },
       })
-      expect([expired.status, pointersOf(expired)]).toEqual([422, ['/expires_at']])
+      expect({ status: expired.status, pointers: pointersOf(expired) }).toEqual({
+        status: 422,
+        pointers: ['/expires_at'],
+      })
       expect(
         (await client.request('POST', `/operations/${id}/retry`, { body: { password: 'Another-Horse-8' } })).status,
       ).toBe(202)
@@ -200,11 +206,11 @@ describe('operations', () => {
       await client.request('POST', `/operations/${first.id}/cancel`)
       const second = await createWaiting(okta, user)
       const answer = await client.request<ProblemBody>('POST', `/operations/${first.id}/retry`)
-      expect([answer.status, answer.body.code, answer.body.operation]).toEqual([
-        409,
-        'operation_in_progress',
-        `/operations/${second.id}`,
-      ])
+      expect({ status: answer.status, code: answer.body.code, operation: answer.body.operation }).toEqual({
+        status: 409,
+        code: 'operation_in_progress',
+        operation: `/operations/${second.id}`,
+      })
       expect(answer.headers.get('location')).toBe(`/operations/${second.id}`)
     })
 
@@ -215,7 +221,10 @@ describe('operations', () => {
       expect((await client.request('DELETE', `/integrated-accounts/${account}`)).status).toBe(204)
       expect((await client.request<Operation>('GET', `/operations/${id}`)).body.status).toBe('canceled')
       const answer = await client.request<ProblemBody>('POST', `/operations/${id}/retry`)
-      expect([answer.status, answer.body.code]).toEqual([409, 'operation_not_retryable'])
+      expect({ status: answer.status, code: answer.body.code }).toEqual({
+        status: 409,
+        code: 'operation_not_retryable',
+      })
     })
   })
 
@@ -240,13 +249,13 @@ describe('operations', () => {
       const { body } = await client.create<Operation>(okta, user, { query: 'reference=erased.person', headers })
       await muster.finished(body.id)
       const erased = await client.request<Operation & { erased_at: string }>('DELETE', `/operations/${body.id}`)
-      expect([erased.status, erased.body.status, erased.body.reference]).toEqual([200, 'succeeded', null])
+      expect(erased).toMatchObject({ status: 200, body: { status: 'succeeded', reference: null } })
       expect(erased.body.erased_at).toMatch(/Z$/)
       expect(JSON.stringify((await client.request('GET', `/operations/${body.id}`)).body)).not.toContain(
         'erased.person',
       )
       const again = await client.create<Operation>(okta, user, { query: 'reference=erased.person', headers })
-      expect([again.status, again.body.id]).toEqual([202, body.id])
+      expect({ status: again.status, id: again.body.id }).toEqual({ status: 202, id: body.id })
       expect((await client.request<Page>('GET', '/operations?reference=erased.person')).body.result).toEqual([])
       const twice = await client.request('DELETE', `/operations/${body.id}`)
       expect(twice.body).toEqual(erased.body)

@@ -32,7 +32,11 @@ describe('health, metrics and the document', () => {
   test('probes need no key and take any parameter', async () => {
     expect((await client.request('GET', '/healthz?probe=1', { key: null })).body).toEqual({ status: 'ok' })
     const ready = await client.request('GET', '/readyz', { key: null })
-    expect([ready.status, ready.body.redis, ready.body.draining]).toEqual([200, true, false])
+    expect({ status: ready.status, redis: ready.body.redis, draining: ready.body.draining }).toEqual({
+      status: 200,
+      redis: true,
+      draining: false,
+    })
     // The Redis of this test persists nothing, and says so.
     expect(ready.body.warnings).toEqual([expect.stringContaining('appendonly')])
   })
@@ -42,7 +46,7 @@ describe('health, metrics and the document', () => {
     await client.create(okta, newUser('okta'), { headers: { prefer: 'wait=20' } })
     await client.create(okta, {})
     const { status, type, body } = await text('/metrics')
-    expect([status, type.split(';')[0]]).toEqual([200, 'text/plain'])
+    expect({ status, type: type.split(';')[0] }).toEqual({ status: 200, type: 'text/plain' })
     expect(body).toMatch(/muster_http_request_seconds_count\{route="createUser",status="201"\} 1/)
     expect(body).toMatch(/muster_operations_accepted_total\{provider="okta"\} 1/)
     expect(body).toMatch(/muster_operations_refused_total\{reason="validation_failed"\} 1/)
@@ -55,12 +59,9 @@ describe('health, metrics and the document', () => {
     expect(document.openapi).toMatch(/^3\.1\./)
     for (const route of Object.values<Route>({ ...routes, ...systemRoutes })) {
       const operation = document.paths[route.path]?.[route.method]
-      expect([route.id, operation?.operationId, Object.keys(operation?.responses ?? {})]).toEqual([
-        route.id,
-        route.id,
-        Object.keys(route.responses),
-      ])
-      expect([route.id, operation?.security]).toEqual([route.id, route.scope === null ? undefined : [{ api_key: [] }]])
+      expect(operation?.operationId).toBe(route.id)
+      expect(Object.keys(operation?.responses ?? {}), route.id).toEqual(Object.keys(route.responses))
+      expect(operation?.security, route.id).toEqual(route.scope === null ? undefined : [{ api_key: [] }])
     }
     const refs = refsOf(document)
     expect(refs.length).toBeGreaterThan(20)
@@ -72,7 +73,7 @@ describe('health, metrics and the document', () => {
           (at, name) => (at as Json | undefined)?.[name.replaceAll('~1', '/').replaceAll('~0', '~')],
           document,
         )
-      expect([ref, target]).toEqual([ref, expect.anything()])
+      expect(target, ref).toEqual(expect.anything())
     }
   })
 
@@ -101,8 +102,8 @@ describe('health, metrics and the document', () => {
       'expires_at',
       'reference',
     ])
-      expect([name, parameters.get(name)?.in]).toEqual([name, 'query'])
-    for (const name of ['prefer', 'idempotency-key']) expect([name, parameters.get(name)?.in]).toEqual([name, 'header'])
+      expect(parameters.get(name)?.in, name).toEqual('query')
+    for (const name of ['prefer', 'idempotency-key']) expect(parameters.get(name)?.in, name).toEqual('header')
     expect(parameters.get('integrated_account_id')?.required).toBe(true)
     expect(parameters.get('dry_run')?.schema).toEqual({ type: 'boolean', description: expect.any(String) as string })
     expect(parameters.get('truto_exclude_fields')?.schema).toMatchObject({ type: 'array', items: { type: 'string' } })
@@ -111,7 +112,7 @@ describe('health, metrics and the document', () => {
 
   test('the docs page loads from this server alone, under a policy that holds it to that', async () => {
     const page = await text('/docs')
-    expect([page.status, page.type.split(';')[0]]).toEqual([200, 'text/html'])
+    expect({ status: page.status, type: page.type.split(';')[0] }).toEqual({ status: 200, type: 'text/html' })
     const policy = page.headers.get('content-security-policy') ?? ''
     expect(policy).toContain("default-src 'self'")
     expect(policy).toContain("script-src 'self'")
@@ -121,7 +122,10 @@ describe('health, metrics and the document', () => {
     expect(assets).toHaveLength(4)
     for (const asset of assets) {
       const { status, type, headers } = await text(asset)
-      expect([asset, status, headers.get('x-content-type-options')]).toEqual([asset, 200, 'nosniff'])
+      expect({ status, xContentTypeOptions: headers.get('x-content-type-options') }, asset).toEqual({
+        status: 200,
+        xContentTypeOptions: 'nosniff',
+      })
       expect(type).toMatch(asset.endsWith('.js') ? /javascript/ : asset.endsWith('.css') ? /css/ : /image/)
     }
   })
@@ -138,7 +142,10 @@ describe('health, metrics and the document', () => {
 
   test('a request id of the client comes back and stands in the problem; a harmful one does not', async () => {
     const given = await client.request('GET', '/operations/x', { headers: { 'x-request-id': 'trace-1.2_3' } })
-    expect([given.headers.get('x-request-id'), given.body.request_id]).toEqual(['trace-1.2_3', 'trace-1.2_3'])
+    expect({ xRequestId: given.headers.get('x-request-id'), requestId: given.body.request_id }).toEqual({
+      xRequestId: 'trace-1.2_3',
+      requestId: 'trace-1.2_3',
+    })
     const { headers } = await client.request('GET', '/operations/x', { headers: { 'x-request-id': '<script>' } })
     expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
   })
@@ -163,11 +170,8 @@ describe('health, metrics and the document', () => {
         headers: { authorization: `Bearer ${muster.owner.adminKey}`, prefer: 'wait=60' },
         signal: AbortSignal.timeout(5_000),
       }).catch((error: unknown) => expect.fail(`HEAD ${target}: ${String(error)}`))
-      expect([path, response.status, await response.text()]).toEqual([
-        path,
-        path.includes('{id}') && !(noun in ids) ? 404 : 200,
-        '',
-      ])
+      expect(response.status, path).toBe(path.includes('{id}') && !(noun in ids) ? 404 : 200)
+      expect(await response.text(), path).toBe('')
     }
     expect(gets.length).toBeGreaterThan(10)
   })

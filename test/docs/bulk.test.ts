@@ -38,7 +38,10 @@ describe(PAGE, () => {
 
   test('has a JSON example whose two forms are one', async () => {
     const [nested, flat] = await rowsOf('json')
-    expect([nested?.problems, flat?.problems]).toEqual([[], []])
+    expect({ nestedProblems: nested?.problems, flatProblems: flat?.problems }).toEqual({
+      nestedProblems: [],
+      flatProblems: [],
+    })
     expect(flat?.value).toEqual(nested?.value)
   })
 

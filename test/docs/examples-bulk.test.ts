@@ -80,12 +80,21 @@ describe('examples/bulk-csv.sh', () => {
 
   test('ends badly, and says why, when the file or the key is wrong', async () => {
     const missing = await run('sh', 'bulk-csv.sh', ['nowhere.csv'])
-    expect([missing.code, missing.output.trim()]).toEqual([1, 'cannot read nowhere.csv'])
+    expect({ code: missing.code, output: missing.output.trim() }).toEqual({
+      code: 1,
+      output: 'cannot read nowhere.csv',
+    })
     writeFileSync(join(folder, 'wrong.csv'), 'first_name,colour\nAda,red\n')
     const wrong = await run('sh', 'bulk-csv.sh', ['wrong.csv'])
-    expect([wrong.code, wrong.output]).toEqual([1, expect.stringContaining('unknown_headers')])
+    expect({ code: wrong.code, output: wrong.output }).toEqual({
+      code: 1,
+      output: expect.stringContaining('unknown_headers'),
+    })
     const refused = await run('sh', 'bulk-csv.sh', ['good.csv'], unknownKey())
-    expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('unauthorized')])
+    expect({ code: refused.code, output: refused.output }).toEqual({
+      code: 1,
+      output: expect.stringContaining('unauthorized'),
+    })
   })
 })
 
@@ -121,17 +130,17 @@ describe('examples/bulk.mjs', () => {
       201,
     )
     const { code, output } = await run('node', 'bulk.mjs', ['3', 'taken.ndjson'], { RUN: 'taken' })
-    expect([code, output]).toEqual([1, expect.stringContaining('completed: 2 of 3 created')])
+    expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining('completed: 2 of 3 created') })
     expect(results('taken.ndjson').map(({ status }) => status)).toEqual(['failed', 'succeeded', 'succeeded'])
   })
 
   test('ends badly, and says why, when the rows are not those that came with the key', async () => {
     const { code, output } = await run('node', 'bulk.mjs', ['31', 'again.ndjson'], { RUN: 'many' })
-    expect([code, output]).toEqual([1, expect.stringContaining('idempotency_key_reused')])
+    expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining('idempotency_key_reused') })
   })
 
   test('ends badly, and says why, when the key is wrong', async () => {
     const { code, output } = await run('node', 'bulk.mjs', [], unknownKey())
-    expect([code, output]).toEqual([1, expect.stringContaining('unauthorized')])
+    expect({ code, output }).toEqual({ code: 1, output: expect.stringContaining('unauthorized') })
   })
 })

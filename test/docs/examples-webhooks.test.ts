@@ -129,7 +129,7 @@ describe.each([
 
   test.skipIf(!isThere(interpreter))('refuses a body that is too large, and goes on', async () => {
     const [status, line] = await send(headersOf(), 'x'.repeat(1024 * 1024 + 1))
-    expect([status, line]).toEqual([400, expect.stringContaining('refused: the body is too large')])
+    expect({ status, line }).toEqual({ status: 400, line: expect.stringContaining('refused: the body is too large') })
     expect((await send(headersOf()))[0]).toBe(204)
   })
 
