@@ -5,6 +5,7 @@ import { routes } from '../../packages/contracts/src/routes.ts'
 import { batchClientOf, itemsOf, toNdjson } from '../support/batch-client.ts'
 import { startContract, type ProblemBody } from '../support/contract.ts'
 import { newUser } from '../support/harness.ts'
+import { runCommand } from '../support/program.ts'
 
 const UNKNOWN = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b'
 const bodies: Partial<Record<keyof typeof routes, unknown>> = {
@@ -34,6 +35,18 @@ interface Key {
 const { muster, client } = await startContract({ workers: 0, allowedHosts: ['127.0.0.1:1'] })
 
 describe('who may do what', () => {
+  test('npm run bootstrap names its key by what the key may do', async () => {
+    const environment = { REDIS_URL: muster.redis.url, MUSTER_ENCRYPTION_KEYS: muster.encryptionKeys }
+    const bootstrap = async (...args: string[]): Promise<string[]> =>
+      Object.keys(
+        JSON.parse(
+          await runCommand('apps/api/dist/commands/bootstrap.js', ['--tenant', 'names', ...args], environment),
+        ) as object,
+      )
+    expect(await bootstrap()).toEqual(['tenant_id', 'admin_api_key'])
+    expect(await bootstrap('--scopes', 'provision,read')).toEqual(['tenant_id', 'api_key'])
+  })
+
   const createKey = async (scopes: Scope[], more: object = {}) =>
     (await client.request<Key>('POST', '/api-keys', { body: { name: scopes.join(' '), scopes, ...more } })).body
   const toRequest = (

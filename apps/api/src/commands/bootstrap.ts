@@ -42,8 +42,10 @@ async function bootstrap(): Promise<void> {
     await checkKeys(redis, config.MUSTER_ENCRYPTION_KEYS)
     const tenants = createTenants({ redis, limits: unlimited })
     const tenantId = await tenants.ensure(options.data.tenant)
-    const { apiKey } = await tenants.createApiKey(tenantId, 'bootstrap', options.data.scopes, options.data.mode)
-    process.stdout.write(`${JSON.stringify({ tenant_id: tenantId, admin_api_key: apiKey })}\n`)
+    const { scopes: given, mode } = options.data
+    const { apiKey } = await tenants.createApiKey(tenantId, 'bootstrap', given, mode)
+    const name = given.includes('admin') ? 'admin_api_key' : 'api_key'
+    process.stdout.write(`${JSON.stringify({ tenant_id: tenantId, [name]: apiKey })}\n`)
   } finally {
     redis.disconnect()
   }
