@@ -5,6 +5,8 @@ import type { DateOptions } from './cell-dates.ts'
 import type { MappedColumn } from './column-mapping.ts'
 import type { RemoteKinds } from './column-target.ts'
 import { createCsvReader } from './csv-rows.ts'
+import { createDefaults } from './defaults.ts'
+import type { DefaultFiller, Defaults } from './defaults.ts'
 import { createJsonReader } from './json-rows.ts'
 import { createNdjsonReader } from './ndjson-rows.ts'
 import type { Row, RowReader } from './row.ts'
@@ -30,6 +32,8 @@ export interface ReadOptions extends DateOptions {
   remoteKinds?: RemoteKinds
   /** CSV: told before the first row where each column goes, and why. */
   onColumns?: (columns: MappedColumn[]) => void
+  /** What holds for every row that does not say otherwise. */
+  defaults?: Defaults
   /** Spaces at the ends of texts stay. */
   keepsSpaces?: boolean
   maxRows?: number
@@ -48,9 +52,18 @@ export async function* readRows(
 ): AsyncGenerator<Row, void, undefined> {
   const { format, charset, isGzip = false, maxBytes = DEFAULT_MAX_BYTES, keepsSpaces = false } = options
   const reader = createReader(options)
+  const defaults = createDefaults(options.defaults ?? {}, { dates: toDates(options), remoteKinds: options.remoteKinds })
+  const finish = (row: Row): Row => fillRow(cleanRow(row, keepsSpaces), defaults)
   const pieces = readBytes(stream, { isGzip, maxBytes, charset, mayBeWindows1252: format === 'csv' })
-  for await (const bytes of pieces) for (const row of reader.write(bytes)) yield cleanRow(row, keepsSpaces)
-  for (const row of reader.end()) yield cleanRow(row, keepsSpaces)
+  for await (const bytes of pieces) for (const row of reader.write(bytes)) yield finish(row)
+  for (const row of reader.end()) yield finish(row)
+}
+
+/** A row that is rejected takes no counter from those behind it. */
+function fillRow(row: Row, defaults: DefaultFiller): Row {
+  if (row.value === undefined || row.problems.length > 0) return row
+  const problems = defaults.fill(row.value)
+  return problems.length === 0 ? row : { ...row, problems }
 }
 
 function cleanRow(row: Row, keepsSpaces: boolean): Row {

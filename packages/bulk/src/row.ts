@@ -19,6 +19,7 @@ export const rowProblemCodes = [
   'invalid_date',
   'invalid_text',
   'masked_secret',
+  'not_ascii',
   'forbidden_name',
   'too_deep',
   'too_many',

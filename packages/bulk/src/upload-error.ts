@@ -11,6 +11,7 @@ export const uploadErrorCodes = [
   'value_too_large',
   'invalid_delimiter',
   'invalid_date_format',
+  'invalid_defaults',
   'unknown_time_zone',
   'no_header',
   'malformed_header',
