@@ -78,8 +78,7 @@ export const batchRoutes = {
     method: 'get',
     path: one,
     summary: 'Read a batch, or wait for its end',
-    description:
-      'docs/operation-states.md#the-states-of-a-batch explains its states, docs/bulk.md#following-it its figures.',
+    description: 'docs/batch-states.md explains its states, docs/bulk.md#following-it its figures.',
     scope: 'read',
     params: idParams,
     headers: preferHeader,
