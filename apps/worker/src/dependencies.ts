@@ -17,7 +17,7 @@ import { createLogger, type Logger } from '@muster/process/logger'
 import { defaultWorkerId, type WorkerConfig } from './config.ts'
 import { createBatchSupervisor } from './batches/batch-supervisor.ts'
 import { createEventDispatcher } from './webhooks/event-dispatcher.ts'
-import { createDeliverWebhook } from './webhooks/deliver-webhook.ts'
+import { WebhookDeliverer } from './webhooks/deliver-webhook.ts'
 import { createRunOperation } from './operations/run-operation.ts'
 import { serveHealth } from './health.ts'
 import { startJanitor } from './janitors/janitor.ts'
@@ -181,6 +181,14 @@ function createJobs(
   onBatch: (batchId: string) => void,
 ): LaneJobs {
   const { config, egress, onUnreadable } = base
+  const deliverer = new WebhookDeliverer({
+    ...base,
+    httpFor: egress.httpFor,
+    schedule: config.MUSTER_WEBHOOK_SCHEDULE,
+    timeoutMs: config.MUSTER_WEBHOOK_TIMEOUT_MS,
+    disableAfterMs: config.MUSTER_WEBHOOK_DISABLE_AFTER_HOURS * 3_600_000,
+    onEvent,
+  })
   return {
     runOperation: createRunOperation({
       ...base,
@@ -190,14 +198,7 @@ function createJobs(
       onEvent,
       onBatch,
     }),
-    deliverWebhook: createDeliverWebhook({
-      ...base,
-      httpFor: egress.httpFor,
-      schedule: config.MUSTER_WEBHOOK_SCHEDULE,
-      timeoutMs: config.MUSTER_WEBHOOK_TIMEOUT_MS,
-      disableAfterMs: config.MUSTER_WEBHOOK_DISABLE_AFTER_HOURS * 3_600_000,
-      onEvent,
-    }),
+    deliverWebhook: (endpointId, jobId, context) => deliverer.run(endpointId, jobId, context),
     onUnreadable,
   }
 }

@@ -16,7 +16,6 @@ import { StaleDeliveryError } from '@muster/store/webhooks/deliveries'
 import { classifyReply, type Exchange, type Reply } from '@muster/webhooks/reply'
 import { delayAfter, longestDelayMs, type Schedule } from '@muster/webhooks/schedule'
 import { signMessage } from '@muster/webhooks/signature'
-import type { RunSubjectJob } from '../lane-source.ts'
 import type { WorkerMetrics } from '../metrics.ts'
 import { redactReply } from './redact-reply.ts'
 import { toWebhookEvent } from './webhook-event.ts'
@@ -58,10 +57,15 @@ const USER_AGENT = 'Muster-Webhooks/0.1'
  * One job of an endpoint's lane: one attempt, and the record of how it ended. A worker killed between the receiver's
  * 2xx and that record sends it again, under the same id.
  */
-export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): RunSubjectJob {
-  const { store, clock, metrics, log } = dependencies
+export class WebhookDeliverer {
+  readonly #dependencies: DeliverWebhookDependencies
 
-  return async (endpointId, jobId, context) => {
+  constructor(dependencies: DeliverWebhookDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  async run(endpointId: string, jobId: string, context: RunContext): Promise<JobOutcome> {
+    const { store, clock } = this.#dependencies
     const delivery = await store.deliveries.read(endpointId, operationIdOf(jobId))
     if (delivery?.state.status !== 'pending' || jobIdOf(delivery.id, delivery.state.run) !== jobId)
       return { outcome: 'done' }
@@ -70,7 +74,7 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     const endpoint = await store.webhookEndpoints.read(endpointId)
     if (endpoint?.status !== 'active') return { outcome: 'held' }
     try {
-      return await attempt(delivery, endpoint, context)
+      return await this.#attempt(delivery, endpoint, context)
     } catch (error) {
       // Replayed by hand meanwhile, or another worker's by now: the latest version decides.
       if (error instanceof StaleDeliveryError) return { outcome: 'retrying', at: Date.now() + 1_000 }
@@ -78,12 +82,8 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     }
   }
 
-  async function attempt(
-    delivery: DeliveryRecord,
-    endpoint: WebhookEndpointRecord,
-    context: RunContext,
-  ): Promise<JobOutcome> {
-    const message = await prepare(delivery, endpoint)
+  async #attempt(delivery: DeliveryRecord, endpoint: WebhookEndpointRecord, context: RunContext): Promise<JobOutcome> {
+    const message = await this.#prepare(delivery, endpoint)
     if (!message) return { outcome: 'done' }
     try {
       await context.waitForPermit(context.signal)
@@ -91,11 +91,12 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
       if (context.signal.aborted || error instanceof CoolingDownError) return { outcome: 'interrupted' }
       throw error
     }
-    return settle(message, await send(message, context.signal))
+    return this.#settle(message, await this.#send(message, context.signal))
   }
 
   /** Undefined when the endpoint is gone. */
-  async function prepare(delivery: DeliveryRecord, endpoint: WebhookEndpointRecord): Promise<Message | undefined> {
+  async #prepare(delivery: DeliveryRecord, endpoint: WebhookEndpointRecord): Promise<Message | undefined> {
+    const { store, clock } = this.#dependencies
     const [own, callbackUrl] = await Promise.all([
       store.webhookEndpoints.readSecrets(endpoint.id),
       store.deliveries.readUrl(delivery),
@@ -111,18 +112,19 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     return { delivery, endpoint, url: callbackUrl ?? own.url, body, secrets }
   }
 
-  async function send({ delivery, endpoint, url, body, secrets }: Message, signal: AbortSignal): Promise<Attempted> {
+  async #send({ delivery, endpoint, url, body, secrets }: Message, signal: AbortSignal): Promise<Attempted> {
+    const { clock, metrics, httpFor, timeoutMs } = this.#dependencies
     const { event, state } = delivery
     const startedAt = clock.now()
     if (state.attemptCount === 0) metrics.webhookDelay.observe((startedAt - event.at) / 1000)
     const signature = signMessage({ id: event.id, timestamp: Math.floor(startedAt / 1000), body, secrets })
-    const http = dependencies.httpFor({ tenantId: endpoint.tenantId, laneId: endpoint.id })
+    const http = httpFor({ tenantId: endpoint.tenantId, laneId: endpoint.id })
     const exchange: Exchange = await http({
       method: 'POST',
       url,
       headers: { 'content-type': 'application/json', 'user-agent': USER_AGENT, ...signature },
       body,
-      timeoutMs: dependencies.timeoutMs,
+      timeoutMs,
       readAtMostBytes: READ_AT_MOST_BYTES,
       signal,
     }).then(
@@ -132,10 +134,11 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     return { exchange, startedAt, endedAt: clock.now() }
   }
 
-  async function settle(message: Message, { exchange, startedAt, endedAt }: Attempted): Promise<JobOutcome> {
+  async #settle(message: Message, { exchange, startedAt, endedAt }: Attempted): Promise<JobOutcome> {
+    const { store, clock, schedule } = this.#dependencies
     const { delivery, endpoint } = message
     const reply = classifyReply(exchange, endedAt)
-    const end = toEnd(reply, delivery.state.failedAttempts + 1, dependencies.schedule)
+    const end = toEnd(reply, delivery.state.failedAttempts + 1, schedule)
     const finished = {
       startedAt,
       durationMs: endedAt - startedAt,
@@ -144,15 +147,16 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
       reply: redactReply(exchange, message.url, message.secrets),
     }
     await store.deliveries.recordAttempt(delivery, finishDeliveryAttempt(delivery.state, finished, end, endedAt))
-    report(delivery, reply, end)
+    this.#report(delivery, reply, end)
     if (end.kind === 'interrupted') return { outcome: 'retrying', at: Date.now() }
-    await noteHealth(endpoint, reply, endedAt)
+    await this.#noteHealth(endpoint, reply, endedAt)
     return end.kind === 'again'
       ? { outcome: 'retrying', at: clock.toLocal(endedAt + end.delayMs) }
       : { outcome: 'done' }
   }
 
-  function report(delivery: DeliveryRecord, { reason }: Reply, { kind }: DeliveryEnd): void {
+  #report(delivery: DeliveryRecord, { reason }: Reply, { kind }: DeliveryEnd): void {
+    const { metrics, log } = this.#dependencies
     metrics.deliveries.inc({ outcome: kind, reason: reason ?? '' })
     log.info(
       {
@@ -167,16 +171,17 @@ export function createDeliverWebhook(dependencies: DeliverWebhookDependencies): 
     )
   }
 
-  async function noteHealth(endpoint: WebhookEndpointRecord, reply: Reply, now: number): Promise<void> {
+  async #noteHealth(endpoint: WebhookEndpointRecord, reply: Reply, now: number): Promise<void> {
+    const { store, schedule, disableAfterMs, log, onEvent } = this.#dependencies
     if (reply.outcome === 'delivered' && endpoint.failingSince === null) return
     const policy = {
-      longestDelayMs: longestDelayMs(dependencies.schedule),
-      disableAfterMs: dependencies.disableAfterMs,
+      longestDelayMs: longestDelayMs(schedule),
+      disableAfterMs,
     }
     const written = await store.webhookEndpoints.update(endpoint.id, (latest) => noteReply(latest, reply, policy, now))
     if (written?.status !== 'disabled') return
     log.warn({ endpoint_id: endpoint.id, reason: reply.reason }, 'the webhook endpoint was disabled')
-    dependencies.onEvent({ kind: 'endpoint', id: endpoint.id })
+    onEvent({ kind: 'endpoint', id: endpoint.id })
   }
 }
 
