@@ -31,7 +31,7 @@ export interface Store {
   webhookEndpoints: WebhookEndpoints
   /** Hands what happened at a source to the webhook endpoints. */
   dispatchEvents(source: EventSourceRef, now: () => number, wake: (laneId: LaneId) => Promise<void>): Promise<void>
-  /** Takes the person out of an operation that has ended; undefined when somebody wrote it meanwhile. */
+  /** Takes the person out of an operation that has ended; undefined when it was written meanwhile. */
   eraseOperation(record: OperationRecord, now: number): Promise<OperationRecord | undefined>
   /** Loaded at the first use, so that a process can start while Redis is away. */
   hasher(): Promise<Hasher>

@@ -8,7 +8,7 @@ import { defineScript } from '../redis/script.ts'
 import { readOrUnreadable, UnreadableError } from '../crypto/unreadable.ts'
 
 /**
- * Long enough for a slow token endpoint, short enough that a process which died with the lock delays nobody for long.
+ * Long enough for a slow token endpoint, short enough that a process which died with the lock delays no one for long.
  */
 const LOCK_MS = 20_000
 const POLL_MS = 50

@@ -41,7 +41,7 @@ export async function waitForKeys(check: () => Promise<void>): Promise<void> {
   }
 }
 
-/** For readiness: why the process must not be given work; empty while Redis is away, which is told apart. */
+/** For readiness: why the process must not be given work; empty while Redis is away, which is reported apart. */
 export async function whyKeysDoNotFit(check: () => Promise<void>): Promise<string[]> {
   return check().then(
     () => [],

@@ -13,7 +13,7 @@ const COMPRESS_FROM = 32
 /** With more, the window of the small deflate no longer holds the dictionary, nor does it matter any more. */
 const DICTIONARY_UP_TO = 4_096
 /**
- * As small as the dictionary lets it be: zlib's own would be set up anew, 256 KB and 16 KB for the answer each time,
+ * As small as the dictionary lets it be: zlib's own would be set up again, 256 KB and 16 KB for the answer each time,
  * for a few hundred bytes.
  */
 const SMALL = { dictionary: SEALED_DICTIONARY_1, windowBits: 14, memLevel: 5, chunkSize: 1_024 }

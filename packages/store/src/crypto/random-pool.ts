@@ -8,7 +8,7 @@ const POOL_BYTES = 4_096
 const pool = Buffer.allocUnsafeSlow(POOL_BYTES)
 let used = POOL_BYTES
 
-/** Random bytes that nobody else gets: what is handed out leaves the pool. */
+/** Random bytes for one caller: they leave the pool. */
 export function takeRandomBytes(count: number): Buffer {
   if (used + count > POOL_BYTES) {
     randomFillSync(pool)

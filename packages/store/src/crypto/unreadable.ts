@@ -16,7 +16,7 @@ export class UnreadableError extends Error {
 
 export type OnUnreadable = (error: UnreadableError) => void
 
-/** Of a list read at once: nothing instead of the one that cannot be read, which is told apart. */
+/** Of a list read at once: nothing instead of the one that cannot be read, which is reported apart. */
 export function readOrSkip<T>(read: () => T, onUnreadable: OnUnreadable): T | undefined {
   const value = readOrUnreadable(read)
   if (!(value instanceof UnreadableError)) return value

@@ -11,7 +11,7 @@ import { UnreadableError } from '../crypto/unreadable.ts'
  * The first byte says how: a change of it, or of the dictionary, is a new number beside the old ones, since records
  *   outlive a deploy.
  * 2 differs from 1 in what it leaves out: the id of a batch, which the operation's id holds, and of a success, whose
- *   login nobody waits for any more, its hash. 3 is 2, sealed.
+ *   login no operation waits for any more, its hash. 3 is 2, sealed.
  */
 const CODEC = 3
 const UNSEALED = [1, 2]
@@ -35,7 +35,7 @@ export const DICTIONARY = Buffer.from(
 )
 
 /**
- * A window that holds dictionary and record, and room for the answer, and no more: zlib's own would be set up anew, 256
+ * A window that holds dictionary and record, and room for the answer, and no more: zlib's own would be set up again, 256
  * KB and 16 KB each time, for a few hundred bytes.
  */
 const OPTIONS = { dictionary: DICTIONARY, level: 6, windowBits: 13, memLevel: 3, chunkSize: 1_024 }

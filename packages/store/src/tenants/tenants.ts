@@ -21,7 +21,7 @@ export const isTestKey = ({ prefix }: Pick<ApiKeyRecord, 'prefix'>): boolean => 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 /**
- * 190 random bits: nobody guesses it, so a plain hash of it is enough at rest. Rejection sampling keeps the letters
+ * 190 random bits cannot be guessed, so a plain hash of it is enough at rest. Rejection sampling keeps the letters
  * even.
  */
 function randomText(length: number): string {
