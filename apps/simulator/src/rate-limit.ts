@@ -29,7 +29,7 @@ interface Bucket {
 export function createRateLimiter(now: () => number) {
   const buckets = new Map<string, Bucket>()
 
-  /** Counts one request and says how the bucket stands. A refused request costs nothing. */
+  /** Counts one request and returns the state of the bucket. A refused request costs nothing. */
   function take(name: string, rule: RateLimitRule): RateLimitUsage {
     const at = now()
     const windowMs = rule.per_seconds * 1000

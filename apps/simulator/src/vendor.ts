@@ -72,7 +72,7 @@ export interface VendorAnswers {
   quotaExceeded?(request: VendorRequest): VendorResponse
 }
 
-/** One vendor's running state; thrown away and made anew by a reset. */
+/** One vendor's running state; replaced by a reset. */
 export interface VendorSimulator {
   readonly routes: readonly Route[]
   readonly answers: VendorAnswers

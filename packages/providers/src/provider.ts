@@ -60,7 +60,7 @@ export interface NaturalKey {
 
 export interface FoundUser {
   remoteId: string
-  /** ISO 8601 by the provider's clock; null where it does not tell. */
+  /** ISO 8601 by the provider's clock; null where it is not shown. */
   createdAt: string | null
   /** The record, in the shape that `toUser` reads. */
   body: unknown
@@ -78,7 +78,7 @@ export interface HolderLookUp {
 }
 
 /**
- * The answer of a find call is not of the provider's own form, or tells of a part only: it proves nothing, so no create
+ * The answer of a find call is not of the provider's own form, or shows a part only: it proves nothing, so no create
  * may follow.
  */
 export type Unreadable = 'unreadable'
@@ -91,10 +91,10 @@ export interface LookUp {
   /** The name under which `toCreateRequest` finds the answer. */
   key: string
   request: RemoteRequest
-  /** Stands for the answer in a dry run, such as `<id of profile "Standard User">`. */
+  /** In place of the answer in a dry run, such as `<id of profile "Standard User">`. */
   placeholder: unknown
   /**
-   * Reads the answer; whether it is good enough is judged by `toCreateRequest`. Throws `unreadableAnswer` for one of
+   * Reads the answer; `toCreateRequest` decides whether it is good enough. Throws `unreadableAnswer` for one of
    * another form.
    */
   parse(response: RemoteResponse): unknown
@@ -124,7 +124,7 @@ export interface CreatedUser {
    */
   body?: unknown
   /**
-   * The unified status, where the answer tells it otherwise than in the record (Google's 202 for an invitation). Wins
+   * The unified status, where the answer says it outside the record (Google's 202 for an invitation). Wins
    * over `toUser`.
    */
   status?: string
@@ -165,7 +165,7 @@ export type AuthenticationOf<T extends CredentialType> =
   StaticAuthentication<CredentialsOf[T]> | TokenAuthentication<CredentialsOf[T]>
 export type Authentications = { [T in CredentialType]?: AuthenticationOf<T> }
 
-/** A failure on its way up to whoever decides. */
+/** A failure on its way up to the caller that decides. */
 export class RemoteFailureError extends Error {
   override readonly name = 'RemoteFailureError'
   readonly failure: RemoteFailure
@@ -206,7 +206,7 @@ export interface Provider {
   authentications: Authentications
   /** Strict; `base_url`, `token_url` and `custom_domain` are added for every provider. */
   configSchema: z.ZodObject
-  /** Where every account is called without a `base_url` of its own; null: `base_url` is required. */
+  /** Where accounts without a `base_url` are called; null: `base_url` is required. */
   defaultBaseUrl: string | null
   hosts: HostRules
   limits: ProviderLimits
@@ -274,7 +274,7 @@ export interface Provider {
    * of maintenance. Total.
    */
   isOwnAnswer(response: RemoteResponse): boolean
-  /** The provider itself says 404 without a body of its own, just as a proxy does. */
+  /** The provider itself sends 404 without a body, just as a proxy does. */
   sendsBareNotFound?: true
   /** A cheap call that succeeds only with working credentials. */
   toCheckRequest(account: AccountContext): RemoteRequest

@@ -34,7 +34,7 @@ export interface ConformanceSample {
   user: UnifiedUser
   /** The answer of the find call that holds the user of `minimal`. */
   foundResponse: RemoteResponse
-  /** Every answer by which the provider says that nobody has the natural key. */
+  /** Every answer by which the provider says that no user has the natural key. */
   absent: readonly RemoteResponse[]
 }
 
@@ -99,7 +99,7 @@ const accountsOf = (page: string) =>
 
 type Path = readonly string[]
 
-/** Where each value of a record stands; lists and objects are gone into. */
+/** The path of each value of a record, at any depth. */
 function leavesOf(value: unknown, path: Path = []): { path: Path; leaf: unknown }[] {
   if (typeof value !== 'object' || value === null) return [{ path, leaf: value }]
   return Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
@@ -115,7 +115,7 @@ function withOddValue(record: unknown, path: Path): unknown {
   return copy
 }
 
-/** What every adapter owes, whatever its provider. Each provider's folder runs it with a sample of its own. */
+/** What every adapter must keep, whatever its provider: run with true bodies, and with its simulator's answers. */
 export function describeProvider(provider: Provider, sample: ConformanceSample): void {
   const account = freeze(sample.account)
   const { minimal, full } = freeze({ minimal: sample.minimal, full: sample.full })
@@ -236,7 +236,7 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
         expect([body, provider.parseRead?.(json(200, body))]).toEqual([body, undefined])
     })
 
-    test('finds a user by its natural key, in the shape that a created one has, and tells nobody from somebody else', () => {
+    test('finds a user by its natural key, in the shape that a created one has, and does not take another user for it', () => {
       const user = provider.parseFound(sample.foundResponse, minimal, account)
       if (typeof user !== 'object') throw new Error(`found: ${user}`)
       expect(provider.toUser(user.body, minimal, account).id).toBe(user.remoteId)
@@ -265,7 +265,7 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       expect(provider.isAbsent?.(sample.foundResponse) ?? false).toBe(false)
     })
 
-    test('sends a create again after a lost answer only when the provider says that nobody is there', async () => {
+    test('sends a create again after a lost answer only when the provider says that there is no such user', async () => {
       const attempt = async (answer: RemoteResponse) => {
         const sent: string[] = []
         const connection: Connection = {
@@ -328,7 +328,7 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
       }
     })
 
-    test('has a page whose parts stand in one order, that names every field and whose bodies are accepted as they stand', () => {
+    test('has a page whose parts are in one order, that names every field and whose bodies are accepted as they stand', () => {
       const page = pageOf(provider)
       expect([...page.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)).toEqual(pageHeadings)
       for (const field of Object.keys(provider.fields)) expect(page).toMatch(new RegExp(`^\\|[^|]*\`${field}\\b`, 'm'))

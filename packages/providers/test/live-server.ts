@@ -29,7 +29,7 @@ interface Received {
 }
 export type Answer = (response: ServerResponse, received: Received) => void
 
-/** A provider of flesh and blood: answers as told, one after the other, the last for good. */
+/** A real HTTP server: gives these answers one after the other, and repeats the last. */
 export async function startServer(...answers: Answer[]) {
   const received: Received[] = []
   const server = createServer((request, response) => {

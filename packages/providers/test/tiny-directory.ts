@@ -99,7 +99,7 @@ export const tinyProviderThatReads: Provider = {
 
 export const tinyInput: CreateInput = { user: { username: 'ada', name: 'Ada Lovelace' }, remoteQuery: {} }
 
-/** What becomes of one call. `lost`: nobody hears of it. `crash`: this process ends. */
+/** What becomes of one call. `lost`: no answer arrives. `crash`: this process ends. */
 export type CreateFate =
   | 'answered'
   | 'lost after commit'

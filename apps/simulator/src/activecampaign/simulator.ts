@@ -37,7 +37,7 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
   const findGroup = (id: string) => settings().groups.find((group) => String(group.id) === id)
   const isVisible = (user: ActiveCampaignUser) => user === owner || user.createdAt + settings().lookup_lag_ms <= now()
 
-  /** The key stands for the owner: it dies with the owner, and may do what the owner's group may. */
+  /** The key acts as the owner: it ends with the owner, and may do what the owner's group may. */
   function guard(handle: Route['handle'], needsUserRights = false): Route['handle'] {
     return (request) => {
       const token = request.headers['api-token']
@@ -147,7 +147,7 @@ function createSimulator(context: VendorContext<ActiveCampaignSettings>): Vendor
     // One bucket for all keys and calls.
     charges: () => [{ bucket: 'account', rule: settings().rate_limit }],
     headers: (_request, usage) => rateLimitHeaders(usage),
-    /** The owner stands apart, so that `users` are those that were created. */
+    /** The owner is shown apart, so that `users` are those that were created. */
     state: () => ({
       users: users
         .all()

@@ -12,7 +12,7 @@ export const authenticationMethods = [
 ] as const
 
 export const settingsSchema = commonSettingsSchema.extend({
-  /** Keys that are let in, with what their owner may do and how the key stands. */
+  /** Keys that are let in, with what their owner may do and the state of the key. */
   api_keys: z
     .array(
       z.strictObject({
@@ -77,7 +77,7 @@ export const settingsSchema = commonSettingsSchema.extend({
   processing_ms: z.int().min(0).max(60_000).default(0),
   /** The vendor's SDKs honour Retry-After; whether it is always sent is not documented. */
   sends_retry_after: z.boolean().default(true),
-  /** Which of the two throttles the fault rate_limit_storm stands for. */
+  /** Which of the two throttles the fault rate_limit_storm means. */
   storm_type: z.enum(['too-many-requests', 'too-many-concurrent-requests']).default('too-many-requests'),
 
   // From here on: what the vendor does not document. Each default is the likeliest by the rest of its API.

@@ -117,7 +117,7 @@ export function createAccessTokens({ settings, now }: VendorContext<GoogleWorksp
     if (client.client_secret !== form.get('client_secret'))
       return oauthError(401, 'invalid_client', 'The provided client secret is invalid.')
     const grant = client.refresh_tokens.find(({ refresh_token }) => refresh_token === form.get('refresh_token'))
-    // Not rotated: the same refresh token goes on.
+    // Not rotated: the same refresh token stays valid.
     return grant === undefined ? invalidGrant('Token has been expired or revoked.') : issue(grant, true)
   }
 

@@ -53,7 +53,7 @@ export function insufficientScopes(): VendorResponse {
   })
 }
 
-/** What stands at an address that no API has. */
+/** The page at an address that no API has. */
 const page = (status: number, text: string): VendorResponse => ({
   status,
   headers: { 'content-type': 'text/html; charset=UTF-8' },

@@ -36,7 +36,7 @@ export function renderUser(user: GoogleUser, customerId: string, isFull: boolean
     name: { ...user.name, fullName: `${user.name.givenName} ${user.name.familyName}` },
     isAdmin: user.isAdmin,
     isDelegatedAdmin: false,
-    // Nobody signs in here: the epoch means never.
+    // No one signs in here: the epoch means never.
     lastLoginTime: '1970-01-01T00:00:00.000Z',
     creationTime: user.creationTime,
     ...(user.deletionTime === null ? {} : { deletionTime: user.deletionTime }),
@@ -76,7 +76,7 @@ export const renderAdministrator = (email: string) => ({
   emails: [{ address: email, primary: true }],
 })
 
-/** Partial responses: top-level names of `fields=id,name/fullName,emails(address)`; what lies below comes whole. */
+/** Partial responses: top-level names of `fields=id,name/fullName,emails(address)`; nested values come whole. */
 export function select<Body extends { readonly [key: string]: Json | undefined }>(
   body: Body,
   fields: string | null,

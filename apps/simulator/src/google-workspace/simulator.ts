@@ -72,7 +72,7 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
     const body = {
       kind: 'admin#directory#users',
       etag: createEtag(),
-      // Left out, not empty, when nobody is found.
+      // Left out, not empty, when no user is found.
       ...(page.length > 0 ? { users: page.map((user) => render(request, user)) } : {}),
       ...(nextPageToken === undefined ? {} : { nextPageToken }),
     }
@@ -132,7 +132,7 @@ function createSimulator(context: VendorContext<GoogleWorkspaceSettings>): Vendo
       return kind === 'create' ? [{ bucket: 'creates', rule: settings().rate_limit_creates }, queries] : [queries]
     },
 
-    // Recorded; how much of a limit is left is never told.
+    // Recorded; how much of a limit is left is never shown.
     headers: () => ({ server: 'ESF', 'cache-control': 'private' }),
 
     state: () => ({ users: users.all().map(toState), groups: settings().groups }),

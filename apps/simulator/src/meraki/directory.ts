@@ -56,7 +56,7 @@ export const renderAdmin = (admin: Admin): Json => ({
   accountStatus: admin.accountStatus,
   twoFactorAuthEnabled: false,
   hasApiKey: false,
-  // Nobody signs in here. The example shows a date; what a new admin has is not documented.
+  // No one signs in here. The example shows a date; what a new admin has is not documented.
   lastActive: null,
   tags: admin.tags,
   networks: admin.networks,

@@ -46,7 +46,7 @@ export function renderUser(user: OktaUser, baseUrl: string, schemaId: string): J
     passwordChanged: user.passwordChanged,
     realmId: user.realmId ?? undefined,
     type: { id: user.typeId },
-    // Only these two come as null when nobody gave them; other absent attributes are missing.
+    // Only these two come as null when they were not given; other absent attributes are missing.
     profile: { mobilePhone: null, secondEmail: null, ...user.profile },
     credentials: {
       ...(user.hasPassword ? { password: {} } : {}),

@@ -31,7 +31,7 @@ export function createUsers() {
   const byId = new Map<string, OktaUser>()
   /** DEPROVISIONED users stay: they keep their login. */
   const byLogin = new Map<string, OktaUser>()
-  /** The part of the login before @; shared ones name nobody. */
+  /** The part of the login before @; shared ones name no user. */
   const byShortname = new Map<string, OktaUser[]>()
 
   return {

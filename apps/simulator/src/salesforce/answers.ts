@@ -36,7 +36,7 @@ export const answers: VendorAnswers = {
   unknownRoute: notFound,
   rateLimited(_request, usage, retryAfter) {
     if (usage !== null) return dailyLimit()
-    // What ends by itself within seconds is the limit of long requests side by side.
+    // The limit that ends within seconds is the limit of long requests side by side.
     const refused = salesforceError(
       403,
       'REQUEST_LIMIT_EXCEEDED',

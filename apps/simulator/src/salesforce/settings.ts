@@ -38,9 +38,9 @@ export const settingsSchema = commonSettingsSchema.extend({
       refresh_tokens: ['5Aep861SimulatorDemoRefreshToken'],
     }),
   ]),
-  /** Beside the simulator's own address, which stands for the org's My Domain. */
+  /** Beside the simulator's own address, which plays the org's My Domain. */
   jwt_audiences: z.array(z.string().min(1)).default(['https://login.salesforce.com', 'https://test.salesforce.com']),
-  /** The org's session policy; two hours by default. No answer tells it. */
+  /** The org's session policy; two hours by default. No answer shows it. */
   session_seconds: z.int().min(1).default(7200),
   /** An app can be set to give a new refresh token with each use; the old one is dead then. */
   rotates_refresh_tokens: z.boolean().default(false),

@@ -30,7 +30,7 @@ function parseBody(body: string): Record<string, unknown> | undefined {
   }
 }
 
-/** What is wrong with one value, by itself. Texts marked * are not recorded from REST. */
+/** What is wrong with one value alone. Texts marked * are not recorded from REST. */
 function checkValue(field: Field, value: unknown, settings: SalesforceSettings): VendorResponse | undefined {
   const { name, type, length } = field
   if (value === null) return undefined

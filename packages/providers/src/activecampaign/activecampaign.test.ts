@@ -6,7 +6,7 @@ import { describeProvider, json, text } from '../../test/conformance.ts'
 import { baseUrlOf, checkOrigin } from '../engine/base-url.ts'
 import { checkInput } from '../engine/field-support.ts'
 import type { AccountContext, CreateInput } from '../provider.ts'
-import { decideOwner } from '../engine/same-user.ts'
+import { ownershipOf } from '../engine/same-user.ts'
 import { activecampaign } from './provider.ts'
 
 const account: AccountContext = { config: { base_url: 'https://acme.api-us1.com' }, credentialType: 'api_token' }
@@ -287,7 +287,7 @@ describe('ActiveCampaign users after a lost answer', () => {
   test('a name of which remote_data changed a part is still ours', () => {
     const input = withUser({ remote_data: { firstName: 'Jane' } })
     const ownerOf = (firstName: string) =>
-      decideOwner(
+      ownershipOf(
         input,
         activecampaign.toUser(
           { user: { ...found.user, email: 'johndoe@example.com', firstName, lastName: 'Doe' } },

@@ -93,7 +93,7 @@ const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bther
 const NO_SEAT =
   /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
 
-/** What passes by itself: the vendor publishes no codes, and says such things with 400, 403 and 422. */
+/** Temporary failures: the vendor publishes no codes, and reports these with 400, 403 and 422. */
 const TOO_MANY = /\btoo many requests\b|\brate limit/i
 const PASSES =
   /resulted in an? `?5\d\d\b|\btry (?:again )?(?:later|in an?|shortly)\b|\btemporarily\b|\btimed? ?out\b|\bdeadlock\b|\block wait\b/i
@@ -116,7 +116,7 @@ export function isOwnAnswer({ status, body, isJson }: RemoteResponse): boolean {
 }
 
 /**
- * 403 has many meanings. Not found is told before; here come: the key's user may not ("You do not have permission …"),
+ * 403 has many meanings. Not found is handled before; here come: the key's user may not ("You do not have permission …"),
  * and a bad key, which gets a bare 403 rather than a 401. Both put the account on hold, so that nothing more is lost to
  * them. In other words it is a refusal of this one request ("Could not create …"), or an inner service's failure, of
  * which a 5xx leaves open what was done.
@@ -147,10 +147,10 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
   // Only a refusal is read by its words: in anything else they are a gateway's, or no words of a refusal.
   if (status < 400 || status >= 500 || [401, 408, 429].includes(status)) return classifyByStatus(response, message)
 
-  const told = errors
+  const located = errors
     .map((error) => ({ error, attribute: attributeOf(error) }))
     .find(({ attribute }) => attribute !== undefined)
-  const attribute = told?.attribute
+  const attribute = located?.attribute
   const named = attribute ? pointerOf(attribute, input) : undefined
   const pointer = named ? { pointer: named } : {}
 

@@ -85,7 +85,7 @@ export function validate(input: CreateInput): InputProblem[] {
   const problems: InputProblem[] = []
   const { firstName, lastName, group } = sentUser(input)
   const problem = (pointer: string, code: string, detail: string) => problems.push({ pointer, code, detail })
-  // Without a username that can be looked up, a lost answer could never be told from a user that was not created.
+  // Without a username that can be looked up, a lost answer would look the same as a user that was not created.
   if (toNaturalKey(input).sent === '')
     problem('/username', 'required', 'ActiveCampaign needs a username (remote_data must not take it away).')
   if (firstName === '' && lastName === '') problem('/name', 'required', 'ActiveCampaign needs a name.')

@@ -23,7 +23,7 @@ const bodySchema = z.looseObject({
     udate: looseText,
   }),
 })
-/** The wrapper with nobody in it. */
+/** The wrapper without a user. */
 const emptyBodySchema = z.looseObject({ user: z.union([z.null(), z.array(z.unknown()).length(0)]) })
 
 export function parseCreated(response: RemoteResponse): CreatedUser | undefined {

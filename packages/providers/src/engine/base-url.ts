@@ -50,7 +50,7 @@ export function checkOrigin(
     return {
       pointer,
       code: 'required',
-      detail: `${provider.name} has no address of its own for all customers: give the one of this account.`,
+      detail: `${provider.name} has no single address for all customers: give the one of this account.`,
     }
   }
   const origin = typeof value === 'string' ? toOrigin(value) : undefined

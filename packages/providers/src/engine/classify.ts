@@ -73,9 +73,9 @@ export function holdFor({ outcome, code }: RemoteFailure): 'needs_reauth' | 'per
 /** A row of a vendor's table: what one of its codes means, whatever the status it comes with. */
 export type Meaning = Pick<RemoteFailure, 'code' | 'outcome' | 'certainty'>
 
-/** Not executed, and it passes by itself. */
+/** Temporary, and not executed. */
 export const RETRYING: Meaning = { code: 'provider_unavailable', outcome: 'retrying' }
-/** It passes by itself, and whether the request was executed is not said. */
+/** Temporary; whether the request was executed is not known. */
 export const UNKNOWN: Meaning = { code: 'provider_unavailable', outcome: 'unknown' }
 export const RATE_LIMITED: Meaning = { code: 'rate_limited', outcome: 'rate_limited' }
 

@@ -69,6 +69,6 @@ export function previewCreate(
   }
 }
 
-/** Stands in for credentials of any static kind: a dry run must not need the real ones. */
+/** In place of static credentials: a dry run must not need the real ones. */
 const maskedCredentials = (type: CredentialType): Credentials =>
   type === 'api_key' ? { type, api_key: '<secret>' } : { type: 'api_token', api_token: '<secret>' }

@@ -1,6 +1,6 @@
 import type { Failure, Outcome, UnknownOutcome } from '@muster/domain/outcome'
 import { find, findHolder, type CreateContext } from './find.ts'
-import { decideOwner } from './same-user.ts'
+import { ownershipOf } from './same-user.ts'
 import type { FoundUser, RemoteFailure, RemoteResponse } from '../provider.ts'
 
 export interface ReconcileOptions extends CreateContext {
@@ -40,7 +40,7 @@ function toOutcome(options: ReconcileOptions, found: FoundUser, unknown: Unknown
   const { remoteId, body } = found
   const owner = found.isOther
     ? 'theirs'
-    : decideOwner(
+    : ownershipOf(
         input,
         provider.toUser(body, input, account),
         found.createdAt,

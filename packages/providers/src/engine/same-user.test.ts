@@ -1,6 +1,6 @@
 import type { UnifiedUser, UnifiedUserInput } from '@muster/contracts/unified-user'
 import { describe, expect, test } from 'vitest'
-import { isSameUser, decideOwner } from './same-user.ts'
+import { isSameUser, ownershipOf } from './same-user.ts'
 
 const SENT = Date.parse('2026-03-01T10:00:00Z')
 const ada: UnifiedUserInput = { first_name: 'Ada', last_name: 'Lovelace', emails: [{ email: 'ada@example.com' }] }
@@ -48,7 +48,7 @@ describe('the same user', () => {
 
 describe('whose user it is', () => {
   const judge = (createdAt: string | null, clockOffsetMs = 0, user = found) =>
-    decideOwner({ user: ada, remoteQuery: {} }, user, createdAt, SENT, clockOffsetMs)
+    ownershipOf({ user: ada, remoteQuery: {} }, user, createdAt, SENT, clockOffsetMs)
 
   test.each<[string, string | null, number, string]>([
     ['created after the intent', '2026-03-01T10:00:01Z', 0, 'ours'],

@@ -6,12 +6,12 @@ import type { CreateInput } from '../provider.ts'
 const fold = (text: string): string => text.normalize('NFC').trim().replace(/\s+/g, ' ').toLowerCase()
 
 /**
- * Whether a user that a look-up found carries the names and the address that were sent. What either side does not tell
+ * Whether a user that a look-up found carries the names and the address that were sent. What either side leaves out
  * is not held against it.
  *
  * remote_data wins over mapped fields, under names that only the provider knows. So a stored value counts as sent, too,
  * when it holds a text of remote_data whole. Rejected: not to compare at all where there is remote_data (a Meraki admin
- * with `tags` would adopt whoever has the address), and a mapping back in each adapter (a second copy of its request
+ * with `tags` would adopt any user with the address), and a mapping back in each adapter (a second copy of its request
  * mapping, for one comparison).
  */
 export function isSameUser(input: CreateInput, found: UnifiedUser): boolean {
@@ -40,13 +40,13 @@ const CLOCK_TOLERANCE_MS = 5_000
 
 /**
  * Whose user is it that a look-up found after an unknown outcome?
- * ours: created since the first unknown attempt, with our names. unclear: the provider tells no creation time.
+ * ours: created since the first unknown attempt, with our names. unclear: the provider shows no creation time.
  *   theirs: older, or another person's.
  *
  * @param sentAt Unix milliseconds by our clock, of the first create whose outcome is unknown.
  * @param clockOffsetMs The provider's clock less ours, as its Date header gave it.
  */
-export function decideOwner(
+export function ownershipOf(
   input: CreateInput,
   found: UnifiedUser,
   createdAt: string | null,

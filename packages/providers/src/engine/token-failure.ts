@@ -49,7 +49,7 @@ const tokenWords: readonly (readonly [words: RegExp, meaning: Meaning])[] = [
   // segmentio/action-destinations#2300.
   [/already being processed|expired authorization code/i, RETRYING],
 ]
-/** The same beside a code that does not by itself mean a lasting refusal. */
+/** The same beside a code that alone does not mean a lasting refusal. */
 const doubtfulWords: typeof tokenWords = [
   [/too many requests|rate limit|quota/i, RATE_LIMITED],
   [/retry|try again|temporar|unavailable|internal (?:server )?error|timed? ?out|overload|maintenance/i, RETRYING],

@@ -80,7 +80,7 @@ function pointerOf(field: string, input: CreateInput | undefined): { pointer?: s
 /**
  * Keys that speak of the form of a username. The first two are the vendor's own (test of its Java SDK), the others are
  * ActiveModel's, whose "exclusion" reads "is reserved". The key of a taken username is not documented, so whatever is
- * not of these is held for one: the look-up that follows tells.
+ * not of these is taken for one: the look-up that follows decides.
  */
 const formatKeys = new Set([
   'multiple_spaces',
@@ -223,7 +223,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
         message,
         ...(wait === undefined ? {} : { retryAfterMs: wait }),
       }
-    // A service that is away, a lock that is busy; a site that is disabled was told above.
+    // A service is away or a lock is busy; a disabled site is handled above.
     case 'service-unavailable':
       return { ...UNKNOWN, message, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
     case 'not-authenticated':
@@ -233,7 +233,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput): 
     case 'not-found':
       return rejected('provider_not_found')
     case 'bad-request':
-      // "Required request parameter missing: username": the name stands last, whatever the language before it.
+      // "Required request parameter missing: username": the name comes last, in every language.
       return rejected('provider_validation_failed', pointerOf(/:\s*(\w+)\.?$/.exec(message)?.[1] ?? '', input))
     default:
       return byStatus

@@ -42,7 +42,7 @@ function ssoStrategyOf(input: CreateInput, account: AccountContext): number | un
 
 /**
  * Always sent: what the vendor makes of a user with neither a method nor a password is not documented.
- * With `email_signup` it mails the person a link to choose a password; with `none` nobody can log in as the user.
+ * With `email_signup` it mails the person a link to choose a password; with `none` no one can log in as the user.
  */
 function authenticationMethodOf(input: CreateInput, account: AccountContext): string {
   const remote = remoteDataOf(input)

@@ -28,7 +28,7 @@ export type RoleFlag = (typeof roles)[number]['flag']
 const roleIds = roles.map((role) => role.id).join(', ')
 
 /**
- * What `toRoles` gives for the administrators of one group. Not among `roles`: it takes a call of its own once the user
+ * What `toRoles` gives for the administrators of one group. Not among `roles`: it takes a separate call once the user
  * exists.
  */
 const GROUP_ADMIN = 'group_admin'
@@ -57,7 +57,7 @@ export function validateRoles({ roles: given = [] }: UnifiedUserInput): InputPro
       return [{ pointer, code: 'required', detail: `Give the id or the name of a role: ${roleIds}.` }]
     if (roleKey(role) === GROUP_ADMIN) {
       const detail =
-        'Files.com makes the administrator of a group by a call of its own once the user exists (POST /group_users).'
+        'Files.com makes the administrator of a group by a separate call once the user exists (POST /group_users).'
       return [{ pointer, code: 'not_supported', detail }]
     }
     const flag = toRoleFlag(role)
@@ -126,7 +126,7 @@ export function lookUps(input: CreateInput): LookUp[] {
 }
 
 /**
- * A placeholder stands for itself. Whether the vendor's filter minds the case is not documented, so an exact match goes
+ * A placeholder is kept. Whether the vendor's filter is case-sensitive is not documented, so an exact match goes
  * first.
  */
 function toGroupId(name: string, found: unknown, pointer: string): string {

@@ -108,7 +108,7 @@ type GoogleError = z.infer<typeof errorSchema>['error']
 const reasonsOf = (error: GoogleError) =>
   [...(error.errors ?? []), ...(error.details ?? [])].map((entry) => entry.reason)
 
-/** 202 with an empty body tells that an invitation was sent. */
+/** 202 with an empty body says that an invitation was sent. */
 export function isOwnAnswer({ status, body }: RemoteResponse): boolean {
   return errorSchema.safeParse(body).success || (status === 202 && body === '')
 }
@@ -171,7 +171,7 @@ export function classifyFailure(response: RemoteResponse, input?: CreateInput, c
         ...(has(['domainNotFound']) || /\bdomain\b/i.test(message) ? toPointer('address', input) : {}),
       }
     case 409:
-      // Two writers at once get a 409 too; whether there is such a user, the look-up tells.
+      // Two concurrent writers get a 409 too; the look-up shows whether there is such a user.
       if (!has(['duplicate']) && error.status !== 'ALREADY_EXISTS' && !/already exists/i.test(message))
         return { ...UNKNOWN, message }
       return { code: 'user_exists', outcome: 'failed', message, ...toPointer('address', input) }

@@ -72,10 +72,10 @@ export const googleWorkspace: Provider = {
   quirks: [
     'The primary e-mail is the login and must be in a domain of the customer; without emails, a username that is an address is taken.',
     'remote_data.password, remote_data.name.givenName and remote_data.name.familyName stand in for password, first_name and last_name.',
-    'The answer to a create is thin: phones, languages, further addresses and the suspension are then told as they were sent.',
+    'The answer to a create is short: phones, languages, further addresses and the suspension are then shown as they were sent.',
     'An address is taken by users, by their aliases, by groups, and for 20 days by deleted users.',
     'Google answers 403 "Not Authorized" for an address in a foreign domain and for an administrator without the right: it fails that one request, not the account.',
-    'Nobody gets a mail about a new user, and isAdmin is ignored on create.',
+    'No one gets a mail about a new user, and isAdmin is ignored on create.',
     'With remote_data.hashFunction the password must be the digest, not the password itself.',
   ],
   isGivenElsewhere,

@@ -48,7 +48,7 @@ export function isConflictResolution({ remoteQuery }: CreateInput): boolean {
   return String(remoteQuery.resolveConflictAccount) === 'true'
 }
 
-/** Discovery document, UserName. The limits page says 40: what lies between is left to Google. */
+/** Discovery document, UserName. The limits page says 40: names between the two are left to Google. */
 const MAX_NAME_LENGTH = 60
 /** Directory API, limits page: 8 to 100 ASCII characters. */
 const PASSWORD = /^[\x20-\x7e]{8,100}$/
@@ -76,7 +76,7 @@ function checkPassword({ user }: CreateInput): InputProblem | undefined {
     return PASSWORD.test(value) ? undefined : problem('Google Workspace takes passwords of 8 to 100 ASCII characters.')
   const digest = digests[hashFunction.toUpperCase()]
   if (!digest) return problem('Google Workspace knows MD5, SHA-1 and crypt.', '/remote_data/hashFunction')
-  // Google would store a plain password as if it were a digest, without an error, and nobody could sign in.
+  // Google would store a plain password as if it were a digest, without an error, and no one could sign in.
   if (!digest.test(value)) return problem(`With hashFunction ${hashFunction} the password must be its digest.`)
   const rounds = /^\$[56]\$rounds=(\d+)\$/.exec(value)?.[1]
   return rounds !== undefined && Number(rounds) > MAX_CRYPT_ROUNDS

@@ -36,7 +36,7 @@ type GoogleUser = z.infer<typeof userSchema>
 const NEVER = Date.UTC(1970, 0, 1)
 
 /**
- * With resolveConflictAccount, 202 says that nobody was created: the owner of an unmanaged account of this address
+ * With resolveConflictAccount, 202 says that no user was created: the owner of an unmanaged account of this address
  *   was invited. What its
  * body holds is not published.
  */
@@ -56,7 +56,7 @@ export function parseFound(response: RemoteResponse, input: CreateInput): FoundU
   return toFound(user.data, response.body, input)
 }
 
-/** An alias is unique together with the primary addresses: whoever has it keeps the user from being created. */
+/** Aliases and primary addresses are unique together: a user with this alias blocks the create. */
 function toFound(user: GoogleUser, body: unknown, input: CreateInput): FoundUser | undefined {
   const wanted = toNaturalKey(input).value
   const found = { remoteId: user.id ?? '', createdAt: user.creationTime ?? null, body }
@@ -115,7 +115,7 @@ function toLanguages(user: GoogleUser): string[] {
 /**
  * An insert that succeeded stored what was sent, but its answer leaves out most of it: read alone, a suspended user
  *   would seem active and
- * without a phone. A get always tells `suspended`, and what it leaves out is not there.
+ * without a phone. A get always shows `suspended`, and what it leaves out does not exist.
  */
 function withSent(body: unknown, input: CreateInput, account: AccountContext): unknown {
   if (!isJsonObject(body) || body.suspended !== undefined) return body

@@ -7,7 +7,7 @@ import { CUT } from '@muster/contracts/known-secrets'
 const MAX_READ = 10_000
 const MAX_LENGTH = 1_000
 
-/** The mark at the end tells those who look for secrets that half of one may stand before it. */
+/** The mark at the end says to the search for secrets that half of one may precede it. */
 const cut = (text: string, length: number): string =>
   text.length > length ? text.slice(0, length - CUT.length) + CUT : text
 

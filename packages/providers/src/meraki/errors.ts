@@ -11,7 +11,7 @@ const errorSchema = z.looseObject({ errors: z.array(z.string()).min(1) })
 /** What the vendor's SDK waits when action batches are in the way. */
 const BATCH_WAIT_MS = 60_000
 
-/** What passes by itself, by its words: Meraki has no codes. With the wait of the vendor's SDK, where it has one. */
+/** Temporary failures, by their words: Meraki has no codes. With the wait of the vendor's SDK, where it has one. */
 const passingWords: readonly (readonly [words: RegExp, waitMs?: number])[] = [
   [/executing batches/i, BATCH_WAIT_MS],
   [/concurrent requests/i, BATCH_WAIT_MS],

@@ -6,7 +6,7 @@ import { describeProvider, json, text } from '../../test/conformance.ts'
 import { isAllowedOrigin } from '../engine/base-url.ts'
 import { checkInput } from '../engine/field-support.ts'
 import { RemoteFailureError, type AccountContext, type CreateInput } from '../provider.ts'
-import { decideOwner } from '../engine/same-user.ts'
+import { ownershipOf } from '../engine/same-user.ts'
 import { meraki } from './provider.ts'
 
 const fixture = (name: string) =>
@@ -351,7 +351,7 @@ describe('Meraki answers', () => {
 
   test('whoever has the address under another name is not ours, unless remote_data gave that name', () => {
     const ownerOf = (input: CreateInput, name: string) =>
-      decideOwner(input, meraki.toUser({ ...admin, name }, input, account), null, 0, 0)
+      ownershipOf(input, meraki.toUser({ ...admin, name }, input, account), null, 0, 0)
     const tagged = withUser({ remote_data: { tags: [{ tag: 'west', access: 'full' }] } })
     expect(ownerOf(tagged, 'Miles Meraki')).toBe('unclear')
     expect(ownerOf(tagged, 'Mildred Meraki')).toBe('theirs')

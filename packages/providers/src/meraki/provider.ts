@@ -57,7 +57,7 @@ export const meraki: Provider = {
     'With remote_data.authorizations (or remote_query[meraki_user_type]=network) a network user of workspace_id is created instead: a Meraki Authentication user, whose password, if any, goes into remote_data.',
     'A role without a scope counts for workspace_id; give it organization for the whole organization, workspace for another network, group for all networks with a tag.',
     'Meraki mails every new admin, who cannot enter before confirming: the status is invited until then.',
-    'Meraki does not tell when an admin was created, so after a lost answer an admin with the same name and address counts as adopted.',
+    'Meraki does not show when an admin was created, so after a lost answer an admin with the same name and address counts as adopted.',
     'The rate limit is shared with every other API application of the organization: lower the limits of the account where those need room.',
     'Requests are redirected to the shard of the organization, which is followed to hosts of Meraki only.',
   ],

@@ -121,7 +121,7 @@ function toAdmin(input: CreateInput, account: AccountContext): Draft {
 
   const isAccessGiven = roles.length > 0 || ['orgAccess', 'networks', 'tags'].some((key) => key in remoteData)
   if (!isAccessGiven && place.networkId !== undefined) {
-    // The least that lets somebody in: whether Meraki takes an admin without any access is not documented.
+    // The least access that lets a person in: whether Meraki takes an admin without any access is not documented.
     access.networks.push({ id: place.networkId, access: 'read-only' })
     const detail = `No role was given: read-only access to network ${place.networkId}, and none to the organization.`
     warnings.push({ code: 'derived', pointer: '/roles', detail })

@@ -115,7 +115,7 @@ function toAdmin(body: unknown, organizationId: string | undefined): Omit<Unifie
 function toNetworkUser(body: unknown, networkId: string | undefined): Omit<UnifiedUser, 'id'> {
   const user = networkUserSchema.safeParse(body).data ?? {}
   const authorizations = user.authorizations ?? []
-  // "Never" is no date, so it never lies in the past.
+  // "Never" is not a date, so it is never in the past.
   const isExpired =
     authorizations.length > 0 && authorizations.every(({ expiresAt }) => Date.parse(expiresAt ?? '') < Date.now())
   return {

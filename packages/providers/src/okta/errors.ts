@@ -26,7 +26,7 @@ export function toProviderRequestId({ headers, body }: RemoteResponse): string |
   return headers['x-okta-request-id'] ?? errorSchema.safeParse(body).data?.errorId ?? undefined
 }
 
-/** A missing scope and an ended token are told by a header, over an empty body. */
+/** A missing scope and an expired token are reported in a header, with an empty body. */
 export function isOwnAnswer({ headers, body }: RemoteResponse): boolean {
   return errorSchema.safeParse(body).success || /\berror=/.test(headers['www-authenticate'] ?? '')
 }

@@ -11,7 +11,7 @@ const ASSERTION_SECONDS = 180
 const tokenUrl = (account: AccountContext, baseUrl: string): string =>
   firstText(account.config.token_url) ?? `${baseUrl}/services/oauth2/token`
 
-/** The login host that the org belongs to; My Domains outside salesforce.com stand for themselves. */
+/** The login host that the org belongs to; My Domains outside salesforce.com are their own audience. */
 function audienceOf(account: AccountContext, url: string): string {
   if (typeof account.config.audience === 'string') return account.config.audience
   const { hostname, origin } = new URL(url)

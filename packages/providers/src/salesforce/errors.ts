@@ -49,7 +49,7 @@ const codePointers = new Map(
 )
 
 /**
- * What passes by itself, whatever the status it comes with: exception codes of the Partner WSDL, and DML status codes.
+ * Temporary failures, whatever the status they come with: exception codes of the Partner WSDL, and DML status codes.
  * With a 400 Salesforce rolls the whole request back.
  */
 const passingCodes: Readonly<Record<string, Meaning>> = {

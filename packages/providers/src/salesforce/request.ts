@@ -196,7 +196,7 @@ function warnOfUnsent(input: CreateInput): Warning[] {
   return warnings
 }
 
-/** Readable in every org by whoever may create users. */
+/** Readable in every org by an account that may create users. */
 const coreFields = [
   'Id',
   'Username',

@@ -59,7 +59,7 @@ export function parseRead(response: RemoteResponse): unknown {
   return toRecords(response.body)?.find((record) => userSchema.safeParse(record).success)
 }
 
-/** A query that finds nobody answers 200 without rows. */
+/** A query that finds no user answers 200 without rows. */
 export function parseFound(
   response: RemoteResponse,
   input: CreateInput,

@@ -8,7 +8,7 @@ import { dataPath, remoteText } from './user-object.ts'
 /**
  * The values that the TimeZoneSidKey picklist of User is known to have (published by HashiCorp's Salesforce provider
  * for Terraform in 2023, as read from an org). They are IANA names, some of them in an older spelling. An org may list
- * more, which its describe tells.
+ * more, which its describe shows.
  */
 const listed: Readonly<Record<string, string>> = {
   Africa: 'Algiers Cairo Johannesburg Nairobi',
@@ -25,7 +25,7 @@ const knownTimeZones: ReadonlySet<string> = new Set(
   Object.entries(listed).flatMap(([area, places]) => places.split(' ').map((place) => `${area}/${place}`)),
 )
 
-/** Salesforce's spelling of an IANA zone; undefined where only the org's own picklist can tell. */
+/** Salesforce's spelling of an IANA zone; undefined where only the org's own picklist decides. */
 const toTimeZoneSidKey = (zone: string): string | undefined =>
   namesOfTimeZone(zone).find((name) => knownTimeZones.has(name))
 
@@ -34,7 +34,7 @@ const chooseTimeZoneSidKey = (zone: string, orgTimeZones: readonly string[]): st
   namesOfTimeZone(zone).find((name) => orgTimeZones.includes(name))
 
 /**
- * Zones of the org that are as far from UTC in January and in July: what somebody who cannot have the one would choose.
+ * Zones of the org that are as far from UTC in January and in July: alternatives for a zone that the org lacks.
  */
 function toNearbyTimeZones(zone: string, orgTimeZones: readonly string[]): string[] {
   const wanted = offsetsOf(zone)
@@ -66,7 +66,7 @@ const describeSchema = z.looseObject({
   ),
 })
 
-/** A zone outside the known list, such as UTC: only the org's own picklist tells whether and how it can be had. */
+/** A zone outside the known list, such as UTC: only the org's own picklist shows whether and under which name it exists. */
 const isTimeZoneUnknown = (input: CreateInput): boolean =>
   input.user.timezone !== undefined &&
   remoteText(input, 'TimeZoneSidKey') === undefined &&

@@ -37,7 +37,7 @@ const spellings = new Map(fields.map((name) => [name.toLowerCase(), name]))
 const spell = (name: string): string => spellings.get(name.toLowerCase()) ?? name
 
 /**
- * Salesforce takes the names of fields in any case. Here each has one spelling, so that a field stands once in the body,
+ * Salesforce takes the names of fields in any case. Here each has one spelling, so that a field is in the body once,
  * and whatever reads it finds it.
  */
 export function remoteDataOf({ user }: CreateInput): JsonObject {
