@@ -147,7 +147,7 @@ interface TokenRequest {
   headers?: Record<string, string>
 }
 
-export interface StaticAuthentication<C extends Credentials = Credentials> {
+interface StaticAuthentication<C extends Credentials = Credentials> {
   kind: 'static'
   toHeaders(credentials: C): Record<string, string>
 }

@@ -17,7 +17,7 @@ export interface ExchangeOptions {
   now?(): number
 }
 
-export interface OutgoingCall {
+interface OutgoingCall {
   purpose: string
   method: string
   url: string
