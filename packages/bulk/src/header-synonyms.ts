@@ -111,7 +111,7 @@ const guesses: Readonly<Record<string, readonly string[]>> = {
 const plainLetters: Readonly<Record<string, string>> = { ß: 'ss', ł: 'l', ø: 'o', æ: 'ae', đ: 'd', ı: 'i' }
 
 /** What a header has in common with its other spellings; what stands in brackets, as in `[Required]`, is none of it. */
-export const foldHeader = (header: string): string =>
+const foldHeader = (header: string): string =>
   header
     .replaceAll(/\[[^\]\d][^\]]*\]/g, '')
     .normalize('NFKD')
