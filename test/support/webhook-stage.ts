@@ -6,6 +6,9 @@ import { answer, startReceiver, type Behaviour, type Received } from './receiver
 export type Endpoint = WebhookEndpointResource & { secret: string }
 export type WebhookStage = Awaited<ReturnType<typeof startWebhookStage>>
 
+/** Of an endpoint that counts what it is sent: events of other tests of the tenant stay away. */
+export const onlyTests = { events: ['webhook_endpoint.test'] }
+
 /** A whole Muster whose deliveries are tried every second, and a receiver that it may call. */
 export async function startWebhookStage({ environment = {}, allowedHosts = [], ...options }: MusterOptions = {}) {
   const receiver = await startReceiver()

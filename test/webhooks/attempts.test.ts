@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually, newUser } from '../support/harness.ts'
 import { answer, type Behaviour } from '../support/receiver.ts'
-import { inTurn, startWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
+import { inTurn, onlyTests, startWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
 
 let stage: WebhookStage
 /** tcpmux: nothing listens there, and only a privileged process could. */
@@ -46,7 +46,7 @@ const flood =
 describe('what a receiver does decides about the next attempt', () => {
   test('a failed delivery is tried again under the same id, signed again, and every attempt is in its log', async () => {
     stage.receiver.behave(inTurn(answer(500, {}, 'out of order'), answer(503), answer(200, {}, 'thanks')), '/again')
-    const endpoint = await stage.register('/again')
+    const endpoint = await stage.register('/again', onlyTests)
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id)
     const received = stage.receiver.at('/again')
     expect(new Set(received.map(({ id }) => id))).toEqual(new Set([delivery.event_id]))
@@ -71,7 +71,7 @@ describe('what a receiver does decides about the next attempt', () => {
 
   test('with its attempts used up it has failed, one attempt more than the schedule has entries', async () => {
     stage.receiver.behave(answer(500), '/never')
-    const endpoint = await stage.register('/never')
+    const endpoint = await stage.register('/never', onlyTests)
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id)
     expect(delivery).toMatchObject({ status: 'failed', attempt_count: 4, next_attempt_at: null })
     expect(stage.receiver.at('/never')).toHaveLength(4)
@@ -117,7 +117,7 @@ describe('what a receiver does decides about the next attempt', () => {
 
   test('a receiver that asks to be left alone is left alone for so long', async () => {
     stage.receiver.behave(inTurn(answer(429, { 'retry-after': '3' }), answer(204)), '/patience')
-    const endpoint = await stage.register('/patience')
+    const endpoint = await stage.register('/patience', onlyTests)
     const { id } = await stage.send(endpoint.id)
     const waiting = await stage.delivery(id, ({ attempt_count }) => attempt_count === 1)
     expect(
@@ -130,7 +130,7 @@ describe('what a receiver does decides about the next attempt', () => {
 
   test('a 200 that drips without end is delivered when its time is up', async () => {
     stage.receiver.behave(drip, '/drip')
-    const delivery = await stage.delivery((await stage.send((await stage.register('/drip')).id)).id)
+    const delivery = await stage.delivery((await stage.send((await stage.register('/drip', onlyTests)).id)).id)
     // The body never ends: only its time could.
     expect(delivery).toMatchObject({ status: 'delivered', attempt_count: 1 })
   })
@@ -142,7 +142,7 @@ describe('what a receiver does decides about the next attempt', () => {
       flood((bytes) => taken(bytes)),
       '/flood',
     )
-    const delivery = await stage.delivery((await stage.send((await stage.register('/flood')).id)).id)
+    const delivery = await stage.delivery((await stage.send((await stage.register('/flood', onlyTests)).id)).id)
     expect(delivery).toMatchObject({ status: 'delivered', attempt_count: 1 })
     expect(delivery.attempts[0]?.reply).toHaveLength(1_024)
     expect(await closed).toBeLessThan(10 * 1024 * 1024)
@@ -185,14 +185,14 @@ describe('endpoints do not wait for each other', () => {
         response.writeHead(204).end()
       }, 150)
     }, '/two')
-    const endpoint = await stage.register('/two', { concurrency: 2 })
+    const endpoint = await stage.register('/two', { ...onlyTests, concurrency: 2 })
     for (let count = 0; count < 8; count += 1) await stage.send(endpoint.id)
     await stage.settled(endpoint.id, 8)
     expect(most).toBe(2)
   })
 
   test('never more in a time than the endpoint allows', async () => {
-    const endpoint = await stage.register('/slow', { rate: { requests: 2, per_seconds: 1 } })
+    const endpoint = await stage.register('/slow', { ...onlyTests, rate: { requests: 2, per_seconds: 1 } })
     for (let count = 0; count < 6; count += 1) await stage.send(endpoint.id)
     await stage.settled(endpoint.id, 6)
     const times = stage.receiver.at('/slow').map(({ at }) => at)

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DISABLED_BY_HAND } from '../../packages/domain/src/webhook-endpoint/state.ts'
 import { newUser, eventually } from '../support/harness.ts'
 import { answer } from '../support/receiver.ts'
-import { startWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
+import { onlyTests, startWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
 
 /** Two seconds instead of five days. */
 const DISABLE_AFTER_HOURS = 2 / 3_600
@@ -32,7 +32,7 @@ describe('an endpoint is disabled', () => {
   test('by 410: with the reason, reported to the other endpoints and not to itself, and no attempt follows', async () => {
     stage.receiver.behave(answer(410), '/gone')
     await stage.register('/witness', { events: ['webhook_endpoint.disabled'] })
-    const endpoint = await stage.register('/gone')
+    const endpoint = await stage.register('/gone', onlyTests)
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id)
     expect(delivery).toMatchObject({ status: 'failed', attempt_count: 1, attempts: [{ status: 410, reason: 'gone' }] })
     expect(await disabled(endpoint.id)).toMatchObject({ status_reason: 'The receiver answered 410 Gone.' })
@@ -84,7 +84,7 @@ describe('an endpoint is disabled', () => {
   })
 
   test('a success in between starts the time again', async () => {
-    const endpoint = await stage.register('/flaky')
+    const endpoint = await stage.register('/flaky', onlyTests)
     stage.receiver.behave(answer(500), '/flaky')
     await stage.send(endpoint.id)
     const first = await eventually(
@@ -108,7 +108,7 @@ describe('an endpoint is disabled', () => {
   })
 
   test('not by one failure of today, after one of long ago and nothing in between', async () => {
-    const endpoint = await stage.register('/quiet')
+    const endpoint = await stage.register('/quiet', onlyTests)
     const redis = new Redis(stage.muster.redis.url)
     try {
       const key = `muster:{webhook-${endpoint.id}}:endpoint`

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually, newUser } from '../support/harness.ts'
 import { answer, type Behaviour } from '../support/receiver.ts'
-import { inTurn, startWebhookStage, type Endpoint, type WebhookStage } from '../support/webhook-stage.ts'
+import { inTurn, onlyTests, startWebhookStage, type Endpoint, type WebhookStage } from '../support/webhook-stage.ts'
 
 let stage: WebhookStage
 let redis: Redis
@@ -25,7 +25,7 @@ const replaySince = async (endpointId: string, body: object) =>
 /** An endpoint and its deliveries, all of which have failed. */
 async function failed(path: string, count: number): Promise<{ endpoint: Endpoint; ids: string[] }> {
   stage.receiver.behave(answer(500), path)
-  const endpoint = await stage.register(path)
+  const endpoint = await stage.register(path, onlyTests)
   const ids: string[] = []
   for (let index = 0; index < count; index += 1) ids.push((await stage.send(endpoint.id)).id)
   const all = await stage.settled(endpoint.id, count)
@@ -146,7 +146,7 @@ describe('an endpoint that is removed', () => {
   test('while a delivery is on its way: it leaves nothing behind either', async () => {
     let letGo: () => void = () => undefined
     stage.receiver.behave((_, response) => void (letGo = () => response.writeHead(500).end()), '/removed-late')
-    const endpoint = await stage.register('/removed-late')
+    const endpoint = await stage.register('/removed-late', onlyTests)
     const { id } = await stage.send(endpoint.id)
     await stage.receiver.until(({ path }) => path === '/removed-late')
     expect((await stage.client.request('DELETE', `/webhook-endpoints/${endpoint.id}`)).status).toBe(204)
