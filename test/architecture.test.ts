@@ -179,7 +179,7 @@ describe('where side effects are', () => {
     expect(adapters.filter(({ text }) => /\bpath: `\/[^`]*\$\{/.test(text)).map(({ path }) => path)).toEqual([])
   })
 
-  test('an adapter talks to nobody: no sockets, files, clocks of its own', () => {
+  test('an adapter has no sockets, files or clocks of its own', () => {
     const adapters = sources.filter(({ path }) => isOfAdapter(path))
     expect(breaches(adapters, (specifier) => !specifier.startsWith('node:'))).toEqual([])
     expect(
@@ -233,6 +233,13 @@ describe('a provider is one folder', () => {
       ),
     ).toEqual([])
   })
+})
+
+test('no cast silences the compiler, in tests either', () => {
+  const casts = [...all, ...sourcesIn('test')].flatMap(({ path, text }) =>
+    [...text.matchAll(/\bas (?:never|unknown as)\b/g)].map(([cast]) => `${path}: ${cast}`),
+  )
+  expect(casts).toEqual([])
 })
 
 test('no file imports itself, however far around, types included', () => {

@@ -190,7 +190,7 @@ describe('who may do what', () => {
       const foreign = await ask(entry, account, own[route.tag] ?? '')
       expect(foreign, id).toEqual(await ask(entry, UNKNOWN, UNKNOWN))
       expect(foreign.status, id).toBe(404)
-      // What is no id is as unknown as any other.
+      // A malformed id is answered like an unknown one.
       if (route.params) expect((await ask(entry, account, 'no-id')).body, id).toEqual(foreign.body)
     }
     const theirs = async (path: string) => {

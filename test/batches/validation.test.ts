@@ -212,8 +212,7 @@ describe('what is refused, and how', () => {
     // Like a filter by account: a batch of another tenant does not exist for this one.
     expect((await client.request('GET', `/operations?batch_id=${body.id}`, { key })).status).toBe(404)
     expect((await client.request('DELETE', '/column-mappings/mine', { key })).status).toBe(404)
-    // The account of another tenant is as unknown as any other, in the query and in a row; and a key is the tenant's
-    // own.
+    // An account of another tenant is answered like an unknown one, in the query and in a row. Keys are per tenant.
     const theirs = await muster.connect('okta', { key })
     const rows = toNdjson([
       { integrated_account_id: okta, user: newUser('okta') },

@@ -45,8 +45,8 @@ const oauthSdk = (changes: ConstructorParameters<typeof oktaSdk.Client>[0] = {})
     clientId: oauthClient.client_id,
     keyId: oauthClient.key_id,
     privateKey: keys.privateKey,
-    // The SDK's types say string[], its code splits a string.
-    scopes: 'okta.users.manage' as unknown as string[],
+    // @ts-expect-error The SDK's types say string[], its code splits a string.
+    scopes: 'okta.users.manage',
     cacheMiddleware: null,
     ...changes,
   })

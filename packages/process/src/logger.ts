@@ -60,7 +60,7 @@ export function createLogger(level: string, name: string, destination?: Destinat
           typeof first === 'object' &&
           first !== null &&
           (first instanceof Error || 'err' in first)
-        if (isWordless) method.call(this, first as never, 'error')
+        if (isWordless) method.apply(this, [first, 'error'])
         else method.apply(this, values)
       },
     },

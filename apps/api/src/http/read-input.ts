@@ -35,7 +35,7 @@ export async function readInput(
   }
 }
 
-/** An id that is not well-formed is as unknown as any other. */
+/** A malformed id is answered like an unknown one. */
 function readParams(route: Route, request: Request): unknown {
   const { value, problems } = route.params ? validate(route.params, request.params, 'path') : NOTHING
   if (problems.length > 0) throw notFound(route.noun)

@@ -39,9 +39,7 @@ async function ended(end: Outcome): Promise<{ record: OperationRecord; event: Ev
   const record = await store.operations.save(
     running,
     state,
-    end.outcome === 'succeeded'
-      ? { user: { id: 'r1', first_name: 'Ada' } as never, remoteData: { id: 'r1' } }
-      : undefined,
+    end.outcome === 'succeeded' ? { user: { id: 'r1', first_name: 'Ada' }, remoteData: { id: 'r1' } } : undefined,
   )
   const event = operationEvent(head, running.state, state, record.version)
   if (!event) throw new Error('no event')
