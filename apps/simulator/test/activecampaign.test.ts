@@ -250,17 +250,17 @@ describe('what ActiveCampaign does not document is a setting', () => {
     expect((await create({ username: 'other' })).status).toBe(403)
     await simulator.control.set({ seat_limit_answer: { status: 422, body: { errors: ['No seats left'] } } })
     expect(await create({ username: 'other' })).toMatchObject({ status: 422, body: { errors: ['No seats left'] } })
-    // A taken name is told before a full account.
+    // A taken name is reported before a full account.
     expect((await create()).body).toMatchObject({ errors: [{ code: 'duplicate' }] })
   })
 
   it.each([
-    [404, { message: 'No Result found for User with id nobody' }],
-    [403, { message: 'No Result found for User with id nobody' }],
+    [404, { message: 'No Result found for User with id missing' }],
+    [403, { message: 'No Result found for User with id missing' }],
     [200, {}],
   ])('an absent user: %i', async (status, body) => {
     await simulator.control.set({ absent_status: status })
-    expect(await send('GET', '/users/username/nobody')).toMatchObject({ status, body })
+    expect(await send('GET', '/users/username/missing')).toMatchObject({ status, body })
   })
 
   it('a delay until a new user is found, during which its name is taken', async () => {
@@ -291,7 +291,7 @@ describe("ActiveCampaign's limit", () => {
     expect((await send('GET', '/users/me')).status).toBe(200)
   })
 
-  it('is five a second unless told otherwise', () => {
+  it('is five a second by default', () => {
     expect(activecampaign.settingsSchema.parse({})).toMatchObject({
       rate_limit: { requests: 5, per_seconds: 1 },
       seat_limit: null,

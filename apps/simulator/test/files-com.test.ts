@@ -251,7 +251,7 @@ describe('Files.com refuses users', () => {
     ],
     [
       'several things at once',
-      { username: ' ada', email: 'nobody' },
+      { username: ' ada', email: 'no-address' },
       {},
       { username: ['leading_trailing_space'], email: ['invalid'] },
     ],
@@ -350,7 +350,7 @@ describe('Files.com refuses callers', () => {
       'not-authorized/api-key-is-path-restricted',
     ],
     [
-      'somebody without rights',
+      'a user without rights',
       settingsOf('none'),
       {},
       403,

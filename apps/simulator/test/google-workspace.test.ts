@@ -61,7 +61,7 @@ function createJwtClient(changes: { subject?: string | undefined; key?: string; 
 function createOauthClient(changes: Partial<typeof oauthClient> = {}) {
   const { client_id, client_secret, refresh_token } = { ...oauthClient, ...changes }
   const endpoints = { oauth2TokenUrl: `${simulator.url}/token` }
-  // Else the client trusts the lifetime it was told, and a 401 in between is an error.
+  // Otherwise the client trusts the stated lifetime and fails on a 401 within it.
   const client = new auth.OAuth2({
     clientId: client_id,
     clientSecret: client_secret,
@@ -135,7 +135,7 @@ describe("Google's own SDK", () => {
       message: 'Entity already exists.',
       ...refusedFor('duplicate'),
     })
-    await expect(users.get({ userKey: 'nobody@example.com' })).rejects.toMatchObject({
+    await expect(users.get({ userKey: 'missing@example.com' })).rejects.toMatchObject({
       status: 404,
       message: 'Resource Not Found: userKey',
     })
@@ -164,7 +164,7 @@ describe("Google's own SDK", () => {
     ])
     expect(await addresses({ customer: 'my_customer', query: "email:user* givenName='Ada'" })).toHaveLength(5)
     expect(await addresses({ domain: 'example.org' })).toEqual(['user4@example.org', 'user5@example.org'])
-    expect(await addresses({ customer: 'my_customer', query: 'email=nobody@example.com' })).toBeUndefined()
+    expect(await addresses({ customer: 'my_customer', query: 'email=missing@example.com' })).toBeUndefined()
     const found: unknown[] = []
     let pageToken: string | undefined
     do {
@@ -484,8 +484,8 @@ describe('access tokens', () => {
     ['an assertion for more than an hour', { exp: now + 7200 }, 400, 'invalid_grant'],
     ['an assertion from the future', { iat: now + 3000, exp: now + 6000 }, 400, 'invalid_grant'],
     ['another audience', { aud: 'https://example.com/token' }, 400, 'invalid_grant'],
-    ['an unknown service account', { iss: 'somebody@example.com' }, 400, 'invalid_grant'],
-    ['a subject that is nobody', { sub: 'nobody@example.com' }, 400, 'invalid_grant'],
+    ['an unknown service account', { iss: 'unknown@example.com' }, 400, 'invalid_grant'],
+    ['a subject that does not exist', { sub: 'missing@example.com' }, 400, 'invalid_grant'],
     ['no scope', { scope: '' }, 400, 'invalid_scope'],
     [
       'a scope that is not delegated',

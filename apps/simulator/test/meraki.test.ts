@@ -167,7 +167,7 @@ describe('network users', () => {
     })
     expect((await send('GET', USERS)).body).toEqual([answer.body])
     expect((await send('GET', `${USERS}/${encodeURIComponent('Z3Vlc3RAZXhhbXBsZS5jb20=')}`)).body).toEqual(answer.body)
-    expect((await send('GET', `${USERS}/nobody`)).status).toBe(404)
+    expect((await send('GET', `${USERS}/missing`)).status).toBe(404)
   })
 
   it('keep no password, only its digest', async () => {

@@ -188,7 +188,7 @@ describe("Okta's own SDK", () => {
 describe('create', () => {
   const password = { value: 'Correct-Horse-9' }
   const hash = { algorithm: 'SHA-256', value: 'x', salt: 'y', saltOrder: 'PREFIX' }
-  const recovery_question = { question: 'Who?', answer: 'Nobody' }
+  const recovery_question = { question: 'Who?', answer: 'Me' }
   it.each([
     ['no password', {}, '', 'PROVISIONED', 'OKTA'],
     ['no password, not activated', {}, '?activate=false', 'STAGED', 'OKTA'],
@@ -284,7 +284,7 @@ describe('create', () => {
       'newUser',
       "Property name 'notValid' is not defined in profile",
     ],
-    ['a bad e-mail', { profile: { ...ada, email: 'nobody' } }, 'email', 'email: Does not match required pattern'],
+    ['a bad e-mail', { profile: { ...ada, email: 'no-address' } }, 'email', 'email: Does not match required pattern'],
     [
       'no first name',
       { profile: { ...ada, firstName: undefined } },
@@ -363,7 +363,7 @@ describe('look-ups', () => {
     expect((await send('GET', search)).body).toHaveLength(1)
   })
 
-  it('finds nobody by a shortname that two users share', async () => {
+  it('finds no user by a shortname that two users share', async () => {
     await create()
     await create({ profile: { ...ada, login: 'ada.lovelace@other.example' } })
     expect((await send('GET', '/api/v1/users/ada.lovelace')).status).toBe(404)
@@ -451,7 +451,7 @@ describe('access tokens', () => {
       'The audience claim for client_assertion must be the endpoint invoked for the request.',
     ],
     ['an assertion for more than an hour', { exp: Math.floor(Date.now() / 1000) + 7200 }, expect.any(String)],
-    ['an unknown client', { iss: 'somebody' }, expect.any(String)],
+    ['an unknown client', { iss: 'unknown' }, expect.any(String)],
   ])('refuses %s', async (_case, claims, error_description) => {
     expect(await requestToken(await assertion(claims))).toEqual({
       status: 401,

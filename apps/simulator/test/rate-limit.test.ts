@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createRateLimiter } from '../src/rate-limit.ts'
 
 describe('a window', () => {
-  it('lets its requests through, refuses the rest, and opens anew when it closes', () => {
+  it('lets the limit through, refuses the rest, and starts over when the window closes', () => {
     let at = 1000
     const limiter = createRateLimiter(() => at)
     const take = () => limiter.take('a', { requests: 2, per_seconds: 10 })

@@ -317,7 +317,7 @@ describe('tokens', () => {
 
   it.each<[string, Record<string, unknown>, string]>([
     ['another audience', { aud: 'https://example.com' }, 'audience is invalid'],
-    ['a user who is not approved', { sub: 'somebody@acme.example' }, "user hasn't approved this consumer"],
+    ['a user who is not approved', { sub: 'unknown@acme.example' }, "user hasn't approved this consumer"],
     ['an assertion that is too old', { exp: 1_700_000_000 }, 'invalid assertion'],
     ['an assertion for an hour', { exp: Math.floor(Date.now() / 1000) + 3600 }, 'invalid assertion'],
     ['an unknown app', { iss: 'x' }, 'client identifier invalid'],
@@ -396,7 +396,7 @@ describe('create', () => {
       ['LanguageLocaleKey'],
     ],
     ['an alias that is too long', { Alias: 'lovelace9' }, 'STRING_TOO_LONG', ['Alias']],
-    ['a bad address', { Email: 'nobody' }, 'INVALID_EMAIL_ADDRESS', ['Email']],
+    ['a bad address', { Email: 'no-address' }, 'INVALID_EMAIL_ADDRESS', ['Email']],
     ["a role's id as profile", { ProfileId: CEO }, 'MALFORMED_ID', ['ProfileId']],
     ['a profile that is not there', { ProfileId: '00edM00000NoSuc' }, 'INVALID_CROSS_REFERENCE_KEY', []],
     ['a role of another user type', { UserRoleId: '00EdM00000Prtnr' }, 'FIELD_INTEGRITY_EXCEPTION', ['UserRoleId']],
@@ -435,7 +435,7 @@ describe('create', () => {
     expect((await simulator.control.ledger()).created).toHaveLength(1)
   })
 
-  it('refuses a nickname that somebody has, and makes up others', async () => {
+  it('refuses a nickname that is taken, and generates one that is not', async () => {
     expect((await create({ CommunityNickname: 'ada' })).status).toBe(201)
     expect((await create({ Username: 'b@acme.example', CommunityNickname: 'ada' })).body[0]?.['errorCode']).toBe(
       'DUPLICATE_COMM_NICKNAME',
