@@ -20,7 +20,7 @@ export function* readCells(records: CsvRecord[], delimiter: string): Generator<s
   }
 }
 
-/** Of a header, split anew by this delimiter; undefined where its quotes are in wrong places then. */
+/** Splits a header by this delimiter; undefined when that leaves quotes in wrong places. */
 export function readHeaderCells(bytes: Buffer, delimiter: string): string[] | undefined {
   const splitter = createRecordSplitter(rowBounds.headerBytes)
   splitter.separateBy(delimiter)

@@ -32,7 +32,7 @@ describe('what separates cells', () => {
     ])
   })
 
-  test.each(['[false,"\\""]', '"a;b\n', 'a;"b"c\n'])('quotes in wrong places are told: %s', async (text) => {
+  test.each(['[false,"\\""]', '"a;b\n', 'a;"b"c\n'])('misplaced quotes are reported: %s', async (text) => {
     expect((await read(text, csv)).error?.code).toBe('malformed_header')
   })
 

@@ -40,7 +40,7 @@ export function createDefaults(
     parts: readTemplate(text),
   }))
   const taken = new Set<string>()
-  /** Where to go on counting, of those that begin alike. */
+  /** The next number for each prefix. */
   const counters = new Map<string, number>()
 
   function render({ target, parts }: Default, item: Record<string, unknown>): string | undefined {

@@ -523,7 +523,7 @@ describe('any format', () => {
     }
   })
 
-  test('pieces are cut as they are told', async () => {
+  test('pieces are cut at the given sizes', async () => {
     const cut: string[] = []
     for await (const piece of pieces(Buffer.from('abcdef'), [2, 4])) cut.push(piece.toString())
     expect(cut).toEqual(['ab', 'cd', 'ef'])

@@ -30,7 +30,7 @@ export interface ReadOptions extends DateOptions {
   mapping?: Readonly<Record<string, string>>
   /** CSV: the kinds of the provider's own fields. */
   remoteKinds?: RemoteKinds
-  /** CSV: told before the first row where each column goes, and why. */
+  /** CSV: called before the first row with the target of each column, and why. */
   onColumns?: (columns: MappedColumn[]) => void
   /** What holds for every row that does not say otherwise. */
   defaults?: Defaults

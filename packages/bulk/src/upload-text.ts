@@ -158,7 +158,7 @@ const undecodable = (
   )
 }
 
-/** How many bytes at the end belong to a character that goes on in the next piece. */
+/** Bytes at the end of a piece that begin a character the next piece completes. */
 function incompleteBytes(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back] ?? 0

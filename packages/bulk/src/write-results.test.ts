@@ -133,14 +133,14 @@ describe('CSV', () => {
     const first = await read(await readCase('formula-guard-round-trip.csv'), { format: 'csv' })
     const shown = first.rows.map(({ columns }) => ({ columns, result }))
     const mended = (await write('csv', Object.keys(first.rows[0]?.columns ?? {}), batchResultFields, shown)).replace(
-      'nobody.UNIQ',
-      'nobody@example.com',
+      'ada.UNIQ',
+      'ada@example.com',
     )
     expect(mended).toContain("'+49 30 1234")
     const { rows } = await read(mended, { format: 'csv' })
     expect(rows[0]).toMatchObject({
       problems: [],
-      value: { user: { emails: [{ email: 'nobody@example.com' }], phones: [{ number: '+49 30 1234' }] } },
+      value: { user: { emails: [{ email: 'ada@example.com' }], phones: [{ number: '+49 30 1234' }] } },
     })
   })
 
@@ -182,7 +182,7 @@ describe('NDJSON', () => {
   })
 })
 
-test.each(['csv', 'ndjson'] as const)('%s: a writer nobody reads from takes no more rows', async (format) => {
+test.each(['csv', 'ndjson'] as const)('%s: a writer without a reader takes no more rows', async (format) => {
   let given = 0
   const source = Readable.from(
     (function* () {

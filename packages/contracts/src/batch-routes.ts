@@ -117,7 +117,7 @@ export const batchRoutes = {
     path: `${one}/results`,
     summary: 'Download the result of each row, in the order of the upload',
     description:
-      'Streamed, one row a line, also before the batch has ended. `status` shows only such rows: `gone` is one whose retention is over, `unreadable` one that cannot be read (`error_message` says why). `x-total-rows` says how many rows there are, and `end_mark=true` adds a last line by which a complete file can be told from one that was cut off (docs/bulk-formats.md#results).',
+      'Streams one line per row, also while the batch runs. `status` filters: `gone` means the retention of the row is over, `unreadable` that it cannot be read (`error_message` says why). `x-total-rows` is the number of rows. `end_mark=true` adds a last line, so that you can tell a complete file from a truncated one (docs/bulk-formats.md#results).',
     scope: 'read',
     params: idParams,
     query: z.strictObject({

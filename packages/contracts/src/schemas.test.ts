@@ -103,7 +103,7 @@ describe('the body of the create call', () => {
 })
 
 describe('integrated accounts', () => {
-  test('credentials are told apart by type, and take no field of another', () => {
+  test('the type of credentials selects their schema, which takes no field of another', () => {
     expect(credentialsSchema.parse({ type: 'api_token', api_token: ' t ' })).toEqual({
       type: 'api_token',
       api_token: 't',

@@ -33,7 +33,7 @@ export const userRoutes = {
     path: '/unified/user-directory/users',
     summary: 'Create a user through an integrated account',
     description:
-      'Accepts the create as an operation and answers 202. With `Prefer: wait=N` an operation that ends in time is answered like a synchronous call: 201 with the bare user (200 when it was adopted), or the error of the operation as a problem with the status of its code. Otherwise, and when the account goes on hold meanwhile, the answer is 202.\n\nA second create for a login that an unfinished operation is creating is refused with 409 `operation_in_progress`, which names that operation.',
+      'Accepts the create as an operation and answers 202. With `Prefer: wait=N`, an operation that ends in time is answered like a synchronous call: 201 with the user (200 when it was adopted), or the error of the operation as a problem with the status of its code. If it does not end in time, or the account is put on hold, the answer is 202.\n\nA second create for a login that an unfinished operation is creating is refused with 409 `operation_in_progress`, which names that operation.',
     scope: 'provision',
     query: createUserQuerySchema,
     headers: preferHeader.extend({ 'idempotency-key': idempotencyKeyHeader.optional() }),

@@ -59,7 +59,7 @@ interface AccountFacts {
   updatedAt: number
 }
 
-/** An account that goes on hold by itself, or off it. A pause by hand is no news to its caller. */
+/** Reports an automatic hold and its end. A manual pause needs no event: its caller knows. */
 export function accountEvent(before: AccountFacts, account: AccountFacts, version: number): EventDraft | undefined {
   if (before.status === account.status || account.status === 'paused') return undefined
   return {

@@ -28,7 +28,7 @@ export function parseEventSource(text: string): EventSourceRef {
 
 type TypeOf<Noun extends string> = Extract<WebhookEventType, `${Noun}.${string}`>
 
-/** What is told of an operation without reading it; the rest is read when the event is sent. */
+/** The part of an operation that its event stores; the rest is read when the event is sent. */
 export type OperationFacts = Pick<
   OperationEventData,
   'operation_id' | 'status' | 'integrated_account_id' | 'provider' | 'batch_id' | 'outcome'
@@ -103,7 +103,7 @@ export function wantsEvent(
   if (event.onlyEndpointId !== undefined) return endpoint.id === event.onlyEndpointId
   if (endpoint.mode === 'test' && mode !== 'test') return false
   if (endpoint.kind !== 'registered') return false
-  // An endpoint is not told about itself.
+  // An endpoint receives no events about itself.
   if (source.kind === 'endpoint' && source.id === endpoint.id) return false
   return (
     (endpoint.events === null ? !optInEventTypes.includes(event.type) : endpoint.events.includes(event.type)) &&

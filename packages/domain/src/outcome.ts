@@ -5,7 +5,7 @@ import type { OperationError, Warning } from '@muster/contracts/operation'
  * What an answer that is no success means for the operation:
  * failed: the provider did not create the user, and the same request would fail again.
  * rate_limited: not executed; the lane waits, and no attempt is used up.
- * held: the account was refused, not the request; once that is certain, the account goes on hold.
+ * held: the account was refused, not the request; once confirmed, the account is put on hold.
  * retrying: not executed; the same request may succeed later.
  * unknown: it may have been executed, so a look-up comes before anything is sent again.
  */

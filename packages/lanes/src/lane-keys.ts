@@ -1,5 +1,5 @@
 import type { LaneId } from '@muster/domain/lane-id'
-/** BullMQ's keys of a lane lie under `muster:{<lane id>}:lane:`: one slot of a Redis Cluster holds them all. */
+/** BullMQ's keys of a lane lie under `muster:{<lane id>}:lane:`, and so in one hash slot. */
 export const lanePrefix = (laneId: LaneId): string => `muster:{${laneId}}`
 export const LANE_QUEUE = 'lane'
 /**

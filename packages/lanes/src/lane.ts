@@ -34,7 +34,7 @@ export interface Backlog extends QueuedJobs {
 /**
  * BullMQ's defaults took 60 s to recover from kill -9 and failed the job at the second kill (measured). Usually the
  * next owner of the lane is quicker than the locks: it frees orphans itself. A job never fails for having stalled: the
- * operation record decides when to stop. A worker that is closed just as it is told to cool down waits that out first
+ * operation record decides when to stop. A BullMQ worker closed just as a cooldown begins waits that out first
  * (30 s by default), so it looks every second.
  */
 const recovery = {

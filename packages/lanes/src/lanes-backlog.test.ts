@@ -170,7 +170,7 @@ describe('work that waits outside of the lane', () => {
     await wake()
     expect((await backlog.until((all) => all.length >= 5)).every((jobId) => jobId.startsWith('open'))).toBe(true)
     backlog.paused.clear()
-    // Nobody wakes the lane: it looks by itself.
+    // Nothing wakes the lane: it polls.
     await backlog.until((all) => all.length >= 10)
   })
 

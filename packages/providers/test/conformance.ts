@@ -244,8 +244,8 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
         ...minimal,
         user: {
           ...minimal.user,
-          username: 'somebody.else@example.org',
-          emails: [{ email: 'somebody.else@example.org' }],
+          username: 'another.user@example.org',
+          emails: [{ email: 'another.user@example.org' }],
         },
       }
       expect(provider.parseFound(sample.foundResponse, other, account)).toBeUndefined()

@@ -67,7 +67,7 @@ describe.each(receivers)('a message, received with %s', (_, receive) => {
 
   test.each([-301, 301])('does not verify %d seconds off', (seconds) => {
     const secret = createSecret()
-    // Two seconds more, since the clock goes on between the signature and the check.
+    // Two seconds of margin: the clock runs between the signature and the check.
     const timestamp = now() + seconds + 2 * Math.sign(seconds)
     expect(() => receive(secret, body, signMessage(message({ secrets: [secret], timestamp })))).toThrow(/too (old|new)/)
   })

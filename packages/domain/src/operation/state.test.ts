@@ -302,7 +302,7 @@ describe('the life of an operation, in any order of events', () => {
       expect(wait).toBeGreaterThanOrEqual(50)
       expect(wait).toBeLessThanOrEqual(policy.maxDelayMs + 50)
     }
-    // How long a throttled account rests is kept with its lane, where it can be ended.
+    // The cooldown of a throttled account is kept with its lane, where it can be ended.
     expect(dueAt(state)).toBe(outcome === 'rate_limited' ? 0 : state.nextAttemptAt)
   }
 

@@ -243,7 +243,7 @@ describe('ActiveCampaign answers', () => {
     expect(find({ cdate: '2022-02-02 16:01:44' })).toMatchObject({ createdAt: null })
   })
 
-  test('whoever has the e-mail under another username stands in the way, and is not the user', () => {
+  test('a user with the same e-mail but another username is a conflict, not a match', () => {
     const [lookUp] = activecampaign.holderLookUps?.(minimal, account) ?? []
     expect(lookUp?.toRequest().path).toBe('/api/3/users/email/johndoe%40example.com')
     const holder = { user: { ...found.user, email: 'JohnDoe@example.com' } }
@@ -489,7 +489,7 @@ describe('ActiveCampaign failures', () => {
     ],
     ['the wrong host', text(404, '<html>Not Found</html>'), 'provider_not_found', 'failed', undefined],
     [
-      'a gateway that repeats what it was told',
+      'a gateway that echoes the request',
       json(502, { message: 'already exists' }),
       'provider_unavailable',
       'unknown',

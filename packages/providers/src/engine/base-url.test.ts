@@ -76,7 +76,7 @@ describe("an account's config", () => {
     expect(checkOrigin(tinyProvider, 'token_url', {}, none)).toBeUndefined()
   })
 
-  test('is told everything that is wrong with it at once', () => {
+  test('reports every problem at once', () => {
     expect(check({ base_url: 'https://evil.example', token_url: 'ftp://x', nonsense: 1 }).sort()).toEqual([
       '/config/base_url host_not_allowed',
       '/config/nonsense unknown_field',

@@ -95,7 +95,7 @@ describe('a create', () => {
     expect(received).toHaveLength(1)
   })
 
-  test('to nobody who listens was not sent', async () => {
+  test('to a closed port was not sent', async () => {
     const { url } = await startServer(answer(200))
     await closeAll()
     expect(await failureOf(open(url).write('create', create))).toMatchObject({

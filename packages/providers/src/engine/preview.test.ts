@@ -88,9 +88,9 @@ describe('a dry run', () => {
 describe('what a provider takes, as data', () => {
   test.each(providerIds)('%s: fields, parameters, credentials and limits as they are declared', (id) => {
     const provider = providerOf(id)
-    const told = describeCreate(provider, { maxAttempts: 20 })
-    const body = told.body_schema as { properties: Record<string, unknown>; required: string[] }
-    const query = told.query_schema as { properties: Record<string, unknown>; required: string[] }
+    const description = describeCreate(provider, { maxAttempts: 20 })
+    const body = description.body_schema as { properties: Record<string, unknown>; required: string[] }
+    const query = description.query_schema as { properties: Record<string, unknown>; required: string[] }
     expect(Object.keys(body.properties).sort()).toEqual(Object.keys(provider.fields).sort())
     expect(body.required.sort()).toEqual(
       Object.entries(provider.fields)
@@ -101,23 +101,26 @@ describe('what a provider takes, as data', () => {
     for (const name of ['organization_id', 'workspace_id'] as const)
       expect(name in query.properties).toBe(provider.parameters[name] !== undefined)
     expect(query.required).toContain('integrated_account_id')
-    expect(Object.keys(told.credential_types).sort()).toEqual(Object.keys(provider.authentications).sort())
+    expect(Object.keys(description.credential_types).sort()).toEqual(Object.keys(provider.authentications).sort())
     expect(
-      Object.keys(told.credential_types).every((type) =>
+      Object.keys(description.credential_types).every((type) =>
         credentialsSchema.options.some((option) => option.shape.type.value === type),
       ),
     ).toBe(true)
-    expect(told.limits).toMatchObject({ requests: provider.limits.requests, per_seconds: provider.limits.perSeconds })
-    expect(JSON.parse(JSON.stringify(told))).toEqual(told)
+    expect(description.limits).toMatchObject({
+      requests: provider.limits.requests,
+      per_seconds: provider.limits.perSeconds,
+    })
+    expect(JSON.parse(JSON.stringify(description))).toEqual(description)
   })
 
   test("an account's own limits and address win", () => {
-    const told = describeCreate(
+    const description = describeCreate(
       tinyProvider,
       { maxAttempts: 3 },
       { config: { base_url: 'https://eu.tiny.example' }, credentialType: 'api_token', limits: { requests: 2 } },
     )
-    expect(told).toMatchObject({
+    expect(description).toMatchObject({
       limits: { requests: 2, per_seconds: 1, source: 'The limits of this account.' },
       base_url: { default: 'https://eu.tiny.example' },
       retry: { max_attempts: 3 },

@@ -28,7 +28,7 @@ describe('the same user', () => {
       false,
     ],
     ['what was not sent is not compared', { emails: ada.emails }, { first_name: 'Anybody' }, true],
-    ['what is not told is not held against it', ada, { first_name: null, last_name: null, emails: [] }, true],
+    ['a field the provider leaves empty is not compared', ada, { first_name: null, last_name: null, emails: [] }, true],
     ['a full name where that was sent', { name: 'Ada Lovelace' }, { name: 'Ada Byron' }, false],
     ['a full name beside its parts is not compared', { ...ada, name: 'Countess' }, { name: 'Ada Lovelace' }, true],
     [
@@ -47,7 +47,7 @@ describe('the same user', () => {
 })
 
 describe('whose user it is', () => {
-  const judge = (createdAt: string | null, clockOffsetMs = 0, user = found) =>
+  const ownerOf = (createdAt: string | null, clockOffsetMs = 0, user = found) =>
     ownershipOf({ user: ada, remoteQuery: {} }, user, createdAt, SENT, clockOffsetMs)
 
   test.each<[string, string | null, number, string]>([
@@ -57,10 +57,10 @@ describe('whose user it is', () => {
     ['created a minute before', '2026-03-01T09:59:00Z', 0, 'theirs'],
     ["before by our clock, after by the provider's, which is slow", '2026-03-01T09:50:01Z', -600_000, 'ours'],
     ["after by our clock, before by the provider's, which is fast", '2026-03-01T10:05:00Z', 600_000, 'theirs'],
-    ['nobody tells when', null, 0, 'unclear'],
-    ['unreadable when', 'a while ago', 0, 'unclear'],
-  ])('%s', (_, createdAt, offset, expected) => expect(judge(createdAt, offset)).toBe(expected))
+    ['no creation time', null, 0, 'unclear'],
+    ['an unreadable creation time', 'a while ago', 0, 'unclear'],
+  ])('%s', (_, createdAt, offset, expected) => expect(ownerOf(createdAt, offset)).toBe(expected))
 
   test("another person's, however new", () =>
-    expect(judge('2026-03-01T10:00:01Z', 0, { ...found, last_name: 'Byron' })).toBe('theirs'))
+    expect(ownerOf('2026-03-01T10:00:01Z', 0, { ...found, last_name: 'Byron' })).toBe('theirs'))
 })

@@ -27,7 +27,7 @@ describe('a token endpoint that refuses', () => {
   })
 
   test.each<[string, RemoteResponse]>([
-    ['a code that nobody knows', error('app_not_ready', 'The app is not ready.')],
+    ['an unknown code', error('app_not_ready', 'The app is not ready.')],
     ['a request that it cannot read', error('invalid_request', 'bad parameters')],
     ['no code of OAuth', json(403, { errorCode: 'E0000006', errorSummary: 'You do not have permission' })],
   ])('is in doubt with %s', (_, response) => {
@@ -51,7 +51,7 @@ describe('a token endpoint that stammers', () => {
     ['Google, in its other form', json(403, { error: { code: 403, status: 'UNAVAILABLE', message: 'Try later' } })],
     ['a server error as a 400', error('server_error')],
     ['a server that is away as a 403', error('temporarily_unavailable', undefined, 403)],
-    ['a code that nobody knows, and words of a pause', error('oops', 'Please try again later.')],
+    ['an unknown code with words that suggest a pause', error('oops', 'Please try again later.')],
     ['a page of a firewall', text(403, '<html>Access denied</html>')],
     ['a page with 401', text(401, '<html>Unauthorized</html>')],
     ['an empty 400', text(400, '')],

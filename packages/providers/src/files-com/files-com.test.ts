@@ -387,7 +387,7 @@ describe('Files.com answers', () => {
     ['waiting for a first password', { ...enabled, authentication_method: 'email_signup' }, 'invited'],
     ['waiting, and disabled', { ...created, authentication_method: 'email_signup' }, 'inactive'],
     ['in use', enabled, 'active'],
-    ['not told', { id: 1, username: 'ada' }, null],
+    ['not reported', { id: 1, username: 'ada' }, null],
   ])('a user that is %s', (_, body, status) => {
     expect(userOf(body).status).toBe(status)
   })
@@ -546,7 +546,7 @@ describe('Files.com failures', () => {
       '/remote_data/company',
     ],
     [
-      'a field nobody gave',
+      'a field that was not sent',
       invalid({ avatar_file: [['invalid', 'x']] }),
       'provider_validation_failed',
       'failed',

@@ -220,7 +220,7 @@ describe('Google Workspace requests', () => {
 })
 
 describe('Google Workspace input', () => {
-  test('everything missing is told at once', () => {
+  test('everything missing is reported at once', () => {
     const { problems } = checkInput(googleWorkspace, { user: { username: 'ada' }, remoteQuery: {} }, account)
     expect(problems.map(({ pointer }) => pointer).sort()).toEqual(['/emails', '/first_name', '/last_name', '/password'])
   })
@@ -373,7 +373,7 @@ describe('Google Workspace answers', () => {
     })
   })
 
-  test('what the thin answer of an insert leaves out is told as it was sent, and what a get leaves out is not there', () => {
+  test('fields missing from the answer of an insert are taken from the request; those missing from a get are absent', () => {
     const input = having({
       status: 'inactive',
       emails: [{ email: 'ada.lovelace@example.com' }, { email: 'ada@home.example', type: 'home' }],
@@ -419,17 +419,20 @@ describe('Google Workspace answers', () => {
     expect(googleWorkspace.classifyFailure(text(202, ''), minimal).outcome).toBe('unknown')
   })
 
-  test.each(['aliases', 'nonEditableAliases'])('%s: whoever has the address as an alias is another user', (field) => {
-    const holder = {
-      ...found,
-      primaryEmail: 'other@example.com',
-      [field]: ['x@example.com', 'Ada.Lovelace@Example.com'],
-    }
-    expect(googleWorkspace.parseFound(json(200, holder), minimal, account)).toMatchObject({
-      remoteId: found.id,
-      isOther: true,
-    })
-  })
+  test.each(['aliases', 'nonEditableAliases'])(
+    '%s: a user who has the address as an alias is another user',
+    (field) => {
+      const holder = {
+        ...found,
+        primaryEmail: 'other@example.com',
+        [field]: ['x@example.com', 'Ada.Lovelace@Example.com'],
+      }
+      expect(googleWorkspace.parseFound(json(200, holder), minimal, account)).toMatchObject({
+        remoteId: found.id,
+        isOther: true,
+      })
+    },
+  )
 
   test('after a lost answer, a deleted user who still keeps the address is found once the create is refused', async () => {
     const deleted = { ...found, id: '7', deletionTime: '2026-11-01T00:00:00.000Z' }
@@ -472,7 +475,7 @@ describe('Google Workspace answers', () => {
     expect(lookUp?.parse(json(200, {}))).toBe('unreadable')
   })
 
-  test('an answer that names another user, and no alias, is of nobody', () => {
+  test('an answer that names another user, without the alias, matches no one', () => {
     expect(
       googleWorkspace.parseFound(json(200, { ...found, primaryEmail: 'other@example.com' }), minimal, account),
     ).toBeUndefined()
@@ -744,7 +747,7 @@ describe('Google Workspace failures', () => {
     expect(failure).not.toHaveProperty('retryAfterMs')
   })
 
-  test('a quota of the day rests until midnight in California, and is asked for once an hour', () => {
+  test('a daily quota cools down until midnight in California, with a probe once an hour', () => {
     const daily = () => googleWorkspace.classifyFailure(error(403, 'dailyLimitExceeded', 'Daily Limit Exceeded'))
     vi.useFakeTimers()
     try {

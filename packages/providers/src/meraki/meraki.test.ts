@@ -62,7 +62,7 @@ describeProvider(meraki, {
 })
 
 describe('Meraki admins', () => {
-  test('without a role somebody may read the network of the request and nothing else, and the derivation is said', () => {
+  test('without a role an admin may only read the network of the request, and a warning says so', () => {
     const { request, warnings } = meraki.toCreateRequest(minimal, account, {})
     expect(request).toEqual({
       method: 'POST',
@@ -349,7 +349,7 @@ describe('Meraki answers', () => {
       expect(meraki.toUser({ ...admin, lastActive }, minimal, account).last_active_at).toBeNull()
   })
 
-  test('whoever has the address under another name is not ours, unless remote_data gave that name', () => {
+  test('a user with the address under another name is not ours, unless remote_data gave that name', () => {
     const ownerOf = (input: CreateInput, name: string) =>
       ownershipOf(input, meraki.toUser({ ...admin, name }, input, account), null, 0, 0)
     const tagged = withUser({ remote_data: { tags: [{ tag: 'west', access: 'full' }] } })
@@ -584,7 +584,7 @@ describe('Meraki shards', () => {
     expect(redirect(302, location)).toBeUndefined()
   })
 
-  test('other answers name nobody', () => {
+  test('other answers name no user', () => {
     expect(redirect(201, 'https://n1.meraki.com/')).toBeUndefined()
     expect(redirect(304, 'https://n1.meraki.com/')).toBeUndefined()
   })

@@ -366,13 +366,13 @@ describe('Salesforce profiles and roles', () => {
   })
 
   test.each<[string, CreateInput['user']['roles'], { profiles?: object[]; roles?: object[] }, string, RegExp]>([
-    ['an unknown name', [{ name: 'Nobody' }], {}, '/roles/0/name', /no profile named "Nobody"/],
+    ['an unknown name', [{ name: 'Unknown' }], {}, '/roles/0/name', /no profile named "Unknown"/],
     [
       'an unknown name among two',
-      [{ name: 'Standard User' }, { name: 'Nobody' }],
+      [{ name: 'Standard User' }, { name: 'Unknown' }],
       { profiles: [standard] },
       '/roles/1/name',
-      /no profile or role named "Nobody"/,
+      /no profile or role named "Unknown"/,
     ],
     [
       'a name of two roles',

@@ -109,7 +109,7 @@ describe('access tokens', () => {
     expect(await openProcess().accounts.readCredentials(account.id)).toEqual(rotating('refresh-8'))
   })
 
-  test('whoever waited is given the token that was renewed meanwhile', async () => {
+  test('a caller that waited gets the token renewed meanwhile', async () => {
     const processes = [openProcess(), openProcess()]
     const account = await newAccountIn(processes[0] ?? openProcess())
     const server = rotatingServer()
@@ -134,7 +134,7 @@ describe('access tokens', () => {
     expect(await store.read()).toBeUndefined()
   })
 
-  test('a process that died with the lock delays nobody longer than 20 seconds', async () => {
+  test('a process that died with the lock delays no one longer than 20 seconds', async () => {
     const process = openProcess()
     const account = await newAccountIn(process)
     await process.accessTokens.renew(account.id, async () => {
@@ -173,7 +173,7 @@ describe('access tokens and credentials that are replaced meanwhile', () => {
     expect(await process.accounts.readCredentials(account.id)).toEqual(rotating('refresh-1'))
   })
 
-  test('a token of replaced credentials is used by nobody who knows the new ones', async () => {
+  test('a token of replaced credentials is not used once the new ones are known', async () => {
     const process = openProcess()
     const account = await newAccountIn(process, 'old')
     const replaced = await createTokenStore(process, account).renew(async () => {

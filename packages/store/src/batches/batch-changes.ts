@@ -92,7 +92,7 @@ export function createBatchChanges({ redis }: { redis: Redis }) {
 }
 
 /**
- * The hold flags of its accounts, as its status says. They lie in other slots than the status, so it is read again
+ * The hold flags of its accounts, as its status says. They are in other hash slots than the status, so it is read again
  * afterwards: of two that write at the same moment, the later one has seen the latest status.
  */
 async function syncHold(redis: Redis, batchId: string, only?: readonly BatchAccount[]): Promise<void> {

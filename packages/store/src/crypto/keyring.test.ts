@@ -70,7 +70,7 @@ describe('sealing', () => {
 describe('rotation', () => {
   const [old, next] = [key(), key()]
 
-  test('the first key seals, all open, and what an older one sealed is told apart', () => {
+  test('the first key seals, all keys open, and a value sealed by an older key is recognized', () => {
     const before = Keyring.parse(`k1:${old}`).seal('value', 'b')
     const both = Keyring.parse(`k2:${next},k1:${old}`)
     const after = both.seal('value', 'b')

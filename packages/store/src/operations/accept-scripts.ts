@@ -1,7 +1,7 @@
 import { defineScript } from '../redis/script.ts'
 import { OPEN_WORK } from './open-work.ts'
 
-/** Of the account, in its slot. `waiting` is where the job waits for its lane. */
+/** The account's keys, all in its hash slot. `waiting` is where the job waits for its lane. */
 const ACCOUNT_KEYS = ['account', 'live', 'index', 'open', 'waiting', 'work'] as const
 /** `secrets` and `callback` are '' where there are none; `score` is the job's in `waiting`. */
 const OPERATION_ARGS = ['id', 'login', 'record', 'request', 'secrets', 'callback', 'expiresAt', 'score'] as const

@@ -92,7 +92,7 @@ export function createAccept(dependencies: AcceptDependencies, waitForReplicas: 
     }
   }
 
-  /** The entries outside the account's slot come first: without the operation they lead nowhere, and expire. */
+  /** Entries outside the account's hash slot are written first: without the operation they lead nowhere, and expire. */
   async function addEntries({ id, accountId, tenantId }: OperationHead, lifetimeMs: number): Promise<void> {
     const entries = redis.multi().set(keys.locator(id), accountId, 'PX', lifetimeMs)
     await entries.zadd(keys.tenantOperations(tenantId), 0, id).exec()

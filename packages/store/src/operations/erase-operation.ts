@@ -59,7 +59,7 @@ export async function eraseOperation(
     record: createRecordCodec(keyring).encodeRecord(head, state),
   })
   if (version === null) return undefined
-  // The index by the client's own id is outside the account's slot.
+  // The index by the client's own id is outside the account's hash slot.
   if (record.head.reference !== null)
     await redis.zrem(keys.tenantReference(head.tenantId, record.head.reference), head.id)
   return { head, state, version: Number(version) }

@@ -233,7 +233,7 @@ describe('unfinished operations of a tenant', () => {
     expect(refused).toMatchObject({ bound: 'keptMegabytes', limit: 1 })
   })
 
-  test('whatever happens in whatever order, and whoever dies before he reports: counted again, the total is what is open', async () => {
+  test('after any order of changes and crashes, a recount equals the open work', async () => {
     const store = open({ openOperations: 1_000 })
     await fc.assert(
       fc.asyncProperty(

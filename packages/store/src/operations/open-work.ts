@@ -10,9 +10,9 @@ const RECOUNT_SHARE = 1 / 10
 const RECOUNT_AT_LEAST_EVERY_MS = 50
 
 /**
- * Of one account, in its own slot and so in the same step as the change itself. Scripts that open or end an operation
- * begin with this. A count that is derived from the index cannot drift; the bytes begin again at 0 whenever nothing is
- * open. Taken from 0, since -0 is no integer for Redis: an operation of an earlier version has no bytes.
+ * The counts of an account share its hash slot, so the script that makes a change also counts it. Scripts that open
+ * or end an operation start with this. Their number is derived from the index and cannot drift; the bytes reset to 0
+ * when nothing is open. Subtracting from 0 avoids -0, which Redis rejects: earlier versions stored no bytes.
  */
 export const OPEN_WORK = `
 local function opened(work, operation, bytes)
@@ -136,10 +136,9 @@ export interface Reservation {
 export type OpenWork = ReturnType<typeof createOpenWork>
 
 /**
- * How much unfinished work a tenant has. Its accounts lie in slots of their own, and each script counts there; the
- * total lies beside, made of what the accounts report. Accepting reserves first: of many creates at the same moment no
- * more get in than there is room for. An end is reported with the next acceptance at its account, or when the tenant
- * has all it may and is counted again.
+ * How much unfinished work a tenant has. Each account counts in its own hash slot; the tenant's total is kept apart,
+ * from what the accounts report. Accepting reserves first, so concurrent creates never exceed the limit. An end is
+ * reported with the account's next acceptance, or by a recount when the tenant is at its limit.
  */
 export function createOpenWork({
   redis,

@@ -257,7 +257,7 @@ describe('acceptance', () => {
 })
 
 describe('saving', () => {
-  test('a version that was read before somebody else wrote is refused, and writes nothing', async () => {
+  test('a save over a newer version is refused, and writes nothing', async () => {
     const record = await accepted()
     const running = await operations.save(record, startAttempt(record.state, 1))
     await expect(operations.save(record, cancel(record.state, 2))).rejects.toBeInstanceOf(StaleVersionError)
@@ -282,13 +282,13 @@ describe('saving', () => {
     const record = await accepted({ idempotencyHash: 'i' })
     const { accountId, id, naturalKeyHash } = record.head
     // One channel for all databases: other tests' operations end there too.
-    const told = new Promise<string>((resolve) =>
+    const channelOfEnd = new Promise<string>((resolve) =>
       subscriber.on('message', (channel, message) => (message === id ? resolve(channel) : undefined)),
     )
     const running = await operations.save(record, recordIntent(startAttempt(record.state, 1), [], 2))
     await operations.save(running, finishAttempt(running.state, success, [], policy, 3), result)
 
-    expect(await told).toBe(FINISHED_CHANNEL)
+    expect(await channelOfEnd).toBe(FINISHED_CHANNEL)
     for (const field of ['request', 'secrets'])
       expect(await redis.hexists(keys.operation(accountId, id), field)).toBe(0)
     expect(await operations.readResult(accountId, id)).toEqual(result)

@@ -103,7 +103,7 @@ describe('a sealed record', () => {
   const id = '01890a5d-ac96-7000-8000-0000000000aa'
   const before = decodeRecord('a', id, unsealed)
 
-  test('of an earlier version is still read, and sealed when it is sealed anew', () => {
+  test('of an earlier version is still read, and sealed by resealing', () => {
     expect(before).toMatchObject({ head: { id, reference: 'ada@example.com' }, state: { status: 'queued' } })
     const fresh = resealRecord(keyring, unsealed, bindings.operationRecord(id)) ?? Buffer.alloc(0)
     expect(decodeRecord('a', id, fresh)).toEqual(before)

@@ -54,7 +54,7 @@ describe('API keys', () => {
     const tenants = open()
     for (const name of ['a', 'b', 'c']) await tenants.createApiKey('t3', name, ['admin'], 'live')
     expect((await tenants.listApiKeys('t3', page)).records.map(({ name }) => name).sort()).toEqual(['a', 'b', 'c'])
-    expect((await tenants.listApiKeys('nobody', page)).records).toEqual([])
+    expect((await tenants.listApiKeys('unknown', page)).records).toEqual([])
   })
 
   test('end at once when revoked, by their own tenant only', async () => {

@@ -115,7 +115,7 @@ function createDeliveryWriter({ redis, keyring, retentionMs }: DeliveriesOptions
     ): Promise<string | undefined> {
       const id = deliveryIdOf(event.id, endpoint.id)
       const head = { id, endpointId: endpoint.id, tenantId: endpoint.tenantId, createdAt: now, event }
-      // Outside the endpoint's slot; without the delivery it leads nowhere, and expires.
+      // Outside the endpoint's hash slot; without the delivery it leads nowhere, and expires.
       await redis.set(keys.deliveryLocator(id), endpoint.id, 'PX', pendingLifetimeMs)
       const written = await createDeliveryScript(redis, {
         endpoint: keys.webhookEndpoint(endpoint.id),
