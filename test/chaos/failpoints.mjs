@@ -1,5 +1,5 @@
 // Loaded before a program (node --import): ends it by SIGKILL at a named moment, so that no failpoint lives in the
-// product. MUSTER_POISON: whoever sends these words to a provider dies of it, every time. MUSTER_FAILPOINT names the
+// product. MUSTER_POISON: a program that sends these words to a provider dies, every time. MUSTER_FAILPOINT names the
 // moment; MUSTER_FAILPOINT_FILE is made when it strikes, and it never strikes again while that file is there.
 // MUSTER_FAILPOINT_SIGNAL=SIGSTOP freezes the program instead.
 import { existsSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ function strike(name) {
   writeFileSync(mark, `${process.pid} ${new Date().toISOString()}`)
   const signal = process.env.MUSTER_FAILPOINT_SIGNAL ?? 'SIGKILL'
   process.kill(process.pid, signal)
-  // Nothing more may run in the moment until the signal arrives; a frozen program goes on when it is woken.
+  // Nothing more may run in the moment until the signal arrives; a frozen program continues when it is woken.
   if (signal === 'SIGKILL') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000)
 }
 
@@ -32,7 +32,7 @@ function stateIn(argument, operationId) {
   }
 }
 
-/** Which write of the operation record a script call is, told by the state that it carries. */
+/** Which write of the operation record a script call makes, by the state it carries. */
 function writeOf(command) {
   if (command.name !== 'evalsha' && command.name !== 'eval') return undefined
   // Of rows that are accepted together, the first.
@@ -56,7 +56,7 @@ Redis.prototype.sendCommand = function intercepted(command, ...rest) {
   const write = writeOf(command)
   if (write) strike(`before_${write}`)
   const sent = sendCommand.call(this, command, ...rest)
-  // The reply settles the command's own promise; this runs before whoever waits for it goes on.
+  // The reply settles the command's own promise; this runs before its callers continue.
   if (write)
     command.promise.then(
       () => strike(`after_${write}`),

@@ -85,7 +85,7 @@ export async function startFaultProxy(target: { host: string; port: number }): P
     setLatency: (milliseconds) => void (latencyMs = milliseconds),
     setSilent(silent) {
       isSilent = silent
-      // What was swallowed is gone: a connection that goes on after it would be out of step.
+      // Swallowed bytes are lost: a connection kept open would be out of step.
       if (!silent) resetAll()
     },
     resetAll,

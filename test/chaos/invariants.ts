@@ -35,8 +35,8 @@ function loginOf(key: string): string {
   return (key.split('/').at(-1) ?? key).split('@')[0]?.toLowerCase() ?? key
 }
 
-/** Waits until every acknowledged operation has ended, and then lets the ledgers speak. */
-export async function judge(
+/** Waits until every acknowledged operation has ended, then compares the ledgers. */
+export async function checkInvariants(
   muster: Muster,
   entries: readonly ClientEntry[],
   canaries: readonly string[],

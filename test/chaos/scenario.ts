@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { startMuster, type Muster, type MusterOptions, type ProviderName } from '../support/harness.ts'
 import { sampleOf, secretsOf } from '../support/samples.ts'
 import { submitAll, type ClientEntry } from './client-ledger.ts'
-import { busiestWindow, judge, type Verdict } from './invariants.ts'
+import { busiestWindow, checkInvariants, type Verdict } from './invariants.ts'
 import type { Random } from './random.ts'
 
 /** short: a part of `npm test`. full: `npm run chaos`. */
@@ -47,7 +47,7 @@ export interface Stage {
 export interface StageOptions extends MusterOptions {
   providers?: readonly ProviderName[]
   accountsEach?: number
-  /** Calls a second that each account may make; the simulators are told to allow more. */
+  /** Calls a second that each account may make; the simulators allow more. */
   rate?: number
   concurrency?: number
 }
@@ -79,7 +79,7 @@ export async function onStage(
       canary,
       submit: (count, parallel = 8) => submitAll(muster, { accounts, count, parallel, canary }),
       async conclude(entries, figures = {}, broken = [], quietMs) {
-        const verdict = await judge(muster, entries, [canary, ...providers.flatMap(secretsOf)], quietMs)
+        const verdict = await checkInvariants(muster, entries, [canary, ...providers.flatMap(secretsOf)], quietMs)
         if (entries.some((entry) => entry.refusalBodies.some((body) => body.includes(canary))))
           verdict.secrets.push('an answer of the API')
         const said = [...broken]

@@ -35,8 +35,8 @@ interface Upload {
 }
 
 /**
- * Sends like a careful client: the same file under the same key until it is taken whole. `afterRow` is told how many
- * rows have left, at each attempt anew.
+ * Sends like a careful client: the same file under the same key until it is accepted whole. `afterRow` is called with
+ * the number of rows sent, which starts over with each attempt.
  */
 async function uploadAll(
   { muster }: Stage,
@@ -125,7 +125,7 @@ async function conclude(
 
 const apiKill: Scenario = {
   name: 'bulk-api-kill',
-  promise: '1, 2: an upload that is cut off goes on under its key, and no row is doubled',
+  promise: '1, 2: an upload that is cut off continues under its key, and no row is doubled',
   fault: 'kill -9 of the API while rows come in, at random rows',
   run: ({ size, random }) =>
     onStage({ workers: 1, rate: 150, concurrency: 15 }, async (stage) => {
@@ -144,7 +144,7 @@ const apiKill: Scenario = {
 
 const workerKill: Scenario = {
   name: 'bulk-worker-kill',
-  promise: '1, 2: a batch goes on where its worker died',
+  promise: '1, 2: a batch continues where its worker died',
   fault: 'kill -9 of a random one of two workers in the middle of a batch, again and again',
   run: ({ size, random }) =>
     onStage({ workers: 2, rate: size(30, 40), concurrency: 8 }, async (stage) => {

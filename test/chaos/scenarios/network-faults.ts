@@ -3,7 +3,7 @@ import { startNameServer } from '../../../packages/egress/test/name-server.ts'
 import { eventually } from '../../support/harness.ts'
 import { startFaultProxy } from '../fault-proxy.ts'
 import { onStage, type Scenario } from '../scenario.ts'
-import { deliveriesOf } from '../webhook-judge.ts'
+import { deliveriesOf } from '../webhook-invariants.ts'
 
 /** A look-up that waits for the silent server takes three seconds. */
 const PROMPT_MS = 2_500

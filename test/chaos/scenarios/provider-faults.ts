@@ -24,7 +24,7 @@ async function disarmAll(stage: Stage): Promise<void> {
 
 const lostAnswers = (share: number): Scenario => ({
   name: `commit-then-time-out ${share * 100} %`,
-  promise: '2: nobody twice when the answer to a create is lost',
+  promise: '2: no user twice when the answer to a create is lost',
   fault: `${share * 100} % of creates commit and are never answered; look-ups lag behind at Google`,
   run: ({ size, random }) =>
     onStage(
@@ -147,7 +147,7 @@ const revoked: Scenario = {
 
 const clockSkew: Scenario = {
   name: 'clock-skew',
-  promise: '2: nobody twice when clocks disagree',
+  promise: '2: no user twice when clocks disagree',
   fault:
     'one worker a minute ahead, one behind, the provider half a minute off; answers are lost, and each dies after a commit and leaves it to the other',
   run: ({ size }) =>
@@ -196,17 +196,17 @@ const clockSkew: Scenario = {
         struck === 2 ? [] : [`the failpoint struck ${struck} times, not twice`],
         240_000,
       )
-      // With one create for each login, whoever finds it taken has found our own user.
+      // With one create per login, a login that is taken belongs to our own user.
       const strangers = result.verdict.failed.user_exists ?? 0
       return strangers === 0
         ? result
-        : { ...result, broken: [...result.broken, `${strangers} users of ours were taken for somebody else's`] }
+        : { ...result, broken: [...result.broken, `${strangers} users of ours were taken for another's`] }
     }),
 }
 
 const providerNetwork: Scenario = {
   name: 'provider-network',
-  promise: '1, 2: a bad network to the provider creates nobody twice',
+  promise: '1, 2: a bad network to the provider creates no user twice',
   fault: 'a fault proxy before the providers: resets, answers cut short, silence',
   run: ({ size, random }) =>
     onStage(

@@ -66,7 +66,7 @@ const killAndRestart: Scenario = {
 
 const frozen: Scenario = {
   name: 'redis-frozen',
-  promise: '1, 2: nobody twice when Redis stands still for longer than a lock',
+  promise: '1, 2: no user twice when Redis stalls for longer than a lock',
   fault: 'SIGSTOP of Redis, SIGCONT after longer than the lock and the lease',
   run: ({ size }) =>
     onStage({ workers: 2, rate: 30 }, async (stage) => {

@@ -21,7 +21,7 @@ const denied = {
 /** Tokens are refused all the time, so that new ones are asked for all the time, from endpoints that stammer. */
 const tokenEndpointStammers: Scenario = {
   name: 'token-endpoint-stammers',
-  promise: '1: refusals in passing put no account on hold, lose nothing and create nobody twice',
+  promise: '1: transient refusals put no account on hold, lose nothing and create no user twice',
   fault:
     'half of all token calls and a fifth of the creates at Okta are refused in passing, tokens end early, and a worker is killed',
   run: ({ size, random }) =>

@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url'
 import { eventually } from '../../support/harness.ts'
 import { answer, type Behaviour } from '../../support/receiver.ts'
 import { onStage, type Scenario, type ScenarioResult, type Stage, type StageOptions } from '../scenario.ts'
-import { deliveriesOf, judgeUntrusted, judgeWebhooks, startWitnesses, type Witnesses } from '../webhook-judge.ts'
+import { deliveriesOf, checkUntrusted, checkWebhooks, startWitnesses, type Witnesses } from '../webhook-invariants.ts'
 
 const failpoints = fileURLToPath(new URL('../failpoints.mjs', import.meta.url))
 
-/** Forty attempts, a second apart: whoever recovers is told within seconds. */
+/** Forty attempts, a second apart: a receiver that recovers has its messages within seconds. */
 const impatient = {
   MUSTER_WEBHOOK_SCHEDULE: Array.from({ length: 40 }, () => 1).join(','),
   MUSTER_WEBHOOK_TIMEOUT_MS: '800',
@@ -45,7 +45,7 @@ const listen = async (server: Server): Promise<string> => {
 const close = (server: Server | undefined): Promise<void> =>
   new Promise((resolve) => (server ? server.close(() => resolve()) : resolve()))
 
-/** A receiver whose certificate nobody vouches for; undefined where there is no openssl to make one. */
+/** A receiver whose certificate no one vouches for; undefined without openssl to make one. */
 async function startUntrusted(): Promise<{ host: string; requests(): number; server: Server } | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-tls-'))
   try {
@@ -95,9 +95,9 @@ const flood: Behaviour = (_, response) => void response.writeHead(200).end(Buffe
 const badReceivers: Scenario = {
   name: 'webhook-bad-receivers',
   promise:
-    'every end is told at least once, under one id; no receiver delays another; nothing is sent where nobody registered',
+    'every end is reported at least once, under one id; no receiver delays another; nothing is sent to unregistered addresses',
   fault:
-    '500s, time-outs, resets, 429 with Retry-After, redirects inside, a 200 that drips, one of 20 MB, a certificate nobody vouches for; then they recover',
+    '500s, time-outs, resets, 429 with Retry-After, redirects inside, a 200 that drips, one of 20 MB, a certificate no one vouches for; then they recover',
   async run({ size, random }) {
     let trapped = 0
     const trap = createServer((socket) => {
@@ -149,14 +149,13 @@ const badReceivers: Scenario = {
               // Until one handshake was finished: on a busy machine the first ones can take longer than they may.
               (all) => all.some(({ attempts }) => attempts.some(({ reason }) => reason === 'tls')),
             ).catch(() => deliveriesOf(muster, unheard.id))
-            broken.push(...judgeUntrusted(untrusted.requests(), log))
+            broken.push(...checkUntrusted(untrusted.requests(), log))
           }
           for (const { path } of faulty) witnesses.behave(path, answer(204))
-          const verdict = await judgeWebhooks(muster, witnesses, [healthy, ...faulty], entries, false)
+          const verdict = await checkWebhooks(muster, witnesses, [healthy, ...faulty], entries, false)
           if (trapped > 0) broken.push(`${trapped} connections came to a private address that a receiver named`)
           const delays = witnesses.receiver.at(healthy.path).map(({ at, event }) => at - Date.parse(event.timestamp))
-          // The receivers share one process, which a flood of 20 MB replies keeps busy: what Muster took is told
-          //   apart from what came on top.
+          // The receivers share one process, which 20 MB replies keep busy: Muster's own delay is measured apart.
           const happenedAt = new Map(
             witnesses.receiver.at(healthy.path).map(({ id, event }) => [id, Date.parse(event.timestamp)]),
           )
@@ -183,7 +182,7 @@ const badReceivers: Scenario = {
 
 const points = {
   after_outcome: {
-    promise: 'an end is told although whoever wrote it could tell nobody',
+    promise: 'an end is reported although the worker that wrote it died before it could',
     fault: 'SIGKILL of the worker between the end of an operation and the hand-over of its event',
   },
   after_delivery: {
@@ -223,7 +222,7 @@ const failpointScenario = (point: keyof typeof points): Scenario => ({
         await heir.kill('SIGTERM')
         muster.workers.push(doomed, heir)
       }
-      const verdict = await judgeWebhooks(muster, witnesses, [endpoint], entries, true)
+      const verdict = await checkWebhooks(muster, witnesses, [endpoint], entries, true)
       const broken =
         struck === 0
           ? [`the failpoint ${point} never struck`]
@@ -246,7 +245,7 @@ function busy(): Behaviour {
 
 const killLoop: Scenario = {
   name: 'webhook-worker-kill-loop',
-  promise: 'every end is told at least once, under one id, whoever dies',
+  promise: 'every end is reported at least once, under one id, whatever dies',
   fault: 'kill -9 of a random worker, again and again, while deliveries are under way; every tenth is answered 503',
   run: ({ size, random }) =>
     withWitnesses({ workers: 2, providers: ['okta'], rate: 20 }, async (stage, witnesses) => {
@@ -272,14 +271,14 @@ const killLoop: Scenario = {
       ).catch(() => undefined)
       isOver = true
       await killer
-      const verdict = await judgeWebhooks(muster, witnesses, [endpoint], entries, true)
+      const verdict = await checkWebhooks(muster, witnesses, [endpoint], entries, true)
       return stage.conclude(entries, { ...verdict.figures, kills }, verdict.broken, 180_000)
     }),
 }
 
 const redisKill: Scenario = {
   name: 'webhook-redis-kill',
-  promise: 'an end that was written is told, also when Redis was killed between',
+  promise: 'an end that was written is reported, even when Redis is killed in between',
   fault: 'kill -9 of Redis (AOF everysec) and a restart while deliveries are under way',
   run: ({ size }) =>
     withWitnesses({ workers: 2, durable: true, providers: ['okta'], rate: 30 }, async (stage, witnesses) => {
@@ -299,7 +298,7 @@ const redisKill: Scenario = {
       }
       const entries = await load
       // An attempt whose mark Redis did not take is made again: as after a crash.
-      const verdict = await judgeWebhooks(muster, witnesses, [endpoint], entries, true)
+      const verdict = await checkWebhooks(muster, witnesses, [endpoint], entries, true)
       return stage.conclude(entries, { ...verdict.figures, 'times killed': rounds }, verdict.broken, 180_000)
     }),
 }

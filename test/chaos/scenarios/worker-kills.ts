@@ -56,7 +56,7 @@ const killOneWorker: Scenario = {
 
 const killLoop: Scenario = {
   name: 'worker-kill-loop',
-  promise: '1, 2: nothing lost, nobody twice',
+  promise: '1, 2: nothing lost, no user twice',
   fault: 'kill -9 of a random one of three workers, again and again; each is replaced',
   async run({ random, size }) {
     const count = size(120, 2_400)
@@ -184,7 +184,7 @@ const rollingRestart: Scenario = {
 
 const poison: Scenario = {
   name: 'poison-operation',
-  promise: '1: an operation that kills its workers is set aside, and its lane goes on',
+  promise: '1: an operation that kills its workers is set aside, and its lane continues',
   fault: 'one operation ends every worker that sends it by SIGKILL',
   run: ({ size }) =>
     onStage({ workers: 0, providers: ['okta'], rate: 20, concurrency: 2 }, async (stage) => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DeliveryResource } from '../../packages/contracts/src/webhook-endpoint.ts'
-import { judgeUntrusted } from './webhook-judge.ts'
+import { checkUntrusted } from './webhook-invariants.ts'
 
 const logOf = (...reasons: (string | null)[]): Pick<DeliveryResource, 'attempts'>[] => [
   {
@@ -40,6 +40,6 @@ test.each<[string, number, (string | null)[], string[]]>([
       'the log of a receiver whose certificate no one vouches for does not say tls, but 1 tls, 1 none',
     ],
   ],
-])('%s is told apart from what arrived and from what the log says', (_title, arrived, reasons, broken) => {
-  expect(judgeUntrusted(arrived, logOf(...reasons))).toEqual(broken)
+])('%s: what arrived and what the log says are separate findings', (_title, arrived, reasons, broken) => {
+  expect(checkUntrusted(arrived, logOf(...reasons))).toEqual(broken)
 })

@@ -17,7 +17,7 @@ const UNSEEN = new Set(['connection_failed', 'tls', 'address_refused', 'name_not
 export type Witnesses = Awaited<ReturnType<typeof startWitnesses>>
 
 /**
- * The third ledger: what receivers were told. Each message is checked as it arrives, since libraries refuse what is
+ * The third ledger: what receivers got. Each message is checked as it arrives, since libraries refuse what is
  * older than five minutes.
  */
 export async function startWitnesses() {
@@ -80,7 +80,7 @@ async function expectedEnds(muster: Muster, entries: readonly ClientEntry[]): Pr
  * attempt may (`connection_failed`, since nothing was sent), or than the worker keeps the lane (`aborted`): neither
  * says anything of the certificate.
  */
-export function judgeUntrusted(arrived: number, log: readonly Pick<DeliveryResource, 'attempts'>[]): string[] {
+export function checkUntrusted(arrived: number, log: readonly Pick<DeliveryResource, 'attempts'>[]): string[] {
   const counts = new Map<string, number>()
   for (const { reason } of log.flatMap(({ attempts }) => attempts))
     counts.set(reason ?? 'none', (counts.get(reason ?? 'none') ?? 0) + 1)
@@ -95,10 +95,10 @@ export function judgeUntrusted(arrived: number, log: readonly Pick<DeliveryResou
 }
 
 /**
- * Lets the receivers' ledger speak: what of the promises did not hold, in words.
+ * Compares the receivers' ledger with the promises: each that did not hold, in words.
  * @param isCrashed workers died, so a message may have arrived whose attempt is in no log.
  */
-export async function judgeWebhooks(
+export async function checkWebhooks(
   muster: Muster,
   { receiver, forged }: Witnesses,
   endpoints: readonly Witness[],
@@ -134,7 +134,7 @@ export async function judgeWebhooks(
     for (const { id: messageId, event } of receiver.at(path)) {
       if (!ENDS.includes(event.type)) continue
       const operationId = String(event.data.operation_id)
-      if (ends.get(operationId) !== event.type) broken.push(`${path}: ${operationId} was told as ${event.type}`)
+      if (ends.get(operationId) !== event.type) broken.push(`${path}: ${operationId} was reported as ${event.type}`)
       ids.set(operationId, (ids.get(operationId) ?? new Set()).add(messageId))
     }
     const doubled = [...ids.values()].filter((set) => set.size > 1).length
