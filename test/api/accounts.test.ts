@@ -29,7 +29,7 @@ describe('integrated accounts', () => {
     ...more,
   })
 
-  test('are made, read, listed, changed and deleted; the credentials are never told', async () => {
+  test('are created, read, listed, changed and deleted; the credentials are never shown', async () => {
     const made = await client.request<Account>('POST', UNTESTED, { body: oktaAccount() })
     expect(made.status).toBe(201)
     expect(made.headers.get('location')).toBe(`/integrated-accounts/${made.body.id}`)
@@ -79,7 +79,7 @@ describe('integrated accounts', () => {
     expect(patched.body.config).toEqual({ workspace_id: 'N_1' })
   })
 
-  test('a new address asks for the credentials again, so that nobody can have them sent to himself', async () => {
+  test('a new address needs the credentials again, so that no one can redirect them', async () => {
     const path = `/integrated-accounts/${(await client.request<Account>('POST', UNTESTED, { body: oktaAccount() })).body.id}`
     for (const config of [
       { base_url: 'https://mallory.okta.com' },
@@ -210,7 +210,7 @@ describe('integrated accounts', () => {
       .then(({ body }) => ({ type: body.credential_type }))
     const bad =
       type === 'refresh_token'
-        ? { type, client_id: 'nobody-known', client_secret: 'wrong-secret-1', refresh_token: 'wrong-secret-2' }
+        ? { type, client_id: 'unknown-client', client_secret: 'wrong-secret-1', refresh_token: 'wrong-secret-2' }
         : { type, [type]: 'wrong-secret-3' }
     await client.request('PATCH', `/integrated-accounts/${account}?test=false`, { body: { credentials: bad } })
     const answer = await client.request<{ ok: boolean; status: string; calls: unknown[] }>(
@@ -284,7 +284,7 @@ describe('integrated accounts', () => {
     }
   })
 
-  test('paused: what is accepted is held, with the reason; resumed: it goes on', async () => {
+  test('a paused account holds what is accepted, with the reason; a resumed one continues', async () => {
     const account = await muster.connect('okta')
     const paused = await client.request<Account>('POST', `/integrated-accounts/${account}/pause`)
     expect(paused.body).toMatchObject({ status: 'paused', status_reason: expect.any(String) as string })

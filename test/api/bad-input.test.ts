@@ -28,7 +28,7 @@ describe('bad input', () => {
       ]),
     )
 
-  describe('everything that is wrong is told at once', () => {
+  describe('everything wrong is reported at once', () => {
     test('unknown names, wrong types, bad headers and what the provider needs, in one answer', async () => {
       const google = await muster.connect('google_workspace')
       const answer = await client.request(
@@ -69,7 +69,7 @@ describe('bad input', () => {
       )
     })
 
-    test('an unknown account and a bad body are told together', async () => {
+    test('an unknown account and a bad body are reported together', async () => {
       const answer = await client.request(
         'POST',
         `${USERS}?integrated_account_id=62f44730-dd91-461e-bd6a-aedd9e0ad79d`,

@@ -160,7 +160,7 @@ for (const kind of kinds) {
       expect(await answered).toBe(202)
     })
 
-    test('progress is told while it happens', async () => {
+    test('progress arrives while it happens', async () => {
       const id = await upload()
       const stopped = new AbortController()
       const answer = await fetch(`${url}/batches/${id}/events`, {

@@ -9,7 +9,7 @@ let muster: Muster
 let client: ReturnType<typeof batchClientOf>
 let okta: string
 beforeAll(async () => {
-  // Nobody works: what is accepted stays open.
+  // No worker runs: what is accepted stays open.
   muster = await startMuster({
     workers: 0,
     allowedHosts: ['127.0.0.1:1'],

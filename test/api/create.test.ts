@@ -258,7 +258,7 @@ describe('the create call', () => {
       expect(await client.countOperations(account)).toBe(0)
     })
 
-    test("Salesforce's names stand as placeholders where their ids will be, and the derived fields are told", async () => {
+    test('a Salesforce preview has placeholders where names become ids, and lists the derived fields', async () => {
       const account = await muster.connect('salesforce')
       const { body } = await client.create<{
         requests: { purpose: string; body: Record<string, string> }[]

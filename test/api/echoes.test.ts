@@ -34,8 +34,8 @@ const provider = createServer((request, response) => {
   let body = ''
   request.on('data', (chunk: Buffer) => (body += chunk.toString()))
   request.on('end', () => {
-    const told = respond({ headers: request.headers, body })
-    response.writeHead(told.status, told.headers).end(JSON.stringify(told.body))
+    const reply = respond({ headers: request.headers, body })
+    response.writeHead(reply.status, reply.headers).end(JSON.stringify(reply.body))
   })
 })
 let providerUrl = ''
@@ -159,10 +159,10 @@ test('a receiver that echoes its address and its secret leaves neither in the lo
   const path = '/hooks/T0K3N-of-the-receiver-1?key=An0ther-token-of-it'
   const endpoint = await stage.register(path)
   const key = endpoint.secret.replace('whsec_', '')
-  const told = [path, 'T0K3N-of-the-receiver-1', 'An0ther-token-of-it', endpoint.secret, key].flatMap(spellings)
-  stage.receiver.behave(answer(400, {}, told.join(' ')), path)
+  const echoed = [path, 'T0K3N-of-the-receiver-1', 'An0ther-token-of-it', endpoint.secret, key].flatMap(spellings)
+  stage.receiver.behave(answer(400, {}, echoed.join(' ')), path)
   const { id } = await stage.send(endpoint.id)
   const delivery = await stage.delivery(id, ({ attempts }) => attempts.length > 0)
   expect(delivery.attempts[0]?.reply).toContain('[secret]')
-  for (const one of told) expect(JSON.stringify(delivery)).not.toContain(one)
+  for (const one of echoed) expect(JSON.stringify(delivery)).not.toContain(one)
 })

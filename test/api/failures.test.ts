@@ -126,7 +126,7 @@ describe('what the provider refuses, as the synchronous API would have said it',
     )
   })
 
-  test('504 outcome_unknown when no answer came and nobody can be looked up', async () => {
+  test('504 outcome_unknown when no answer came and the look-up fails', async () => {
     await muster.simulators.okta.arm({ fault: 'reset_after_commit' })
     const answer = await client.create(okta, newUser('okta'), { headers: WAIT })
     expect({ status: answer.status, code: answer.body.code }).toEqual({ status: 504, code: 'outcome_unknown' })

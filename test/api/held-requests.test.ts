@@ -9,7 +9,7 @@ let client: ReturnType<typeof batchClientOf>
 let okta: string
 let batchId: string
 beforeAll(async () => {
-  // Nobody works: a wait lasts as long as it may, and a stream of progress for ever.
+  // No worker runs: a wait lasts as long as it may, and a stream of progress for ever.
   muster = await startMuster({ workers: 0 })
   client = batchClientOf(muster)
   okta = await muster.connect('okta')
@@ -110,7 +110,7 @@ test('an upload takes no more rows once its key is revoked', async () => {
     .toHaveLength(0)
 })
 
-test('of many streams at once a tenant has as many as it may, and is told so; another tenant has its own', async () => {
+test('a tenant may open its share of streams, and one more is refused with the limit; another tenant has its own', async () => {
   const streams = await Promise.all(
     Array.from({ length: 60 }, () => open(`/batches/${batchId}/events`, muster.owner.adminKey)),
   )

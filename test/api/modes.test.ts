@@ -176,7 +176,7 @@ describe('a test key', () => {
     expect(await all(ownerKey)).toEqual(before)
   })
 
-  test('makes endpoints that are told of test accounts alone, and sees the callbacks of these alone', async () => {
+  test('creates endpoints that receive events of test accounts only, and sees only the callbacks of these', async () => {
     const create = async (account: string | undefined, key: string) => {
       const query = `callback_url=${encodeURIComponent(stage.urlOf('/callback'))}`
       const { body } = await stage.client.create<{ id: string }>(account ?? '', newUser('okta'), { query, key })
@@ -187,8 +187,8 @@ describe('a test key', () => {
     const isAbout = (path: string, id: string) =>
       stage.receiver.until((received) => received.path === path && JSON.stringify(received.event).includes(id))
     await Promise.all(['/live', '/callback'].flatMap((path) => [isAbout(path, liveId), isAbout(path, testId)]))
-    const told = await isAbout('/test', testId)
-    expect(told.length).toBeGreaterThan(0)
+    const arrived = await isAbout('/test', testId)
+    expect(arrived.length).toBeGreaterThan(0)
     const heard = stage.receiver.at('/test')
     expect(JSON.stringify(heard.map(({ event }) => event))).not.toContain(live['Integrated accounts'])
     const { result } = (await ask<{ result: { id: string; kind: string }[] }>('GET', '/webhook-endpoints')).body
@@ -219,10 +219,10 @@ describe('a test key', () => {
       const isItsOwn = (request: { path: string; event: unknown }): boolean =>
         request.path === '/signed' && JSON.stringify(request.event).includes(body.id)
       await stage.receiver.until(isItsOwn)
-      const told = stage.receiver.at('/signed').find(isItsOwn)
-      if (!told) throw new Error('it has just been told')
-      expect(() => stage.receiver.verify(told, secret)).not.toThrow()
-      expect(() => stage.receiver.verify(told, other)).toThrow()
+      const message = stage.receiver.at('/signed').find(isItsOwn)
+      if (!message) throw new Error('the message has just arrived')
+      expect(() => stage.receiver.verify(message, secret)).not.toThrow()
+      expect(() => stage.receiver.verify(message, other)).toThrow()
     }
   })
 })

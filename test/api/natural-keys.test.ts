@@ -174,7 +174,7 @@ describe('who is created, and under which login', () => {
     ['activecampaign', { username: '..' }, '/username'],
     ['files_com', { remote_data: { username: ' ada ' } }, '/remote_data/username'],
     ['cisco_meraki', { remote_data: { email: 7 } }, '/remote_data/email'],
-  ])('%s: %j names nobody who could be looked up, and is refused', async (provider, more, pointer) => {
+  ])('%s: %j has no login to look up, and is refused', async (provider, more, pointer) => {
     const account = await muster.connect(provider)
     const answer = await client.create(account, { ...newUser(provider), ...more })
     expect({ status: answer.status, pointers: pointersOf(answer) }).toEqual({ status: 422, pointers: [pointer] })

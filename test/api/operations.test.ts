@@ -156,7 +156,7 @@ describe('operations', () => {
       expect({ status: again.status, code: again.body.code }).toEqual({ status: 409, code: 'operation_not_cancelable' })
     })
 
-    test('a success is retried by nobody', async () => {
+    test('a success cannot be retried', async () => {
       const { body } = await client.create<Operation>(okta, newUser('okta'))
       expect((await muster.finished(body.id)).status).toBe('succeeded')
       const answer = await client.request<ProblemBody>('POST', `/operations/${body.id}/retry`)

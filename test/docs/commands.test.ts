@@ -66,8 +66,7 @@ function expectAnswer(output: string, answer: string, command: string): void {
 }
 
 /**
- * Free a moment ago. Whoever may be told must be known before Muster starts, and the receiver only starts in the middle
- * of a page.
+ * Free a moment ago. Muster must know its allowed receivers at start, and the receiver starts in the middle of a page.
  */
 async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -215,7 +214,7 @@ describe('the commands of the documents, run as they are written', () => {
     })
 
     test.skipIf(!isThere)('ends badly, and says why, when the user cannot be created', async () => {
-      const { code, output } = await run(interpreter, [join(root, 'examples', name), 'nobody'])
+      const { code, output } = await run(interpreter, [join(root, 'examples', name), 'no-address'])
       expect(code).not.toBe(0)
       expect(output).toContain('must be an e-mail address')
     })

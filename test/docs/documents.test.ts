@@ -173,7 +173,7 @@ describe('docs/webhooks.md', () => {
     const rows = tableRows('docs/webhooks.md', 'When it is tried again').slice(1)
     const waits = parseSchedule(DEFAULT_SCHEDULE).map((milliseconds) => milliseconds / 1_000)
     expect(rows.slice(1).map(([, wait = '']) => seconds(wait))).toEqual(waits)
-    // What has taken minutes is told in minutes.
+    // The table rounds to minutes, hence the tolerance.
     waits.reduce((sum, wait, index) => {
       expect(Math.abs(seconds(rows[index + 1]?.[2] ?? '') - sum - wait)).toBeLessThan(10)
       return sum + wait

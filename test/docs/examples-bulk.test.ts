@@ -70,7 +70,7 @@ describe('examples/bulk-csv.sh', () => {
   })
 
   test('ends badly when a row was rejected', async () => {
-    write('bad.csv', 'Joan,Clarke,joan@example.com\nAlan,Turing,nobody\n')
+    write('bad.csv', 'Joan,Clarke,joan@example.com\nAlan,Turing,no-address\n')
     const { code, output } = await run('sh', 'bulk-csv.sh', ['bad.csv', 'bad-results.csv'])
     expect(output).toContain('2 rows, 1 good, 1 to be rejected')
     expect(output).toContain('completed: 1 created, 0 failed, 1 rejected of 2')

@@ -17,7 +17,7 @@ const body = JSON.stringify({
 })
 let count = 0
 const now = (): number => Math.floor(Date.now() / 1000)
-/** The headers of a message that nobody has had yet. */
+/** The headers of a new message. */
 const headersOf = (more: Partial<Parameters<typeof signMessage>[0]> = {}): Record<string, string> => ({
   ...signMessage({ id: `msg_${(count += 1)}`, timestamp: now(), body, secrets: [secret], ...more }),
 })
@@ -127,7 +127,7 @@ describe.each([
     expect(await send(headers, content)).toEqual([400, `refused: ${why}`])
   })
 
-  test.skipIf(!isThere(interpreter))('refuses a body that is too large, and goes on', async () => {
+  test.skipIf(!isThere(interpreter))('refuses a body that is too large, and keeps serving', async () => {
     const [status, line] = await send(headersOf(), 'x'.repeat(1024 * 1024 + 1))
     expect({ status, line }).toEqual({ status: 400, line: expect.stringContaining('refused: the body is too large') })
     expect((await send(headersOf()))[0]).toBe(204)
@@ -205,7 +205,7 @@ describe.skipIf(!isThere('openssl'))('sh examples/verify-webhook.sh', () => {
       expect(verify(headersOf({ secrets }))[0]).toBe(0)
   })
 
-  test('takes an old one where it is told how old it may be', () => {
+  test('accepts an old message within the given tolerance', () => {
     expect(verify(headersOf({ timestamp: now() - 3_000 }), { more: { WEBHOOK_TOLERANCE_SECONDS: '3600' } })[0]).toBe(0)
   })
 

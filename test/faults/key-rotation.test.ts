@@ -10,7 +10,7 @@ import { startReceiver } from '../support/receiver.ts'
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
 const reseal = fileURLToPath(new URL('../../apps/api/dist/commands/reseal.js', import.meta.url))
 
-/** What docs/operating.md tells an operator to do: new key in front, everything sealed anew, old key gone. */
+/** What docs/operating.md tells an operator to do: new key in front, everything resealed, old key gone. */
 async function rotate(muster: Muster, old: string, fresh: string): Promise<{ resealed: number }> {
   const runWith = async (keys: string): Promise<void> => {
     await muster.restartApi('SIGTERM', { MUSTER_ENCRYPTION_KEYS: keys })
@@ -25,7 +25,7 @@ async function rotate(muster: Muster, old: string, fresh: string): Promise<{ res
   return JSON.parse(stdout) as { resealed: number }
 }
 
-test('a key is rotated while work waits: new key in front, everything sealed anew, old key gone, and the work is done', async () => {
+test('a key is rotated while work waits: new key in front, everything resealed, old key gone, and the work completes', async () => {
   const [old, fresh] = [newKey('old'), newKey('fresh')]
   const receiver = await startReceiver()
   const muster = await startMuster({ allowedHosts: [receiver.host], environment: { MUSTER_ENCRYPTION_KEYS: old } })
@@ -61,13 +61,13 @@ test('a key is rotated while work waits: new key in front, everything sealed ane
     expect((await muster.simulators.google_workspace.ledger()).created).toHaveLength(2)
 
     // What is sent after the rotation goes to the same addresses, and is signed with the same secrets.
-    const [, told] = await receiver.until(
+    const [, delivered] = await receiver.until(
       ({ path, event }) => path === '/rotated' && event.type === 'operation.succeeded',
       2,
     )
     const [calledBack] = await receiver.until(({ path }) => path === '/called-back')
-    if (!told || !calledBack) throw new Error('nothing came')
-    receiver.verify(told, endpoint.secret)
+    if (!delivered || !calledBack) throw new Error('nothing came')
+    receiver.verify(delivered, endpoint.secret)
     receiver.verify(calledBack, callback.secret)
     // Of the first delivery, whose reply and address lie sealed as well.
     const { body: list } = await muster.request<{ result: { status: string }[] }>(
@@ -131,8 +131,8 @@ test('endpoints, callback addresses and deliveries from before a rotation are de
         })
       ).body.id
 
-    const told = await create('/told')
-    await Promise.all([arrived('/told', told), arrived('/endpoint', told)])
+    const first = await create('/first')
+    await Promise.all([arrived('/first', first), arrived('/endpoint', first)])
     await muster.request('POST', `/integrated-accounts/${okta}/pause`)
     const waiting = await create('/waiting')
     await rotate(muster, old, fresh)
@@ -152,11 +152,11 @@ test('endpoints, callback addresses and deliveries from before a rotation are de
     const deliveries = (
       await muster.request<{ result: { id: string }[] }>(
         'GET',
-        `/webhook-endpoints/${callbacks}/deliveries?operation_id=${told}`,
+        `/webhook-endpoints/${callbacks}/deliveries?operation_id=${first}`,
       )
     ).body.result
     expect((await muster.request('POST', `/deliveries/${deliveries[0]?.id ?? ''}/replay`)).status).toBe(202)
-    const repeated = (await arrived('/told', told, 2)).at(-1)
+    const repeated = (await arrived('/first', first, 2)).at(-1)
     if (repeated) receiver.verify(repeated, callbackSecret)
   } finally {
     await muster.close()
@@ -164,7 +164,7 @@ test('endpoints, callback addresses and deliveries from before a rotation are de
   }
 }, 60_000)
 
-test('a batch from before a rotation goes on, is read, told and resumed under its key, when the old key is gone', async () => {
+test('a batch from before a rotation continues, is read, reported and resumed, when the old key is gone', async () => {
   const [old, fresh] = [newKey('old'), newKey('fresh')]
   const receiver = await startReceiver()
   const muster = await startMuster({ environment: { MUSTER_ENCRYPTION_KEYS: old }, allowedHosts: [receiver.host] })
@@ -195,9 +195,9 @@ test('a batch from before a rotation goes on, is read, told and resumed under it
     expect([whole.status, whole.body.id]).toEqual([202, half.body.batch_id])
     await muster.request('POST', `/integrated-accounts/${okta}/resume`)
     expect((await client.completed(whole.body.id)).counts).toMatchObject({ total: 520, succeeded: 520 })
-    const [told] = await receiver.until(({ path, event }) => path === '/batch' && event.type === 'batch.completed')
-    if (told) receiver.verify(told, secret)
-    expect(told?.event.data.batch_id).toBe(whole.body.id)
+    const [message] = await receiver.until(({ path, event }) => path === '/batch' && event.type === 'batch.completed')
+    if (message) receiver.verify(message, secret)
+    expect(message?.event.data.batch_id).toBe(whole.body.id)
     expect(await client.results(whole.body.id)).toHaveLength(520)
   } finally {
     await muster.close()

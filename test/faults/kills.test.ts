@@ -102,7 +102,7 @@ describe('kill -9 of a worker', () => {
     expect(end.attempts.flatMap(({ calls }) => calls.map(({ purpose }) => purpose))).toEqual(['create'])
   }, 60_000)
 
-  test('a worker frozen between the intent and the sending, until another has taken over, sends nothing when it goes on', async () => {
+  test('a worker frozen between the intent and the sending, until another has taken over, sends nothing when it continues', async () => {
     const okta = muster.simulators.okta
     await okta.reset()
     const mark = join(muster.directory, 'frozen')

@@ -107,7 +107,7 @@ describe('limits of the providerIds', () => {
   )
 
   test('an absurd Retry-After, and a daily limit: the account cools down for a day at most, and other accounts continue', async () => {
-    const resting = await Promise.all(
+    const throttledAccounts = await Promise.all(
       (['okta', 'salesforce'] as const).map(async (provider) => ({
         provider,
         accountId: await muster.connect(provider),
@@ -115,13 +115,13 @@ describe('limits of the providerIds', () => {
     )
     await muster.simulators.okta.arm({ fault: 'rate_limit_storm', retry_after: '999999999' })
     await muster.simulators.salesforce.arm({ fault: 'quota_exceeded' })
-    for (const { provider, accountId } of resting) {
+    for (const { provider, accountId } of throttledAccounts) {
       const [first = ''] = await submit(muster, accountId, provider, 1)
       const throttled = await eventually(() => read(first), isThrottled)
       expect(throttled).toMatchObject({ status: 'retrying', attempt_count: 1 })
-      const restMs = Date.parse(throttled.next_attempt_at ?? '') - Date.now()
-      expect(restMs).toBeGreaterThan(provider === 'okta' ? 23 * 3_600_000 : 30_000)
-      expect(restMs).toBeLessThan(24 * 3_600_000 + 60_000)
+      const cooldownMs = Date.parse(throttled.next_attempt_at ?? '') - Date.now()
+      expect(cooldownMs).toBeGreaterThan(provider === 'okta' ? 23 * 3_600_000 : 30_000)
+      expect(cooldownMs).toBeLessThan(24 * 3_600_000 + 60_000)
       const calls = (await muster.simulators[provider].ledger()).requests.length
       const [second = ''] = await submit(muster, accountId, provider, 1)
       const other = await muster.connect(provider)

@@ -113,7 +113,7 @@ describe('what can become of a create and of an account', () => {
     120_000,
   )
 
-  test('a revoked token: the account goes on hold after a handful of calls, its work is held and burns nothing, new credentials complete it', async () => {
+  test('a revoked token: the account is put on hold after a few calls, its work is held and uses no attempt, new credentials complete it', async () => {
     await freshen('okta')
     await muster.simulators.okta.set({ api_tokens: ['00SimulatorDemoToken-okta', tokenCanary] })
     const accountId = await muster.connect('okta', {
@@ -132,7 +132,7 @@ describe('what can become of a create and of an account', () => {
     expect(shown.every(({ status_reason }) => status_reason?.includes('needs_reauth'))).toBe(true)
     const refused = (await muster.simulators.okta.ledger()).requests.length
     tell('calls that a revoked token made, of 60 operations', { refused })
-    // Those side by side, and the one check call that confirms what they were told.
+    // The concurrent calls, and the one check call that confirms the refusal.
     expect(refused).toBeLessThanOrEqual(8 + 1)
     const patched = await muster.request('PATCH', `/integrated-accounts/${accountId}`, {
       body: { credentials: { type: 'api_token', api_token: tokenCanary } },
@@ -146,7 +146,7 @@ describe('what can become of a create and of an account', () => {
     expect((await muster.simulators.okta.ledger()).created).toHaveLength(60)
   }, 60_000)
 
-  test('a permission that is missing holds the account as well, and /resume goes on once it is given', async () => {
+  test('a missing permission holds the account as well, and /resume continues once it is granted', async () => {
     await freshen('salesforce')
     const accountId = await muster.connect('salesforce', { limits: brisk })
     await muster.simulators.salesforce.set({ may_create_users: false })
@@ -167,7 +167,7 @@ describe('what can become of a create and of an account', () => {
     expect((await finishAll(ids)).every(({ status }) => status === 'succeeded')).toBe(true)
   }, 60_000)
 
-  test('what expires while its account is on hold ends in time, and what does not goes on', async () => {
+  test('operations that expire while the account is on hold end in time; the others continue', async () => {
     await freshen('okta')
     const accountId = await muster.connect('okta', { limits: brisk })
     await muster.request('POST', `/integrated-accounts/${accountId}/pause`)
@@ -229,7 +229,7 @@ describe('what can become of a create and of an account', () => {
     expect(renewals).toBeGreaterThanOrEqual(2)
   }, 60_000)
 
-  test('while look-ups go unanswered an unknown outcome is asked for again, and told as unknown when all attempts are used up', async () => {
+  test('an unknown outcome is looked up again while look-ups go unanswered, and reported as unknown when attempts run out', async () => {
     await freshen('okta')
     for (const index of [0, 1]) await muster.workers[index]?.kill('SIGTERM')
     muster.workers.splice(

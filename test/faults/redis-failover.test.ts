@@ -141,10 +141,10 @@ describe('a connection', () => {
       expect(errors).toContain('NOT_PRIMARY')
       if (role !== 'subscriber') return
       await eventually(
-        () => adminOf(second.url).publish('news', 'told by the new primary'),
+        () => adminOf(second.url).publish('news', 'from the new primary'),
         (receivers) => receivers > 0,
       )
-      expect(await heard).toBe('told by the new primary')
+      expect(await heard).toBe('from the new primary')
     },
   )
 

@@ -71,9 +71,9 @@ export async function startWebhookStage({ environment = {}, allowedHosts = [], .
         (all) => all.length >= count && all.every(({ status }) => status !== 'pending'),
       ),
     /** The first message to this path that is of this type. */
-    told: async (path: string, type: string): Promise<Received> => {
+    received: async (path: string, type: string): Promise<Received> => {
       const [first] = await receiver.until((received) => received.path === path && received.event.type === type)
-      if (!first) throw new Error(`${path} was not told ${type}`)
+      if (!first) throw new Error(`${path} did not receive ${type}`)
       return first
     },
     async close(): Promise<void> {

@@ -36,8 +36,8 @@ describe('an endpoint is disabled', () => {
     const delivery = await stage.delivery((await stage.send(endpoint.id)).id)
     expect(delivery).toMatchObject({ status: 'failed', attempt_count: 1, attempts: [{ status: 410, reason: 'gone' }] })
     expect(await disabled(endpoint.id)).toMatchObject({ status_reason: 'The receiver answered 410 Gone.' })
-    const told = await stage.told('/witness', 'webhook_endpoint.disabled')
-    expect(told.event.data).toEqual({
+    const message = await stage.received('/witness', 'webhook_endpoint.disabled')
+    expect(message.event.data).toEqual({
       webhook_endpoint_id: endpoint.id,
       reason: 'The receiver answered 410 Gone.',
       links: { self: `/webhook-endpoints/${endpoint.id}` },
@@ -61,7 +61,7 @@ describe('an endpoint is disabled', () => {
     ).toBe('active')
     const present = await disabled(endpoint.id)
     expect(present.status_reason).toMatch(/^Every delivery has failed since .*; the latest: status_500\.$/)
-    expect((await stage.told('/failing/witness', 'webhook_endpoint.disabled')).event.data).toMatchObject({
+    expect((await stage.received('/failing/witness', 'webhook_endpoint.disabled')).event.data).toMatchObject({
       reason: present.status_reason,
     })
     const attempts = stage.receiver.at('/failing').length

@@ -28,7 +28,7 @@ describe('what happens to an operation is reported to the endpoints of its tenan
     const { body: operation } = await stage.client.create<{ id: string }>(account, newUser('okta'), {
       query: 'reference=employee-7',
     })
-    const received = await stage.told('/success', 'operation.succeeded')
+    const received = await stage.received('/success', 'operation.succeeded')
     stage.receiver.verify(received, endpoint.secret)
     expect(received.headers).toMatchObject({ 'webhook-id': received.event.id, 'content-type': 'application/json' })
     expect(received.event).toMatchObject({
@@ -55,7 +55,7 @@ describe('what happens to an operation is reported to the endpoints of its tenan
     const user = newUser('okta', 'grace.hopper')
     await stage.muster.finished((await stage.client.create<{ id: string }>(account, user)).body.id)
     const { body: operation } = await stage.client.create<{ id: string }>(account, user)
-    const received = await stage.told('/failed', 'operation.failed')
+    const received = await stage.received('/failed', 'operation.failed')
     stage.receiver.verify(received, endpoint.secret)
     expect(checkSchema(received)).toBeTruthy()
     expect(received.event.data).toMatchObject({
@@ -72,7 +72,7 @@ describe('what happens to an operation is reported to the endpoints of its tenan
     await stage.register('/canceled', { events: ['operation.canceled'] })
     const { body: operation } = await stage.client.create<{ id: string }>(await pausedAccount(), newUser('okta'))
     expect((await stage.client.request('POST', `/operations/${operation.id}/cancel`)).status).toBe(200)
-    const received = await stage.told('/canceled', 'operation.canceled')
+    const received = await stage.received('/canceled', 'operation.canceled')
     expect(checkSchema(received)).toBeTruthy()
     expect(received.event.data).toMatchObject({
       operation_id: operation.id,
@@ -87,7 +87,7 @@ describe('what happens to an operation is reported to the endpoints of its tenan
     const { body: operation } = await stage.client.create<{ id: string }>(await pausedAccount(), newUser('okta'), {
       query: `expires_at=${new Date(Date.now() + 1_000).toISOString()}`,
     })
-    const received = await stage.told('/expired', 'operation.expired')
+    const received = await stage.received('/expired', 'operation.expired')
     expect(checkSchema(received)).toBeTruthy()
     expect(received.event.data).toMatchObject({
       operation_id: operation.id,
@@ -102,13 +102,13 @@ describe('what happens to an operation is reported to the endpoints of its tenan
       credentials: { type: 'api_key', api_key: 'revoked-in-the-meantime' },
     })
     const { body: operation } = await stage.client.create<{ id: string }>(account, newUser('files_com'))
-    const held = await stage.told('/hold', 'operation.held')
-    const needsReauth = await stage.told('/hold', 'integrated_account.needs_reauth')
+    const held = await stage.received('/hold', 'operation.held')
+    const needsReauth = await stage.received('/hold', 'integrated_account.needs_reauth')
     await stage.client.request('PATCH', `/integrated-accounts/${account}`, {
       body: { credentials: { type: 'api_key', api_key: 'SimulatorDemoKey-files_com' } },
     })
-    const resumed = await stage.told('/hold', 'integrated_account.resumed')
-    const succeeded = await stage.told('/hold', 'operation.succeeded')
+    const resumed = await stage.received('/hold', 'integrated_account.resumed')
+    const succeeded = await stage.received('/hold', 'operation.succeeded')
     for (const received of [held, needsReauth, resumed, succeeded]) expect(checkSchema(received)).toBeTruthy()
     expect(held.event.data).toMatchObject({ operation_id: operation.id, status: 'held' })
     expect(needsReauth.event.data).toMatchObject({
@@ -127,10 +127,10 @@ describe('what happens to an operation is reported to the endpoints of its tenan
     const account = await pausedAccount()
     const { body: operation } = await stage.client.create<{ id: string }>(account, newUser('okta'))
     await stage.client.request('POST', `/operations/${operation.id}/cancel`)
-    const canceled = await stage.told('/retried', 'operation.canceled')
+    const canceled = await stage.received('/retried', 'operation.canceled')
     await stage.client.request('POST', `/operations/${operation.id}/retry`)
     await stage.client.request('POST', `/integrated-accounts/${account}/resume`)
-    const succeeded = await stage.told('/retried', 'operation.succeeded')
+    const succeeded = await stage.received('/retried', 'operation.succeeded')
     expect(succeeded.event.data.operation_id).toBe(operation.id)
     expect(succeeded.id).not.toBe(canceled.id)
     expect(succeeded.event.sequence).toBeGreaterThan(canceled.event.sequence)
@@ -174,7 +174,7 @@ describe('which endpoints are sent an event', () => {
     await stage.settled(own.id)
     // What comes after it shows that nothing came before.
     await stage.client.request('POST', `/webhook-endpoints/${theirs.id}/test`, { key: stranger.adminKey })
-    await stage.told('/stranger', 'webhook_endpoint.test')
+    await stage.received('/stranger', 'webhook_endpoint.test')
     expect(typesAt('/stranger')).toEqual(['webhook_endpoint.test'])
     const list = await stage.client.request<{ result: unknown[] }>(
       'GET',
@@ -195,12 +195,12 @@ describe('personal data in events', () => {
     await stage.muster.finished((await stage.client.create<{ id: string }>(account, user)).body.id)
     await stage.client.create(account, user)
     const [fullSuccess, thinSuccess] = [
-      await stage.told('/full', 'operation.succeeded'),
-      await stage.told('/thin', 'operation.succeeded'),
+      await stage.received('/full', 'operation.succeeded'),
+      await stage.received('/thin', 'operation.succeeded'),
     ]
     const [fullFailure, thinFailure] = [
-      await stage.told('/full', 'operation.failed'),
-      await stage.told('/thin', 'operation.failed'),
+      await stage.received('/full', 'operation.failed'),
+      await stage.received('/thin', 'operation.failed'),
     ]
     for (const received of [fullSuccess, thinSuccess, fullFailure, thinFailure])
       expect(checkSchema(received)).toBeTruthy()
@@ -223,7 +223,7 @@ describe('personal data in events', () => {
     const { body: operation } = await stage.client.create<{ id: string }>(account, newUser('okta', 'emmy.noether'), {
       query: 'reference=emmy',
     })
-    await stage.told('/erased', 'operation.succeeded')
+    await stage.received('/erased', 'operation.succeeded')
     const [delivery] = await stage.settled(endpoint.id)
     expect((await stage.client.request('DELETE', `/operations/${operation.id}`)).status).toBe(200)
     expect((await stage.client.request('POST', `/deliveries/${delivery?.id ?? ''}/replay`)).status).toBe(202)

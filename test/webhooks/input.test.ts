@@ -49,7 +49,7 @@ describe('an address where nothing is to be sent is refused', () => {
     ['hexadecimal', 'https://0x7f000001/hook', 'address_refused'],
     ['octal', 'https://0177.0.0.1/hook', 'address_refused'],
     ['shortened', 'https://127.1/hook', 'address_refused'],
-    ['a name that does not resolve', 'https://nobody.invalid/hook', 'address_refused'],
+    ['a name that does not resolve', 'https://missing.invalid/hook', 'address_refused'],
     ['http', 'http://hooks.example.com/hook', 'https_required'],
     ['an allowed host at another port', 'http://127.0.0.1:10/hook', 'https_required'],
     ['another scheme', 'ftp://hooks.example.com/hook', 'https_required'],
@@ -202,7 +202,7 @@ describe('what a webhook route is given', () => {
     expect([answer.status, pointersOf(answer)]).toEqual([422, [pointer]])
   })
 
-  test("ids that are none or nobody's are not found", async () => {
+  test('malformed and unknown ids are not found', async () => {
     for (const id of ['x', UNKNOWN]) {
       for (const [method, target] of [
         ['GET', `/webhook-endpoints/${id}`],

@@ -42,7 +42,7 @@ describe('a test delivery', () => {
       `/webhook-endpoints/${endpoint.id}/test`,
     )
     expect([sent.status, sent.headers.get('location')]).toEqual([202, `/deliveries/${sent.body.id}`])
-    const received = await stage.told('/test/one', 'webhook_endpoint.test')
+    const received = await stage.received('/test/one', 'webhook_endpoint.test')
     expect(received.id).toBe(sent.body.event_id)
     expect(await stage.delivery(sent.body.id)).toMatchObject({
       event_type: 'webhook_endpoint.test',
@@ -58,7 +58,7 @@ describe('the log of deliveries', () => {
     const account = await stage.muster.connect('okta')
     const endpoint = await stage.register('/log', { integrated_account_ids: [account] })
     const { body: operation } = await stage.client.create<{ id: string }>(account, newUser('okta'))
-    await stage.told('/log', 'operation.succeeded')
+    await stage.received('/log', 'operation.succeeded')
     stage.receiver.behave(answer(500), '/log')
     for (let count = 0; count < 4; count += 1) await stage.send(endpoint.id)
     await stage.settled(endpoint.id, 5)

@@ -138,10 +138,10 @@ describe('an address that comes with a request', () => {
     const other = await stage.client.create<{ id: string }>(account, newUser('files_com'), {
       query: callback('/callback/b'),
     })
-    const received = await stage.told('/callback/a', 'operation.succeeded')
+    const received = await stage.received('/callback/a', 'operation.succeeded')
     for (const { secret } of [first, second]) stage.receiver.verify(received, secret)
     expect(received.event.data.operation_id).toBe(operation.id)
-    expect((await stage.told('/callback/b', 'operation.succeeded')).event.data.operation_id).toBe(other.body.id)
+    expect((await stage.received('/callback/b', 'operation.succeeded')).event.data.operation_id).toBe(other.body.id)
     expect(stage.receiver.at('/callback/a').map(({ event }) => event.type)).toEqual(['operation.succeeded'])
   })
 
@@ -149,7 +149,7 @@ describe('an address that comes with a request', () => {
     stage.receiver.behave(answer(410), '/callback/gone')
     const account = await stage.muster.connect('okta')
     await stage.client.create(account, newUser('okta'), { query: callback('/callback/gone') })
-    await stage.told('/callback/gone', 'operation.succeeded')
+    await stage.received('/callback/gone', 'operation.succeeded')
     const { body: list } = await stage.client.request<{ result: Endpoint[] }>('GET', '/webhook-endpoints')
     const callbacks = list.result.filter(({ kind }) => kind === 'callback')
     expect(callbacks).toMatchObject([
