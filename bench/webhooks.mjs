@@ -10,8 +10,8 @@ const LIMIT_MS = 200
 const usage = `Usage: npm run bench -- webhooks [--users N] [--cold N]
 
 From the end state of an operation (its finished_at) to the arrival of the first attempt at a receiver on the same machine.
-Creates N users (100) one after another at the Okta simulator, then N (10) first deliveries on lanes that nobody has opened
-yet; beside it, the time of a bare HTTP POST to the same receiver on a new connection. The p95 is to be below ${LIMIT_MS} ms.`
+Creates N users (100) one after another at the Okta simulator, then N (10) first deliveries on lanes that no worker has
+opened yet; beside it, the time of a bare HTTP POST to the same receiver on a new connection. The p95 is to be below ${LIMIT_MS} ms.`
 
 /** Keeps when each operation's event arrived. */
 async function startReceiver() {
@@ -131,7 +131,7 @@ async function measure({ call, connect, control, receiver, users, cold, say }) {
 
   const measured = [
     ['end state to first attempt', warm, LIMIT_MS],
-    ['the same, first on a lane that nobody has opened', coldDelays],
+    ['the same, first on a lane that no worker has opened', coldDelays],
     ['bare POST on a new connection', bare],
   ].map(([name, values, limit]) => ({
     name,

@@ -10,7 +10,7 @@ url=${MUSTER_URL:-$(sed -n 's/.*"url": "\(.*\)".*/\1/p' "$demo")}
 key=${MUSTER_API_KEY:-$(sed -n 's/.*"api_key": "\(mk_[^"]*\)".*/\1/p' "$demo" | head -n 1)}
 account=${MUSTER_ACCOUNT:-$(sed -n 's/.*"okta": "\([0-9a-f-]\{36\}\)".*/\1/p' "$demo")}
 bulk="$url/unified/user-directory/users/bulk?integrated_account_id=$account"
-# The same file is the same upload: sent again after a failure, this goes on where it was.
+# The same file is the same upload: run again after a failure, this continues where it stopped.
 upload_key=$(cksum <"$file" | tr ' ' '-')
 
 call() {

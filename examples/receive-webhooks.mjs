@@ -28,7 +28,7 @@ const MOST_REMEMBERED = 10_000
 function whyRefused(headers, body) {
   const { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures } = headers
   if (!id || !timestamp || !signatures) return 'a webhook- header is missing'
-  // A message that somebody recorded verifies for ever, but for its time.
+  // Only the timestamp stops a recorded message from being replayed: its signature stays valid.
   if (!/^\d{1,12}$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS)
     return 'the timestamp is too old or too new'
   // Over the bytes as they came: parsed and written again, the JSON may differ.

@@ -42,7 +42,7 @@ def why_refused(headers, body):
     message_id, timestamp, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not message_id or not timestamp or not signatures:
         return "a webhook- header is missing"
-    # A message that somebody recorded verifies for ever, but for its time.
+    # Only the timestamp stops a recorded message from being replayed: its signature stays valid.
     if not re.fullmatch(r"[0-9]{1,12}", timestamp) or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
         return "the timestamp is too old or too new"
     # Over the bytes as they came: parsed and written again, the JSON may differ.
@@ -67,7 +67,7 @@ class Receiver(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch(r"[0-9]{1,12}", length) or int(length) > MOST_BYTES:
             self.close_connection = True
-            return self.answer(400, "refused: the body is too large, or its length is not told")
+            return self.answer(400, "refused: the body is too large, or has no content-length")
         body = self.rfile.read(int(length))
         why = why_refused(self.headers, body)
         if why:

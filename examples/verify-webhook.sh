@@ -10,7 +10,7 @@ refuse() {
 
 headers=${1:?usage: verify-webhook.sh HEADERS-FILE [BODY-FILE]}
 body=${2:--}
-# A message that somebody recorded verifies for ever, but for its time; for one of your own records, say how old it may be.
+# Only the timestamp stops a recorded message from being replayed; for one of your own records, set how old it may be.
 tolerance=${WEBHOOK_TOLERANCE_SECONDS:-300}
 secret=${WEBHOOK_SECRET:-}
 case $secret in

@@ -110,7 +110,7 @@ function readDemo() {
   try {
     return JSON.parse(readFileSync(demoFile, 'utf8'))
   } catch {
-    // Damaged by hand: made anew.
+    // Damaged by hand: created again.
     return {}
   }
 }

@@ -39,7 +39,7 @@ export function toolEnvironment() {
   return {
     ...process.env,
     PATH: [dirname(process.execPath), process.env.PATH].filter(Boolean).join(delimiter),
-    // Nobody is there to answer: without it pnpm asks before it replaces a node_modules of another layout.
+    // Without this, pnpm waits for an answer before it replaces a node_modules of another layout.
     CI: 'true',
     COREPACK_ENABLE_DOWNLOAD_PROMPT: '0',
   }

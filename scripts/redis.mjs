@@ -71,7 +71,7 @@ async function startOnPort({ dir, port, appendonly, command, logFile, databases,
   args.push('--maxmemory-policy', 'noeviction')
   const child = start({ name: 'redis', command, args, logFile })
   const url = `redis://127.0.0.1:${port}`
-  // Whoever answers must be this child: PING alone would also please a stranger who took the port first.
+  // The answer must come from this child: PING alone would also succeed at another process that took the port first.
   const isReady = async () =>
     (await ask(url, ['INFO', 'server'], `process_id:${child.pid}\r\n`)) === undefined ? true : undefined
   try {
@@ -120,7 +120,7 @@ async function ask(url, command, expected, timeoutMs = 2_000) {
       socket.destroy()
       resolve(reason)
     }
-    // Not socket.setTimeout: that one starts anew with every byte.
+    // Not socket.setTimeout, which restarts with every byte.
     const timer = setTimeout(() => finish(`no answer within ${timeoutMs / 1000} s`), timeoutMs)
     socket.on('close', () => {
       clearTimeout(timer)

@@ -1,4 +1,4 @@
-/** Something the user can put right: told in its own words, without a stack. Anything else thrown here is a bug. */
+/** Something the user can put right: shown as its message, without a stack. Anything else thrown here is a bug. */
 export class Refusal extends Error {
   name = 'Refusal'
 }

@@ -14,7 +14,7 @@ import { onStopSignal } from './stop-signals.mjs'
 /** The provider of the example that is printed: its call needs the fewest fields. */
 const exampleProvider = 'okta'
 
-/** Where the examples that receive webhooks listen: without it, nothing private could be told anything. */
+/** Where the example receivers listen. Webhooks reach no private address that is not allowed. */
 const demoReceiver = '127.0.0.1:8090'
 
 const usage = `Usage: npm start

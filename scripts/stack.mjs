@@ -8,7 +8,7 @@ export function createStack() {
   const children = []
   let isStopping = false
   let reportFailure
-  /** Settles with a ChildEnded when a service ends that nobody stopped. */
+  /** Settles with a ChildEnded when a service ends without being stopped. */
   const failed = new Promise((resolve) => {
     reportFailure = resolve
   })
@@ -23,7 +23,7 @@ export function createStack() {
 
   return {
     failed,
-    /** Starts something that runs to its own end, such as an installer; whoever starts it looks at how it ended. */
+    /** Starts something that runs to its own end, such as an installer; the caller checks how it ended. */
     startTool: (options) => start(Infinity, options),
     /** Starts something that runs until it is stopped. */
     startService(stage, options) {

@@ -42,7 +42,7 @@ export async function measureMemory({ stack, say, rows, nodeOptions }) {
   const muster = await startMuster({ stack, nodeOptions })
   const file = await writeCsv('memory', count)
   try {
-    // So high that the worker is what sets the pace: what one process can do is told on the way.
+    // High enough that the worker sets the pace, which also shows what one process can do.
     const account = await muster.connect('okta', { requests: 2_000, concurrency: 20 })
     await muster.control('okta', 'PATCH', 'settings', { rate_limit: null })
     const before = await muster.usedMemory()

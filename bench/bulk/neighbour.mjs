@@ -10,7 +10,7 @@ const BUSY = { requests: 10, per_seconds: 1 }
 const NEIGHBOUR = { requests: 100, per_seconds: 1 }
 
 /**
- * What a hundred thousand rows of one account cost whoever creates one user, at another account and at the same one.
+ * How much a hundred thousand rows of one account delay a single create, at another account and at the same one.
  */
 export async function measureNeighbour({ stack, say, rows, nodeOptions }) {
   const muster = await startMuster({ stack, nodeOptions })
