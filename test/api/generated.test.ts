@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { providerIds, type ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
 import { checkAnswer, startContract } from '../support/contract.ts'
-import { newUser, type ProviderName } from '../support/harness.ts'
+import { newUser } from '../support/harness.ts'
 
 /** encodeURIComponent throws on half of a surrogate pair. */
 const sound = (text: string): string => text.replace(/\p{Surrogate}/gu, '?')
@@ -13,7 +13,7 @@ const sound = (text: string): string => text.replace(/\p{Surrogate}/gu, '?')
 const { muster, client } = await startContract({ workers: 0 })
 const accountOf = Object.fromEntries(
   await Promise.all(providerIds.map(async (provider) => [provider, await muster.connect(provider)])),
-) as Record<ProviderName, string>
+) as Record<ProviderId, string>
 
 describe('generated requests', () => {
   test('whatever is sent to whatever route: no 5xx, and a problem for every refusal', async () => {

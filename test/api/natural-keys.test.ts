@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { pointersOf, startContract, type ProblemBody } from '../support/contract.ts'
-import { eventually, newUser, type ProviderName } from '../support/harness.ts'
+import { eventually, newUser } from '../support/harness.ts'
 import { sampleOf } from '../support/samples.ts'
 
 interface Operation extends Record<string, unknown> {
@@ -28,7 +29,7 @@ describe('who is created, and under which login', () => {
     if (status !== 202) throw new Error(`${status}: ${JSON.stringify(accepted)}`)
     return (await muster.finished(accepted.id)) as Operation
   }
-  const createdAt = async (provider: ProviderName): Promise<string[]> =>
+  const createdAt = async (provider: ProviderId): Promise<string[]> =>
     (await muster.simulators[provider].ledger()).created.map(({ key }) => key)
 
   describe('salesforce takes the names of fields in any case', () => {
@@ -165,7 +166,7 @@ describe('who is created, and under which login', () => {
     expect(await createdAt('activecampaign')).toEqual([username])
   }, 20_000)
 
-  test.each<[ProviderName, Record<string, unknown>, string]>([
+  test.each<[ProviderId, Record<string, unknown>, string]>([
     ['google_workspace', { emails: [{ email: '.ada.l@example.com' }] }, '/emails/0/email'],
     ['google_workspace', { emails: [{ email: 'ada.l.@example.com' }] }, '/emails/0/email'],
     ['google_workspace', { remote_data: { primary_email: 'tom@example.com' } }, '/remote_data'],
@@ -293,7 +294,7 @@ describe('who is created, and under which login', () => {
       expect(await createdAt('okta')).toHaveLength(before + 1)
     }, 30_000)
 
-    test.each<[ProviderName, Record<string, unknown>, string]>([
+    test.each<[ProviderId, Record<string, unknown>, string]>([
       ['activecampaign', { user: { username: 'other' } }, '/remote_data/user/username'],
       ['cisco_meraki', { email: 'other@example.com' }, '/remote_data/email'],
       ['files_com', { username: 'other' }, '/remote_data/username'],

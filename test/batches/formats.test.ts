@@ -1,13 +1,13 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { batchClientOf, itemsOf, recount, toNdjson } from '../support/batch-client.ts'
-import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
-import { newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { providerIds, type ProviderId } from '../../packages/contracts/src/provider-ids.ts'
+import { newUser, startMuster, type Muster } from '../support/harness.ts'
 
 describe('an upload in every format', () => {
   let muster: Muster
   let client: ReturnType<typeof batchClientOf>
-  let accountOf: Record<ProviderName, string>
+  let accountOf: Record<ProviderId, string>
   beforeAll(async () => {
     muster = await startMuster()
     client = batchClientOf(muster)
@@ -17,7 +17,7 @@ describe('an upload in every format', () => {
     await muster.simulators.okta.set({ rate_limit: null })
   })
   afterAll(() => muster.close())
-  const created = async (provider: ProviderName): Promise<number> =>
+  const created = async (provider: ProviderId): Promise<number> =>
     (await muster.simulators[provider].ledger()).created.length
 
   test('one batch mixes all providers, each row with its own account, and counts rows by account', async () => {

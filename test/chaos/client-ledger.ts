@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Muster, ProviderName } from '../support/harness.ts'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
+import type { Muster } from '../support/harness.ts'
 import { newUser } from '../support/harness.ts'
 
 /**
@@ -8,7 +9,7 @@ import { newUser } from '../support/harness.ts'
  */
 export interface ClientEntry {
   accountId: string
-  provider: ProviderName
+  provider: ProviderId
   login: string
   operationId: string | null
   /** Answers other than 202, in order. */
@@ -18,7 +19,7 @@ export interface ClientEntry {
 }
 
 export interface LoadOptions {
-  accounts: readonly { id: string; provider: ProviderName }[]
+  accounts: readonly { id: string; provider: ProviderId }[]
   /** Creates in all, spread evenly. */
   count: number
   /** Creates that are on the way at once. */

@@ -1,9 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { Keyring } from '../../packages/store/src/crypto/keyring.ts'
 import { createRecordCodec } from '../../packages/store/src/operations/record-codec.ts'
-import { eventually, type Ledger, type Muster, type ProviderName } from '../support/harness.ts'
+import { eventually, type Ledger, type Muster } from '../support/harness.ts'
 import type { ClientEntry } from './client-ledger.ts'
 
 export interface Verdict {
@@ -61,7 +62,7 @@ export async function checkInvariants(
   }
   const lost = await eventually(ask, (left) => left === 0, quietMs).catch(() => acknowledged.length - ends.size)
 
-  const ledgers = new Map<ProviderName, Ledger>()
+  const ledgers = new Map<ProviderId, Ledger>()
   for (const provider of new Set(entries.map((entry) => entry.provider)))
     ledgers.set(provider, await muster.simulators[provider].ledger())
   const createdPerLogin = new Map<string, number>()

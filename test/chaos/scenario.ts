@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { startMuster, type Muster, type MusterOptions, type ProviderName } from '../support/harness.ts'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
+import { startMuster, type Muster, type MusterOptions } from '../support/harness.ts'
 import { sampleOf, secretsOf } from '../support/samples.ts'
 import { submitAll, type ClientEntry } from './client-ledger.ts'
 import { busiestWindow, checkInvariants, type Verdict } from './invariants.ts'
@@ -32,7 +33,7 @@ export interface Scenario {
 
 export interface Stage {
   muster: Muster
-  accounts: { id: string; provider: ProviderName }[]
+  accounts: { id: string; provider: ProviderId }[]
   /** Part of every password. */
   canary: string
   submit(count: number, parallel?: number): Promise<ClientEntry[]>
@@ -45,7 +46,7 @@ export interface Stage {
 }
 
 export interface StageOptions extends MusterOptions {
-  providers?: readonly ProviderName[]
+  providers?: readonly ProviderId[]
   accountsEach?: number
   /** Calls a second that each account may make; the simulators allow more. */
   rate?: number
@@ -53,7 +54,7 @@ export interface StageOptions extends MusterOptions {
 }
 
 /** Providers whose simulator answers at once and tells when a user was created. */
-const quickProviders: readonly ProviderName[] = ['okta', 'files_com', 'google_workspace']
+const quickProviders: readonly ProviderId[] = ['okta', 'files_com', 'google_workspace']
 
 /** Sets the whole up, lets `play` do its worst, and takes all down again. */
 export async function onStage(
@@ -85,7 +86,7 @@ export async function onStage(
         const said = [...broken]
         // Behind a proxy whose delay changes, what left evenly arrives in bunches: that is the network's doing.
         // Of several accounts at one provider, each has a limit of its own.
-        const isAlone = (one: ProviderName): boolean => accounts.filter(({ provider }) => provider === one).length === 1
+        const isAlone = (one: ProviderId): boolean => accounts.filter(({ provider }) => provider === one).length === 1
         for (const provider of providers.filter(
           (one) => isAlone(one) && !musterOptions.proxyProviders?.includes(one),
         )) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { providerIds, type ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { priorities } from '../../packages/domain/src/operation/record.ts'
 import { batchClientOf, itemsOf, toNdjson } from '../support/batch-client.ts'
 import { busiestWindow } from '../chaos/invariants.ts'
@@ -14,7 +14,7 @@ import {
   tell,
   type Operation,
 } from '../support/faults.ts'
-import { eventually, newUser, startMuster, type Ledger, type Muster, type ProviderName } from '../support/harness.ts'
+import { eventually, newUser, startMuster, type Ledger, type Muster } from '../support/harness.ts'
 
 describe('limits of the providerIds', () => {
   const sealingKey = createSealingKey()
@@ -38,7 +38,7 @@ describe('limits of the providerIds', () => {
   const isThrottled = (operation: Operation): boolean =>
     operation.attempts.some((attempt) => attempt.outcome === 'rate_limited')
 
-  const storms: { title: string; provider: ProviderName; fault: () => Record<string, unknown>; leastMs: number }[] = [
+  const storms: { title: string; provider: ProviderId; fault: () => Record<string, unknown>; leastMs: number }[] = [
     {
       title: 'seconds',
       provider: 'okta',
@@ -188,7 +188,7 @@ describe('limits of the providerIds', () => {
   }
 
   const paces: {
-    provider: ProviderName
+    provider: ProviderId
     limits?: { requests: number; per_seconds: number }
     perSecond: number
     count: number

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { providerIds, type ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { providerOf } from '../../packages/providers/src/registry.ts'
 import { findSecrets } from '../chaos/invariants.ts'
 import {
@@ -14,7 +14,7 @@ import {
   withoutCreationTime,
   type Operation,
 } from '../support/faults.ts'
-import { eventually, newUser, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { eventually, newUser, startMuster, type Muster } from '../support/harness.ts'
 import { sampleOf, secretsOf } from '../support/samples.ts'
 
 const TIMEOUT_MS = 700
@@ -53,7 +53,7 @@ describe('what can become of a create and of an account', () => {
     behind = openStoreOf(muster, sealingKey)
   })
   /** As new, and without limits of its own. */
-  async function freshen(provider: ProviderName): Promise<void> {
+  async function freshen(provider: ProviderId): Promise<void> {
     await muster.simulators[provider].reset()
     await muster.simulators[provider].set(sampleOf(provider).limitSettings(null))
   }
@@ -62,7 +62,7 @@ describe('what can become of a create and of an account', () => {
     await muster.close()
   })
 
-  const withPassword = (provider: ProviderName): Record<string, unknown> =>
+  const withPassword = (provider: ProviderId): Record<string, unknown> =>
     providerOf(provider).fields.password ? { password: `${passwordCanary}-Aa1` } : {}
   const read = async (id: string): Promise<Operation> => {
     const { body } = await muster.request<Operation>('GET', `/operations/${id}`)

@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { submitAll, type ClientEntry } from '../chaos/client-ledger.ts'
 import { createdTwice, finishedAll, JOB_LOCK_MS, tell } from '../support/faults.ts'
-import { startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { startMuster, type Muster } from '../support/harness.ts'
 
-const crowd: ProviderName[] = ['okta', 'files_com', 'salesforce']
+const crowd: ProviderId[] = ['okta', 'files_com', 'salesforce']
 
 describe('Redis away', () => {
   let muster: Muster
-  let accounts: { id: string; provider: ProviderName }[]
+  let accounts: { id: string; provider: ProviderId }[]
   beforeAll(async () => {
     muster = await startMuster({ workers: 2, durable: true })
     accounts = await Promise.all(

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { providerIds, type ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { createdTwice, createSealingKey, finishedAll, openStoreOf, readRecord, submit } from '../support/faults.ts'
-import { eventually, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import { eventually, startMuster, type Muster } from '../support/harness.ts'
 
 /** What token endpoints said in passing. */
 const stammers = [
@@ -39,7 +39,7 @@ describe('refusals that pass', () => {
   const readAccount = async (id: string): Promise<Account> =>
     (await muster.request<Account>('GET', `/integrated-accounts/${id}`)).body
 
-  test.each<ProviderName>(['salesforce', 'google_workspace'])(
+  test.each<ProviderId>(['salesforce', 'google_workspace'])(
     '%s: a token endpoint that stammers puts no account on hold',
     async (provider) => {
       await muster.simulators[provider].reset()

@@ -10,7 +10,8 @@ import {
   submit,
   tell,
 } from '../support/faults.ts'
-import { eventually, startMuster, type Muster, type ProviderName } from '../support/harness.ts'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
+import { eventually, startMuster, type Muster } from '../support/harness.ts'
 
 /** Ten seconds for the lease and for the job's lock, one round of the stalled check each side, and the look-ups. */
 const RESUMED_WITHIN_MS = 20_000
@@ -18,9 +19,9 @@ const SLACK_MS = 15_000
 
 describe('two workers and much work', () => {
   const sealingKey = createSealingKey()
-  const crowd: ProviderName[] = ['okta', 'files_com', 'google_workspace', 'salesforce']
+  const crowd: ProviderId[] = ['okta', 'files_com', 'google_workspace', 'salesforce']
   let muster: Muster
-  let accounts: { id: string; provider: ProviderName }[]
+  let accounts: { id: string; provider: ProviderId }[]
   beforeAll(async () => {
     muster = await startMuster({ workers: 2, environment: { MUSTER_ENCRYPTION_KEYS: sealingKey } })
     accounts = await Promise.all(

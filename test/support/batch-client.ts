@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { clientOf } from './contract.ts'
-import { eventually, newUser, type Answer, type Muster, type ProviderName } from './harness.ts'
+import { eventually, newUser, type Answer, type Muster } from './harness.ts'
 
 export const BULK = '/unified/user-directory/users/bulk'
 
@@ -77,7 +78,7 @@ export function recount(results: readonly Result[]): Counts {
 
 /** Items for one account, each with a login of its own. */
 export const itemsOf = (
-  provider: ProviderName,
+  provider: ProviderId,
   count: number,
   name: string = randomUUID().slice(0, 8),
 ): Record<string, unknown>[] =>

@@ -1,11 +1,12 @@
 import { connect } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { afterAll } from 'vitest'
+import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { problemSchema } from '../../packages/contracts/src/problem.ts'
 import type { Route } from '../../packages/contracts/src/route.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
 import { systemRoutes } from '../../packages/contracts/src/system-routes.ts'
-import { startMuster, type Muster, type MusterOptions, type ProviderName } from './harness.ts'
+import { startMuster, type Muster, type MusterOptions } from './harness.ts'
 import type { Answer, RequestOptions } from './request.ts'
 
 const all = Object.values<Route>({ ...routes, ...systemRoutes })
@@ -110,7 +111,7 @@ export async function startContract(options?: MusterOptions) {
 }
 
 /** An account that no limit slows down, of the provider's simulator or its own. */
-export async function connectUnlimited(muster: Muster, provider: ProviderName): Promise<string> {
+export async function connectUnlimited(muster: Muster, provider: ProviderId): Promise<string> {
   await muster.simulators[provider].set({ rate_limit: null })
   return muster.connect(provider, { limits: { requests: 1_000, per_seconds: 1 } })
 }

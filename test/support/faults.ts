@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { providerIds } from '../../packages/contracts/src/provider-ids.ts'
+import { providerIds, type ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import { providerOf } from '../../packages/providers/src/registry.ts'
 import { hashNaturalKey } from '../../packages/store/src/crypto/hash-key.ts'
 import { Keyring } from '../../packages/store/src/crypto/keyring.ts'
@@ -11,7 +11,7 @@ import {
 } from '../../packages/domain/src/operation/record.ts'
 import { connectRedis } from '../../packages/store/src/redis/connect.ts'
 import { openStore, type Store } from '../../packages/store/src/store.ts'
-import { newUser, type Ledger, type Muster, type ProviderName } from './harness.ts'
+import { newUser, type Ledger, type Muster } from './harness.ts'
 import { sampleOf } from './samples.ts'
 
 /** How long a job that its worker lost is kept from others: `lockDuration` in lane.ts. */
@@ -60,7 +60,7 @@ const toUuidv7 = (at: number): string =>
 /** Accepted as the API does it, without the wake that follows: the API has died in between. */
 export async function acceptWithoutWake(
   store: Store,
-  account: { id: string; provider: ProviderName; tenantId: string },
+  account: { id: string; provider: ProviderId; tenantId: string },
   priority: number = priorities.single,
 ): Promise<string> {
   const now = Date.now()
@@ -131,7 +131,7 @@ export function createdTwice(ledger: Ledger): string[] {
 export async function submit(
   muster: Muster,
   accountId: string,
-  provider: ProviderName,
+  provider: ProviderId,
   count: number,
   more: (index: number) => Record<string, unknown> = () => ({}),
 ): Promise<string[]> {

@@ -16,7 +16,6 @@ export { eventually } from './eventually.ts'
 export { startProgram, type Program } from './program.ts'
 export type { Answer } from './request.ts'
 export type { Ledger } from './simulator-control.ts'
-export type ProviderName = ProviderId
 
 export interface MusterOptions {
   /** Worker processes to begin with; default 1. */
@@ -28,7 +27,7 @@ export interface MusterOptions {
   /** Puts a fault proxy before Redis, for the API and the workers; the harness itself goes past it. */
   proxyRedis?: boolean
   /** Puts a fault proxy before these simulators, for the workers; control calls go past it. */
-  proxyProviders?: readonly ProviderName[]
+  proxyProviders?: readonly ProviderId[]
   /** More arguments for redis-server's configuration, set once it runs. */
   redisSettings?: Record<string, string>
   /** Further host:port on loopback that may be called, such as a webhook receiver's. */
@@ -156,6 +155,6 @@ async function setRedis(url: string, settings: Record<string, string>): Promise<
 
 /** A body that the provider accepts, different at each call. */
 export const newUser = (
-  provider: ProviderName,
+  provider: ProviderId,
   login: string = `ada.${randomBytes(5).toString('hex')}`,
 ): Record<string, unknown> => ({ ...sampleOf(provider).user(login) })

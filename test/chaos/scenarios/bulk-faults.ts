@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { ProviderId } from '../../../packages/contracts/src/provider-ids.ts'
 import { batchClientOf, isOver, recount, toNdjson, type Batch } from '../../support/batch-client.ts'
-import { eventually, newUser, type ProviderName } from '../../support/harness.ts'
+import { eventually, newUser } from '../../support/harness.ts'
 import type { ClientEntry } from '../client-ledger.ts'
 import { onStage, type Scenario, type ScenarioResult, type Stage } from '../scenario.ts'
 
@@ -18,7 +19,7 @@ interface Item extends Record<string, unknown> {
 function createItems({ accounts, canary }: Stage, count: number): Item[] {
   const name = randomUUID().slice(0, 8)
   return Array.from({ length: count }, (_, index) => {
-    const { id, provider } = accounts[index % accounts.length] ?? { id: '', provider: 'okta' as ProviderName }
+    const { id, provider } = accounts[index % accounts.length] ?? { id: '', provider: 'okta' as ProviderId }
     // A letter before the digits: Okta refuses a password that holds a part of the login, and four digits alone may
     //   well be in the canary.
     const login = `bulk.r${index}.${name}`

@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { ProviderId } from '../../../packages/contracts/src/provider-ids.ts'
 import { BULK, toNdjson } from '../../support/batch-client.ts'
-import { newUser, type Answer, type Muster, type ProviderName } from '../../support/harness.ts'
+import { newUser, type Answer, type Muster } from '../../support/harness.ts'
 import { startReceiver, type Receiver } from '../../support/receiver.ts'
 import type { ClientEntry } from '../client-ledger.ts'
 import { onStage, type Scenario, type ScenarioContext, type Stage } from '../scenario.ts'
@@ -62,7 +63,7 @@ interface Greedy {
   receiver: Receiver
   post(path: string, body: unknown): Promise<Answer>
   upload(query: string, type: string, body: string): Promise<number>
-  connect(provider: ProviderName, more?: Record<string, unknown>): Promise<string>
+  connect(provider: ProviderId, more?: Record<string, unknown>): Promise<string>
 }
 type Attack = (greedy: Greedy) => Promise<() => Promise<unknown>>
 

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { providerIds } from '../../../packages/contracts/src/provider-ids.ts'
-import { eventually, type ProviderName } from '../../support/harness.ts'
+import { providerIds, type ProviderId } from '../../../packages/contracts/src/provider-ids.ts'
+import { eventually } from '../../support/harness.ts'
 import { busiestWindow } from '../invariants.ts'
 import { onStage, type Scenario, type Stage } from '../scenario.ts'
 
@@ -30,7 +30,7 @@ const lostAnswers = (share: number): Scenario => ({
     onStage(
       {
         workers: 2,
-        providers: size<readonly ProviderName[]>(['okta', 'google_workspace', 'files_com'], providerIds),
+        providers: size<readonly ProviderId[]>(['okta', 'google_workspace', 'files_com'], providerIds),
         rate: 50,
         environment: impatient,
       },
@@ -68,7 +68,7 @@ const badAnswerScenario: Scenario = {
     onStage(
       {
         workers: 2,
-        providers: size<readonly ProviderName[]>(['okta', 'files_com'], providerIds),
+        providers: size<readonly ProviderId[]>(['okta', 'files_com'], providerIds),
         rate: 60,
         environment: impatient,
       },
