@@ -9,7 +9,7 @@ COPY pnpm-lock.yaml pnpm-workspace.yaml ./
 RUN $PNPM fetch
 COPY . .
 RUN $PNPM install --frozen-lockfile --offline && node_modules/.bin/tsc -b
-# Installed anew without what only builds and tests need: pnpm's prune does not reach into workspace packages.
+# Installed again without development dependencies: pnpm's prune does not reach into workspace packages.
 RUN rm -rf node_modules packages/*/node_modules apps/*/node_modules \
  && $PNPM install --frozen-lockfile --offline --prod --no-optional \
  && find packages apps -name node_modules -prune -o -type d -name src -prune -exec rm -rf {} +

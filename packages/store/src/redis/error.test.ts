@@ -7,7 +7,7 @@ import { isRedisUnavailable } from './error.ts'
 
 type ErrorClass = new (...values: unknown[]) => Error
 
-/** Every error class of a module: what a library adds later fails the test until it has been judged. */
+/** Every error class of a module: one that a library adds later fails the test until it is classified. */
 function classesOf(module: unknown): [string, ErrorClass][] {
   return Object.values(module as Record<string, unknown>).flatMap((value): [string, ErrorClass][] =>
     typeof value === 'function' && (value === Error || value.prototype instanceof Error)
