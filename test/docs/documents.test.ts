@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { apiSettingsSchema } from '../../apps/api/src/config.ts'
 import { workerSettingsSchema } from '../../apps/worker/src/config.ts'
+import { findUnknownSettings } from '../../packages/process/src/unknown-settings.ts'
 import { errorCodes, operationErrorCodes, problemCodes } from '../../packages/contracts/src/error-codes.ts'
 import { attemptOutcomes, operationStatuses } from '../../packages/contracts/src/operation.ts'
 import { routes } from '../../packages/contracts/src/routes.ts'
@@ -84,6 +85,10 @@ describe('docs/operating.md', () => {
     expect([...documented.keys()].sort()).toEqual(
       [...new Set([...Object.keys(settingsOf.api), ...Object.keys(settingsOf.worker), ...simulatorSettings])].sort(),
     )
+  })
+
+  test('lists no setting that would be called unknown', () => {
+    for (const name of documented.keys()) expect(findUnknownSettings({ [name]: '' })).toEqual([])
   })
 
   test('says who reads a setting, and what holds without it', () => {

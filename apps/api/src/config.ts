@@ -1,6 +1,7 @@
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
 import { bounds, toLimits, type Limits, type SettableBound } from '@muster/contracts/bounds'
 import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/process/settings'
+import { findUnknownSettings } from '@muster/process/unknown-settings'
 import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
 import { Keyring } from '@muster/store/crypto/keyring'
@@ -65,5 +66,6 @@ export const limitsOf = (config: ApiConfig): Limits =>
 export const bootstrapSettingsSchema = z.object(storeSettings)
 
 export const readConfig = (): ApiConfig => readSettings(apiSettingsSchema, process.env)
+export const readUnknownSettings = (): string[] => findUnknownSettings(process.env)
 export const readBootstrapConfig = (): z.infer<typeof bootstrapSettingsSchema> =>
   readSettings(bootstrapSettingsSchema, process.env)

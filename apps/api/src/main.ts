@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runProcess } from '@muster/process/run-process'
 import { createApp } from './app.ts'
-import { readConfig } from './config.ts'
+import { readConfig, readUnknownSettings } from './config.ts'
 import { startApi } from './dependencies.ts'
 
 /**
@@ -11,4 +11,9 @@ import { startApi } from './dependencies.ts'
  */
 setFlagsFromString('--heap-growing-percent=50')
 
-await runProcess({ name: 'The API', portSetting: 'MUSTER_PORT', start: async () => startApi(readConfig(), createApp) })
+await runProcess({
+  name: 'The API',
+  portSetting: 'MUSTER_PORT',
+  start: async () => startApi(readConfig(), createApp),
+  unknownSettings: readUnknownSettings(),
+})

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
 import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/process/settings'
+import { findUnknownSettings } from '@muster/process/unknown-settings'
 import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
 import { Keyring } from '@muster/store/crypto/keyring'
@@ -41,6 +42,7 @@ export const workerSettingsSchema = z.object({
 export type WorkerConfig = z.infer<typeof workerSettingsSchema>
 
 export const readConfig = (): WorkerConfig => readSettings(workerSettingsSchema, process.env)
+export const readUnknownSettings = (): string[] => findUnknownSettings(process.env)
 
 /** Names this process among all workers, now and in other containers that have the same process id. */
 export const defaultWorkerId = (): string => `${hostname()}:${process.pid}:${Date.now().toString(36)}`

@@ -13,16 +13,20 @@ interface Program {
   name: string
   portSetting: string
   start(): Promise<RunningProcess>
+  /** Of the environment: nothing reads them. */
+  unknownSettings: readonly string[]
 }
 
 /** Runs a program until a signal stops it, or an error does. */
-export async function runProcess({ name, portSetting, start }: Program): Promise<void> {
+export async function runProcess({ name, portSetting, start, unknownSettings }: Program): Promise<void> {
   const refuse = (error: unknown): never => refuseStart(error, name, portSetting)
   try {
     const starting = start()
     // Before the program says that it is listening: a supervisor that reads that line may stop it at once.
     stopOnSignals(starting)
     const running = await starting
+    if (unknownSettings.length > 0)
+      running.log.warn({ reason: unknownSettings.join(', ') }, 'unknown settings are ignored')
     running.keysFit.catch(refuse)
     crashOnUncaughtErrors(running.log)
   } catch (error) {
