@@ -188,6 +188,40 @@ describe('what is refused, and how', () => {
     await muster.request('POST', `/integrated-accounts/${okta}/resume`)
   })
 
+  test('the retry of one row opens its batch again, and only while there is room for another open batch', async () => {
+    const { adminKey: key } = await muster.bootstrap()
+    const paused = await muster.connect('okta', { key })
+    await muster.request('POST', `/integrated-accounts/${paused}/pause`, { key })
+    const open = async (): Promise<string> =>
+      (
+        await muster.request<{ id: string }>('POST', `${BULK}?integrated_account_id=${paused}`, {
+          rawBody: toNdjson(itemsOf('okta', 1)),
+          headers: { 'content-type': 'application/x-ndjson' },
+          key,
+        })
+      ).body.id
+    const end = async (id: string): Promise<void> => {
+      await muster.request('POST', `/batches/${id}/cancel`, { key })
+      await eventually(
+        () => muster.request<{ status: string }>('GET', `/batches/${id}`, { key }),
+        ({ body }) => body.status === 'canceled',
+      )
+    }
+    const ended = await open()
+    await end(ended)
+    const [row] = (await muster.request<{ result: { id: string }[] }>('GET', `/operations?batch_id=${ended}`, { key }))
+      .body.result
+    const others = [await open(), await open()]
+    const retry = () => muster.request('POST', `/operations/${row?.id}/retry`, { key })
+    expect(await retry()).toMatchObject({ status: 429, body: { bound: 'openBatches', limit: 2 } })
+    expect(await muster.request('GET', `/operations/${row?.id}`, { key })).toMatchObject({
+      body: { status: 'canceled' },
+    })
+    await end(others[0] ?? '')
+    expect((await eventually(retry, ({ status }) => status !== 429)).status).toBe(202)
+    expect(await muster.request('GET', `/batches/${ended}`, { key })).toMatchObject({ body: { status: 'running' } })
+  })
+
   test('tenants see and change their own batches, operations and mappings only', async () => {
     const { body } = await client.bulk(toNdjson(itemsOf('okta', 2, 'own')), { query, key: 'shared-key' })
     await client.completed(body.id)

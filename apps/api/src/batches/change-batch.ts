@@ -76,7 +76,7 @@ const retryBatch = (dependencies: ApiDependencies) =>
       const { failed, expired } = sumCounts(counts)
       if (failed + expired === 0) throw conflict(present.status, 'none of its rows has failed.')
       await store.openWork.check(present.tenantId, failed + expired)
-      await store.batches.admit(present)
+      await store.batches.admitAgain(present)
     }
     const expiresAt = expiryOf({}, config.MUSTER_DEFAULT_EXPIRY_HOURS, now)
     const failureBaseline = failureCountsOf(counts)
@@ -97,6 +97,12 @@ export const changeBatchRoutes = (dependencies: ApiDependencies) => [
   cancelBatch(dependencies),
   retryBatch(dependencies),
 ]
+
+/** Before a row of it is retried, which opens a batch that has ended. @throws BoundReachedError */
+export async function admitBatchAgain(store: Store, batchId: string): Promise<void> {
+  const present = await store.batches.read(batchId)
+  if (present && isBatchFinished(present)) await store.batches.admitAgain(present)
+}
 
 /** One row of a finished batch was retried by itself: lanes are given nothing of a finished batch, and it expires. */
 export async function reopenBatch(store: Store, batchId: string, now: number): Promise<void> {

@@ -15,7 +15,7 @@ import { providerOf } from '@muster/providers/registry'
 import type { AccountRecord } from '@muster/domain/account/record'
 import { hashNaturalKey } from '@muster/store/crypto/hash-key'
 import type { Store } from '@muster/store/store'
-import { reopenBatch } from '../batches/change-batch.ts'
+import { admitBatchAgain, reopenBatch } from '../batches/change-batch.ts'
 import type { ApiDependencies } from '../dependencies.ts'
 import { defineEndpoint } from '../http/endpoint.ts'
 import { readOwnAccount, readOwnOperation, type Caller } from '../http/own-records.ts'
@@ -38,6 +38,7 @@ export function retryOperation(dependencies: ApiDependencies) {
       const record = await readOwnOperation(store, caller, params.id)
       const next = requeueState(record, expiryOf(body, config.MUSTER_DEFAULT_EXPIRY_HOURS, now), now)
       const retry = await checkRetry(store, caller, record, body, now)
+      if (record.head.batchId !== null) await admitBatchAgain(store, record.head.batchId)
       // Not when another process has written the record meanwhile: decide again.
       if (!(await requeueOperation(dependencies, record, next, retry, body))) continue
       await reopenBatchOf(dependencies, record, now)

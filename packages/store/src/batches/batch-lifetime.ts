@@ -73,7 +73,12 @@ export function createBatchLifetime({ redis, keyring, retentionMs, limits = defa
   }
 
   return {
-    admit,
+    /** One that has ended, before it is opened again. @throws BoundReachedError */
+    async admitAgain(record: BatchRecord): Promise<void> {
+      // The supervisor closes it once more where nothing opens it after all.
+      await redis.sadd(keys.openBatches, record.id)
+      await admit(record)
+    },
 
     /**
      * Nothing is changed where it is written already; what is there then is for the caller to read. Resolves with false
