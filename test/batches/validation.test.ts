@@ -56,6 +56,14 @@ describe('what is refused, and how', () => {
       [5, 5, '/expires_at'],
     ])
     expect(body.accounts).toMatchObject([{ integrated_account_id: okta, rows: 2 }])
+    const tomorrow = new Date(Date.now() + 86_400_000).toISOString()
+    const later = await client.bulk<DryRun>(
+      toNdjson([...itemsOf('okta', 1), { not_before: tomorrow, user: newUser('okta') }]),
+      {
+        query: `${query}&dry_run=true`,
+      },
+    )
+    expect(later.body.accounts[0]?.estimated_wait_seconds).toBeGreaterThan(86_000)
     await nothingIsThere()
   })
 

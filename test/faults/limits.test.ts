@@ -119,9 +119,18 @@ describe('limits of the providerIds', () => {
       const [first = ''] = await submit(muster, accountId, provider, 1)
       const throttled = await eventually(() => read(first), isThrottled)
       expect(throttled).toMatchObject({ status: 'retrying', attempt_count: 1 })
-      const cooldownMs = Date.parse(throttled.next_attempt_at ?? '') - Date.now()
+      const { body: account } = await eventually(
+        () => muster.request<{ cooldown: { until: string } | null }>('GET', `/integrated-accounts/${accountId}`),
+        ({ body }) => body.cooldown !== null,
+      )
+      const cooldownMs = Date.parse(account.cooldown?.until ?? '') - Date.now()
       expect(cooldownMs).toBeGreaterThan(provider === 'okta' ? 23 * 3_600_000 : 30_000)
       expect(cooldownMs).toBeLessThan(24 * 3_600_000 + 60_000)
+      // A long one is probed, and that is the next attempt.
+      const probe = await read(first)
+      const restMs = Date.parse(probe.next_attempt_at ?? '') - Date.now()
+      expect(restMs).toBeGreaterThan(provider === 'okta' ? 14 * 60_000 : 30_000)
+      expect(restMs).toBeLessThan(provider === 'okta' ? 16 * 60_000 : 61 * 60_000)
       const calls = (await muster.simulators[provider].ledger()).requests.length
       const [second = ''] = await submit(muster, accountId, provider, 1)
       const other = await muster.connect(provider)

@@ -9,7 +9,7 @@ import type { ApiDependencies } from '../dependencies.ts'
 import {
   createsPerSecond,
   estimateWaitSeconds,
-  cooldownLeftMs,
+  atLeastUntil,
   OVERTAKERS_WINDOW_MS,
   shareLeft,
 } from '../operations/estimated-wait.ts'
@@ -81,18 +81,19 @@ export async function toAccountProgress(
   const now = Date.now()
   // What was accepted after the batch overtakes it, except rows of later batches.
   const windowMs = Math.min(OVERTAKERS_WINDOW_MS, Math.max(0, now - record.createdAt - 1))
-  const [account, open, behind, laneRestMs, since] = await Promise.all([
+  const [account, open, behind, restMs, since, latestAt] = await Promise.all([
     store.accounts.read(accountId),
     store.operations.countOpen(accountId),
     store.batches.countBehind(accountId, record.id),
     schedule.cooldownMs(accountLane(accountId)),
     store.operations.countSince(accountId, now - windowMs),
+    store.batches.latestStartAt(accountId, record.id),
   ])
-  const restMs = account ? cooldownLeftMs(account, laneRestMs) : laneRestMs
   const share = account ? shareLeft(account, Math.max(0, since - behind), windowMs) : 1
   const limit = account ? createsPerSecond(account) : null
   const own = openOf(rows)
   const waiting = Math.max(0, open - own - behind)
+  const wait = account ? estimateWaitSeconds(account, waiting + own, restMs, share) : null
   return {
     integrated_account_id: accountId,
     provider,
@@ -101,7 +102,7 @@ export async function toAccountProgress(
     waiting_ahead: waiting,
     limit_per_second: limit === null ? null : Math.round(limit * 100) / 100,
     resting_until: restMs === 0 ? null : time(Date.now() + restMs),
-    eta_seconds: own === 0 ? 0 : account ? estimateWaitSeconds(account, waiting + own, restMs, share) : null,
+    eta_seconds: own === 0 ? 0 : atLeastUntil(wait, latestAt, now),
   }
 }
 

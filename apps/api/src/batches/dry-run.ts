@@ -4,7 +4,8 @@ import type { InputProblem } from '@muster/contracts/problem'
 import type { Store } from '@muster/store/store'
 import type { ApiDependencies } from '../dependencies.ts'
 import { RequestError } from '../http/request-error.ts'
-import { estimateWaitSeconds } from '../operations/estimated-wait.ts'
+import { startOf } from '../operations/accept-operation.ts'
+import { estimateWaitSeconds, atLeastUntil } from '../operations/estimated-wait.ts'
 import type { ValidatedRow } from './validate-rows.ts'
 
 const MAX_REJECTED_SHOWN = 1_000
@@ -19,6 +20,11 @@ const loginBusy: InputProblem = {
 }
 
 type AccountReport = BulkDryRun['accounts'][number]
+interface AccountRows {
+  report: AccountReport
+  /** Of the last row that has to wait for its time. */
+  latestStartAt: number | null
+}
 
 /** What would become of every row; nothing is written. */
 export async function reportDryRun(
@@ -26,13 +32,13 @@ export async function reportDryRun(
   rows: AsyncIterable<ValidatedRow>,
 ): Promise<BulkDryRun> {
   const report: BulkDryRun = { dry_run: true, rows: 0, valid: 0, rejected: 0, rejected_rows: [], accounts: [] }
-  const byAccount = new Map<string, AccountReport>()
+  const byAccount = new Map<string, AccountRows>()
   for await (const page of pagesOf(rows)) {
     const isBusy = await findBusyLogins(store, page)
     page.forEach((row, index) => addRow(report, byAccount, row, isBusy[index] ? [loginBusy] : row.problems))
   }
-  report.accounts = [...byAccount.values()]
-  for (const account of report.accounts) await estimateWait({ store, schedule }, account)
+  report.accounts = [...byAccount.values()].map((account) => account.report)
+  for (const account of byAccount.values()) await estimateWait({ store, schedule }, account)
   return report
 }
 
@@ -60,7 +66,7 @@ async function findBusyLogins(store: Store, rows: readonly ValidatedRow[]): Prom
 
 function addRow(
   report: BulkDryRun,
-  byAccount: Map<string, AccountReport>,
+  byAccount: Map<string, AccountRows>,
   { row, create }: ValidatedRow,
   errors: InputProblem[],
 ): void {
@@ -74,22 +80,23 @@ function addRow(
   report.valid += 1
   if (!create) return
   const { id, provider } = create.account
-  const account = byAccount.get(id) ?? { integrated_account_id: id, provider, rows: 0, estimated_wait_seconds: null }
-  byAccount.set(id, { ...account, rows: account.rows + 1 })
+  const empty = { integrated_account_id: id, provider, rows: 0, estimated_wait_seconds: null }
+  const account = byAccount.get(id) ?? { report: empty, latestStartAt: null }
+  account.report.rows += 1
+  const startsAt = startOf(create.query)
+  if (startsAt !== null) account.latestStartAt = Math.max(account.latestStartAt ?? 0, startsAt)
+  byAccount.set(id, account)
 }
 
 async function estimateWait(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
-  report: AccountReport,
+  { report, latestStartAt }: AccountRows,
 ): Promise<void> {
   const account = await store.accounts.read(report.integrated_account_id)
   if (!account) return
   const waiting = (await store.operations.countOpen(account.id)) + report.rows
-  report.estimated_wait_seconds = estimateWaitSeconds(
-    account,
-    waiting,
-    await schedule.cooldownMs(accountLane(account.id)),
-  )
+  const wait = estimateWaitSeconds(account, waiting, await schedule.cooldownMs(accountLane(account.id)))
+  report.estimated_wait_seconds = atLeastUntil(wait, latestStartAt)
 }
 
 /** For on_invalid=reject_all. @throws RequestError where any row is rejected */

@@ -80,7 +80,7 @@ const toFirstState = ({ query, warnings, now, expiresAt }: AcceptOptions): Opera
   updatedAt: now,
   startedAt: null,
   finishedAt: null,
-  notBefore: query.not_before === undefined ? null : Date.parse(query.not_before),
+  notBefore: startOf(query),
   expiresAt,
   nextAttemptAt: null,
   run: 0,
@@ -109,3 +109,7 @@ export async function acceptOperation(
   schedule.wake(accountLane(options.account.id)).catch(() => undefined)
   return { kind: 'accepted', record: { head: operation.head, state: operation.state, version: 1 } }
 }
+
+/** When it may start, in Unix milliseconds; null: at once. */
+export const startOf = ({ not_before }: Pick<CreateUserQuery, 'not_before'>): number | null =>
+  not_before === undefined ? null : Date.parse(not_before)

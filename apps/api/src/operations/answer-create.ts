@@ -10,7 +10,7 @@ import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
 import type { ApiDependencies } from '../dependencies.ts'
 import { toAccountContext } from './create-input.ts'
-import { estimateWaitSeconds } from './estimated-wait.ts'
+import { estimateWaitSeconds, atLeastUntil } from './estimated-wait.ts'
 import type { ApiResponse } from '../http/endpoint.ts'
 import { PROBLEM_TYPE } from '../http/problem.ts'
 import { readView, toResource } from './operation-resource.ts'
@@ -24,11 +24,11 @@ export async function answerDryRun(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   account: AccountRecord,
   input: CreateInput,
-  warnings: Warning[],
+  { warnings, startsAt }: { warnings: Warning[]; startsAt: number | null },
 ): Promise<ApiResponse> {
   const { requests } = previewCreate(providerOf(account.provider), input, toAccountContext(account))
   const open = await store.operations.countOpen(account.id)
-  const seconds = estimateWaitSeconds(account, open, await schedule.cooldownMs(accountLane(account.id)))
+  const wait = estimateWaitSeconds(account, open, await schedule.cooldownMs(accountLane(account.id)))
   return {
     status: 200,
     body: {
@@ -36,7 +36,7 @@ export async function answerDryRun(
       provider: account.provider,
       requests,
       warnings,
-      estimated_wait_seconds: seconds,
+      estimated_wait_seconds: atLeastUntil(wait, startsAt),
       account_status: account.status,
     },
   }
@@ -53,7 +53,8 @@ export async function answerAccepted(
     store.operations.countOpen(account.id).catch(() => null),
     schedule.cooldownMs(accountLane(account.id)).catch(() => 0),
   ])
-  const seconds = open === null ? null : estimateWaitSeconds(latest, open, cooldownMs)
+  const wait = open === null ? null : estimateWaitSeconds(latest, open, cooldownMs)
+  const seconds = atLeastUntil(wait, record.state.notBefore)
   return {
     status: 202,
     headers: {

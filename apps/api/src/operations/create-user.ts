@@ -14,7 +14,7 @@ import { defineEndpoint, type ApiRequest } from '../http/endpoint.ts'
 import { readOwnAccount, readOwnOperation } from '../http/own-records.ts'
 import { invalid, notFound, operationInProgress, RequestError } from '../http/request-error.ts'
 import { checkCallback } from '../webhooks/check-webhook-url.ts'
-import { acceptOperation, idempotencyHashOf } from './accept-operation.ts'
+import { acceptOperation, idempotencyHashOf, startOf } from './accept-operation.ts'
 import { answerAccepted, answerDryRun, answerSynchronously } from './answer-create.ts'
 import { toAccountContext, toCreateInput } from './create-input.ts'
 import { findProviderProblems } from './find-provider-problems.ts'
@@ -39,7 +39,9 @@ export function createUser(dependencies: ApiDependencies) {
     routes.createUser,
     async (request) => {
       const create = await check(dependencies, request)
-      if (request.query.dry_run) return answerDryRun(dependencies, create.account, create.input, create.warnings)
+      const { account, input, warnings } = create
+      if (request.query.dry_run)
+        return answerDryRun(dependencies, account, input, { warnings, startsAt: startOf(request.query) })
       const accepted = await accept(dependencies, request, create)
       const latest = await waitForEnd(dependencies, accepted, {
         waitMs: request.prefer.waitMs,
@@ -49,7 +51,7 @@ export function createUser(dependencies: ApiDependencies) {
       })
       return request.prefer.waitMs > 0 && isFinished(latest.state)
         ? answerSynchronously(store, latest, request.requestId)
-        : answerAccepted(dependencies, latest, create.account)
+        : answerAccepted(dependencies, latest, account)
     },
     (refused) => findProviderProblems(store, refused),
   )

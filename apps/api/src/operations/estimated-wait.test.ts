@@ -1,6 +1,6 @@
 import type { AccountRecord } from '@muster/domain/account/record'
 import { expect, test } from 'vitest'
-import { estimateWaitSeconds, shareLeft } from './estimated-wait.ts'
+import { estimateWaitSeconds, atLeastUntil, shareLeft } from './estimated-wait.ts'
 
 const account: AccountRecord = {
   id: 'a',
@@ -26,11 +26,19 @@ test('the share that is left to a batch is what single creates did not take, and
   expect(shareLeft(account, 1, 10)).toBe(0.9)
 })
 
-test('the estimate counts the share, and the whole of a rest', () => {
+test('the estimate counts the share, and the cooldown until the next probe of it', () => {
   expect(estimateWaitSeconds(account, 30, 0)).toBe(15)
   expect(estimateWaitSeconds(account, 30, 0, 0.5)).toBe(30)
   expect(estimateWaitSeconds(account, 30, 10_000, 0.5)).toBe(40)
   const cooling = { ...account, cooldown: { until: Date.now() + 3_600_000, reason: 'r', probes: 0 } }
-  expect(estimateWaitSeconds(cooling, 30, 900_000)).toBeGreaterThan(3_600)
+  expect(estimateWaitSeconds(cooling, 30, 900_000)).toBe(915)
   expect(estimateWaitSeconds({ ...account, status: 'paused' }, 30, 0)).toBeNull()
+})
+
+test('nothing is done before the latest of it may start', () => {
+  const now = Date.now()
+  expect(atLeastUntil(15, now + 3_600_000, now)).toBe(3_600)
+  expect(atLeastUntil(15, now + 1_000, now)).toBe(15)
+  expect(atLeastUntil(15, null, now)).toBe(15)
+  expect(atLeastUntil(null, now + 3_600_000, now)).toBeNull()
 })

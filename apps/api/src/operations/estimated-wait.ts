@@ -22,7 +22,7 @@ export function shareLeft(account: AccountRecord, overtaking: number, windowMs: 
 
 /**
  * Seconds until the last of so many operations would be done, by the account's limit, their share of it, and the
- * cooldown of its lane; null while the account is on hold.
+ * cooldown of its lane, which ends with the next call; null while the account is on hold.
  */
 export function estimateWaitSeconds(
   account: AccountRecord,
@@ -32,9 +32,9 @@ export function estimateWaitSeconds(
 ): number | null {
   if (account.status !== 'active') return null
   const perSecond = createsPerSecond(account) * share
-  return Math.max(1, Math.ceil(cooldownLeftMs(account, cooldownMs) / 1000 + openOperations / perSecond))
+  return Math.max(1, Math.ceil(cooldownMs / 1000 + openOperations / perSecond))
 }
 
-/** A long cooldown of the account is only interrupted by probes, whatever its lane says. */
-export const cooldownLeftMs = (account: AccountRecord, laneCooldownMs: number, now = Date.now()): number =>
-  Math.max(laneCooldownMs, (account.cooldown?.until ?? 0) - now)
+/** No sooner than the latest of them may start. */
+export const atLeastUntil = (seconds: number | null, latestAt: number | null, now = Date.now()): number | null =>
+  seconds === null || latestAt === null ? seconds : Math.max(seconds, Math.ceil((latestAt - now) / 1000))

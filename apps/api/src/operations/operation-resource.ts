@@ -4,7 +4,8 @@ import type { AccountStatus } from '@muster/contracts/integrated-account'
 import type { Attempt, OperationResource, OperationStatus } from '@muster/contracts/operation'
 import { toResponseView, type ResponseView } from '@muster/contracts/response-format'
 import type { AttemptRecord, OperationRecord } from '@muster/domain/operation/record'
-import { isFinished } from '@muster/domain/operation/state'
+import { isCooling } from '@muster/domain/account/cooldown'
+import { isFinished, isRateLimited } from '@muster/domain/operation/state'
 import type { Store } from '@muster/store/store'
 
 const time = (at: number): string => new Date(at).toISOString()
@@ -55,7 +56,7 @@ export function toSummary(record: OperationRecord, account: AccountRecord | unde
     finished_at: timeOrNull(state.finishedAt),
     not_before: timeOrNull(state.notBefore),
     expires_at: time(state.expiresAt),
-    next_attempt_at: shown.status === 'held' ? null : timeOrNull(state.nextAttemptAt),
+    next_attempt_at: shown.status === 'held' ? null : timeOrNull(nextAttemptAt(record, account)),
     attempt_count: state.attemptCount,
     outcome: state.outcome,
     remote_id: state.remoteId,
@@ -67,6 +68,12 @@ export function toSummary(record: OperationRecord, account: AccountRecord | unde
       ...(isRetryable ? { retry: `${self}/retry` } : {}),
     },
   }
+}
+
+/** Any one of those that wait out a cooldown may be the next that probes it. */
+function nextAttemptAt({ state }: OperationRecord, account: AccountRecord | undefined): number | null {
+  const probeAt = isCooling(account?.cooldown, Date.now()) ? account?.cooldown?.nextProbeAt : undefined
+  return probeAt !== undefined && isRateLimited(state) ? probeAt : state.nextAttemptAt
 }
 
 function toAttempt(attempt: AttemptRecord): Attempt {

@@ -77,11 +77,11 @@ async function settleWait(
   const { attempt, account, remote, secrets } = prepared
   const now = run.clock.now()
   const end = sanitizeFailure(failure, secrets)
-  if (end.outcome === 'rate_limited') end.at = now + cooldownMs
   if (end.outcome === 'unknown') end.at = now + (remote.provider.lookUpAfterMs[0] ?? 0)
   if (cooldownMs === 0) return toJobOutcome(run, await attempt.finish(end))
   const reason = withoutPerson(prepared, end.message)
   const plan = planCooldown(account.cooldown, { forMs: cooldownMs, reason }, now)
+  if (end.outcome === 'rate_limited') end.at = now + plan.laneMs
   // Before anything is waited for, or other calls would leave meanwhile.
   run.context.coolDown(plan.laneMs)
   const state = await attempt.finish(end)

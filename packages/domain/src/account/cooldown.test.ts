@@ -22,6 +22,7 @@ test('a longer one is tried at growing intervals, and never later than it ends',
     present = plan(present.cooldown, 24 * HOUR)
   }
   expect(waits).toEqual([15, 30, 60, 120, 240, 240, 240])
+  expect(plan(null, 24 * HOUR).cooldown?.nextProbeAt).toBe(NOW + HOUR / 4)
   expect(plan({ until: NOW + HOUR, reason: 'r', probes: 5 }, 1.5 * HOUR).laneMs).toBe(1.5 * HOUR)
   expect(plan({ until: NOW - 1, reason: 'r', probes: 5 }, 24 * HOUR).laneMs).toBe(15 * 60_000)
 })

@@ -23,7 +23,8 @@ export function planCooldown(
   const probes = isCooling(present, now) ? present.probes + 1 : 0
   const laneMs =
     forMs <= PROBED_FROM_MS ? forMs : Math.min(forMs, MAX_PROBE_MS, FIRST_PROBE_MS * 2 ** Math.min(probes, 10))
-  return { cooldown: { until: now + forMs, reason, probes }, laneMs }
+  const nextProbe = laneMs < forMs ? { nextProbeAt: now + laneMs } : {}
+  return { cooldown: { until: now + forMs, reason, probes, ...nextProbe }, laneMs }
 }
 
 /** Calls under way together get the same answer, a moment apart. */

@@ -9,6 +9,8 @@ export interface Cooldown {
   reason: string
   /** How many operations were tried during it. */
   probes: number
+  /** When the next one is tried; absent where that is at the end, or in records of earlier versions. */
+  nextProbeAt?: number
 }
 
 export interface AccountRecord {

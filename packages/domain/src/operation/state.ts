@@ -68,11 +68,13 @@ function latestOf({ attempts }: OperationState): AttemptRecord {
 export const isFinished = (state: OperationState): boolean =>
   ['succeeded', 'failed', 'canceled', 'expired'].includes(state.status)
 
+/** For how long that lasts is its lane's to say, and can be ended. */
+export const isRateLimited = ({ status, attempts }: OperationState): boolean =>
+  status === 'retrying' && attempts.at(-1)?.outcome === 'rate_limited'
+
 /** The job came up before its time (a crash between the record and the queue): nothing to do until then. */
 export function dueAt(state: OperationState): number {
-  // For how long a rate limit lasts is its lane's to say, and can be ended.
-  const isRateLimited = state.attempts.at(-1)?.outcome === 'rate_limited'
-  const nextAt = state.status === 'retrying' && !isRateLimited ? (state.nextAttemptAt ?? 0) : 0
+  const nextAt = state.status === 'retrying' && !isRateLimited(state) ? (state.nextAttemptAt ?? 0) : 0
   return Math.max(state.notBefore ?? 0, nextAt)
 }
 

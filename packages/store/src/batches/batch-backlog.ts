@@ -1,3 +1,4 @@
+import { MAX_ROW } from './batch-item-id.ts'
 import { HOLD_FIELD } from './stored-batch.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
@@ -27,6 +28,12 @@ export function createBatchBacklog({ redis }: { redis: Redis }) {
         if (score !== undefined) next = Math.min(next ?? Infinity, Number(score))
       }
       return next
+    },
+    /** When the last row of the batch may start that has to wait for its time; null where none has one. */
+    async latestStartAt(accountId: string, batchId: string): Promise<number | null> {
+      const [, score] = await redis.zrevrange(keys.batchOutbox(accountId, batchId), 0, 0, 'WITHSCORES')
+      // Of the others it is their row.
+      return score === undefined || Number(score) <= MAX_ROW ? null : Number(score)
     },
     /** Operations of batches that the account gets to only after this one. */
     async countBehind(accountId: string, batchId: string): Promise<number> {

@@ -204,6 +204,8 @@ describe('hold flags', () => {
       newItem(first, 3, account, { notBefore: soon }),
     ])
     await operations.acceptMany([newItem(second, 1, account)])
+    expect(await batches.latestStartAt(account, first.id)).toBe(soon)
+    expect(await batches.latestStartAt(account, second.id)).toBeNull()
     const read = async (now: number, limit = 10) =>
       (await batches.readBacklog(account, now, limit)).map(({ entry }) => entry)
     const entry = (record: BatchRecord, row: number): string => `+${itemIdOf(record.id, row)}`
