@@ -1,6 +1,13 @@
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
-import { bounds, toLimits, type Limits, type SettableBound } from '@muster/contracts/bounds'
-import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/process/settings'
+import { bounds, toLimits, type Limits } from '@muster/contracts/bounds'
+import {
+  boundSetting,
+  logLevelSchema,
+  parsedBy,
+  portSchema,
+  readSettings,
+  redisUrlSchema,
+} from '@muster/process/settings'
 import { findUnknownSettings } from '@muster/process/unknown-settings'
 import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
@@ -11,10 +18,6 @@ const storeSettings = {
   REDIS_URL: redisUrlSchema.default('redis://127.0.0.1:6379'),
   MUSTER_ENCRYPTION_KEYS: parsedBy((text) => Keyring.parse(text)),
 }
-
-/** The limit that an operator sets, within those of packages/contracts/src/bounds.ts. */
-const boundSetting = (name: SettableBound) =>
-  z.coerce.number().int().min(1).max(bounds[name].setting.most).default(bounds[name].most)
 
 export const apiSettingsSchema = z.object({
   ...storeSettings,
@@ -42,6 +45,7 @@ export const apiSettingsSchema = z.object({
   MUSTER_MAX_ACCOUNTS: boundSetting('integratedAccounts'),
   MUSTER_MAX_WEBHOOK_ENDPOINTS: boundSetting('webhookEndpoints'),
   MUSTER_MAX_CALLBACK_HOSTS: boundSetting('callbackHosts'),
+  MUSTER_MAX_PENDING_DELIVERIES: boundSetting('pendingDeliveries'),
   MUSTER_MAX_OPEN_BATCHES: boundSetting('openBatches'),
   MUSTER_MAX_BATCHES: boundSetting('batches'),
   MUSTER_MAX_OPEN_ROWS: boundSetting('openOperations'),

@@ -1,6 +1,13 @@
 import { hostname } from 'node:os'
 import { parseAllowedHosts } from '@muster/contracts/allowed-hosts'
-import { logLevelSchema, parsedBy, portSchema, readSettings, redisUrlSchema } from '@muster/process/settings'
+import {
+  boundSetting,
+  logLevelSchema,
+  parsedBy,
+  portSchema,
+  readSettings,
+  redisUrlSchema,
+} from '@muster/process/settings'
 import { findUnknownSettings } from '@muster/process/unknown-settings'
 import { parsePorts } from '@muster/egress/ports'
 import { parseNameServers } from '@muster/egress/resolver'
@@ -29,6 +36,7 @@ export const workerSettingsSchema = z.object({
   /** How long health and metrics are still served at least after SIGTERM. */
   MUSTER_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
+  MUSTER_MAX_PENDING_DELIVERIES: boundSetting('pendingDeliveries'),
   /** Seconds after each failed attempt; one attempt more than there are numbers. */
   MUSTER_WEBHOOK_SCHEDULE: z.string().default(DEFAULT_SCHEDULE).pipe(parsedBy(parseSchedule)),
   MUSTER_WEBHOOK_TIMEOUT_MS: z.coerce.number().int().min(100).max(60_000).default(15_000),

@@ -102,8 +102,8 @@ async function openBase(config: WorkerConfig) {
     keyring: config.MUSTER_ENCRYPTION_KEYS,
     retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
     waitReplicas: 0,
-    // What a worker writes was accepted before.
-    limits: unlimited,
+    // What else a worker writes was accepted before.
+    limits: { ...unlimited, pendingDeliveries: config.MUSTER_MAX_PENDING_DELIVERIES },
   })
   const clock = await followRedisClock(redis, onError)
   const schedule = createLaneSchedule(redis)

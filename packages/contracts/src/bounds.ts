@@ -44,6 +44,13 @@ export const bounds = {
     bytes: 4 * KIB,
     setting: { name: 'MUSTER_MAX_CALLBACK_HOSTS', most: 10_000 },
   },
+  pendingDeliveries: {
+    what: 'pending deliveries of one webhook endpoint',
+    remedy: 'Wait until its receiver has taken some',
+    most: 100_000,
+    bytes: null,
+    setting: { name: 'MUSTER_MAX_PENDING_DELIVERIES', most: 10_000_000 },
+  },
   openBatches: {
     what: 'open batches',
     remedy: 'Wait until one has ended, finish its upload, or cancel it',

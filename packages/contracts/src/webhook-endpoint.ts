@@ -132,11 +132,14 @@ export const deliverySchema = z
     operation_id: z.uuid().nullable(),
     status: z.enum(deliveryStatuses).meta({
       description:
-        'pending: not delivered yet. failed: all attempts used up, or the receiver is gone; can be replayed.',
+        'pending: not delivered yet. failed: all attempts used up, the receiver is gone, or see reason; can be replayed.',
     }),
     created_at: z.iso.datetime(),
     finished_at: z.iso.datetime().nullable(),
     next_attempt_at: z.iso.datetime().nullable(),
+    reason: z.string().nullable().meta({
+      description: 'too_many_pending: failed without an attempt, since its endpoint had all pending deliveries it may.',
+    }),
     attempt_count: z.int(),
     attempts: z.array(
       z.object({

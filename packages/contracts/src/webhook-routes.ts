@@ -151,12 +151,14 @@ export const webhookRoutes = {
     method: 'post',
     path: `${one}/replay`,
     summary: 'Send every failed delivery of a period again',
-    description: 'Those of events between `since` and `until` (now, if left out). `replayed` says how many.',
+    description:
+      'Those of events between `since` and `until` (now, if left out), newest first. `replayed` says how many: those that the endpoint has no room for as pending stay `failed`, and come with the next replay. 429 where it has room for none.',
     scope: 'admin',
     params: idParams,
     body: replayInputSchema,
     responses: {
       202: { description: 'Queued again.', schema: replayedSchema },
+      ...boundReached,
       ...refusals,
       ...notFound,
       ...bodyRefusals,
@@ -209,6 +211,7 @@ export const webhookRoutes = {
     responses: {
       202: { description: 'Queued again.', schema: deliverySchema },
       409: { description: 'It is still pending.' },
+      ...boundReached,
       ...refusals,
       ...notFound,
     },

@@ -52,7 +52,7 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas, limits = 
   let hasher: Promise<Hasher> | undefined
   const accounts = createAccounts({ redis, keyring, limits })
   const batches = createBatches({ redis, keyring, retentionMs, limits })
-  const deliveries = createDeliveries({ redis, keyring, retentionMs })
+  const deliveries = createDeliveries({ redis, keyring, retentionMs, limits })
   const openWork = createOpenWork({ redis, retentionMs, limits })
   const operations = createOperations({ redis, openWork, keyring, retentionMs, waitReplicas })
   const webhookEndpoints = createWebhookEndpoints({ redis, keyring, limits })

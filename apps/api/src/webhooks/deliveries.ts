@@ -1,3 +1,4 @@
+import { BoundReachedError } from '@muster/contracts/bounds'
 import { routes } from '@muster/contracts/routes'
 import { endpointTestEvent } from '@muster/domain/event-of-change'
 import { endpointLane } from '@muster/domain/lane-id'
@@ -72,6 +73,7 @@ const replayPeriod = ({ store, schedule }: ApiDependencies) =>
     return { status: 202, body: { replayed } }
   })
 
+/** Until the endpoint has no room for more. @throws BoundReachedError where it has room for none */
 async function replayFailed({ deliveries }: Store, endpointId: string, since: number, until: number): Promise<number> {
   let replayed = 0
   for (let before: string | null = null; ;) {
@@ -79,7 +81,13 @@ async function replayFailed({ deliveries }: Store, endpointId: string, since: nu
     const page = await deliveries.readMany(endpointId, ids)
     for (const record of page) {
       const isWanted = record.state.status === 'failed' && record.event.at >= since && record.event.at <= until
-      if (isWanted && (await deliveries.replay(record, Date.now()))) replayed += 1
+      if (!isWanted) continue
+      try {
+        if (await deliveries.replay(record, Date.now())) replayed += 1
+      } catch (error) {
+        if (error instanceof BoundReachedError && replayed > 0) return replayed
+        throw error
+      }
     }
     before = ids.at(-1) ?? null
     // Newest first: the next page is older still.

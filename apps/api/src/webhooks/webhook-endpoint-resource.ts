@@ -48,6 +48,7 @@ export function toDeliveryResource({ id, endpointId, createdAt, event, state }: 
     created_at: time(createdAt),
     finished_at: timeOrNull(state.finishedAt),
     next_attempt_at: timeOrNull(state.nextAttemptAt),
+    reason: state.reason ?? null,
     attempt_count: state.attemptCount,
     attempts: state.attempts.map(({ number, startedAt, durationMs, status, reason, reply }) => ({
       number,

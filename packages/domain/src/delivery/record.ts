@@ -20,6 +20,8 @@ export interface DeliveryState {
   attemptCount: number
   /** Of this run: a replay starts the schedule again. */
   failedAttempts: number
+  /** Why it failed without an attempt; absent otherwise. */
+  reason?: 'too_many_pending' | undefined
   /** How often it was replayed; part of the job's id. */
   run: number
   attempts: DeliveryAttempt[]

@@ -6,6 +6,7 @@ import {
   deliveryTransitions,
   finishDeliveryAttempt,
   newDelivery,
+  refusedDelivery,
   replayDelivery,
   type DeliveryEnd,
   type DeliveryStep,
@@ -76,6 +77,12 @@ describe('a delivery', () => {
       failedAttempts: 0,
       attemptCount: 1,
     })
+  })
+
+  test('that its endpoint had no room for has failed without an attempt, and can be replayed', () => {
+    const refused = refusedDelivery(T0)
+    expect(refused).toMatchObject({ status: 'failed', reason: 'too_many_pending', finishedAt: T0, attemptCount: 0 })
+    expect(replayDelivery(refused, T0 + 1)).toEqual({ ...pending, updatedAt: T0 + 1, run: 1 })
   })
 
   test('keeps the first of many attempts and the latest, and counts all', () => {

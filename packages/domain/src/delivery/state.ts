@@ -27,6 +27,14 @@ export const newDelivery = (now: number): DeliveryState => ({
   attempts: [],
 })
 
+/** Its endpoint has all pending deliveries it may: kept like any other that failed, to be replayed. */
+export const refusedDelivery = (now: number): DeliveryState => ({
+  ...newDelivery(now),
+  status: 'failed',
+  finishedAt: now,
+  reason: 'too_many_pending',
+})
+
 export function finishDeliveryAttempt(
   state: DeliveryState,
   attempt: Omit<DeliveryAttempt, 'number'>,
@@ -57,6 +65,7 @@ export function replayDelivery(state: DeliveryState, now: number): DeliveryState
     nextAttemptAt: null,
     failedAttempts: 0,
     run: state.run + 1,
+    reason: undefined,
   }
 }
 

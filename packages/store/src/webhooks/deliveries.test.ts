@@ -1,4 +1,5 @@
 import { endpointLane } from '@muster/domain/lane-id'
+import { defaultLimits } from '@muster/contracts/bounds'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
@@ -75,6 +76,40 @@ describe('a delivery', () => {
     })
     expect(await redis.zrange(keys.outbox(endpointLane(endpoint.id)), 0, '-1')).toContain(`+${record.id}-1`)
     expect(await deliveries.countPending(endpoint.id)).toBe(1)
+  })
+
+  test('that its endpoint has no room for has failed, is kept and listed, and can be replayed when there is room', async () => {
+    const few = createDeliveries({
+      redis,
+      keyring,
+      retentionMs: 7 * DAY_MS,
+      limits: { ...defaultLimits, pendingDeliveries: 5 },
+    })
+    const ids = await Promise.all(
+      Array.from({ length: 20 }, () => few.create(endpoint, newEvent(), 'https://hooks.example.com/x', T0)),
+    )
+    const records = await few.readMany(endpoint.id, await few.listIds(endpoint.id, null, 100))
+    expect(records.map(({ id }) => id).sort()).toEqual(ids.sort())
+    const [failed, waiting] = ['failed', 'pending'].map((status) =>
+      records.filter(({ state }) => state.status === status),
+    )
+    expect([failed?.length, waiting?.length, await few.countPending(endpoint.id)]).toEqual([15, 5, 5])
+    const [refused, first] = [failed?.[0], waiting?.[0]]
+    if (!refused || !first) throw new Error('none was refused')
+    expect(refused.state).toMatchObject({ reason: 'too_many_pending', finishedAt: T0, attemptCount: 0 })
+    expect(await redis.zcard(keys.outbox(endpointLane(endpoint.id)))).toBe(5)
+    expect(await redis.pttl(keys.delivery(endpoint.id, refused.id))).toBeLessThanOrEqual(7 * DAY_MS)
+    await expect(few.replay(refused, T0)).rejects.toThrow('5 pending deliveries of one webhook endpoint')
+    // What waits already is tried again, whatever else does.
+    await few.recordAttempt(first, finishDeliveryAttempt(first.state, attempt, { kind: 'again', delayMs: 1 }, T0))
+    await few.recordAttempt(
+      await read(first.id),
+      finishDeliveryAttempt(first.state, attempt, { kind: 'delivered' }, T0),
+    )
+    const replayed = await few.replay(refused, T0)
+    expect(replayed?.state).toMatchObject({ status: 'pending', run: 1 })
+    expect(await few.readUrl(refused)).toBe('https://hooks.example.com/x')
+    expect(await redis.zrange(keys.outbox(endpointLane(endpoint.id)), 0, '-1')).toContain(`+${refused.id}-1`)
   })
 
   test('keeps the address that came with the request, and what receivers answer, sealed', async () => {

@@ -1,5 +1,6 @@
+import { BoundReachedError, defaultLimits, type Limits } from '@muster/contracts/bounds'
 import { deliveryIdOf, type DeliveryRecord, type DeliveryState } from '@muster/domain/delivery/record'
-import { newDelivery, replayDelivery } from '@muster/domain/delivery/state'
+import { newDelivery, refusedDelivery, replayDelivery } from '@muster/domain/delivery/state'
 import type { EventRecord } from '@muster/domain/event'
 import { endpointLane } from '@muster/domain/lane-id'
 import { jobIdOf } from '@muster/domain/operation/record'
@@ -24,6 +25,7 @@ interface DeliveriesOptions {
   redis: Redis
   keyring: Keyring
   retentionMs: number
+  limits?: Limits
 }
 
 export type Deliveries = ReturnType<typeof createDeliveries>
@@ -78,7 +80,8 @@ function createDeliveryReader({ redis, keyring }: DeliveriesOptions) {
   }
 }
 
-function createDeliveryWriter({ redis, keyring, retentionMs }: DeliveriesOptions) {
+function createDeliveryWriter({ redis, keyring, retentionMs, limits = defaultLimits }: DeliveriesOptions) {
+  const mostPending = limits.pendingDeliveries
   const pendingLifetimeMs = retentionMs + LONGEST_SCHEDULE_MS
 
   function sealReplies({ id }: DeliveryRecord, { attempts }: DeliveryState): Buffer | '' {
@@ -100,13 +103,18 @@ function createDeliveryWriter({ redis, keyring, retentionMs }: DeliveriesOptions
       job,
       at: state.updatedAt,
       lifetimeMs,
+      mostPending,
     })
+    if (version === 0) throw new BoundReachedError('pendingDeliveries', mostPending)
     if (version === null) throw new StaleDeliveryError(record.id)
     return { ...record, state, version: Number(version) }
   }
 
   return {
-    /** Resolves with the id, or undefined when the endpoint is gone. The same event is not written twice. */
+    /**
+     * Resolves with the id, or undefined when the endpoint is gone. The same event is not written twice. Where the
+     * endpoint has all pending deliveries it may, this one has failed, and can be replayed.
+     */
     async create(
       endpoint: { id: string; tenantId: string },
       event: EventRecord,
@@ -126,9 +134,12 @@ function createDeliveryWriter({ redis, keyring, retentionMs }: DeliveriesOptions
         id,
         head: JSON.stringify(head),
         state: JSON.stringify(newDelivery(now)),
+        refused: JSON.stringify(refusedDelivery(now)),
         url: callbackUrl === undefined ? '' : keyring.seal(callbackUrl, bindings.delivery.url(id)),
         at: now,
         lifetimeMs: pendingLifetimeMs,
+        retentionMs,
+        mostPending,
       })
       if (written === 1) return id
       await redis.del(keys.deliveryLocator(id))
@@ -143,7 +154,10 @@ function createDeliveryWriter({ redis, keyring, retentionMs }: DeliveriesOptions
       return saved
     },
 
-    /** Back into the lane, from the start of the schedule. Resolves with undefined when it was written meanwhile. */
+    /**
+     * Back into the lane, from the start of the schedule. Resolves with undefined when it was written meanwhile.
+     * @throws BoundReachedError
+     */
     async replay(record: DeliveryRecord, now: number): Promise<DeliveryRecord | undefined> {
       const state = replayDelivery(record.state, now)
       await redis.pexpire(keys.deliveryLocator(record.id), pendingLifetimeMs)
