@@ -36,6 +36,7 @@ export const workerSettingsSchema = z.object({
   /** How long health and metrics are still served at least after SIGTERM. */
   MUSTER_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
   MUSTER_SHUTDOWN_GRACE_SECONDS: z.coerce.number().int().min(1).max(300).default(20),
+  MUSTER_MAX_CALLBACK_HOSTS: boundSetting('callbackHosts'),
   MUSTER_MAX_PENDING_DELIVERIES: boundSetting('pendingDeliveries'),
   /** Seconds after each failed attempt; one attempt more than there are numbers. */
   MUSTER_WEBHOOK_SCHEDULE: z.string().default(DEFAULT_SCHEDULE).pipe(parsedBy(parseSchedule)),

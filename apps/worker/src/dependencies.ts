@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { unlimited } from '@muster/contracts/bounds'
+import { BoundReachedError, unlimited } from '@muster/contracts/bounds'
 import type { HttpClient } from '@muster/contracts/http-client'
 import { createEgress, type Egress } from '@muster/egress/egress'
 import type { AccountRecord } from '@muster/domain/account/record'
@@ -87,8 +87,12 @@ async function openBase(config: WorkerConfig) {
     metrics.unreadable.inc({ record: kindOf(error) })
     log.error({ record: error.record, reason: error.message }, 'a record cannot be read, and what needs it is held')
   }
-  const onError = (error: Error, accountId?: string): void =>
-    error instanceof UnreadableError ? onUnreadable(error) : log.error({ err: error, account_id: accountId }, 'error')
+  const onError = (error: Error, accountId?: string): void => {
+    if (error instanceof UnreadableError) onUnreadable(error)
+    else if (error instanceof BoundReachedError)
+      log.warn({ reason: error.message }, 'an event waits for a bound of its tenant')
+    else log.error({ err: error, account_id: accountId }, 'error')
+  }
   const redis = connectRedis(config.REDIS_URL, 'worker', onError)
   const subscriber = connectRedis(config.REDIS_URL, 'subscriber', onError)
   const egress = createEgress({
@@ -103,7 +107,11 @@ async function openBase(config: WorkerConfig) {
     retentionMs: config.MUSTER_RETENTION_DAYS * 86_400_000,
     waitReplicas: 0,
     // What else a worker writes was accepted before.
-    limits: { ...unlimited, pendingDeliveries: config.MUSTER_MAX_PENDING_DELIVERIES },
+    limits: {
+      ...unlimited,
+      callbackHosts: config.MUSTER_MAX_CALLBACK_HOSTS,
+      pendingDeliveries: config.MUSTER_MAX_PENDING_DELIVERIES,
+    },
   })
   const clock = await followRedisClock(redis, onError)
   const schedule = createLaneSchedule(redis)

@@ -1,6 +1,7 @@
 import { deliveryIdOf } from '@muster/domain/delivery/record'
 import type { EventRecord, EventSourceRef } from '@muster/domain/event'
 import { endpointLane } from '@muster/domain/lane-id'
+import { defaultLimits } from '@muster/contracts/bounds'
 import { randomUUID } from 'node:crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newEndpoint, newEvent, newKeyring, newSecrets, useRedis } from '../../test/redis.ts'
@@ -136,6 +137,35 @@ describe('handing events to endpoints', () => {
     expect(await deliveriesOf(endpoint)).toEqual(
       [...stuck, ...events].map(({ id }) => deliveryIdOf(id, endpoint.id)).sort(),
     )
+  })
+
+  test('one whose callback host was removed waits while the tenant has all hosts it may, and holds up no other', async () => {
+    const limits = { ...defaultLimits, callbackHosts: 2 }
+    const few = openStore({ redis, keyring: newKeyring(), retentionMs: 86_400_000, waitReplicas: 0, limits })
+    const callbacks = ['https://a.example/', 'https://b.example/']
+    const hosts = await Promise.all(
+      callbacks.map((url) => few.webhookEndpoints.ensureCallbackEndpoint(tenantId, url, Date.now())),
+    )
+    const endpoint = await register()
+    const [stuck] = await happen(1, { hasCallback: true, at: 1 })
+    await happen(5)
+    const dependencies = {
+      redis,
+      endpoints: few.webhookEndpoints,
+      deliveries: few.deliveries,
+      readCallback: async () => 'https://c.example/',
+      readMode: async () => undefined,
+      wake: async () => undefined,
+      now: Date.now,
+    }
+    await expect(dispatchEvents(dependencies, source)).rejects.toThrow('2 hosts of callback addresses')
+    expect(await redis.zrange(keys.eventOutbox(source), 0, '-1')).toEqual([JSON.stringify(stuck)])
+    expect(await deliveriesOf(endpoint)).toHaveLength(6)
+    if (hosts[0]) await few.webhookEndpoints.remove(hosts[0])
+    await dispatchEvents(dependencies, source)
+    expect(await redis.exists(keys.eventOutbox(source))).toBe(0)
+    const made = await few.webhookEndpoints.ensureCallbackEndpoint(tenantId, 'https://c.example/', Date.now())
+    expect(await deliveriesOf(made)).toEqual([deliveryIdOf(stuck?.id ?? '', made.id)])
   })
 
   test('without any endpoint, events leave the outbox all the same', async () => {

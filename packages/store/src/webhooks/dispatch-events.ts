@@ -1,3 +1,4 @@
+import { BoundReachedError } from '@muster/contracts/bounds'
 import { wantsEvent, type EventRecord, type EventSourceRef } from '@muster/domain/event'
 import { endpointLane, type LaneId } from '@muster/domain/lane-id'
 import type { WebhookEndpointRecord } from '@muster/domain/webhook-endpoint/record'
@@ -9,6 +10,8 @@ import type { WebhookEndpoints } from './webhook-endpoints.ts'
 
 /** Lanes are woken page by page: the first event of a long outbox must not wait for the last. */
 const PAGE = 25
+/** More of a tenant that has all callback hosts it may are not looked at each time. */
+const MOST_WITHOUT_HOST = 1_000
 
 export interface DispatchDependencies {
   redis: Redis
@@ -26,12 +29,14 @@ export interface DispatchDependencies {
 /**
  * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash before that repeats, and
  * repeating changes nothing, so any number of processes may do it at once.
- * @throws UnreadableError at the end, when a callback address does not open: its event stays, and holds up no other
+ * @throws UnreadableError, BoundReachedError at the end, when a callback address does not open, or the tenant has all
+ *   callback hosts it may: its event stays, and holds up no other
  */
 export async function dispatchEvents(dependencies: DispatchDependencies, source: EventSourceRef): Promise<void> {
   const { redis, endpoints, wake } = dependencies
-  let unreadable: UnreadableError | undefined
-  for (let kept = 0; ;) {
+  let waiting: WaitingError | undefined
+  let withoutHost = 0
+  for (let kept = 0; withoutHost < MOST_WITHOUT_HOST;) {
     const entries = await redis.zrange(keys.eventOutbox(source), String(kept), String(kept + PAGE - 1))
     if (entries.length === 0) break
     const done: string[] = []
@@ -41,18 +46,22 @@ export async function dispatchEvents(dependencies: DispatchDependencies, source:
       const event = JSON.parse(entry) as EventRecord
       const given = await giveToEndpoints(dependencies, source, event, await registered(event.tenantId))
       for (const laneId of given.lanes) lanes.add(laneId)
-      if (!given.unreadable) done.push(entry)
+      if (!given.waiting) done.push(entry)
       else {
-        unreadable = given.unreadable
+        waiting = given.waiting
         kept += 1
+        if (waiting instanceof BoundReachedError) withoutHost += 1
       }
     }
     // Before the entries go: a process that dies in between repeats both.
     await Promise.all([...lanes].map(wake))
     if (done.length > 0) await redis.zrem(keys.eventOutbox(source), ...done)
   }
-  if (unreadable) throw unreadable
+  if (waiting) throw waiting
 }
+
+/** Why an event stays in the outbox for now. */
+type WaitingError = UnreadableError | BoundReachedError
 
 /** The endpoints of a tenant, read once for a page of events. */
 function readOnce(read: WebhookEndpoints['listRegistered']): WebhookEndpoints['listRegistered'] {
@@ -70,7 +79,7 @@ async function giveToEndpoints(
   source: EventSourceRef,
   event: EventRecord,
   registered: readonly WebhookEndpointRecord[],
-): Promise<{ lanes: LaneId[]; unreadable?: UnreadableError }> {
+): Promise<{ lanes: LaneId[]; waiting?: WaitingError }> {
   const { deliveries, readCallback, readMode, now } = dependencies
   // Read only where it matters: most tenants have neither.
   const isModeNeeded = event.hasCallback || registered.some(({ mode }) => mode === 'test')
@@ -78,13 +87,21 @@ async function giveToEndpoints(
   const wanting = registered.filter((endpoint) => wantsEvent(endpoint, event, source, mode))
   await Promise.all(wanting.map((endpoint) => deliveries.create(endpoint, event, undefined, now())))
   const lanes = wanting.map(({ id }) => endpointLane(id))
-  const callbackUrl = event.hasCallback ? await readCallback(event).catch(keepUnreadable) : undefined
-  if (callbackUrl instanceof UnreadableError) return { lanes, unreadable: callbackUrl }
-  if (callbackUrl !== undefined) lanes.push(await giveToCallback(dependencies, event, callbackUrl, mode))
-  return { lanes }
+  try {
+    const callbackUrl = event.hasCallback ? await readCallback(event) : undefined
+    if (callbackUrl !== undefined) lanes.push(await giveToCallback(dependencies, event, callbackUrl, mode))
+    return { lanes }
+  } catch (error) {
+    if (error instanceof UnreadableError || error instanceof BoundReachedError) return { lanes, waiting: error }
+    throw error
+  }
 }
 
-/** Again where the janitor has just removed the endpoint of a host that no request had named for long. */
+/**
+ * Again where the janitor has just removed the endpoint of a host that no request had named for long. It is made within
+ * the same bound as by a request: the tenant may have taken other hosts meanwhile.
+ * @throws BoundReachedError
+ */
 async function giveToCallback(
   { endpoints, deliveries, now }: DispatchDependencies,
   event: EventRecord,
@@ -95,9 +112,4 @@ async function giveToCallback(
     const endpoint = await endpoints.ensureCallbackEndpoint(event.tenantId, callbackUrl, now(), mode)
     if ((await deliveries.create(endpoint, event, callbackUrl, now())) !== undefined) return endpointLane(endpoint.id)
   }
-}
-
-function keepUnreadable(error: unknown): UnreadableError {
-  if (error instanceof UnreadableError) return error
-  throw error
 }
