@@ -153,6 +153,26 @@ describe('an upload in every format', () => {
     })
   })
 
+  test('CSV as Excel writes it in most of Europe is read, or as its parameters say', async () => {
+    const name = `hr${Date.now()}`
+    const files: [string, string][] = [
+      [`Vorname;Nachname;Geschäftliche E-Mail\r\nJürgen;Müller; ${name}@example.com \r\n;;\r\n`, ''],
+      [`Vorname^Nachname^E-Mail\r\nJürgen^Müller^m${name}@example.com\r\n`, '&delimiter=%5E&charset=latin1&trim=true'],
+    ]
+    for (const [file, query] of files) {
+      const { body } = await client.bulk(Buffer.from(file, 'latin1'), {
+        type: 'text/csv',
+        query: `integrated_account_id=${accountOf.okta}${query}`,
+      })
+      expect((await client.completed(body.id)).counts).toMatchObject({ total: 1, succeeded: 1 })
+    }
+    const { users } = await muster.simulators.okta.state()
+    for (const email of [`${name}@example.com`, `m${name}@example.com`])
+      expect(users.find((user) => JSON.stringify(user).includes(`"${email}"`))).toMatchObject({
+        profile: { firstName: 'Jürgen', lastName: 'Müller', email },
+      })
+  })
+
   test('columns are mapped in the request, or by a saved name, which the request can override; results have the columns of the client', async () => {
     const columns = { Vorname: 'first_name', Nachname: 'last_name', Mail: 'email', Notiz: '' }
     const { status, body } = await client.request('POST', '/column-mappings', { body: { name: 'hr', columns } })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { createUserQuerySchema } from './create-user-parameters.ts'
+import { flag } from './flag.ts'
 import { idSchema } from './id.ts'
 import { accountStatusSchema } from './integrated-account.ts'
 import { inputProblemSchema, rejectedRowSchema } from './problem.ts'
@@ -69,6 +70,19 @@ export const bulkQuerySchema = z.strictObject({
     .record(z.string().min(1).max(200), z.string().max(200))
     .optional()
     .meta({ type: 'object', description: 'CSV: columns[Header]=target; an empty target leaves the column out.' }),
+  delimiter: z.string().min(1).max(10).optional().meta({
+    description: 'CSV: what separates cells: one sign, or comma, semicolon, tab, pipe. Recognized without it.',
+  }),
+  charset: z.string().min(1).max(40).optional().meta({
+    description: 'A WHATWG label, such as windows-1250. Without it UTF-8, a byte order mark, or for CSV windows-1252.',
+  }),
+  trim: flag.optional().meta({ description: 'false: spaces at the ends of texts stay.' }),
+  date_format: z.string().min(1).max(40).optional().meta({
+    description: 'CSV: how dates are written that could be two, such as D/M/YYYY.',
+  }),
+  time_zone: z.string().min(1).max(64).optional().meta({
+    description: 'CSV: of times without an offset, an IANA name; UTC without it.',
+  }),
 })
 export type BulkQuery = z.infer<typeof bulkQuerySchema>
 

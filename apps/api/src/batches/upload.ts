@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { toReadParameters } from '@muster/bulk/read-parameters'
 import { readRows, type UploadFormat } from '@muster/bulk/read-rows'
 import { UploadError, type UploadErrorCode } from '@muster/bulk/upload-error'
 import type { BulkQuery } from '@muster/contracts/batch'
@@ -8,7 +9,7 @@ import { modeOf, type Caller } from '../http/own-records.ts'
 import { invalid, RequestError } from '../http/request-error.ts'
 import type { RowValidator, ValidatedRow } from './validate-rows.ts'
 
-export interface UploadedFile {
+export interface UploadedFile extends ReturnType<typeof toReadParameters> {
   format: UploadFormat
   isGzip: boolean
   mapping: Record<string, string>
@@ -35,7 +36,7 @@ export async function describeUpload(
   const format = formatOf(request.headers['content-type'] ?? '')
   const isGzip = isGzipped(request.headers['content-encoding'] ?? 'identity')
   const mapping = await readMapping(store, caller, query, format)
-  return { format, isGzip, mapping }
+  return { format, isGzip, mapping, ...toReadParameters(query) }
 }
 
 function formatOf(contentType: string): UploadFormat {
