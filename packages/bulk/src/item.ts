@@ -6,9 +6,12 @@ import { checkValue, escapePointer } from '@muster/contracts/untrusted-value'
 
 export const userFields: ReadonlySet<string> = new Set(Object.keys(unifiedUserInputSchema.shape))
 
-/** What may stand beside the user: the parameters of a create. A dry run is of a whole upload, never of one row. */
+/** Parameters of a create that are said of a whole upload, never of one row. */
+const ofUpload: ReadonlySet<string> = new Set(['dry_run', 'trim'])
+
+/** What may stand beside the user: the parameters of a create. */
 export const itemOptions: ReadonlySet<string> = new Set(
-  Object.keys(createUserQuerySchema.shape).filter((name) => name !== 'dry_run'),
+  Object.keys(createUserQuerySchema.shape).filter((name) => !ofUpload.has(name)),
 )
 
 export interface ParsedItem {

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { createUserQuerySchema } from './create-user-parameters.ts'
-import { flag } from './flag.ts'
 import { idSchema } from './id.ts'
 import { accountStatusSchema } from './integrated-account.ts'
 import { inputProblemSchema, rejectedRowSchema } from './problem.ts'
@@ -76,7 +75,7 @@ export const bulkQuerySchema = z.strictObject({
   charset: z.string().min(1).max(40).optional().meta({
     description: 'A WHATWG label, such as windows-1250. Without it UTF-8, a byte order mark, or for CSV windows-1252.',
   }),
-  trim: flag.optional().meta({ description: 'false: spaces at the ends of texts stay.' }),
+  trim: query.trim,
   date_format: z.string().min(1).max(40).optional().meta({
     description: 'CSV: how dates are written that could be two, such as D/M/YYYY.',
   }),

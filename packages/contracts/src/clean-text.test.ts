@@ -96,6 +96,11 @@ describe('an object of texts', () => {
     expect(cleanTexts({ user: { first_name: '' } }).value).toEqual({ user: {} })
   })
 
+  test('has no more than fifty warnings', () => {
+    const { value, warnings } = cleanTexts({ languages: Array.from({ length: 80 }, () => ' ') })
+    expect({ value, count: warnings.length }).toEqual({ value: {}, count: 50 })
+  })
+
   test('of nothing but joiners is refused soon', () => {
     expect(cleanTexts({ first_name: `क${'\u200Dष\u200D'.repeat(30_000)}` }).problems).toHaveLength(1)
   })

@@ -12,13 +12,16 @@ export interface TextOptions {
 export interface CleanTexts<T> {
   value: T
   problems: InputProblem[]
-  /** What was changed. */
+  /** What was changed; the first fifty. */
   warnings: Warning[]
 }
 
 /** Fields of a user that are passed on as they are: a space may be meant. */
 const untouched: ReadonlySet<string> = new Set(['password', 'remote_data', 'remote_query'])
 const multiline: ReadonlySet<string> = new Set(['description'])
+
+/** Each is kept with the operation. */
+const MOST_WARNINGS = 50
 
 /** What is to be looked at: invisible, or to be composed. */
 const SPACE = 32
@@ -116,7 +119,9 @@ export function cleanTexts<T extends Record<string, unknown>>(
   const warnings: Warning[] = []
   const path: string[] = []
   const pointer = (): string => start + path.map((segment) => `/${escapePointer(segment)}`).join('')
-  const warn = (code: string, detail: string): void => void warnings.push({ pointer: pointer(), code, detail })
+  const warn = (code: string, detail: string): void => {
+    if (warnings.length < MOST_WARNINGS) warnings.push({ pointer: pointer(), code, detail })
+  }
 
   function cleanText(text: string): string | undefined {
     if (isPlain(text)) return text

@@ -62,6 +62,7 @@ export const createUserQuerySchema = z.strictObject({
   dry_run: flag
     .optional()
     .meta({ description: 'true: calls no provider, stores nothing, answers with the requests that would be sent.' }),
+  trim: flag.optional().meta({ description: 'false: spaces at the ends of texts stay.' }),
   not_before: dateTime.optional().meta({ description: 'No attempt starts earlier. At most 90 days ahead.' }),
   expires_at: dateTime.optional().meta({
     description:

@@ -38,6 +38,7 @@ export const userRoutes = {
     query: createUserQuerySchema,
     headers: preferHeader.extend({ 'idempotency-key': idempotencyKeyHeader.optional() }),
     body: unifiedUserInputSchema,
+    hasCleanTexts: true,
     responses: {
       200: {
         description: 'With dry_run: what would be sent. With Prefer: wait and on_conflict=adopt: the existing user.',

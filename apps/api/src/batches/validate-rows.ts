@@ -97,7 +97,8 @@ export class RowValidator {
     const naturalKeyHash = hashNaturalKey(hash, account.id, naturalKey)
     const duplicate = this.#findDuplicate(row, naturalKeyHash)
     if (duplicate) return refused(duplicate)
-    return { row, problems: [], create: { account, input, query, warnings, naturalKey, naturalKeyHash } }
+    const allWarnings = [...(row.warnings ?? []).map(toCreateWarning), ...warnings]
+    return { row, problems: [], create: { account, input, query, warnings: allWarnings, naturalKey, naturalKeyHash } }
   }
 
   async #yieldIfDue(): Promise<void> {
@@ -186,6 +187,12 @@ function defaultsOf({
     expires_at,
   }
   return Object.fromEntries(Object.entries(defaults).filter(([, value]) => value !== undefined))
+}
+
+/** The operation of a row shows its warnings, and it is a create like any other: `user` is its body. */
+function toCreateWarning({ pointer, ...warning }: Warning): Warning {
+  if (pointer === null) return { pointer, ...warning }
+  return { ...warning, pointer: pointer.startsWith('/user/') ? pointer.slice('/user'.length) : `?${pointer.slice(1)}` }
 }
 
 /** A create has a body and a query; a row has both in one object. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Scope } from '@muster/contracts/api-key'
+import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import type { z } from 'zod'
@@ -27,6 +28,8 @@ export interface RequestContext {
   tenantId: string
   caller: Caller
   prefer: Preferences
+  /** What was changed of the texts of the body. */
+  textWarnings: readonly Warning[]
   /** The body as it arrives, where the route reads it itself. */
   stream?: IncomingMessage
   /** Aborted when the client goes away. */

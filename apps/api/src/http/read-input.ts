@@ -1,8 +1,11 @@
+import { cleanTexts } from '@muster/contracts/clean-text'
+import { isJsonObject } from '@muster/contracts/json'
+import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
 import type { Route } from '@muster/contracts/route'
 import { checkValue } from '@muster/contracts/untrusted-value'
 import type { Request } from 'express'
-import type { AnyInput, RefusedRequest } from './endpoint.ts'
+import { notYetKnown, type AnyInput, type RefusedRequest } from './endpoint.ts'
 import { parseQuery } from './query.ts'
 import { hasBody, readBody } from './read-body.ts'
 import { notFound, RequestError } from './request-error.ts'
@@ -13,6 +16,7 @@ interface Part {
   value: unknown
   problems: InputProblem[]
 }
+type BodyPart = Part & { raw?: unknown; textWarnings?: Warning[] }
 const NOTHING: Part = { value: undefined, problems: [] }
 
 /**
@@ -22,16 +26,18 @@ const NOTHING: Part = { value: undefined, problems: [] }
 export async function readInput(
   route: Route,
   request: Request,
-): Promise<{ input: AnyInput; raw: Raw; problems: InputProblem[] }> {
+): Promise<{ input: AnyInput; raw: Raw; problems: InputProblem[]; textWarnings: Warning[] }> {
   const params = readParams(route, request)
   const { raw: rawQuery, ...query } = readQuery(route, request)
   const headers = route.headers ? validate(route.headers, request.headers, 'header') : NOTHING
   const before = [...query.problems, ...headers.problems]
-  const { raw: rawBody, ...body } = await readBodyPart(route, request, before)
+  const keepsSpaces = isJsonObject(query.value) && query.value.trim === false
+  const { raw: rawBody, textWarnings = [], ...body } = await readBodyPart(route, request, { before, keepsSpaces })
   return {
     input: { params, query: query.value, headers: headers.value, body: body.value },
     raw: { query: rawQuery, body: rawBody },
     problems: [...before, ...body.problems],
+    textWarnings,
   }
 }
 
@@ -55,7 +61,11 @@ function readQuery(route: Route, request: Request): Part & { raw: Raw['query'] }
   return { value: undefined, problems: unknown, raw }
 }
 
-async function readBodyPart(route: Route, request: Request, before: InputProblem[]): Promise<Part & { raw?: unknown }> {
+async function readBodyPart(
+  route: Route,
+  request: Request,
+  { before, keepsSpaces }: { before: InputProblem[]; keepsSpaces: boolean },
+): Promise<BodyPart> {
   if (!route.body || (route.isBodyOptional && !hasBody(request))) return NOTHING
   const raw = await readBody(request).catch((error: unknown) => {
     // Report the other problems too, even though the body could not be read.
@@ -63,5 +73,13 @@ async function readBodyPart(route: Route, request: Request, before: InputProblem
   })
   const unsafe = checkValue(raw, 'body')
   if (unsafe.length > 0) return { value: undefined, problems: unsafe }
-  return { ...validate(route.body, raw, 'body'), raw }
+  if (!route.hasCleanTexts || !isJsonObject(raw)) return { ...validate(route.body, raw, 'body'), raw }
+  const { value: clean, problems, warnings } = cleanTexts(raw, { keepsSpaces })
+  const body = validate(route.body, clean, 'body')
+  return {
+    ...body,
+    problems: [...problems, ...notYetKnown(body.problems, problems)],
+    raw: clean,
+    textWarnings: warnings,
+  }
 }

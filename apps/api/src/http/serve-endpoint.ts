@@ -1,4 +1,5 @@
 import type { HeldBound } from '@muster/contracts/bounds'
+import type { Warning } from '@muster/contracts/operation'
 import type { Route } from '@muster/contracts/route'
 import type { FairGate } from '@muster/egress/fair-gate'
 import type { Store } from '@muster/store/store'
@@ -33,7 +34,7 @@ export function serveEndpoint(options: ServeOptions, endpoint: Endpoint): Reques
     const caller = toCaller(key)
     // Reads the hash key at the first use: nothing is encrypted or decrypted with keys that do not fit this Redis.
     await store.hasher()
-    const input = await readValidInput(endpoint, request, caller)
+    const { input, textWarnings } = await readValidInput(endpoint, request, caller)
     const prefer = readPreferences(route, request, response)
     const left = new AbortController()
     response.once('close', () => left.abort())
@@ -42,6 +43,7 @@ export function serveEndpoint(options: ServeOptions, endpoint: Endpoint): Reques
       tenantId: caller.tenantId,
       caller,
       prefer,
+      textWarnings,
       ...(route.streamedBody ? { stream: request } : {}),
       signal: left.signal,
     }
@@ -60,9 +62,13 @@ function measure(metrics: ApiMetrics, route: Route, response: Response): void {
   response.once('finish', () => stopTimer({ status: String(response.statusCode) }))
 }
 
-async function readValidInput(endpoint: Endpoint, request: Request, caller: Caller): Promise<AnyInput> {
-  const { input, raw, problems } = await readInput(endpoint.route, request)
-  if (problems.length === 0) return input
+async function readValidInput(
+  endpoint: Endpoint,
+  request: Request,
+  caller: Caller,
+): Promise<{ input: AnyInput; textWarnings: Warning[] }> {
+  const { input, raw, problems, textWarnings } = await readInput(endpoint.route, request)
+  if (problems.length === 0) return { input, textWarnings }
   const more = await endpoint.findMoreProblems({ caller, raw, problems }, input.params)
   throw invalid([...problems, ...more])
 }

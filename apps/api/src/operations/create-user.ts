@@ -60,7 +60,7 @@ export function createUser(dependencies: ApiDependencies) {
 /** @throws RequestError with every problem of the create */
 async function check(dependencies: ApiDependencies, request: CreateRequest): Promise<CheckedCreate> {
   const { store, metrics } = dependencies
-  const { tenantId, caller, query, body, prefer } = request
+  const { tenantId, caller, query, body, prefer, textWarnings } = request
   const account = await readOwnAccount(store, caller, query.integrated_account_id)
   const input = toCreateInput(query, body)
   const now = Date.now()
@@ -79,7 +79,7 @@ async function check(dependencies: ApiDependencies, request: CreateRequest): Pro
     metrics.refused.inc({ reason: 'validation_failed' })
     throw invalid(problems)
   }
-  return { account, input, warnings, naturalKey, newCallbackUrl, now }
+  return { account, input, warnings: [...textWarnings, ...warnings], naturalKey, newCallbackUrl, now }
 }
 
 async function isRepeat(store: Store, account: AccountRecord, { headers }: CreateRequest): Promise<boolean> {
