@@ -67,6 +67,19 @@ describe('what is refused, and how', () => {
     await nothingIsThere()
   })
 
+  test('what cannot be read is named with its line and byte, by the charset of the Content-Type too', async () => {
+    const file = (sign: number): Buffer => Buffer.from([...Buffer.from('first_name,email\nAda,a@b.example\n'), sign])
+    const answers = await Promise.all([
+      client.bulk(file(0xff), { type: 'application/x-ndjson', query }),
+      client.bulk(file(0xd2), { type: 'text/csv; charset=windows-1253', query }),
+    ])
+    expect(answers.map(({ status, body }) => [status, body.upload_error, body.line, body.byte])).toEqual([
+      [400, 'not_utf8', 3, 34],
+      [400, 'not_in_charset', 3, 34],
+    ])
+    await nothingIsThere()
+  })
+
   test('reject_all refuses the upload before anything is queued, points to each bad row, and accepts the corrected file under the same key', async () => {
     const options = { query: `${query}&on_invalid=reject_all`, key: 'all-or-nothing' }
     const refused = await client.bulk(toNdjson(mixed()), options)
@@ -106,7 +119,7 @@ describe('what is refused, and how', () => {
     ],
     ['no type', { type: '' }, 415, 'unsupported_media_type'],
     ['a spreadsheet', { type: 'application/vnd.ms-excel' }, 415, 'unsupported_media_type'],
-    ['another charset', { type: 'text/csv; charset=latin1' }, 415, 'unsupported_media_type'],
+    ['an unknown charset', { type: 'text/csv; charset=klingon' }, 415, 'unsupported_media_type'],
     ['another encoding', { headers: { 'content-encoding': 'br' } }, 415, 'unsupported_media_type'],
     [
       'a key with a space',

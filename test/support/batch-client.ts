@@ -37,6 +37,7 @@ export interface UploadProblem {
   batch_id?: string
   upload_error?: string
   line?: number | null
+  byte?: number | null
   errors?: { pointer: string; code: string }[]
 }
 

@@ -33,6 +33,9 @@ const furtherMembers = z
       .string()
       .meta({ description: 'malformed_upload, payload_too_large: why the upload cannot be read any further.' }),
     line: z.int().nullable().meta({ description: 'With upload_error.' }),
+    byte: z.int().nullable().meta({
+      description: 'With upload_error: of the unpacked upload, the byte that cannot be read, counted from 1.',
+    }),
     rows: z.int().meta({ description: 'on_invalid=reject_all.' }),
     rejected: z.int().meta({ description: 'on_invalid=reject_all.' }),
     rejected_rows: z.array(rejectedRowSchema).meta({ description: 'on_invalid=reject_all: the first hundred.' }),

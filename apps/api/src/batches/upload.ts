@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { toCharset } from '@muster/bulk/charset'
 import { toReadParameters } from '@muster/bulk/read-parameters'
 import { readRows, type UploadFormat } from '@muster/bulk/read-rows'
 import { UploadError, type UploadErrorCode } from '@muster/bulk/upload-error'
@@ -33,13 +34,13 @@ export async function describeUpload(
   request: IncomingMessage,
   query: BulkQuery,
 ): Promise<UploadedFile> {
-  const format = formatOf(request.headers['content-type'] ?? '')
+  const { format, charset } = readContentType(request.headers['content-type'] ?? '')
   const isGzip = isGzipped(request.headers['content-encoding'] ?? 'identity')
   const mapping = await readMapping(store, caller, query, format)
-  return { format, isGzip, mapping, ...toReadParameters(query) }
+  return { format, isGzip, mapping, ...charset, ...toReadParameters(query) }
 }
 
-function formatOf(contentType: string): UploadFormat {
+function readContentType(contentType: string): { format: UploadFormat; charset: { charset?: string } } {
   const [mediaType = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase())
   const format = formats[mediaType]
   if (!format) throw new RequestError('unsupported_media_type', `Send the rows as ${Object.keys(formats).join(', ')}.`)
@@ -47,9 +48,11 @@ function formatOf(contentType: string): UploadFormat {
     .find((parameter) => parameter.startsWith('charset='))
     ?.slice('charset='.length)
     .replaceAll('"', '')
-  if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8')
-    throw new RequestError('unsupported_media_type', 'The rows must be UTF-8.')
-  return format
+  // Clients say utf-8 of whatever they send.
+  if (charset === undefined || charset === 'utf-8' || charset === 'utf8') return { format, charset: {} }
+  if (toCharset(charset) === undefined)
+    throw new RequestError('unsupported_media_type', 'The charset is no WHATWG label, such as windows-1252.')
+  return { format, charset: { charset } }
 }
 
 function isGzipped(contentEncoding: string): boolean {
@@ -93,7 +96,9 @@ export async function* validateUpload(
   } catch (error) {
     if (!(error instanceof UploadError)) throw error
     const code = tooLarge.has(error.code) ? 'payload_too_large' : 'malformed_upload'
-    throw new RequestError(code, error.message, { extensions: { upload_error: error.code, line: error.line } })
+    throw new RequestError(code, error.message, {
+      extensions: { upload_error: error.code, line: error.line, byte: error.byte },
+    })
   }
 }
 
