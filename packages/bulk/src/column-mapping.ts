@@ -3,6 +3,7 @@ import { cellKinds } from './cell-values.ts'
 import { toName, toPath } from './column-target.ts'
 import type { RemoteKinds, Target, TargetFault } from './column-target.ts'
 import { nearestName } from './header-hints.ts'
+import { findSynonym } from './header-synonyms.ts'
 import { resolveHeaders, toMapped } from './resolve-headers.ts'
 import type { HeaderSource, ResolvedHeader } from './resolve-headers.ts'
 import { UploadError } from './upload-error.ts'
@@ -72,9 +73,16 @@ export function mapColumns(
     headers,
     named: headers.findLastIndex((header) => header !== '') + 1,
     targets,
-    secrets: targets.map((target) => typeof target === 'object' && holdsSecret(target)),
+    secrets: resolved.map((found, index) => isSecretColumn(headers[index] ?? '', found)),
     columns: headers.flatMap((header, index) => toMappedColumn(header, resolved[index])),
   }
+}
+
+/** A column that a mapping leaves out, or sends elsewhere, may still be called like a secret, and be one. */
+function isSecretColumn(header: string, found: ResolvedHeader): boolean {
+  if (found === 'unnamed' || 'fault' in found) return false
+  if (found.target && holdsSecret(found.target)) return true
+  return found.source !== 'name' && (isSecretName(toName(header)) || findSynonym(header) === 'password')
 }
 
 const holdsSecret = ({ path }: Target): boolean =>

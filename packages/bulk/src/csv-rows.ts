@@ -74,7 +74,7 @@ export function createCsvReader({
     if (cells[0]?.trim() === '' && cells.every((cell) => cell.trim() === '')) return undefined
     const { line } = record
     number = nextNumber(number, maxRows, line)
-    const echoed = { names: columns.headers, cells }
+    const echoed = { names: columns.headers, secrets: columns.secrets, cells }
     const problem = problemOf(record, cells, columns)
     if (problem) return { number, line, value: undefined, columns: echoed, problems: [problem] }
     return { number, line, columns: echoed, ...toMappedItem(columns, cells, dates) }

@@ -28,12 +28,15 @@ export type RowProblemCode = (typeof rowProblemCodes)[number]
 
 export interface Columns {
   names: readonly string[]
+  /** One for each name: whether its cells hold a password or the like. */
+  secrets: readonly boolean[]
   /** All there are: fewer or more than names where the row has fewer or more. */
   cells: readonly string[]
 }
 
-export const toCellsByName = ({ names, cells }: Columns): Record<string, string> =>
-  Object.fromEntries(cells.map((cell, index) => [names[index] ?? '', cell]))
+/** Cells behind the last name are called by their place. */
+export const toCellsByName = ({ names, cells }: Pick<Columns, 'names' | 'cells'>): Record<string, string> =>
+  Object.fromEntries(cells.map((cell, index) => [names[index] ?? `cell ${index + 1}`, cell]))
 
 export interface Row {
   /** 1-based, among the data rows or items. */

@@ -32,6 +32,17 @@ describe('CSV', () => {
     )
   })
 
+  test('has every cell of a row, also where it has more or fewer than there are columns', async () => {
+    const rows: ResultRow[] = [
+      { columns: {}, cells: ['Ada', 'x', 'y'], result: { status: 'rejected' } },
+      { columns: {}, cells: ['Ada'], result: { status: 'rejected' } },
+    ]
+    expect(await write('csv', ['Name', 'Note'], ['status'], rows)).toBe(
+      'Name,Note,status\r\nAda,x,rejected,y\r\nAda,,rejected\r\n',
+    )
+    expect(await write('csv', ['Name', 'Note'], [], rows)).toBe('Name,Note\r\nAda,x,y\r\nAda\r\n')
+  })
+
   test('has a header over no rows', async () => {
     expect(await write('csv', ['Name', '=cmd'], ['status'], [])).toBe("Name,'=cmd,status\r\n")
   })

@@ -8,6 +8,8 @@ import { toSafeCell } from './formula-guard.ts'
 export interface ResultRow {
   /** The client's own cells, as they were read; undefined for rows that were no CSV. */
   columns: Record<string, string> | undefined
+  /** The same in the order of the columns, where that is known: more of them than there are columns follow the result. */
+  cells?: readonly string[] | undefined
   result: Record<string, unknown>
 }
 
@@ -71,6 +73,7 @@ class CsvResults extends Stringifier {
   readonly #delimiter: string
   readonly #hash = createHash('sha256')
   #rows = 0
+  #hasHeader = false
 
   constructor(
     columns: readonly string[],
@@ -83,8 +86,6 @@ class CsvResults extends Stringifier {
       bom: hasByteOrderMark,
       // Whatever a reader takes for the delimiter, of a file with one column too.
       quoted_match: delimiters.filter((other) => other !== delimiter),
-      header: true,
-      columns: [...columns, ...resultFields].map((name, index) => ({ key: String(index), header: toSafeCell(name) })),
       record_delimiter: '\r\n',
       quote_record_delimiter: true,
     })
@@ -99,20 +100,36 @@ class CsvResults extends Stringifier {
     return super.push(chunk, encoding)
   }
 
-  override _transform({ columns = {}, result }: ResultRow, encoding: BufferEncoding, done: TransformCallback): void {
+  override _transform(row: ResultRow, _encoding: BufferEncoding, done: TransformCallback): void {
+    const { columns = {}, result } = row
+    const own = row.cells ?? this.#columns.map((name) => ownValue(columns, name))
+    const width = this.#columns.length
+    // Without a result behind it, a short row stays one: filled up, it would be another when it is uploaded again.
+    const padding = this.#resultFields.length === 0 ? 0 : Math.max(0, width - own.length)
     const cells = [
-      ...this.#columns.map((name) => ownValue(columns, name)),
+      ...own.slice(0, width),
+      ...Array.from({ length: padding }),
       ...this.#resultFields.map((name) => ownValue(result, name)),
+      ...own.slice(width),
     ]
     this.#rows += 1
-    super._transform(
-      cells.map((value) => toSafeCell(toText(value))),
-      encoding,
-      done,
-    )
+    this.#writeHeader()
+    this.#writeCells(cells.map(toText), done)
+  }
+
+  #writeHeader(): void {
+    if (this.#hasHeader) return
+    this.#hasHeader = true
+    this.#writeCells([...this.#columns, ...this.#resultFields], () => undefined)
+  }
+
+  /** As a row of its own: with a header of the library, it would leave out cells behind the last column. */
+  #writeCells(cells: string[], done: TransformCallback): void {
+    super._transform(cells.map(toSafeCell), 'utf8', done)
   }
 
   override _flush(done: TransformCallback): void {
+    this.#writeHeader()
     super._flush((error) => {
       if (!error && this.#endMark) {
         const mark = this.#endMark(this.#rows, this.#hash.digest('hex'))

@@ -65,7 +65,11 @@ async function* readChunkResults(
     const accountId = row.account === null ? undefined : batchAccounts[row.account]?.id
     const found = { operation: operationById.get(operationId), unreadable: unreadable.get(operationId) }
     const account = accountId === undefined ? undefined : accounts.get(accountId)
-    yield { columns: columnsOf(record, row), result: toResult(operationId, row, accountId, { ...found, account }) }
+    yield {
+      columns: columnsOf(record, row),
+      cells: row.cells,
+      result: toResult(operationId, row, accountId, { ...found, account }),
+    }
   }
 }
 
