@@ -8,6 +8,7 @@ import type { AccessToken } from '@muster/domain/account/access-token'
 import type { CreateInput } from '@muster/domain/operation/record'
 import type { RemoteFailure } from '@muster/domain/outcome'
 import type { z } from 'zod'
+import type { CallPurpose, FailureRow } from './engine/failure-row.ts'
 
 export type { AccessToken, CreateInput, RemoteFailure }
 
@@ -135,8 +136,7 @@ export interface CreatedUser {
  * create.
  */
 export interface CallContext {
-  /** find: by natural key, for a user that may exist. look_up: a `LookUp`. check: `toCheckRequest`. */
-  purpose: 'create' | 'find' | 'look_up' | 'check'
+  purpose: CallPurpose
   account: AccountContext
 }
 
@@ -278,6 +278,8 @@ export interface Provider {
   sendsBareNotFound?: true
   /** A cheap call that succeeds only with working credentials. */
   toCheckRequest(account: AccountContext): RemoteRequest
+  /** What `classifyFailure` reads an answer by. */
+  failures: readonly FailureRow[]
   /** Called for every answer that is not 2xx, and for a 2xx that cannot be read. Total. */
   classifyFailure(response: RemoteResponse, input?: CreateInput, context?: CallContext): RemoteFailure
   /** What the provider's support asks for, where it is not in the header `x-request-id`. */

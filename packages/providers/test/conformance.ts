@@ -9,6 +9,8 @@ import { baseUrlOf, isAllowedOrigin } from '../src/engine/base-url.ts'
 import { attemptCreate } from '../src/engine/attempt.ts'
 import { classifyAnswer } from '../src/engine/classify.ts'
 import { isSuccess, type Connection } from '../src/engine/connection.ts'
+import type { FailureRow } from '../src/engine/failure-row.ts'
+import { findRow, type Said } from '../src/engine/failure-table.ts'
 import { checkInput } from '../src/engine/field-support.ts'
 import {
   RemoteFailureError,
@@ -113,6 +115,32 @@ function withOddValue(record: unknown, path: Path): unknown {
   >
   parent[path.at(-1) ?? ''] = { odd: [1] }
   return copy
+}
+
+const statuses = [400, 401, 403, 404, 409, 412, 422, 429, 500]
+
+/** Texts that fit. `stringMatching` knows neither boundaries nor what must not follow: the filter does. */
+function samplesOf(expression: RegExp): string[] {
+  const plain = expression.source
+    .replaceAll('\\b', '')
+    .replaceAll('.*', ' ')
+    .replace(/\(\?!(?:[^()]|\([^()]*\))*\)/g, '')
+  const texts = fc.sample(fc.stringMatching(new RegExp(plain)), { seed: 1, numRuns: 40 })
+  return texts.filter((each) => expression.test(each))
+}
+
+/** Answers made from a row, that have nothing but what it asks for. */
+function answersOf({ status = statuses, code, says, field, purpose }: FailureRow): { status: number; said: Said }[] {
+  const codes = code === undefined ? [] : [code].flat()
+  const texts = says ? samplesOf(says) : ['', 'Something else.']
+  const fields = field ? samplesOf(field).slice(0, 1) : []
+  return [status]
+    .flat()
+    .flatMap((each) =>
+      (codes.length > 0 ? codes : [undefined]).flatMap((one) =>
+        texts.map((text) => ({ status: each, said: { codes: one === undefined ? [] : [one], text, fields, purpose } })),
+      ),
+    )
 }
 
 /** What every adapter must keep, whatever its provider: run with true bodies, and with its simulator's answers. */
@@ -349,6 +377,15 @@ export function describeProvider(provider: Provider, sample: ConformanceSample):
     test('takes no success without a user in it for a create', () => {
       for (const body of [...foreignBodies, [], { user: null }])
         expect(provider.parseCreated(json(200, body), minimal)).toBeUndefined()
+    })
+
+    test('has no row of failures that an earlier one shadows', () => {
+      expect(provider.failures).not.toEqual([])
+      for (const row of provider.failures)
+        expect([
+          row,
+          answersOf(row).some(({ status, said }) => findRow(provider.failures, status, said) === row),
+        ]).toEqual([row, true])
     })
 
     test('knows the statuses that mean the same everywhere', () => {

@@ -83,6 +83,7 @@ export const tinyProvider: Provider = {
   isAbsent: (response) => response.status === 404 && response.isJson,
   isOwnAnswer: (response) => response.isJson,
   toCheckRequest: () => ({ method: 'GET', path: '/users' }),
+  failures: [],
   classifyFailure: (response) =>
     response.status === 409
       ? { code: 'user_exists', outcome: 'failed', message: 'The login is taken.' }

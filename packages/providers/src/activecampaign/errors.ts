@@ -1,5 +1,19 @@
 import { z } from 'zod'
-import { classifyByStatus, UNKNOWN, RATE_LIMITED } from '../engine/classify.ts'
+import { classifyByStatus } from '../engine/classify.ts'
+import {
+  CREDENTIALS_IN_DOUBT,
+  INVALID,
+  NAMED,
+  NO_ACCESS_IN_DOUBT,
+  NO_SEAT,
+  NOT_FOUND,
+  PASSWORD_REJECTED,
+  RATE_LIMITED,
+  UNKNOWN,
+  USER_EXISTS,
+  type FailureRow,
+} from '../engine/failure-row.ts'
+import { classifyByTable, type Said } from '../engine/failure-table.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseText } from '../engine/loose-schema.ts'
 import { joinTexts, toPlainText } from '../mapping/plain-text.ts'
@@ -79,24 +93,58 @@ function attributeOf({ attribute, text }: VendorError): string | undefined {
 }
 
 /** Nothing but the status in words, as a bare "Forbidden" or the page of a web server. */
-const isBare = (text: string): boolean =>
-  text.replace(/\b(?:403|error|forbidden|nginx(?:\/[\d.]+)?)\b|[\s:.]/gi, '') === ''
+const BARE = /^(?:\b(?:403|error|forbidden|nginx(?:\/[\d.]+)?)\b|[\s:.])*$/i
+/** As a code: the answer is JSON, so the words are the vendor's. */
+const OWN_WORDS = 'own words'
 
-const NO_PERMISSION = /you (?:do not|don['’]?t) have permission/i
-const BAD_KEY = /\bapi[- _]?(?:token|key)\b|\bunauthori[sz]ed\b|\bnot (?:authori[sz]ed|authenticated)\b/i
 /**
- * What the vendor says to a second user with one username is not published: contacts say 422 and code `duplicate`, or
- * these words are expected.
+ * By words and by the one code that is known: the vendor publishes none, and reports temporary failures with 400, 403
+ * and 422. 403 has many meanings besides. Of those of a refused key or user the account goes on hold, so that nothing
+ * more is lost to them.
  */
-const TAKEN = /\balready (?:exists?|taken|in use|been taken|registered)\b|\bthere is already an?\b|\bduplicate\b/i
-/** Nor is what a full account says. Either way the request is refused: these words only choose the code. */
-const NO_SEAT =
-  /\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b/i
-
-/** Temporary failures: the vendor publishes no codes, and reports these with 400, 403 and 422. */
-const TOO_MANY = /\btoo many requests\b|\brate limit/i
-const PASSES =
-  /resulted in an? `?5\d\d\b|\btry (?:again )?(?:later|in an?|shortly)\b|\btemporarily\b|\btimed? ?out\b|\bdeadlock\b|\block wait\b/i
+export const failures: readonly FailureRow[] = [
+  { says: /(?:^| — )no result found/i, means: NOT_FOUND, pointer: NAMED },
+  // What the vendor says to a second user with one username is not published: contacts say 422 and code `duplicate`, or
+  // these words are expected.
+  { code: 'duplicate', means: USER_EXISTS, pointer: NAMED },
+  {
+    says: /\balready (?:exists?|taken|in use|been taken|registered)\b|\bthere is already an?\b|\bduplicate\b/i,
+    means: USER_EXISTS,
+    pointer: NAMED,
+  },
+  { says: /\btoo many requests\b|\brate limit/i, means: RATE_LIMITED },
+  // Of an inner service's failure, a 5xx leaves open what was done.
+  {
+    says: /resulted in an? `?5\d\d\b|\btry (?:again )?(?:later|in an?|shortly)\b|\btemporarily\b|\btimed? ?out\b|\bdeadlock\b|\block wait\b/i,
+    means: UNKNOWN,
+  },
+  { status: 403, says: /you (?:do not|don['’]?t) have permission/i, means: NO_ACCESS_IN_DOUBT },
+  // Nor is it published what a full account says. Either way the request is refused: these words only choose the code.
+  // "You do not have permission to add users" is not about seats.
+  {
+    code: OWN_WORDS,
+    says: /^(?!.*you (?:do not|don['’]?t) have permission).*(?:\b(?:users?|seats?)\b.*\b(?:limit|maximum|exceed\w*|upgrade)\b|\b(?:limit|maximum|exceed\w*|upgrade)\b.*\b(?:users?|seats?)\b)/i,
+    means: NO_SEAT,
+  },
+  // A bad key gets a bare 403 rather than a 401.
+  { status: 403, says: BARE, means: CREDENTIALS_IN_DOUBT },
+  {
+    status: 403,
+    says: /\bapi[- _]?(?:token|key)\b|\bunauthori[sz]ed\b|\bnot (?:authori[sz]ed|authenticated)\b/i,
+    means: CREDENTIALS_IN_DOUBT,
+  },
+  // In other words it is a refusal of this one request ("Could not create …").
+  { status: 403, code: OWN_WORDS, means: INVALID, pointer: NAMED },
+  { status: 403 },
+  { status: [404, 410], code: OWN_WORDS, says: /./, pointer: NAMED },
+  {
+    status: [404, 410],
+    pointer: NAMED,
+    hint: "Check the account's base_url: it is the API's address under Settings > Developer, not the one people log in at.",
+  },
+  { field: /^password$/, means: PASSWORD_REJECTED, pointer: '/password' },
+  { pointer: NAMED },
+]
 
 const saysNotFound = (text: string): boolean => /^no result found/i.test(text)
 
@@ -112,66 +160,32 @@ export function isAbsent({ status, body, isJson }: RemoteResponse): boolean {
 /** A bare 403 is how the vendor refuses a key. */
 export function isOwnAnswer({ status, body, isJson }: RemoteResponse): boolean {
   const [error] = readErrors(body)
-  return isJson ? error !== undefined : status === 403 && isBare(error?.text ?? '')
+  return isJson ? error !== undefined : status === 403 && BARE.test(error?.text ?? '')
 }
 
-/**
- * 403 has many meanings. Not found is handled before; here come: the key's user may not ("You do not have permission …"),
- * and a bad key, which gets a bare 403 rather than a 401. Both put the account on hold, so that nothing more is lost to
- * them. In other words it is a refusal of this one request ("Could not create …"), or an inner service's failure, of
- * which a 5xx leaves open what was done.
- */
-function classifyForbidden(
-  response: RemoteResponse,
-  text: string,
-  message: string,
-  pointer: { pointer?: string },
-): RemoteFailure {
-  if (NO_PERMISSION.test(text)) return { code: 'permission_denied', outcome: 'held', message }
-  if (isBare(text) || BAD_KEY.test(text)) {
-    return {
-      code: 'credentials_rejected',
-      outcome: 'held',
-      message: `ActiveCampaign refused the API key (403${isBare(text) ? '' : `: ${text}`}).`,
-    }
+function readAnswer(
+  { status, isJson }: RemoteResponse,
+  errors: readonly VendorError[],
+  input: CreateInput | undefined,
+): Said {
+  const text = joinTexts(errors.map((error) => error.text))
+  const attribute = errors.map(attributeOf).find((each) => each !== undefined)
+  return {
+    codes: [...errors.flatMap(({ code }) => code ?? []), ...(isJson ? [OWN_WORDS] : [])],
+    text,
+    fields: attribute === undefined ? [] : [attribute],
+    message: text || `ActiveCampaign answered ${status}.`,
+    pointer: attribute && pointerOf(attribute, input),
   }
-  if (response.isJson) return { code: 'provider_validation_failed', outcome: 'failed', message, ...pointer }
-  return classifyByStatus(response, message)
 }
 
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
   const { status } = response
-  const errors = readErrors(response.body)
-  const text = joinTexts(errors.map((error) => error.text))
-  const message = text || `ActiveCampaign answered ${status}.`
+  const said = readAnswer(response, readErrors(response.body), input)
   // Only a refusal is read by its words: in anything else they are a gateway's, or no words of a refusal.
-  if (status < 400 || status >= 500 || [401, 408, 429].includes(status)) return classifyByStatus(response, message)
-
-  const located = errors
-    .map((error) => ({ error, attribute: attributeOf(error) }))
-    .find(({ attribute }) => attribute !== undefined)
-  const attribute = located?.attribute
-  const named = attribute ? pointerOf(attribute, input) : undefined
-  const pointer = named ? { pointer: named } : {}
-
-  if (errors.some((error) => saysNotFound(error.text)))
-    return { code: 'provider_not_found', outcome: 'failed', message, ...pointer }
-  if (errors.some(({ code }) => code === 'duplicate') || errors.some((error) => TAKEN.test(error.text))) {
-    return { code: 'user_exists', outcome: 'failed', message, ...pointer }
-  }
-  if (TOO_MANY.test(text)) return { ...RATE_LIMITED, message }
-  if (PASSES.test(text)) return { ...UNKNOWN, message }
-  // "You do not have permission to add users" is not about seats, so permission comes first.
-  if (!NO_PERMISSION.test(text) && response.isJson && NO_SEAT.test(text))
-    return { code: 'license_limit_reached', outcome: 'failed', message }
-  if (status === 403) return classifyForbidden(response, text, message, pointer)
-  if (status === 404 || status === 410) {
-    const hint =
-      response.isJson && text
-        ? ''
-        : " Check the account's base_url: it is the API's address under Settings > Developer, not the one people log in at."
-    return { code: 'provider_not_found', outcome: 'failed', message: message + hint, ...pointer }
-  }
-  if (attribute === 'password') return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
-  return { ...classifyByStatus(response, message), ...pointer }
+  if (status < 400 || status >= 500 || [401, 408, 429].includes(status)) return classifyByStatus(response, said.message)
+  const failure = classifyByTable(failures, response, said, input)
+  if (failure.code !== 'credentials_rejected') return failure
+  const words = BARE.test(said.text ?? '') ? '' : `: ${said.text}`
+  return { ...failure, message: `ActiveCampaign refused the API key (403${words}).` }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
-import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
+import { classifyFailure, failures, isAbsent, isOwnAnswer } from './errors.ts'
 import {
   emailOf,
   isGivenElsewhere,
@@ -87,5 +87,6 @@ export const activecampaign: Provider = {
   isOwnAnswer,
   sendsBareNotFound: true,
   toCheckRequest: () => ({ method: 'GET', path: '/api/3/users/me' }),
+  failures,
   classifyFailure,
 }

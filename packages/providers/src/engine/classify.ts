@@ -70,15 +70,6 @@ export function holdFor({ outcome, code }: RemoteFailure): 'needs_reauth' | 'per
   return outcome === 'held' || code === 'permission_denied' ? 'permission_denied' : null
 }
 
-/** A row of a vendor's table: what one of its codes means, whatever the status it comes with. */
-export type Meaning = Pick<RemoteFailure, 'code' | 'outcome' | 'certainty'>
-
-/** Temporary, and not executed. */
-export const RETRYING: Meaning = { code: 'provider_unavailable', outcome: 'retrying' }
-/** Temporary; whether the request was executed is not known. */
-export const UNKNOWN: Meaning = { code: 'provider_unavailable', outcome: 'unknown' }
-export const RATE_LIMITED: Meaning = { code: 'rate_limited', outcome: 'rate_limited' }
-
 /**
  * For a look-up that was answered with success in a form that is not the provider's own: it may be asked again, and
  * nothing follows from it.

@@ -1,19 +1,24 @@
 import { parseRetryAfter } from '@muster/contracts/retry-after'
 import { z } from 'zod'
-import { RETRYING, RATE_LIMITED, type Meaning } from './classify.ts'
+import {
+  CREDENTIALS_IN_DOUBT,
+  CREDENTIALS_REJECTED,
+  NO_ACCESS,
+  RETRYING,
+  RATE_LIMITED,
+  type Meaning,
+} from './failure-row.ts'
 import { looseText } from './loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { RemoteFailure, RemoteResponse } from '../provider.ts'
 
-const REFUSED: Meaning = { code: 'credentials_rejected', outcome: 'held', certainty: 'final' }
-
 /** By the code in `error`, or in a vendor's own `errorCode` or `status`. Any other code is a refusal in doubt. */
 const tokenErrors: Readonly<Record<string, Meaning>> = {
   // RFC 6749 section 5.2.
-  invalid_grant: REFUSED,
-  invalid_client: REFUSED,
-  unauthorized_client: REFUSED,
-  invalid_scope: { code: 'permission_denied', outcome: 'held', certainty: 'final' },
+  invalid_grant: CREDENTIALS_REJECTED,
+  invalid_client: CREDENTIALS_REJECTED,
+  unauthorized_client: CREDENTIALS_REJECTED,
+  invalid_scope: NO_ACCESS,
   // RFC 6749 section 4.1.2.1, sent by token endpoints too.
   server_error: RETRYING,
   temporarily_unavailable: RETRYING,
@@ -32,8 +37,8 @@ const tokenErrors: Readonly<Record<string, Meaning>> = {
   DEADLINE_EXCEEDED: RETRYING,
   ABORTED: RETRYING,
   // Google, "Authorization errors": the OAuth client itself is gone.
-  deleted_client: REFUSED,
-  disabled_client: REFUSED,
+  deleted_client: CREDENTIALS_REJECTED,
+  disabled_client: CREDENTIALS_REJECTED,
   // Okta's error codes.
   too_many_requests: RATE_LIMITED,
   E0000047: RATE_LIMITED,
@@ -103,6 +108,7 @@ function toTokenMeaning(response: RemoteResponse, error: ReturnType<typeof readT
   return (
     wordsOf(tokenWords) ??
     (Object.hasOwn(tokenErrors, error.code) ? tokenErrors[error.code] : undefined) ??
-    wordsOf(doubtfulWords) ?? { code: 'credentials_rejected', outcome: 'held' }
+    wordsOf(doubtfulWords) ??
+    CREDENTIALS_IN_DOUBT
   )
 }

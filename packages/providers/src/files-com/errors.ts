@@ -1,5 +1,21 @@
 import { z } from 'zod'
-import { classifyByStatus, UNKNOWN } from '../engine/classify.ts'
+import { classifyByStatus } from '../engine/classify.ts'
+import {
+  CREDENTIALS_EXPIRED,
+  CREDENTIALS_REJECTED,
+  INVALID,
+  NAMED,
+  NO_ACCESS,
+  NOT_ALLOWED,
+  NOT_FOUND,
+  PASSWORD_REJECTED,
+  RATE_LIMITED,
+  RETRYING,
+  UNKNOWN,
+  USER_EXISTS,
+  type FailureRow,
+} from '../engine/failure-row.ts'
+import { classifyByTable, type Said } from '../engine/failure-table.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
@@ -70,11 +86,10 @@ const pointers: Readonly<Record<string, string>> = {
   disabled: '/status',
 }
 
-function pointerOf(field: string, input: CreateInput | undefined): { pointer?: string } {
-  if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field))
-    return { pointer: `/remote_data/${field}` }
-  if (field === 'email') return { pointer: primaryEmailPointer(input) }
-  return Object.hasOwn(pointers, field) ? { pointer: pointers[field] } : {}
+function pointerOf(field: string, input: CreateInput | undefined): string | undefined {
+  if (input?.user.remote_data && Object.hasOwn(input.user.remote_data, field)) return `/remote_data/${field}`
+  if (field === 'email') return primaryEmailPointer(input)
+  return Object.hasOwn(pointers, field) ? pointers[field] : undefined
 }
 
 /**
@@ -108,44 +123,65 @@ function isTaken(error: FilesComError): boolean {
   return !isReserved && !keys.some((key) => typeof key === 'string' && formatKeys.has(key))
 }
 
-/** A refusal of the user record: 422 with the errors of each field. Fields with an empty list are not in error. */
-function classifyModelError(error: FilesComError, message: string, input: CreateInput | undefined): RemoteFailure {
-  const fields = Object.entries(error.model_errors ?? {}).flatMap(([field, entries]) =>
-    Array.isArray(entries) && entries.length === 0 ? [] : [field],
-  )
-  if (fields.includes('username') && isTaken(error))
-    return { code: 'user_exists', outcome: 'failed', message, pointer: '/username' }
-  const password = fields.find((field) => /^(imported_)?password(_hash|_confirmation)?$/.test(field))
-  if (password !== undefined)
-    return { code: 'password_rejected', outcome: 'failed', message, ...pointerOf(password, input) }
-  const located = fields.map((field) => pointerOf(field, input)).find(({ pointer }) => pointer !== undefined)
-  return { code: 'provider_validation_failed', outcome: 'failed', message, ...located }
-}
-
-/**
- * Nothing that a request could change: the key, the plan or the site must be seen to. Types as listed by the vendor's
- * Go SDK.
- */
-const accountFailures: Readonly<Record<string, RemoteFailure['code']>> = {
-  'not-authorized/api-key-is-path-restricted': 'permission_denied',
-  'not-authorized/api-key-only-for-desktop-app': 'permission_denied',
-  'not-authorized/api-key-only-for-mobile-app': 'permission_denied',
-  'not-authorized/api-key-only-for-office-integration': 'permission_denied',
-  'not-authorized/insufficient-permission-for-site': 'permission_denied',
-  'not-authorized/site-admin-required': 'permission_denied',
-  'not-authorized/site-admin-or-workspace-admin-permission-required': 'permission_denied',
-  'service-unavailable/site-disabled': 'permission_denied',
-  'site-configuration/account-overdue': 'license_limit_reached',
-  'site-configuration/no-account-for-site': 'permission_denied',
-  'site-configuration/site-was-removed': 'permission_denied',
-  'site-configuration/trial-expired': 'license_limit_reached',
-  'site-configuration/trial-locked': 'license_limit_reached',
-}
-
 /** Throttled logins need time and no more tries; how long is not documented, so this is our choice. */
 const LOGIN_PAUSE_MS = 15 * 60_000
 
 const REGION_MISMATCH = 'not-authenticated/lockout-region-mismatch'
+/** A refusal of the user record. Without a group in the test of the vendor's .NET SDK. */
+const MODEL_ERROR = ['processing-failure/model-save-error', 'model-save-error']
+/** As a code, beside MODEL_ERROR. */
+const USERNAME_TAKEN = 'username taken'
+const PASSWORD_FIELD = /^(imported_)?password(_hash|_confirmation)?$/
+
+/**
+ * By `type` and its first part: the texts come in the language of the site, and the statuses are not the same for one
+ * type everywhere. Types as listed by the vendor's Go SDK.
+ */
+export const failures: readonly FailureRow[] = [
+  // Nothing that a request could change: the key, the plan or the site must be seen to.
+  {
+    code: [
+      'not-authorized/api-key-is-path-restricted',
+      'not-authorized/api-key-only-for-desktop-app',
+      'not-authorized/api-key-only-for-mobile-app',
+      'not-authorized/api-key-only-for-office-integration',
+      'not-authorized/insufficient-permission-for-site',
+      'not-authorized/site-admin-required',
+      'not-authorized/site-admin-or-workspace-admin-permission-required',
+      'service-unavailable/site-disabled',
+      'site-configuration/no-account-for-site',
+      'site-configuration/site-was-removed',
+    ],
+    means: NO_ACCESS,
+  },
+  {
+    code: ['site-configuration/account-overdue', 'site-configuration/trial-expired', 'site-configuration/trial-locked'],
+    means: { code: 'license_limit_reached', outcome: 'held', certainty: 'final' },
+  },
+  { code: REGION_MISMATCH, means: NO_ACCESS },
+  { code: 'not-authorized/api-key-is-disabled', means: CREDENTIALS_REJECTED },
+  {
+    code: [
+      'rate-limited/too-many-login-attempts',
+      'rate-limited/too-many-concurrent-logins',
+      'rate-limited/reauthentication-rate-limited',
+    ],
+    means: RATE_LIMITED,
+    waitMs: LOGIN_PAUSE_MS,
+  },
+  { code: 'service-unavailable/migration-in-progress', means: RETRYING },
+  { code: 'not-found/group-not-found', means: NOT_FOUND, pointer: (input) => pointerOf('group_ids', input) },
+  { code: USERNAME_TAKEN, means: USER_EXISTS, pointer: '/username' },
+  { code: MODEL_ERROR, field: PASSWORD_FIELD, means: PASSWORD_REJECTED, pointer: NAMED },
+  { code: MODEL_ERROR, means: INVALID, pointer: NAMED },
+  { code: 'rate-limited/*', means: RATE_LIMITED },
+  // A service is away or a lock is busy.
+  { code: 'service-unavailable/*', means: UNKNOWN },
+  { code: 'not-authenticated/*', means: CREDENTIALS_EXPIRED },
+  { code: 'not-authorized/*', means: NOT_ALLOWED },
+  { code: 'not-found/*', means: NOT_FOUND },
+  { code: 'bad-request/*', means: INVALID, pointer: NAMED },
+]
 
 /** The host that a site pinned to other security settings asks for, in the body and in a header. */
 export function toRedirect(response: RemoteResponse): string | undefined {
@@ -158,84 +194,40 @@ export function toRedirect(response: RemoteResponse): string | undefined {
   return host.includes('://') ? host : `https://${host}`
 }
 
-/** By `type`: the texts come in the language of the site, and the statuses are not the same for one type everywhere. */
+function readAnswer(error: FilesComError, input: CreateInput | undefined): Said {
+  const message = messageOf(error)
+  const type = error.type ?? ''
+  const codes = [type, `${type.split('/')[0]}/*`]
+  if (!MODEL_ERROR.includes(type)) {
+    // "Required request parameter missing: username": the name comes last, in every language.
+    const field = /:\s*(\w+)\.?$/.exec(message ?? '')?.[1] ?? ''
+    return { codes, message, pointer: pointerOf(field, input) }
+  }
+  // Fields with an empty list are not in error.
+  const fields = Object.entries(error.model_errors ?? {}).flatMap(([field, entries]) =>
+    Array.isArray(entries) && entries.length === 0 ? [] : [field],
+  )
+  if (fields.includes('username') && isTaken(error)) codes.unshift(USERNAME_TAKEN)
+  const password = fields.find((field) => PASSWORD_FIELD.test(field))
+  const located = (password === undefined ? fields : [password]).map((field) => pointerOf(field, input))
+  return { codes, fields, message, pointer: located.find((pointer) => pointer !== undefined) }
+}
+
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
   const error = parseError(response.body)
-  const type = error.type ?? ''
+  const said = readAnswer(error, input)
   const code = error['http-code'] ?? 0
   // A server error that comes under another status is still one.
-  const byStatus = classifyByStatus(
-    code >= 500 && response.status >= 400 ? { ...response, status: Math.max(code, response.status) } : response,
-    messageOf(error),
-  )
-  if (type === '' || response.status < 400) return byStatus
-
-  const { message } = byStatus
-  const accountFailure = Object.hasOwn(accountFailures, type) ? accountFailures[type] : undefined
-  if (accountFailure !== undefined) return { code: accountFailure, outcome: 'held', certainty: 'final', message }
-  const rejected = (reason: RemoteFailure['code'], located: { pointer?: string } = {}): RemoteFailure => ({
-    code: reason,
-    outcome: 'failed',
-    message,
-    ...located,
-  })
+  const status = code >= 500 && response.status >= 400 ? Math.max(code, response.status) : response.status
+  if (!error.type || status < 400) return classifyByStatus({ ...response, status }, said.message)
+  const failure = classifyByTable(failures, { ...response, status }, said, input)
+  if (error.type === REGION_MISMATCH) {
+    const host = toRedirect(response) ?? "the site's own host"
+    return { ...failure, message: `${asSentence(failure.message)} Set the account's base_url to ${host}.` }
+  }
   const wait = parseRetryAfter(response.headers, Date.now())
-
-  switch (type) {
-    case REGION_MISMATCH:
-      return {
-        code: 'permission_denied',
-        outcome: 'held',
-        certainty: 'final',
-        message: `${asSentence(message)} Set the account's base_url to ${toRedirect(response) ?? "the site's own host"}.`,
-      }
-    case 'not-authorized/api-key-is-disabled':
-      return { code: 'credentials_rejected', outcome: 'held', certainty: 'final', message }
-    case 'rate-limited/too-many-login-attempts':
-    case 'rate-limited/too-many-concurrent-logins':
-    case 'rate-limited/reauthentication-rate-limited':
-      return {
-        code: 'rate_limited',
-        outcome: 'rate_limited',
-        message,
-        retryAfterMs: Math.max(wait ?? 0, LOGIN_PAUSE_MS),
-      }
-    case 'service-unavailable/migration-in-progress':
-      return {
-        code: 'provider_unavailable',
-        outcome: 'retrying',
-        message,
-        ...(wait === undefined ? {} : { retryAfterMs: wait }),
-      }
-    case 'not-found/group-not-found':
-      return rejected('provider_not_found', pointerOf('group_ids', input))
-    // Without a group in the test of the vendor's .NET SDK.
-    case 'processing-failure/model-save-error':
-    case 'model-save-error':
-      return classifyModelError(error, message, input)
-  }
-
-  switch (type.split('/')[0]) {
-    case 'rate-limited':
-      return {
-        code: 'rate_limited',
-        outcome: 'rate_limited',
-        message,
-        ...(wait === undefined ? {} : { retryAfterMs: wait }),
-      }
-    // A service is away or a lock is busy; a disabled site is handled above.
-    case 'service-unavailable':
-      return { ...UNKNOWN, message, ...(wait === undefined ? {} : { retryAfterMs: wait }) }
-    case 'not-authenticated':
-      return { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm', message }
-    case 'not-authorized':
-      return rejected('permission_denied')
-    case 'not-found':
-      return rejected('provider_not_found')
-    case 'bad-request':
-      // "Required request parameter missing: username": the name comes last, in every language.
-      return rejected('provider_validation_failed', pointerOf(/:\s*(\w+)\.?$/.exec(message)?.[1] ?? '', input))
-    default:
-      return byStatus
-  }
+  const isPassing = !['failed', 'held'].includes(failure.outcome)
+  return isPassing && wait !== undefined
+    ? { ...failure, retryAfterMs: Math.max(wait, failure.retryAfterMs ?? 0) }
+    : failure
 }

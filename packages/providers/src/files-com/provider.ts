@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { RemoteFailureError, type Provider } from '../provider.ts'
-import { classifyFailure, isOwnAnswer, toProviderRequestId, toRedirect } from './errors.ts'
+import { classifyFailure, failures, isOwnAnswer, toProviderRequestId, toRedirect } from './errors.ts'
 import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
 import { lookUps } from './roles.ts'
@@ -92,6 +92,7 @@ export const filesCom: Provider = {
   // A 404 of the list means missing rights, by the vendor's own words: no `isAbsent`.
   isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: '/api/rest/v1/users', query: { per_page: 1 } }),
+  failures,
   classifyFailure,
   toRedirect,
   toProviderRequestId,

@@ -1,5 +1,19 @@
 import { z } from 'zod'
-import { classifyByStatus, UNKNOWN, RATE_LIMITED, type Meaning } from '../engine/classify.ts'
+import { classifyByStatus } from '../engine/classify.ts'
+import {
+  INVALID,
+  NO_ACCESS,
+  NO_SEAT,
+  NOT_ALLOWED,
+  NOT_FOUND,
+  PASSWORD_REJECTED,
+  RATE_LIMITED,
+  RETRYING,
+  UNKNOWN,
+  USER_EXISTS,
+  type FailureRow,
+} from '../engine/failure-row.ts'
+import { classifyByTable, type Said } from '../engine/failure-table.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
 import type { CallContext, CreateInput, RemoteFailure, RemoteResponse } from '../provider.ts'
@@ -11,50 +25,107 @@ const errorSchema = z.looseObject({
   error: z.looseObject({ message: looseText, status: looseText, errors: reasonsSchema, details: reasonsSchema }),
 })
 
-const NO_ACCESS: Meaning = { code: 'permission_denied', outcome: 'held', certainty: 'final' }
+/** As a code: 202 with an empty body. */
+const INVITED = 'invitation sent'
 
 /** A quota of the day: refused until it returns, or is raised. */
 const dailyReasons = ['dailyLimitExceeded', 'dailyLimitExceededUnreg', 'variableTermExpiredDailyExceeded']
 
 /**
- * What a reason means whatever the status it comes with: `errors[].reason`, `details[].reason` or `error.status`. The
- * first row that fits an answer wins.
+ * Reasons that say what an answer means whatever the status it comes with: `errors[].reason`, `details[].reason` or
+ * `error.status`. Of several the answer's first counts.
  */
-const reasonMeanings: Readonly<Record<string, Meaning>> = {
+const decisive = [
   // Google, "Directory API: Limits and quotas" and "Global domain errors", usageLimits. Google sends no Retry-After.
-  dailyLimitExceeded: RATE_LIMITED,
-  dailyLimitExceededUnreg: RATE_LIMITED,
-  variableTermExpiredDailyExceeded: RATE_LIMITED,
-  variableTermLimitExceeded: RATE_LIMITED,
-  userRateLimitExceeded: RATE_LIMITED,
-  userRateLimitExceededUnreg: RATE_LIMITED,
-  rateLimitExceeded: RATE_LIMITED,
-  rateLimitExceededUnreg: RATE_LIMITED,
-  quotaExceeded: RATE_LIMITED,
-  concurrentLimitExceeded: RATE_LIMITED,
-  servingLimitExceeded: RATE_LIMITED,
-  RATE_LIMIT_EXCEEDED: RATE_LIMITED,
-  RESOURCE_EXHAUSTED: RATE_LIMITED,
+  {
+    code: [
+      ...dailyReasons,
+      'variableTermLimitExceeded',
+      'userRateLimitExceeded',
+      'userRateLimitExceededUnreg',
+      'rateLimitExceeded',
+      'rateLimitExceededUnreg',
+      'quotaExceeded',
+      'concurrentLimitExceeded',
+      'servingLimitExceeded',
+      'RATE_LIMIT_EXCEEDED',
+      'RESOURCE_EXHAUSTED',
+    ],
+    means: RATE_LIMITED,
+  },
   // Google's own trouble: what GAM tries again (gamlib/glgapi.py, DEFAULT_RETRY_REASONS and the reasons beside it).
-  backendError: UNKNOWN,
-  internalError: UNKNOWN,
-  badGateway: UNKNOWN,
-  gatewayTimeout: UNKNOWN,
-  transientError: UNKNOWN,
-  systemError: UNKNOWN,
-  serviceNotAvailable: UNKNOWN,
+  {
+    code: [
+      'backendError',
+      'internalError',
+      'badGateway',
+      'gatewayTimeout',
+      'transientError',
+      'systemError',
+      'serviceNotAvailable',
+    ],
+    means: UNKNOWN,
+  },
   // google.rpc.Code.
-  UNAVAILABLE: UNKNOWN,
-  INTERNAL: UNKNOWN,
-  ABORTED: UNKNOWN,
-  DEADLINE_EXCEEDED: UNKNOWN,
+  { code: ['UNAVAILABLE', 'INTERNAL', 'ABORTED', 'DEADLINE_EXCEEDED'], means: UNKNOWN },
   // Of a 403, those that hold for every user. `forbidden` does not: it is said of one address in a foreign domain, too.
-  insufficientPermissions: NO_ACCESS,
-  ACCESS_TOKEN_SCOPE_INSUFFICIENT: NO_ACCESS,
-  accessNotConfigured: NO_ACCESS,
-  SERVICE_DISABLED: NO_ACCESS,
-  domainCannotUseApis: NO_ACCESS,
-}
+  {
+    code: [
+      'insufficientPermissions',
+      'ACCESS_TOKEN_SCOPE_INSUFFICIENT',
+      'accessNotConfigured',
+      'SERVICE_DISABLED',
+      'domainCannotUseApis',
+    ],
+    means: NO_ACCESS,
+  },
+] satisfies readonly FailureRow[]
+const decisiveReasons: readonly string[] = decisive.flatMap(({ code }) => code)
+
+/** An organizational unit, say, can come from the account's config: a pointer must lead to something in the request. */
+const whereGiven = (field: string) => (input: CreateInput | undefined) =>
+  input?.user.remote_data?.[field] === undefined ? undefined : `/remote_data/${field}`
+const addressPointer = (input: CreateInput | undefined): string => (input && findAddress(input)?.pointer) ?? '/emails'
+const [orgUnit, customSchemas] = [whereGiven('orgUnitPath'), whereGiven('customSchemas')]
+
+/** By status, `errors[].reason` and `details[].reason`; by words only where those say nothing. */
+export const failures: readonly FailureRow[] = [
+  ...decisive,
+  // To send it again would be to invite again.
+  { code: INVITED, means: USER_EXISTS, pointer: addressPointer },
+  // A user was seen to exist after a 400 (terraform-provider-googleworkspace#55); GAM takes reason `invalid` with these
+  // words for a server's error.
+  { says: /system error has occurred/i, means: UNKNOWN },
+  { status: 400, code: 'invalidOrgunit', means: NOT_FOUND, pointer: orgUnit },
+  { status: 400, code: ['invalidSchemaValue', 'schemaInvalid'], means: INVALID, pointer: customSchemas },
+  { status: 400, says: /GivenName\b|\[resource\.name/i, means: INVALID, pointer: '/first_name' },
+  { status: 400, says: /FamilyName\b/i, means: INVALID, pointer: '/last_name' },
+  { status: 400, says: /\[resource\.password/i, means: INVALID, pointer: '/password' },
+  { status: 400, says: /password/i, means: PASSWORD_REJECTED, pointer: '/password' },
+  { status: 400, says: /primary_?(user_)?email/i, means: INVALID, pointer: addressPointer },
+  { status: 400, says: /INVALID_OU_ID/, means: NOT_FOUND, pointer: orgUnit },
+  { status: 400, says: /org_?unit/i, means: INVALID, pointer: orgUnit },
+  { status: 400, says: /custom_?schema/i, means: INVALID, pointer: customSchemas },
+  { status: 400, says: /recovery_?phone/i, means: INVALID, pointer: whereGiven('recoveryPhone') },
+  { status: 400, says: /recovery_?email/i, means: INVALID, pointer: whereGiven('recoveryEmail') },
+  { status: 400, means: INVALID },
+  // Said for some seconds of a user who was just created: it neither shows the user nor disproves one.
+  { status: 403, code: 'forbidden', purpose: 'find', means: RETRYING },
+  {
+    status: 403,
+    code: 'forbidden',
+    means: NOT_ALLOWED,
+    hint: "(Google says so of an address in a domain that is not the customer's, and to an administrator who may not create users.)",
+  },
+  { status: 404, code: 'domainNotFound', pointer: addressPointer },
+  { status: 404, says: /\bdomain\b/i, pointer: addressPointer },
+  { status: 409, code: ['duplicate', 'ALREADY_EXISTS'], means: USER_EXISTS, pointer: addressPointer },
+  { status: 409, says: /already exists/i, means: USER_EXISTS, pointer: addressPointer },
+  // Two concurrent writers get a 409 too; the look-up shows whether there is such a user.
+  { status: 409, means: UNKNOWN },
+  { status: 412, code: 'conditionNotMet', means: RETRYING },
+  { status: 412, code: 'limitExceeded', means: NO_SEAT },
+]
 
 /** A quota can be raised before it returns, so it is asked for once an hour. */
 const DAILY_LIMIT_WAIT_MS = 3_600_000
@@ -71,42 +142,10 @@ function untilQuotaReturns(now: number): number {
   return Math.min((24 * 60 - hours * 60 - minutes) * 60_000, DAILY_LIMIT_WAIT_MS)
 }
 
-type Pointer = string | 'address'
-
-/** What a 400 is about, by its words; the first that fits. */
-const subjects: readonly (readonly [words: RegExp, pointer: Pointer, code: RemoteFailure['code']])[] = [
-  [/GivenName\b|\[resource\.name/i, '/first_name', 'provider_validation_failed'],
-  [/FamilyName\b/i, '/last_name', 'provider_validation_failed'],
-  [/\[resource\.password/i, '/password', 'provider_validation_failed'],
-  [/password/i, '/password', 'password_rejected'],
-  [/primary_?(user_)?email/i, 'address', 'provider_validation_failed'],
-  [/INVALID_OU_ID/, '/remote_data/orgUnitPath', 'provider_not_found'],
-  [/org_?unit/i, '/remote_data/orgUnitPath', 'provider_validation_failed'],
-  [/custom_?schema/i, '/remote_data/customSchemas', 'provider_validation_failed'],
-  [/recovery_?phone/i, '/remote_data/recoveryPhone', 'provider_validation_failed'],
-  [/recovery_?email/i, '/remote_data/recoveryEmail', 'provider_validation_failed'],
-]
-/** Reasons that name the subject where the words do not. */
-const reasonSubjects: Readonly<Record<string, readonly [pointer: Pointer, code: RemoteFailure['code']]>> = {
-  invalidOrgunit: ['/remote_data/orgUnitPath', 'provider_not_found'],
-  invalidSchemaValue: ['/remote_data/customSchemas', 'provider_validation_failed'],
-  schemaInvalid: ['/remote_data/customSchemas', 'provider_validation_failed'],
-}
-
-/**
- * A pointer must lead to something in the request: an organizational unit can come from the account's config instead.
- */
-function toPointer(subject: Pointer, input: CreateInput | undefined): { pointer?: string } {
-  if (subject === 'address') return { pointer: (input && findAddress(input)?.pointer) ?? '/emails' }
-  const remoteField = /^\/remote_data\/(\w+)$/.exec(subject)?.[1]
-  if (remoteField !== undefined && input?.user.remote_data?.[remoteField] === undefined) return {}
-  return { pointer: subject }
-}
-
 type GoogleError = z.infer<typeof errorSchema>['error']
 
-const reasonsOf = (error: GoogleError) =>
-  [...(error.errors ?? []), ...(error.details ?? [])].map((entry) => entry.reason)
+const reasonsOf = (error: GoogleError): string[] =>
+  [...(error.errors ?? []), ...(error.details ?? [])].flatMap(({ reason }) => reason || [])
 
 /** 202 with an empty body says that an invitation was sent. */
 export function isOwnAnswer({ status, body }: RemoteResponse): boolean {
@@ -124,80 +163,32 @@ export function isAbsent({ status, body }: RemoteResponse): boolean {
   )
 }
 
-/** By status, `errors[].reason` and `details[].reason`; by words only where those say nothing. */
-export function classifyFailure(response: RemoteResponse, input?: CreateInput, context?: CallContext): RemoteFailure {
-  const { status } = response
-  // 202 with an empty body. To send it again would be to invite again.
-  if (status === 202 && input && isConflictResolution(input) && response.body === '') {
+function readAnswer({ status, body }: RemoteResponse, input: CreateInput | undefined): Said {
+  if (status === 202 && input && isConflictResolution(input) && body === '') {
     const message =
       'An unmanaged account of this address exists: its owner was invited to join, and no user was created yet.'
-    return { code: 'user_exists', outcome: 'failed', message, ...toPointer('address', input) }
+    return { codes: [INVITED], message }
   }
-  const parsed = errorSchema.safeParse(response.body)
-  if (!parsed.success || status < 400) return classifyByStatus(response)
-  const { error } = parsed.data
-  const reasons = reasonsOf(error)
+  const error = errorSchema.safeParse(body).data?.error
+  if (!error || status < 400) return {}
   const message = toPlainText(error.message || error.errors?.[0]?.message || '') || `Google answered ${status}.`
-  const has = (wanted: readonly string[]) => reasons.some((reason) => reason && wanted.includes(reason))
-
-  const meaning = [...reasons, error.status].flatMap((reason) =>
-    reason && Object.hasOwn(reasonMeanings, reason) ? [reasonMeanings[reason]] : [],
-  )[0]
-  if (meaning?.outcome === 'rate_limited') {
-    const daily = has(dailyReasons) ? untilQuotaReturns(Date.now()) : undefined
-    const retryAfterMs = parseRetryAfter(response.headers, Date.now()) ?? daily
-    return { ...meaning, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
-  }
-  if (meaning) return { ...meaning, message }
-  // A user was seen to exist after a 400 (terraform-provider-googleworkspace#55); GAM takes reason `invalid` with these
-  // words for a server's error.
-  if (/system error has occurred/i.test(message)) return { ...UNKNOWN, message }
-
-  switch (status) {
-    case 400:
-      return classifyInvalid(message, reasons, input)
-    case 403:
-      if (!has(['forbidden'])) return classifyByStatus(response, message)
-      // Said for some seconds of a user who was just created: it neither shows the user nor disproves one.
-      if (context?.purpose === 'find') return { code: 'provider_unavailable', outcome: 'retrying', message }
-      return {
-        code: 'permission_denied',
-        outcome: 'failed',
-        message: `${message} (Google says so of an address in a domain that is not the customer's, and to an administrator who may not create users.)`,
-      }
-    case 404:
-      return {
-        ...classifyByStatus(response, message),
-        ...(has(['domainNotFound']) || /\bdomain\b/i.test(message) ? toPointer('address', input) : {}),
-      }
-    case 409:
-      // Two concurrent writers get a 409 too; the look-up shows whether there is such a user.
-      if (!has(['duplicate']) && error.status !== 'ALREADY_EXISTS' && !/already exists/i.test(message))
-        return { ...UNKNOWN, message }
-      return { code: 'user_exists', outcome: 'failed', message, ...toPointer('address', input) }
-    case 412:
-      if (has(['conditionNotMet'])) return { code: 'provider_unavailable', outcome: 'retrying', message }
-      if (has(['limitExceeded'])) return { code: 'license_limit_reached', outcome: 'failed', message }
-      return classifyByStatus(response, message)
-    default:
-      return classifyByStatus(response, message)
-  }
+  const reasons = [...reasonsOf(error), error.status ?? '']
+  const first = reasons.find((reason) => decisiveReasons.includes(reason))
+  return { codes: first === undefined ? reasons : [first], text: message, message }
 }
 
-function classifyInvalid(
-  message: string,
-  reasons: readonly (string | null | undefined)[],
-  input: CreateInput | undefined,
-): RemoteFailure {
-  const [, pointer, code] = subjects.find(([words]) => words.test(message)) ?? []
-  const [reasonPointer, reasonCode] =
-    reasons.flatMap((reason) => (reason && Object.hasOwn(reasonSubjects, reason) ? [reasonSubjects[reason]] : []))[0] ??
-    []
-  const subject = reasonPointer ?? pointer
-  return {
-    code: reasonCode ?? code ?? 'provider_validation_failed',
-    outcome: 'failed',
-    message,
-    ...(subject === undefined ? {} : toPointer(subject, input)),
-  }
+/** For a daily quota, until it returns. */
+function waitOf({ headers, body }: RemoteResponse): number | undefined {
+  const error = errorSchema.safeParse(body).data?.error
+  const isDaily = error && reasonsOf(error).some((reason) => dailyReasons.includes(reason))
+  return parseRetryAfter(headers, Date.now()) ?? (isDaily ? untilQuotaReturns(Date.now()) : undefined)
+}
+
+export function classifyFailure(response: RemoteResponse, input?: CreateInput, context?: CallContext): RemoteFailure {
+  const said = readAnswer(response, input)
+  // A gateway's page is read by its status alone.
+  if (!said.codes) return classifyByStatus(response)
+  const failure = classifyByTable(failures, response, { ...said, purpose: context?.purpose }, input)
+  const wait = failure.outcome === 'rate_limited' ? waitOf(response) : undefined
+  return wait === undefined ? failure : { ...failure, retryAfterMs: wait }
 }

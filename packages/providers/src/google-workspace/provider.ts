@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { googleWorkspaceAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent, isOwnAnswer } from './errors.ts'
+import { classifyFailure, failures, isAbsent, isOwnAnswer } from './errors.ts'
 import {
   isGivenElsewhere,
   toCreateRequest,
@@ -92,5 +92,6 @@ export const googleWorkspace: Provider = {
   isAbsent,
   isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: USERS, query: { customer: 'my_customer', maxResults: 1 } }),
+  failures,
   classifyFailure,
 }

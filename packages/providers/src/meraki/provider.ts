@@ -2,7 +2,7 @@ import { placeIdSchema } from '@muster/contracts/create-user-parameters'
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { merakiAuthentications } from './authentication.ts'
-import { classifyFailure, isOwnAnswer } from './errors.ts'
+import { classifyFailure, failures, isOwnAnswer } from './errors.ts'
 import { pathOf } from '../engine/remote-request.ts'
 import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { merakiHosts, parseCreated, parseFound, toRedirect, toUser } from './response.ts'
@@ -80,6 +80,7 @@ export const meraki: Provider = {
         ? pathOf`/api/v1/organizations/${config.organization_id}/admins`
         : '/api/v1/organizations',
   }),
+  failures,
   classifyFailure,
   toRedirect,
 }

@@ -1,6 +1,19 @@
 import { isJsonObject } from '@muster/contracts/json'
 import { z } from 'zod'
-import { classifyByStatus, RETRYING, RATE_LIMITED, type Meaning } from '../engine/classify.ts'
+import {
+  CREDENTIALS_EXPIRED,
+  CREDENTIALS_IN_DOUBT,
+  INVALID,
+  NO_ACCESS,
+  NO_ACCESS_IN_DOUBT,
+  PASSWORD_REJECTED,
+  RATE_LIMITED,
+  RETRYING,
+  USER_EXISTS,
+  NAMED,
+  type FailureRow,
+} from '../engine/failure-row.ts'
+import { classifyByTable, type Said } from '../engine/failure-table.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
@@ -15,10 +28,12 @@ const errorSchema = z.looseObject({
 })
 
 /** "Resource not found": a 404 without this code is not Okta's word. */
-const NOT_FOUND = 'E0000007'
+const RESOURCE_NOT_FOUND = 'E0000007'
+/** Said in a header only, so it has no code of Okta's own. */
+const MISSING_SCOPE = 'missing scope'
 
 export function isAbsent({ status, body }: RemoteResponse): boolean {
-  return status === 404 && errorSchema.safeParse(body).data?.errorCode === NOT_FOUND
+  return status === 404 && errorSchema.safeParse(body).data?.errorCode === RESOURCE_NOT_FOUND
 }
 
 /** Every answer has the header; a failure names itself, too. */
@@ -31,22 +46,25 @@ export function isOwnAnswer({ headers, body }: RemoteResponse): boolean {
   return errorSchema.safeParse(body).success || /\berror=/.test(headers['www-authenticate'] ?? '')
 }
 
-/** What a code means whatever the request was (okta-developer-docs, error-codes.json); others by status. */
-const codes: Readonly<Record<string, Meaning>> = {
-  E0000047: RATE_LIMITED,
-  E0000004: { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm' },
-  E0000011: { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm' },
-  E0000005: { code: 'credentials_rejected', outcome: 'held' },
+/** By code (okta-developer-docs, error-codes.json); others by status. */
+export const failures: readonly FailureRow[] = [
+  { code: MISSING_SCOPE, means: NO_ACCESS },
+  { code: 'E0000047', means: RATE_LIMITED },
+  { code: ['E0000004', 'E0000011'], means: CREDENTIALS_EXPIRED },
+  { code: 'E0000005', means: CREDENTIALS_IN_DOUBT },
   // Seen for some seconds of tokens that may: it is not believed at once.
-  E0000006: { code: 'permission_denied', outcome: 'held' },
-  E0000015: { code: 'permission_denied', outcome: 'held' },
+  { code: ['E0000006', 'E0000015'], means: NO_ACCESS_IN_DOUBT },
   // Read-only mode, and users or user types that are still being set up: nothing was done.
-  E0000010: RETRYING,
-  E0000112: RETRYING,
-  E0000253: RETRYING,
+  { code: ['E0000010', 'E0000112', 'E0000253'], means: RETRYING },
   // A search service that is away.
-  E0000100: RETRYING,
-}
+  { code: 'E0000100', means: RETRYING },
+  { code: ['E0000014', 'E0000080'], means: PASSWORD_REJECTED, pointer: '/password' },
+  { code: 'E0000093', means: INVALID, pointer: '/groups' },
+  { code: 'E0000001', says: /already exists/i, means: USER_EXISTS, pointer: NAMED },
+  { code: 'E0000001', field: /^password$/, means: PASSWORD_REJECTED, pointer: '/password' },
+  { code: 'E0000001', means: INVALID, pointer: NAMED },
+  { pointer: NAMED },
+]
 
 /** The bucket is a minute wide, so nothing longer is believed. */
 const MAX_RESET_MS = 65_000
@@ -64,56 +82,38 @@ const pointers: Readonly<Record<string, string>> = {
   preferredLanguage: '/languages/0',
 }
 
-function pointerOf(attribute: string | undefined, input: CreateInput | undefined): { pointer?: string } {
-  if (attribute === undefined) return {}
+function pointerOf(attribute: string | undefined, input: CreateInput | undefined): string | undefined {
+  if (attribute === undefined) return undefined
   const given = input?.user.remote_data?.profile
-  if (isJsonObject(given) && Object.hasOwn(given, attribute)) return { pointer: `/remote_data/profile/${attribute}` }
-  if (attribute === 'email') return { pointer: primaryEmailPointer(input) }
-  return Object.hasOwn(pointers, attribute) ? { pointer: pointers[attribute] } : {}
+  if (isJsonObject(given) && Object.hasOwn(given, attribute)) return `/remote_data/profile/${attribute}`
+  if (attribute === 'email') return primaryEmailPointer(input)
+  return Object.hasOwn(pointers, attribute) ? pointers[attribute] : undefined
+}
+
+function readAnswer({ status, headers, body }: RemoteResponse, input: CreateInput | undefined): Said {
+  // A missing scope comes with an empty body: the header is all there is.
+  if (status === 403 && headers['www-authenticate']?.includes('insufficient_scope'))
+    return { codes: [MISSING_SCOPE], message: 'The access token lacks the scope okta.users.manage.' }
+  const error = errorSchema.safeParse(body).data
+  if (!error) return {}
+  const causes = error.errorCauses?.map((cause) => cause.errorSummary) ?? []
+  const attribute = [...causes, error.errorSummary ?? '']
+    .map((text) => /^(?:Api validation failed: )?(\w+)(?::|$)/.exec(text)?.[1])
+    .find((name) => pointerOf(name, input) !== undefined)
+  return {
+    codes: [error.errorCode],
+    text: causes.join('\n'),
+    fields: attribute === undefined ? [] : [attribute],
+    message:
+      toPlainText([error.errorSummary, ...causes].filter(Boolean).join(' — ') || error.errorCode) ||
+      `Okta answered ${status}.`,
+    pointer: pointerOf(attribute, input),
+  }
 }
 
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
-  const { status, headers } = response
-  const challenge = headers['www-authenticate'] ?? ''
-  // A missing scope comes with an empty body: the header is all there is.
-  if (status === 403 && challenge.includes('insufficient_scope')) {
-    return {
-      code: 'permission_denied',
-      outcome: 'held',
-      certainty: 'final',
-      message: 'The access token lacks the scope okta.users.manage.',
-    }
-  }
-  const error = errorSchema.safeParse(response.body)
-  if (!error.success) return { ...classifyByStatus(response), ...(status === 429 ? throttled(response) : {}) }
-  const causes = error.data.errorCauses?.map((cause) => cause.errorSummary) ?? []
-  const message =
-    toPlainText([error.data.errorSummary, ...causes].filter(Boolean).join(' — ') || error.data.errorCode) ||
-    `Okta answered ${status}.`
-  const attributes = [...causes, error.data.errorSummary ?? ''].map(
-    (text) => /^(?:Api validation failed: )?(\w+)(?::|$)/.exec(text)?.[1],
-  )
-  const named = attributes.find((attribute) => pointerOf(attribute, input).pointer !== undefined)
-  const pointer = pointerOf(named, input)
-
-  const { errorCode } = error.data
-  const meaning = Object.hasOwn(codes, errorCode) ? codes[errorCode] : undefined
-  if (meaning) return { ...meaning, message, ...(meaning.outcome === 'rate_limited' ? throttled(response) : {}) }
-
-  switch (errorCode) {
-    case 'E0000014':
-    case 'E0000080':
-      return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
-    case 'E0000093':
-      return { code: 'provider_validation_failed', outcome: 'failed', message, pointer: '/groups' }
-    case 'E0000001':
-      if (causes.some((cause) => /already exists/i.test(cause)))
-        return { code: 'user_exists', outcome: 'failed', message, ...pointer }
-      if (named === 'password') return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
-      return { code: 'provider_validation_failed', outcome: 'failed', message, ...pointer }
-    default:
-      return { ...classifyByStatus(response, message), ...pointer }
-  }
+  const failure = classifyByTable(failures, response, readAnswer(response, input), input)
+  return failure.outcome === 'rate_limited' ? { ...failure, ...throttled(response) } : failure
 }
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { oktaAuthentications } from './authentication.ts'
-import { classifyFailure, isAbsent, isOwnAnswer, toProviderRequestId } from './errors.ts'
+import { classifyFailure, failures, isAbsent, isOwnAnswer, toProviderRequestId } from './errors.ts'
 import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
 
@@ -88,6 +88,7 @@ export const okta: Provider = {
   isAbsent,
   isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: '/api/v1/users', query: { limit: 1 } }),
+  failures,
   classifyFailure,
   toProviderRequestId,
 }

@@ -1,5 +1,22 @@
 import { z } from 'zod'
-import { classifyByStatus, UNKNOWN, RETRYING, RATE_LIMITED, type Meaning } from '../engine/classify.ts'
+import { classifyByStatus } from '../engine/classify.ts'
+import {
+  CREDENTIALS_EXPIRED,
+  INVALID,
+  NAMED,
+  NO_ACCESS,
+  NO_ACCESS_IN_DOUBT,
+  NO_SEAT,
+  NOT_ALLOWED,
+  NOT_FOUND,
+  PASSWORD_REJECTED,
+  RATE_LIMITED,
+  RETRYING,
+  UNKNOWN,
+  USER_EXISTS,
+  type FailureRow,
+} from '../engine/failure-row.ts'
+import { classifyByTable } from '../engine/failure-table.ts'
 import { primaryEmailPointer } from '../mapping/emails.ts'
 import { looseList, looseText } from '../engine/loose-schema.ts'
 import { toPlainText } from '../mapping/plain-text.ts'
@@ -41,6 +58,7 @@ const pointers = new Map(
 /** Where a code alone says what it is about. */
 const codePointers = new Map(
   Object.entries({
+    DUPLICATE_USERNAME: '/username',
     MALFORMED_ID: '/roles',
     INVALID_CROSS_REFERENCE_KEY: '/roles',
     INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY: '/roles',
@@ -48,23 +66,46 @@ const codePointers = new Map(
   }),
 )
 
+/** As a code: REQUEST_LIMIT_EXCEEDED of the daily allocation, where the words do not tell it from the other limit. */
+const DAILY_LIMIT = 'daily limit'
+/** As a code, beside DUPLICATE_COMM_NICKNAME. */
+const GIVEN_NICKNAME = 'given nickname'
+
 /**
  * Temporary failures, whatever the status they come with: exception codes of the Partner WSDL, and DML status codes.
  * With a 400 Salesforce rolls the whole request back.
  */
-const passingCodes: Readonly<Record<string, Meaning>> = {
-  REQUEST_LIMIT_EXCEEDED: RATE_LIMITED,
-  TOO_MANY_APEX_REQUESTS: RATE_LIMITED,
-  UNABLE_TO_LOCK_ROW: RETRYING,
-  QUERY_TIMEOUT: RETRYING,
-  FUNCTIONALITY_TEMPORARILY_UNAVAILABLE: RETRYING,
-  ORG_IN_MAINTENANCE: RETRYING,
-  ORG_LOCKED: RETRYING,
-  SSO_SERVICE_DOWN: RETRYING,
-  REQUEST_RUNNING_TOO_LONG: UNKNOWN,
-  SERVER_UNAVAILABLE: UNKNOWN,
-  UNKNOWN_EXCEPTION: UNKNOWN,
-}
+const passing = [
+  { code: DAILY_LIMIT, means: RATE_LIMITED, waitMs: DAILY_LIMIT_WAIT_MS },
+  { code: ['REQUEST_LIMIT_EXCEEDED', 'TOO_MANY_APEX_REQUESTS'], means: RATE_LIMITED, waitMs: CONCURRENCY_WAIT_MS },
+  { code: ['UNABLE_TO_LOCK_ROW', 'QUERY_TIMEOUT', 'FUNCTIONALITY_TEMPORARILY_UNAVAILABLE'], means: RETRYING },
+  { code: ['ORG_IN_MAINTENANCE', 'ORG_LOCKED', 'SSO_SERVICE_DOWN'], means: RETRYING },
+  { code: ['REQUEST_RUNNING_TOO_LONG', 'SERVER_UNAVAILABLE', 'UNKNOWN_EXCEPTION'], means: UNKNOWN },
+] as const satisfies readonly FailureRow[]
+const passingCodes: readonly string[] = passing.flatMap(({ code }) => code)
+
+const ACCESS_CODES = ['INSUFFICIENT_ACCESS', 'INSUFFICIENT_ACCESS_OR_READONLY']
+
+export const failures: readonly FailureRow[] = [
+  ...passing,
+  { code: 'INVALID_SESSION_ID', means: CREDENTIALS_EXPIRED },
+  { code: 'DUPLICATE_USERNAME', means: USER_EXISTS, pointer: NAMED },
+  // Salesforce makes up a nickname where none is given, and another one the next time.
+  { code: GIVEN_NICKNAME, means: INVALID, pointer: nicknamePointer },
+  { code: 'DUPLICATE_COMM_NICKNAME', means: RETRYING },
+  { code: 'LICENSE_LIMIT_EXCEEDED', means: NO_SEAT, pointer: licensePointer },
+  { code: ['API_DISABLED_FOR_ORG', 'FUNCTIONALITY_NOT_ENABLED'], means: NO_ACCESS },
+  // "Currently": of a user without the right, and of an org whose API is away.
+  { code: 'API_CURRENTLY_DISABLED', means: NO_ACCESS_IN_DOUBT },
+  // With a field it is about what this request asks for; without one, about users as such.
+  { code: ACCESS_CODES, field: /./, means: NOT_ALLOWED, pointer: NAMED },
+  { code: ACCESS_CODES, means: NO_ACCESS_IN_DOUBT },
+  { code: 'INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY', means: NOT_ALLOWED, pointer: NAMED },
+  { code: 'INVALID_CROSS_REFERENCE_KEY', means: NOT_FOUND, pointer: NAMED },
+  { code: 'INVALID_NEW_PASSWORD', means: PASSWORD_REJECTED, pointer: '/password' },
+  { status: 400, means: INVALID, pointer: NAMED },
+  { pointer: NAMED },
+]
 
 /** Codes of the org's own automation, whose message quotes what stopped it: "first error: UNABLE_TO_LOCK_ROW, …". */
 const wrappingCodes = [
@@ -79,12 +120,15 @@ const wrappingCodes = [
 /** The words of a lock where the code beside them is another one. */
 const LOCKED = /unable to obtain exclusive access|record currently unavailable/i
 
+type SalesforceError = z.infer<typeof errorsSchema>[number]
+
 /** The inner code counts: it is what stopped the trigger. */
-function findPassing(errors: z.infer<typeof errorsSchema>): Meaning | undefined {
+function findPassingCode(errors: readonly SalesforceError[]): string | undefined {
   for (const { errorCode, message } of errors) {
     const inner = wrappingCodes.includes(errorCode) ? (message?.match(/\b[A-Z]+(?:_[A-Z]+)+\b/g) ?? []) : []
-    for (const code of [...inner, errorCode]) if (Object.hasOwn(passingCodes, code)) return passingCodes[code]
-    if (LOCKED.test(message ?? '')) return RETRYING
+    const code = [...inner, errorCode].find((each) => passingCodes.includes(each))
+    if (code !== undefined) return code
+    if (LOCKED.test(message ?? '')) return 'UNABLE_TO_LOCK_ROW'
   }
   return undefined
 }
@@ -92,60 +136,34 @@ function findPassing(errors: z.infer<typeof errorsSchema>): Meaning | undefined 
 export const isOwnAnswer = ({ body }: RemoteResponse): boolean => errorsSchema.safeParse(body).success
 
 export function classifyFailure(response: RemoteResponse, input?: CreateInput): RemoteFailure {
-  const errors = errorsSchema.safeParse(response.body)
-  const [error] = errors.success ? errors.data : []
+  const errors = errorsSchema.safeParse(response.body).data ?? []
+  const [first] = errors
   // A 2xx that cannot be read, and pages of gateways and of maintenance.
-  if (!error || !errors.success || response.status < 300) return classifyByStatus(response)
-  const said = errors.data
-    .map((each) => each.message)
+  if (!first || response.status < 300) return classifyByStatus(response)
+  const said = errors
+    .map((error) => error.message)
     .filter(Boolean)
     .join(' — ')
-  const message = toPlainText(said || error.errorCode) || `Salesforce answered ${response.status}.`
-  const found = toPointer(error.errorCode, error.fields ?? [], message, input)
-  const pointer = found ? { pointer: found } : {}
-  const nickname = input && remoteFieldPointer(input, 'CommunityNickname')
-  const invalid: RemoteFailure = { code: 'provider_validation_failed', outcome: 'failed', message, ...pointer }
+  const message = toPlainText(said || first.errorCode) || `Salesforce answered ${response.status}.`
+  const fields = first.fields ?? []
+  const pointer = toPointer(first.errorCode, fields, message, input)
+  return classifyByTable(
+    failures,
+    response,
+    { codes: codesOf(errors, first, message, input), fields, message, pointer },
+    input,
+  )
+}
 
-  const passing = findPassing(errors.data)
-  if (passing?.outcome === 'rate_limited') {
-    const isDaily = error.errorCode === 'REQUEST_LIMIT_EXCEEDED' && !/concurrent/i.test(message)
-    return { ...passing, message, retryAfterMs: isDaily ? DAILY_LIMIT_WAIT_MS : CONCURRENCY_WAIT_MS }
-  }
-  if (passing) return { ...passing, message }
-
-  switch (error.errorCode) {
-    case 'INVALID_SESSION_ID':
-      return { code: 'credentials_rejected', outcome: 'held', certainty: 'confirm', message }
-    case 'DUPLICATE_USERNAME':
-      return { code: 'user_exists', outcome: 'failed', message, pointer: found ?? '/username' }
-    case 'DUPLICATE_COMM_NICKNAME':
-      // Salesforce makes up a nickname where none is given, and another one the next time.
-      return nickname === undefined
-        ? { code: 'provider_unavailable', outcome: 'retrying', message }
-        : { ...invalid, pointer: nickname }
-    case 'LICENSE_LIMIT_EXCEEDED':
-      return { code: 'license_limit_reached', outcome: 'failed', message, ...licensePointer(input) }
-    case 'API_DISABLED_FOR_ORG':
-    case 'FUNCTIONALITY_NOT_ENABLED':
-      return { code: 'permission_denied', outcome: 'held', certainty: 'final', message }
-    // "Currently": of a user without the right, and of an org whose API is away.
-    case 'API_CURRENTLY_DISABLED':
-      return { code: 'permission_denied', outcome: 'held', message }
-    case 'INSUFFICIENT_ACCESS':
-    case 'INSUFFICIENT_ACCESS_OR_READONLY':
-      // Without a field it is about users as such; with one, about what this request asks for.
-      return error.fields?.length
-        ? { code: 'permission_denied', outcome: 'failed', message, ...pointer }
-        : { code: 'permission_denied', outcome: 'held', message }
-    case 'INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY':
-      return { code: 'permission_denied', outcome: 'failed', message, ...pointer }
-    case 'INVALID_CROSS_REFERENCE_KEY':
-      return { code: 'provider_not_found', outcome: 'failed', message, ...pointer }
-    case 'INVALID_NEW_PASSWORD':
-      return { code: 'password_rejected', outcome: 'failed', message, pointer: '/password' }
-    default:
-      return response.status === 400 ? invalid : { ...classifyByStatus(response, message), ...pointer }
-  }
+function codesOf(
+  errors: readonly SalesforceError[],
+  { errorCode }: SalesforceError,
+  message: string,
+  input: CreateInput | undefined,
+): string[] {
+  if (errorCode === 'REQUEST_LIMIT_EXCEEDED' && !/concurrent/i.test(message)) return [DAILY_LIMIT]
+  const code = findPassingCode(errors) ?? errorCode
+  return code === 'DUPLICATE_COMM_NICKNAME' && nicknamePointer(input) !== undefined ? [GIVEN_NICKNAME] : [code]
 }
 
 function toPointer(
@@ -168,7 +186,11 @@ function toPointer(
  * The profile decides the licence; a feature licence is asked for by a UserPermissions… flag, and both have the same
  * error.
  */
-function licensePointer(input: CreateInput | undefined): { pointer?: string } {
+function licensePointer(input: CreateInput | undefined): string | undefined {
   const asksForFeature = Object.keys(input?.user.remote_data ?? {}).some((key) => /^userpermissions/i.test(key))
-  return asksForFeature ? {} : { pointer: '/roles' }
+  return asksForFeature ? undefined : '/roles'
+}
+
+function nicknamePointer(input: CreateInput | undefined): string | undefined {
+  return input && remoteFieldPointer(input, 'CommunityNickname')
 }

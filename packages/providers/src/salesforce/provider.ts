@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Provider } from '../provider.ts'
 import { salesforceAuthentications } from './authentication.ts'
-import { classifyFailure, isOwnAnswer } from './errors.ts'
+import { classifyFailure, failures, isOwnAnswer } from './errors.ts'
 import {
   isGivenElsewhere,
   lookUps,
@@ -133,5 +133,6 @@ export const salesforce: Provider = {
   parseFound,
   isOwnAnswer,
   toCheckRequest: (account) => toQuery(account, 'SELECT Id FROM User LIMIT 1'),
+  failures,
   classifyFailure,
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Provider } from '../../src/provider.ts'
-import { classifyFailure, isOwnAnswer } from './errors.ts'
+import { classifyFailure, failures, isOwnAnswer } from './errors.ts'
 import { toCreateRequest, toFindRequest, toNaturalKey, validate } from './request.ts'
 import { parseCreated, parseFound, toUser } from './response.ts'
 
@@ -32,5 +32,6 @@ export const tiny: Provider = {
   parseFound,
   isOwnAnswer,
   toCheckRequest: () => ({ method: 'GET', path: '/users' }),
+  failures,
   classifyFailure,
 }
