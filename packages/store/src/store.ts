@@ -12,7 +12,7 @@ import { dispatchEvents } from './webhooks/dispatch-events.ts'
 import { eraseOperation } from './operations/erase-operation.ts'
 import { loadHasher, type Hasher } from './crypto/hash-key.ts'
 import type { Keyring } from './crypto/keyring.ts'
-import { createOpenWork, type OpenWork } from './operations/open-work.ts'
+import { OpenWork } from './operations/open-work.ts'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import { createOperations, type Operations } from './operations/operations.ts'
 import type { Redis } from './redis/connect.ts'
@@ -53,7 +53,7 @@ export function openStore({ redis, keyring, retentionMs, waitReplicas, limits = 
   const accounts = createAccounts({ redis, keyring, limits })
   const batches = createBatches({ redis, keyring, retentionMs, limits })
   const deliveries = createDeliveries({ redis, keyring, retentionMs, limits })
-  const openWork = createOpenWork({ redis, retentionMs, limits })
+  const openWork = new OpenWork({ redis, retentionMs, limits })
   const operations = createOperations({ redis, openWork, keyring, retentionMs, waitReplicas })
   const webhookEndpoints = createWebhookEndpoints({ redis, keyring, limits })
   return {

@@ -133,37 +133,117 @@ export interface Reservation {
   bytes: number
 }
 
-export type OpenWork = ReturnType<typeof createOpenWork>
-
-/**
- * How much unfinished work a tenant has. Each account counts in its own hash slot; the tenant's total is kept apart,
- * from what the accounts report. Accepting reserves first, so concurrent creates never exceed the limit. An end is
- * reported with the account's next acceptance, or by a recount when the tenant is at its limit.
- */
-export function createOpenWork({
-  redis,
-  retentionMs,
-  limits = defaultLimits,
-}: {
+interface OpenWorkOptions {
   redis: Redis
   retentionMs: number
   limits?: Limits
-}) {
-  const recounts = new Map<string, Promise<void>>()
-  const bounds = {
-    most: limits.openOperations,
-    mostBytes: limits.openMegabytes * MIB,
-    days: Math.ceil(retentionMs / DAY_MS),
-    mostKept: limits.keptMegabytes * MIB,
+}
+
+/**
+ * How much unfinished work a tenant has. Its accounts lie in slots of their own, and each script counts there; the
+ * total lies beside, made of what the accounts report. Accepting reserves first: of many creates at the same moment no
+ * more get in than there is room for. An end is reported with the next acceptance at its account, or when the tenant
+ * has all it may and is counted again.
+ */
+export class OpenWork {
+  readonly #redis: Redis
+  readonly #limits: Limits
+  readonly #bounds: { most: number; mostBytes: number; days: number; mostKept: number }
+  readonly #recounts = new Map<string, Promise<void>>()
+
+  constructor({ redis, retentionMs, limits = defaultLimits }: OpenWorkOptions) {
+    this.#redis = redis
+    this.#limits = limits
+    this.#bounds = {
+      most: limits.openOperations,
+      mostBytes: limits.openMegabytes * MIB,
+      days: Math.ceil(retentionMs / DAY_MS),
+      mostKept: limits.keptMegabytes * MIB,
+    }
   }
 
-  async function report(
+  /** Room for so many, of so many bytes, before they are accepted. @throws BoundReachedError */
+  async reserve(tenantId: string, count: number, bytes: number): Promise<Reservation> {
+    const ask = (): Promise<unknown> =>
+      reserveScript(this.#redis, { work: keys.tenantOpenWork(tenantId), count, bytes, ...this.#bounds })
+    let answer = await ask()
+    if (typeof answer === 'string') {
+      await this.#recountAtMostOften(tenantId)
+      answer = await ask()
+    }
+    if (typeof answer === 'string') throw new BoundReachedError(answer as BoundName, this.#limits[answer as BoundName])
+    return { period: Number(answer), count, bytes }
+  }
+
+  /**
+   * What became of a reservation: the accounts it was used at, and how many of its bytes were not. Nothing waits for
+   * it.
+   */
+  settle(
+    tenantId: string,
+    reservation: Reservation,
+    figures: ReadonlyMap<string, OpenFigures>,
+    unusedBytes = figures.size === 0 ? reservation.bytes : 0,
+  ): void {
+    this.#report(tenantId, figures, reservation, unusedBytes).catch(() => undefined)
+  }
+
+  /** So many bytes are written besides, that are kept as long as what is accepted. @throws BoundReachedError */
+  async keep(tenantId: string, bytes: number): Promise<void> {
+    this.settle(tenantId, await this.reserve(tenantId, 0, bytes), new Map(), 0)
+  }
+
+  /** Whether there is room for so many at the moment. @throws BoundReachedError */
+  async check(tenantId: string, count = 1): Promise<void> {
+    this.settle(tenantId, await this.reserve(tenantId, count, 0), new Map())
+  }
+
+  /** An account's figures as they are now, for the total. */
+  async reportAccount(tenantId: string, accountId: string): Promise<void> {
+    const figures = await figuresScript(this.#redis, {
+      work: keys.openWork(accountId),
+      open: keys.openOperations(accountId),
+    })
+    await this.#report(tenantId, new Map([[accountId, figures as OpenFigures]]))
+  }
+
+  /** Every account of the tenant reports, and what is gone leaves the total. */
+  async recount(tenantId: string): Promise<void> {
+    const [accountIds, fields] = await Promise.all([
+      this.#redis.smembers(keys.tenantAccounts(tenantId)),
+      this.#redis.hkeys(keys.tenantOpenWork(tenantId)),
+    ])
+    const calls = accountIds.map((id) => ({ work: keys.openWork(id), open: keys.openOperations(id) }))
+    const answers = (await figuresScript.pipelined(this.#redis, calls)) as OpenFigures[]
+    const figures = new Map(accountIds.flatMap((id, index) => (answers[index] ? [[id, answers[index]]] : [])))
+    await this.#report(tenantId, figures)
+    const present = new Set(accountIds)
+    for (const field of fields) {
+      const [, accountId] = /^account:(.*)$/.exec(field) ?? []
+      if (accountId !== undefined && !present.has(accountId))
+        await forgetScript(this.#redis, { work: keys.tenantOpenWork(tenantId), account: accountId })
+    }
+  }
+
+  #recountAtMostOften(tenantId: string): Promise<void> {
+    const present = this.#recounts.get(tenantId)
+    if (present) return present
+    const beganAt = performance.now()
+    const counting = this.recount(tenantId).finally(() => {
+      const pauseMs = Math.max(RECOUNT_AT_LEAST_EVERY_MS, (performance.now() - beganAt) / RECOUNT_SHARE)
+      setTimeout(() => this.#recounts.delete(tenantId), pauseMs).unref()
+    })
+    this.#recounts.set(tenantId, counting)
+    return counting
+  }
+
+  async #report(
     tenantId: string,
     figures: ReadonlyMap<string, OpenFigures>,
     { period, count, bytes }: Reservation = { period: 0, count: 0, bytes: 0 },
     unusedBytes = 0,
   ): Promise<void> {
-    await reportScript(redis, {
+    await reportScript(this.#redis, {
       work: keys.tenantOpenWork(tenantId),
       reservedIn: period,
       reservedCount: count,
@@ -176,84 +256,5 @@ export function createOpenWork({
         changes,
       })),
     })
-  }
-
-  /** Every account of the tenant reports, and what is gone leaves the total. */
-  async function recount(tenantId: string): Promise<void> {
-    const [accountIds, fields] = await Promise.all([
-      redis.smembers(keys.tenantAccounts(tenantId)),
-      redis.hkeys(keys.tenantOpenWork(tenantId)),
-    ])
-    const calls = accountIds.map((id) => ({ work: keys.openWork(id), open: keys.openOperations(id) }))
-    const answers = (await figuresScript.pipelined(redis, calls)) as OpenFigures[]
-    await report(tenantId, new Map(accountIds.flatMap((id, index) => (answers[index] ? [[id, answers[index]]] : []))))
-    const present = new Set(accountIds)
-    for (const field of fields) {
-      const [, accountId] = /^account:(.*)$/.exec(field) ?? []
-      if (accountId !== undefined && !present.has(accountId))
-        await forgetScript(redis, { work: keys.tenantOpenWork(tenantId), account: accountId })
-    }
-  }
-
-  function recountAtMostOften(tenantId: string): Promise<void> {
-    const present = recounts.get(tenantId)
-    if (present) return present
-    const beganAt = performance.now()
-    const counting = recount(tenantId).finally(() => {
-      const pauseMs = Math.max(RECOUNT_AT_LEAST_EVERY_MS, (performance.now() - beganAt) / RECOUNT_SHARE)
-      setTimeout(() => recounts.delete(tenantId), pauseMs).unref()
-    })
-    recounts.set(tenantId, counting)
-    return counting
-  }
-
-  /**
-   * What became of a reservation: the accounts it was used at, and how many of its bytes were not. Nothing waits for
-   * it.
-   */
-  function settle(
-    tenantId: string,
-    reservation: Reservation,
-    figures: ReadonlyMap<string, OpenFigures>,
-    unusedBytes = figures.size === 0 ? reservation.bytes : 0,
-  ): void {
-    report(tenantId, figures, reservation, unusedBytes).catch(() => undefined)
-  }
-
-  /** Room for so many, of so many bytes, before they are accepted. @throws BoundReachedError */
-  async function reserve(tenantId: string, count: number, bytes: number): Promise<Reservation> {
-    const ask = (): Promise<unknown> =>
-      reserveScript(redis, { work: keys.tenantOpenWork(tenantId), count, bytes, ...bounds })
-    let answer = await ask()
-    if (typeof answer === 'string') {
-      await recountAtMostOften(tenantId)
-      answer = await ask()
-    }
-    if (typeof answer === 'string') throw new BoundReachedError(answer as BoundName, limits[answer as BoundName])
-    return { period: Number(answer), count, bytes }
-  }
-
-  return {
-    recount,
-    settle,
-    reserve,
-    /** So many bytes are written besides, that are kept as long as what is accepted. @throws BoundReachedError */
-    async keep(tenantId: string, bytes: number): Promise<void> {
-      settle(tenantId, await reserve(tenantId, 0, bytes), new Map(), 0)
-    },
-
-    /** Whether there is room for so many at the moment. @throws BoundReachedError */
-    async check(tenantId: string, count = 1): Promise<void> {
-      settle(tenantId, await reserve(tenantId, count, 0), new Map())
-    },
-
-    /** An account's figures as they are now, for the total. */
-    async reportAccount(tenantId: string, accountId: string): Promise<void> {
-      const figures = await figuresScript(redis, {
-        work: keys.openWork(accountId),
-        open: keys.openOperations(accountId),
-      })
-      await report(tenantId, new Map([[accountId, figures as OpenFigures]]))
-    },
   }
 }

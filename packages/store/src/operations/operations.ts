@@ -2,7 +2,7 @@ import type { Keyring } from '../crypto/keyring.ts'
 import type { Redis } from '../redis/connect.ts'
 import { createAccept, type Acceptance, type NewOperation } from './accept.ts'
 import { acceptRows } from './accept-rows.ts'
-import { createOpenWork, type OpenWork } from './open-work.ts'
+import { OpenWork } from './open-work.ts'
 import { createOperationIndex } from './operation-index.ts'
 import { createOperationReader } from './read-operations.ts'
 import { createRecordCodec } from './record-codec.ts'
@@ -37,7 +37,7 @@ export function createOperations({
   keyring,
   retentionMs,
   waitReplicas,
-  openWork = createOpenWork({ redis, retentionMs }),
+  openWork = new OpenWork({ redis, retentionMs }),
 }: OperationsOptions) {
   const codec = createRecordCodec(keyring)
   const dependencies = { redis, keyring, codec, openWork, retentionMs }
