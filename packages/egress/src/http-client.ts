@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { hostAndPort, type AllowedHosts } from '@muster/contracts/allowed-hosts'
-import { TransportError, type HttpClient, type HttpResponse } from '@muster/contracts/http-client'
-import { buildConnector, type Dispatcher } from 'undici'
+import { TransportError, type HttpClient, type HttpRequest, type HttpResponse } from '@muster/contracts/http-client'
+import { buildConnector, type Client, type Dispatcher } from 'undici'
 import { AddressRefusedError, guardLookup, refusePrivateLiteral, type Lookup } from './address-guard.ts'
 import { readUpTo } from './partial-body.ts'
 import { isAllowedPort, type Ports } from './ports.ts'
@@ -41,59 +41,25 @@ export interface HttpClients {
  * address. Redirects are not followed and answers are cut off at 10 MiB; nothing is retried here.
  */
 export function createHttpClients(options: HttpClientsOptions): HttpClients {
-  const { allowedHosts } = options
   const sockets = new Sockets({
     perLane: SOCKETS_PER_LANE,
     total: options.maxSockets,
     idleMs: IDLE_MS,
     maxResponseBytes: MAX_RESPONSE_BYTES,
-    connectorFor: ({ tenantId }) => guardedConnector(allowedHosts, options, tenantId),
+    connectorFor: ({ tenantId }) => guardedConnector(options.allowedHosts, options, tenantId),
   })
-
-  function checkedOrigin(url: string): URL {
-    const target = new URL(url)
-    if (allowedHosts.has(hostAndPort(target))) return target
-    if (target.protocol !== 'https:')
-      throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
-    if (!isAllowedPort(target, options.ports)) throw new AddressRefusedError(`${target.port} is not an allowed port`)
-    return target
-  }
-
   return {
     httpFor: (caller) => async (request) => {
-      const { method, headers, body, readAtMostBytes } = request
       const limits = new CallLimits(request.signal)
       let socket
       let isReusable = false
       try {
-        const target = checkedOrigin(request.url)
+        const target = checkedOrigin(request.url, options)
         limits.allow(SOCKET_WAIT_MS, 'NO_FREE_CONNECTION')
         socket = await sockets.take(caller, target.origin, limits.signal)
-        limits.allow(Math.min(CONNECT_TIMEOUT_MS, request.timeoutMs), 'CONNECT_TIMEOUT')
-        // undici heeds the signal only once it has a connection.
-        const { client } = socket
-        limits.signal.addEventListener('abort', () => void client.destroy().catch(() => undefined), { once: true })
-        const response = await client
-          .compose(
-            whenSent(() => {
-              limits.sent(request.timeoutMs)
-              request.onSent?.()
-            }),
-          )
-          .request({
-            origin: target.origin,
-            path: target.pathname + target.search,
-            method: method as Dispatcher.HttpMethod,
-            headers,
-            body: body ?? null,
-            signal: limits.signal,
-          })
-        const content: Pick<HttpResponse, 'body' | 'isTruncated'> =
-          readAtMostBytes === undefined
-            ? { body: await response.body.text() }
-            : await readUpTo(response.body, readAtMostBytes, () => limits.code === 'TIMEOUT')
-        isReusable = !content.isTruncated
-        return { status: response.statusCode, headers: flatten(response.headers), ...content }
+        const response = await send(socket.client, target, request, limits)
+        isReusable = !response.isTruncated
+        return response
       } catch (cause) {
         throw new TransportError(limits.code ?? codeOf(cause), limits.isSent, { cause })
       } finally {
@@ -104,6 +70,39 @@ export function createHttpClients(options: HttpClientsOptions): HttpClients {
     openSockets: () => sockets.size,
     close: () => sockets.close(),
   }
+}
+
+function checkedOrigin(url: string, { allowedHosts, ports }: HttpClientsOptions): URL {
+  const target = new URL(url)
+  if (allowedHosts.has(hostAndPort(target))) return target
+  if (target.protocol !== 'https:')
+    throw new AddressRefusedError(`${target.protocol}//${target.host} is not over https`)
+  if (!isAllowedPort(target, ports)) throw new AddressRefusedError(`${target.port} is not an allowed port`)
+  return target
+}
+
+async function send(client: Client, target: URL, request: HttpRequest, limits: CallLimits): Promise<HttpResponse> {
+  const { method, headers, body, timeoutMs, readAtMostBytes } = request
+  limits.allow(Math.min(CONNECT_TIMEOUT_MS, timeoutMs), 'CONNECT_TIMEOUT')
+  // undici heeds the signal only once it has a connection.
+  limits.signal.addEventListener('abort', () => void client.destroy().catch(() => undefined), { once: true })
+  const onSent = (): void => {
+    limits.sent(timeoutMs)
+    request.onSent?.()
+  }
+  const response = await client.compose(whenSent(onSent)).request({
+    origin: target.origin,
+    path: target.pathname + target.search,
+    method: method as Dispatcher.HttpMethod,
+    headers,
+    body: body ?? null,
+    signal: limits.signal,
+  })
+  const content =
+    readAtMostBytes === undefined
+      ? { body: await response.body.text() }
+      : await readUpTo(response.body, readAtMostBytes, () => limits.code === 'TIMEOUT')
+  return { status: response.statusCode, headers: flatten(response.headers), ...content }
 }
 
 /**

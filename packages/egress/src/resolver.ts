@@ -64,45 +64,71 @@ function isNameServer(entry: string): boolean {
  * and each tenant has its own places.
  */
 export function createResolver({ nameServers = [], hostsFile = '/etc/hosts' }: ResolverOptions = {}): Resolver {
-  const fromHostsFile = createHostsFile(hostsFile)
-  const cache = new Map<string, { answer: Answer; until: number }>()
-  const byTenant = new Map<string, Promise<Answer>>()
-  const byName = new Map<string, Promise<Answer>>()
-  const tenants = new FairGate({ perKey: NAMES_PER_TENANT, total: NAMES_IN_ALL })
-  const system = new FairGate({ perKey: 1, total: 1 })
+  const names = new NameLookup(nameServers, createHostsFile(hostsFile))
+  const lookup =
+    (tenantId: string, isAllowed: boolean): Lookup =>
+    (hostname, _options, callback) =>
+      void names.resolve(tenantId, hostname, isAllowed).then(
+        ({ addresses, failure }) =>
+          failure
+            ? callback(Object.assign(new Error(`${hostname} has no address: ${failure}`), { code: failure }), [])
+            : callback(null, addresses),
+        (error: Error) => callback(error, []),
+      )
+  return {
+    lookupFor: (tenantId) => lookup(tenantId, false),
+    lookupOfAllowed: (tenantId) => lookup(tenantId, true),
+  }
+}
 
-  function cached(name: string): Answer | undefined {
-    const known = cache.get(name)
-    if (known && known.until > performance.now()) return known.answer
-    cache.delete(name)
-    return undefined
+class NameLookup {
+  readonly #nameServers: readonly string[]
+  readonly #fromHostsFile: (name: string) => LookupAddress[] | undefined
+  readonly #cache = new AnswerCache()
+  readonly #byTenant = new Map<string, Promise<Answer>>()
+  readonly #byName = new Map<string, Promise<Answer>>()
+  readonly #tenants = new FairGate({ perKey: NAMES_PER_TENANT, total: NAMES_IN_ALL })
+  readonly #system = new FairGate({ perKey: 1, total: 1 })
+
+  constructor(nameServers: readonly string[], fromHostsFile: (name: string) => LookupAddress[] | undefined) {
+    this.#nameServers = nameServers
+    this.#fromHostsFile = fromHostsFile
   }
 
-  function keep(name: string, answer: Answer): Answer {
-    const [oldest] = cache.keys()
-    if (cache.size >= CACHED_NAMES && oldest !== undefined) cache.delete(oldest)
-    if (answer.ttlMs > 0) cache.set(name, { answer, until: performance.now() + answer.ttlMs })
-    return answer
+  async resolve(tenantId: string, hostname: string, isAllowed: boolean): Promise<Answer> {
+    const name = hostname.toLowerCase().replace(/\.$/, '')
+    const fixed = literal(name) ?? this.#fromHostsFile(name) ?? localhost(name)
+    if (fixed) return { addresses: fixed, ttlMs: 0 }
+    const key = isAllowed ? `allowed ${name}` : name
+    const ask = async (): Promise<Answer> => {
+      const answer = await query(name, this.#nameServers)
+      // Asked for without its search domain, a short name is refused by some servers rather than not found.
+      return isAllowed && answer.failure ? this.#askSystem(name) : answer
+    }
+    return (
+      this.#cache.get(key) ?? once(this.#byTenant, `${tenantId} ${key}`, () => this.#waitForPlace(tenantId, key, ask))
+    )
   }
 
-  async function waitForPlace(tenantId: string, name: string, ask: () => Promise<Answer>): Promise<Answer> {
+  async #waitForPlace(tenantId: string, name: string, ask: () => Promise<Answer>): Promise<Answer> {
     let leave
     try {
-      leave = await tenants.enter(tenantId, AbortSignal.timeout(WAIT_MS))
+      leave = await this.#tenants.enter(tenantId, AbortSignal.timeout(WAIT_MS))
     } catch {
       return { addresses: [], failure: 'EAI_AGAIN', ttlMs: 0 }
     }
     try {
-      return cached(name) ?? (await once(byName, name, async () => keep(name, await ask())))
+      const askAndKeep = async (): Promise<Answer> => this.#cache.keep(name, await ask())
+      return this.#cache.get(name) ?? (await once(this.#byName, name, askAndKeep))
     } finally {
       leave()
     }
   }
 
   /** The one way of this process that takes a thread, and never more than one. */
-  async function askSystem(name: string): Promise<Answer> {
+  async #askSystem(name: string): Promise<Answer> {
     const limit = AbortSignal.timeout(QUERY_MS)
-    const leave = await system.enter('', limit).catch(() => undefined)
+    const leave = await this.#system.enter('', limit).catch(() => undefined)
     const late: Answer = { addresses: [], failure: 'EAI_AGAIN', ttlMs: DOUBT_TTL_MS }
     if (!leave) return late
     return new Promise((resolve) => {
@@ -114,33 +140,23 @@ export function createResolver({ nameServers = [], hostsFile = '/etc/hosts' }: R
       })
     })
   }
+}
 
-  async function resolve(tenantId: string, hostname: string, isAllowed: boolean): Promise<Answer> {
-    const name = hostname.toLowerCase().replace(/\.$/, '')
-    const fixed = literal(name) ?? fromHostsFile(name) ?? localhost(name)
-    if (fixed) return { addresses: fixed, ttlMs: 0 }
-    const key = isAllowed ? `allowed ${name}` : name
-    const ask = async (): Promise<Answer> => {
-      const answer = await query(name, nameServers)
-      // Asked for without its search domain, a short name is refused by some servers rather than not found.
-      return isAllowed && answer.failure ? askSystem(name) : answer
-    }
-    return cached(key) ?? once(byTenant, `${tenantId} ${key}`, () => waitForPlace(tenantId, key, ask))
+class AnswerCache {
+  readonly #answers = new Map<string, { answer: Answer; until: number }>()
+
+  get(name: string): Answer | undefined {
+    const known = this.#answers.get(name)
+    if (known && known.until > performance.now()) return known.answer
+    this.#answers.delete(name)
+    return undefined
   }
 
-  const lookup =
-    (tenantId: string, isAllowed: boolean): Lookup =>
-    (hostname, _options, callback) =>
-      void resolve(tenantId, hostname, isAllowed).then(
-        ({ addresses, failure }) =>
-          failure
-            ? callback(Object.assign(new Error(`${hostname} has no address: ${failure}`), { code: failure }), [])
-            : callback(null, addresses),
-        (error: Error) => callback(error, []),
-      )
-  return {
-    lookupFor: (tenantId) => lookup(tenantId, false),
-    lookupOfAllowed: (tenantId) => lookup(tenantId, true),
+  keep(name: string, answer: Answer): Answer {
+    const [oldest] = this.#answers.keys()
+    if (this.#answers.size >= CACHED_NAMES && oldest !== undefined) this.#answers.delete(oldest)
+    if (answer.ttlMs > 0) this.#answers.set(name, { answer, until: performance.now() + answer.ttlMs })
+    return answer
   }
 }
 
