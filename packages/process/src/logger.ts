@@ -1,4 +1,5 @@
 import { pino, stdTimeFunctions, type DestinationStream, type Logger, type LoggerOptions } from 'pino'
+import { createLogStream } from './log-stream.ts'
 
 export type { Logger } from 'pino'
 
@@ -65,5 +66,9 @@ export function createLogger(level: string, name: string, destination?: Destinat
       },
     },
   }
-  return destination ? pino(options, destination) : pino(options)
+  const logger: Logger = pino(
+    options,
+    destination ?? createLogStream(1, (count) => logger.warn({ count }, 'log lines were dropped')),
+  )
+  return logger
 }
