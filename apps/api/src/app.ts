@@ -1,12 +1,12 @@
 import type { Route } from '@muster/contracts/route'
 import express, { type Express } from 'express'
-import helmet from 'helmet'
 import type { ApiDependencies } from './dependencies.ts'
 import { answerErrors, assignRequestId } from './http/answer-errors.ts'
 import { checkHead } from './http/check-head.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { refuseOtherMethods } from './http/refuse-other-methods.ts'
 import { RequestError } from './http/request-error.ts'
+import { setSecurityHeaders } from './http/security-headers.ts'
 import { serveEndpoint } from './http/serve-endpoint.ts'
 import { apiKeyRoutes } from './system/api-keys.ts'
 import { batchRoutes } from './batches/batches.ts'
@@ -24,20 +24,12 @@ import { webhookEndpointRoutes } from './webhooks/webhook-endpoints.ts'
 
 const toExpressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1')
 
-/** For /docs. */
-const directives = {
-  'style-src': ["'self'", "'unsafe-inline'"],
-  'font-src': ["'self'", 'data:'],
-  'img-src': ["'self'", 'data:'],
-  'upgrade-insecure-requests': null,
-}
-
 /** Middleware and routes, in order. */
 export function createApp(dependencies: ApiDependencies): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', false)
   app.use(assignRequestId)
-  app.use(helmet({ contentSecurityPolicy: { directives } }))
+  app.use(setSecurityHeaders)
   app.use(checkHead)
   for (const endpoint of endpointsOf(dependencies)) {
     const { method, path }: Route = endpoint.route
