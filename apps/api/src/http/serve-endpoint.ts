@@ -37,7 +37,10 @@ export function serveEndpoint(options: ServeOptions, endpoint: Endpoint): Reques
     const { input, textWarnings } = await readValidInput(endpoint, request, caller)
     const prefer = readPreferences(route, request, response)
     const left = new AbortController()
-    response.once('close', () => left.abort())
+    // Not after every answer: an abort that no one waits for costs an exception with its stack.
+    response.once('close', () => {
+      if (!response.writableFinished) left.abort()
+    })
     const context = {
       requestId: requestIdOf(response),
       tenantId: caller.tenantId,
