@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { addWithin, pageOf, type PageOptions } from '../redis/bounded-index.ts'
 import { keys } from '../redis/keys.ts'
 import type { Redis } from '../redis/connect.ts'
+import { createRecentKeys } from './recent-keys.ts'
 
 export interface ApiKeyRecord {
   id: string
@@ -36,6 +37,11 @@ const hashOf = (apiKey: string): string => createHash('sha256').update(apiKey).d
 export type Tenants = ReturnType<typeof createTenants>
 
 export function createTenants({ redis, limits = defaultLimits }: { redis: Redis; limits?: Limits }) {
+  const recentKeys = createRecentKeys(async (hash) => {
+    const record = await redis.get(keys.apiKey(hash))
+    return record ? (JSON.parse(record) as ApiKeyRecord) : undefined
+  })
+
   return {
     /** The tenant of that name, made when there is none. */
     async ensure(name: string): Promise<string> {
@@ -75,10 +81,8 @@ export function createTenants({ redis, limits = defaultLimits }: { redis: Redis;
       return { record, apiKey }
     },
 
-    async findApiKey(apiKey: string): Promise<ApiKeyRecord | undefined> {
-      const record = await redis.get(keys.apiKey(hashOf(apiKey)))
-      return record ? (JSON.parse(record) as ApiKeyRecord) : undefined
-    },
+    /** As it was at most a second ago. */
+    findApiKey: (apiKey: string): Promise<ApiKeyRecord | undefined> => recentKeys.find(hashOf(apiKey)),
 
     /** Whether each has not been revoked since it was found. */
     async areValid(found: readonly Pick<ApiKeyRecord, 'id' | 'tenantId'>[]): Promise<boolean[]> {
@@ -111,6 +115,7 @@ export function createTenants({ redis, limits = defaultLimits }: { redis: Redis;
       const hash = await redis.hget(keys.tenantApiKeys(tenantId), id)
       if (!hash) return false
       await redis.del(keys.apiKey(hash))
+      recentKeys.forget(hash)
       await redis.hdel(keys.tenantApiKeys(tenantId), id)
       return true
     },
