@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { itemIdOf } from '../../packages/store/src/batches/batch-item-id.ts'
@@ -117,6 +120,42 @@ describe('work that needs a record which does not open', () => {
     ])
   }, 60_000)
 })
+
+test('an operation whose state is damaged for good is ended by a command, its login kept until that is asked for', async () => {
+  const discard = async (...values: string[]): Promise<string> => {
+    const script = fileURLToPath(new URL('../../apps/api/dist/commands/discard.js', import.meta.url))
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [script, ...values], {
+      env: { PATH: process.env.PATH, REDIS_URL: muster.redis.url, MUSTER_ENCRYPTION_KEYS: muster.encryptionKeys },
+    }).catch((error: unknown) => error as { stdout: string; stderr: string })
+    return stdout + stderr
+  }
+  const account = await muster.connect('okta')
+  await muster.request('POST', `/integrated-accounts/${account}/pause`)
+  const user = newUser('okta')
+  const { id } = (await muster.create<Operation>(account, user)).body
+  expect(await discard('--operation', id, '--yes')).toContain('can be read: cancel, retry or erase it instead.')
+  await redis.hset(keys.operation(account, id), 'record', Buffer.from([99, 1, 2]))
+  expect((await muster.request('POST', `/operations/${id}/cancel`)).status).toBe(503)
+  expect((await muster.request('DELETE', `/integrated-accounts/${account}`)).status).toBe(409)
+
+  expect(await discard('--operation', id)).toContain('repeat with --yes')
+  expect((await muster.request('GET', `/operations/${id}`)).status).toBe(503)
+  expect(JSON.parse(await discard('--operation', id, '--yes'))).toMatchObject({ discarded: true, login_freed: false })
+  expect(await muster.request('GET', `/operations/${id}`)).toMatchObject({
+    status: 200,
+    body: {
+      status: 'failed',
+      error: { code: 'outcome_unknown', message: expect.stringContaining('discarded') as string },
+    },
+  })
+  expect((await muster.request('POST', `/operations/${id}/retry`)).status).toBe(409)
+  expect((await muster.create(account, user)).body).toMatchObject({ code: 'operation_in_progress', operation_id: id })
+  expect(JSON.parse(await discard('--operation', id, '--yes', '--free-login'))).toMatchObject({ login_freed: true })
+  const again = await muster.create<Operation>(account, user)
+  expect(again.status).toBe(202)
+  await muster.request('POST', `/operations/${again.body.id}/cancel`)
+  expect((await muster.request('DELETE', `/integrated-accounts/${account}`)).status).toBe(204)
+}, 60_000)
 
 describe('a list with a record in it that cannot be read', () => {
   interface Listed {

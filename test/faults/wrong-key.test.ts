@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -35,6 +35,7 @@ const programs: [string, string[], Record<string, string>][] = [
   ['apps/worker/dist/main.js', [], { MUSTER_WORKER_PORT: '0' }],
   ['apps/api/dist/commands/bootstrap.js', ['--tenant', 'acme'], {}],
   ['apps/api/dist/commands/reseal.js', [], {}],
+  ['apps/api/dist/commands/discard.js', ['--operation', randomUUID(), '--yes'], {}],
 ]
 
 describe('a process whose keys are not those of what Redis holds refuses to run, in one line that names the setting', () => {

@@ -68,8 +68,15 @@ export const limitsOf = (config: ApiConfig): Limits =>
   })
 
 export const bootstrapSettingsSchema = z.object(storeSettings)
+const discardSettingsSchema = apiSettingsSchema.pick({
+  REDIS_URL: true,
+  MUSTER_ENCRYPTION_KEYS: true,
+  MUSTER_RETENTION_DAYS: true,
+})
 
 export const readConfig = (): ApiConfig => readSettings(apiSettingsSchema, process.env)
 export const readUnknownSettings = (): string[] => findUnknownSettings(process.env)
 export const readBootstrapConfig = (): z.infer<typeof bootstrapSettingsSchema> =>
   readSettings(bootstrapSettingsSchema, process.env)
+export const readDiscardConfig = (): z.infer<typeof discardSettingsSchema> =>
+  readSettings(discardSettingsSchema, process.env)
