@@ -160,3 +160,27 @@ describe('an endpoint that is removed', () => {
     expect(stage.receiver.at('/removed-late')).toHaveLength(1)
   })
 })
+
+test('beyond its pending deliveries an endpoint gets failed ones, which are listed, and replayed once there is room', async () => {
+  const small = await startWebhookStage({
+    environment: { MUSTER_WEBHOOK_SCHEDULE: '8', MUSTER_MAX_PENDING_DELIVERIES: '2' },
+  })
+  try {
+    small.receiver.behave(answer(500), '/bound')
+    const endpoint = await small.register('/bound', onlyTests)
+    for (let count = 0; count < 2; count += 1) await small.send(endpoint.id)
+    const refused = await small.send(endpoint.id)
+    expect(refused).toMatchObject({ status: 'failed', reason: 'too_many_pending', attempt_count: 0 })
+    expect(await small.deliveries(endpoint.id, 'status=failed')).toMatchObject([{ id: refused.id }])
+    const again = () => small.client.request('POST', `/deliveries/${refused.id}/replay`)
+    const since = { since: '2020-01-01T00:00:00Z' }
+    const all = () => small.client.request('POST', `/webhook-endpoints/${endpoint.id}/replay`, { body: since })
+    for (const replayed of [again, all])
+      expect(await replayed()).toMatchObject({ status: 429, body: { bound: 'pendingDeliveries', limit: 2 } })
+    small.receiver.behave(answer(204), '/bound')
+    expect((await eventually(again, ({ status }) => status !== 429)).status).toBe(202)
+    expect(await small.delivery(refused.id)).toMatchObject({ status: 'delivered', reason: null })
+  } finally {
+    await small.close()
+  }
+}, 40_000)
