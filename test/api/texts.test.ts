@@ -43,7 +43,7 @@ describe('the texts of a create', () => {
     expect(body.errors[0]?.detail).toContain('U+200B (zero width space) as its character 5')
   })
 
-  test('of rows are judged alike, and the operation of a row shows what was changed', async () => {
+  test('of rows are checked alike, and the operation of a row shows what was changed', async () => {
     const rows = [
       { reference: ' r-1', user: { ...person(`ada${Date.now()}@example.com`), last_name: 'Lovelace' } },
       { user: person('ada@example.com') },

@@ -99,7 +99,7 @@ const OWN_WORDS = 'own words'
 
 /**
  * By words and by the one code that is known: the vendor publishes none, and reports temporary failures with 400, 403
- * and 422. 403 has many meanings besides. Of those of a refused key or user the account goes on hold, so that nothing
+ * and 422. 403 has many meanings besides. Of those of a refused key or user the account is put on hold, so that nothing
  * more is lost to them.
  */
 export const failures: readonly FailureRow[] = [

@@ -140,7 +140,7 @@ interface OpenWorkOptions {
 }
 
 /**
- * How much unfinished work a tenant has. Its accounts lie in slots of their own, and each script counts there; the
+ * How much unfinished work a tenant has. Each account has a hash slot of its own, and each script counts there; the
  * total lies beside, made of what the accounts report. Accepting reserves first: of many creates at the same moment no
  * more get in than there is room for. An end is reported with the next acceptance at its account, or when the tenant
  * has all it may and is counted again.
