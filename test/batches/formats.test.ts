@@ -165,12 +165,37 @@ describe('an upload in every format', () => {
         query: `integrated_account_id=${accountOf.okta}${query}`,
       })
       expect((await client.completed(body.id)).counts).toMatchObject({ total: 1, succeeded: 1 })
+      expect(body.columns).toEqual([
+        { header: 'Vorname', target: 'first_name', source: 'synonym' },
+        { header: 'Nachname', target: 'last_name', source: 'synonym' },
+        expect.objectContaining({ target: 'emails[0].email', source: expect.any(String) }),
+      ])
+      expect(body.problems).toEqual([])
     }
     const { users } = await muster.simulators.okta.state()
     for (const email of [`${name}@example.com`, `m${name}@example.com`])
       expect(users.find((user) => JSON.stringify(user).includes(`"${email}"`))).toMatchObject({
         profile: { firstName: 'Jürgen', lastName: 'Müller', email },
       })
+  })
+
+  test('problems are grouped alike in a dry run and an upload, and a row of another width comes back whole', async () => {
+    const file = 'Vorname,Nachname,E-Mail,Notiz\nAda,L,nobody,\nAda,L,no one,x\nAda,L,a@b.example,x,y\nAda\n'
+    const options = { type: 'text/csv', query: `integrated_account_id=${accountOf.okta}&columns[Notiz]=` }
+    const problems = [
+      { code: 'invalid_format', column: 'E-Mail', count: 2, first_rows: [1, 2], example: 'nobody' },
+      { code: 'wrong_column_count', column: null, count: 2, first_rows: [3, 4], example: null },
+    ]
+    const dry = await client.bulk(file, { ...options, query: `${options.query}&dry_run=true` })
+    expect(dry.body).toMatchObject({ rows: 4, valid: 0, problems })
+    const { body } = await client.bulk(file, options)
+    expect(body).toMatchObject({ problems, columns: dry.body.columns })
+    expect((await client.results((await client.completed(body.id)).id)).map(({ columns }) => columns)).toMatchObject([
+      { 'E-Mail': 'nobody' },
+      { 'E-Mail': 'no one' },
+      { 'E-Mail': 'a@b.example', Notiz: 'x', 'cell 5': 'y' },
+      { Vorname: 'Ada' },
+    ])
   })
 
   test('columns are mapped in the request, or by a saved name, which the request can override; results have the columns of the client', async () => {

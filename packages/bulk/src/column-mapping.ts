@@ -1,3 +1,4 @@
+import type { MappedColumn } from '@muster/contracts/batch'
 import { isSecretName } from '@muster/contracts/secrets'
 import { cellKinds } from './cell-values.ts'
 import { toName, toPath } from './column-target.ts'
@@ -5,7 +6,7 @@ import type { RemoteKinds, Target, TargetFault } from './column-target.ts'
 import { nearestName } from './header-hints.ts'
 import { findSynonym } from './header-synonyms.ts'
 import { resolveHeaders, toMapped } from './resolve-headers.ts'
-import type { HeaderSource, ResolvedHeader } from './resolve-headers.ts'
+import type { ResolvedHeader } from './resolve-headers.ts'
 import { UploadError } from './upload-error.ts'
 
 const MAX_LISTED = 50
@@ -21,13 +22,6 @@ export interface ColumnMapping {
   secrets: boolean[]
   /** For the answer: all that have a name. */
   columns: MappedColumn[]
-}
-
-export interface MappedColumn {
-  header: string
-  /** As a mapping would name it; null for a column that is left out. */
-  target: string | null
-  source: HeaderSource
 }
 
 const faults: Record<Exclude<TargetFault, 'unknown'>, string> = {

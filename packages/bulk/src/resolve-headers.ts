@@ -1,3 +1,4 @@
+import type { MappedColumn } from '@muster/contracts/batch'
 import { isForbiddenName } from '@muster/contracts/untrusted-value'
 import { toName, toTarget } from './column-target.ts'
 import type { RemoteKinds, Target, TargetFault } from './column-target.ts'
@@ -5,7 +6,7 @@ import { findGuess, findHalf, findSynonym, isReadOnly } from './header-synonyms.
 import { isResultField } from './result-columns.ts'
 
 /** How it is known where a column goes. */
-export type HeaderSource = 'mapping' | 'name' | 'synonym' | 'read_only' | 'result'
+type HeaderSource = MappedColumn['source']
 
 export type ResolvedHeader =
   | { target: Target | undefined; source: HeaderSource; name: string }

@@ -134,6 +134,46 @@ export const batchAccountPageSchema = z
   .object({ result: z.array(batchAccountSchema), next_cursor: z.string().nullable() })
   .meta({ id: 'BatchAccountPage' })
 
+const headerSources = ['mapping', 'name', 'synonym', 'read_only', 'result'] as const
+
+const mappedColumnSchema = z
+  .object({
+    header: z.string(),
+    target: z.string().nullable().meta({ description: 'As a mapping would name it; null: the column is left out.' }),
+    source: z.enum(headerSources).meta({
+      description:
+        'mapping: the request, or the saved mapping, says so. name: that of a field. synonym: what other programs call it. read_only, result: left out, since Google or Muster wrote it.',
+    }),
+  })
+  .meta({ id: 'MappedColumn' })
+export type MappedColumn = z.infer<typeof mappedColumnSchema>
+
+/** Kinds of problems that are told apart; further ones are in their rows only. */
+export const PROBLEM_GROUPS = 100
+/** Rows that each names. */
+export const GROUP_ROWS = 10
+
+const problemGroupSchema = z
+  .object({
+    code: z.string(),
+    column: z.string().nullable().meta({
+      description: 'The header of the client; of JSON the path of the field; null where the whole row is meant.',
+    }),
+    count: z.int(),
+    first_rows: z.array(z.int()),
+    example: z.string().nullable().meta({ description: 'What stands there in the first of them, secrets masked.' }),
+  })
+  .meta({ id: 'ProblemGroup' })
+export type ProblemGroup = z.infer<typeof problemGroupSchema>
+
+/** What the answer to an upload says of the file as a whole. */
+const uploadReport = {
+  columns: z.array(mappedColumnSchema).meta({ description: 'Of CSV: what each header has become.' }),
+  problems: z.array(problemGroupSchema).meta({
+    description: `Of the rejected rows, by code and column, the most frequent first; no more than ${PROBLEM_GROUPS}.`,
+  }),
+}
+
 export const batchSchema = z
   .object({
     id: z.uuid(),
@@ -169,6 +209,7 @@ export const batchSchema = z
     updated_at: time,
     uploaded_at: time.nullable(),
     finished_at: time.nullable(),
+    ...z.object(uploadReport).partial().shape,
     links: z.object({
       self: z.string(),
       accounts: z.string(),
@@ -198,6 +239,8 @@ export const bulkDryRunSchema = z
     valid: z.int(),
     rejected: z.int(),
     rejected_rows: z.array(rejectedRowSchema).meta({ description: 'The first thousand.' }),
+    columns: uploadReport.columns.optional(),
+    problems: uploadReport.problems,
     accounts: z.array(
       z.object({
         integrated_account_id: z.uuid(),

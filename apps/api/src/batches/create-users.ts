@@ -14,7 +14,8 @@ import { checkRoom, findBatch, identifyBatch, openBatch, removeBatch } from './o
 import { receiveUpload } from './receive-upload.ts'
 import { Spool } from './spool.ts'
 import { bytesOf, describeUpload, refuseSilence, untilAborted, validateUpload, type UploadedFile } from './upload.ts'
-import { RowValidator, type ValidatedRow } from './validate-rows.ts'
+import { UploadReport, type UploadedRows } from './upload-report.ts'
+import { RowValidator } from './validate-rows.ts'
 
 type BulkRequest = ApiRequest<typeof routes.createUsers>
 
@@ -53,9 +54,11 @@ function toRows(
   dependencies: ApiDependencies,
   { hash, caller, query, prefer, now, file }: CheckedUpload,
   bytes: AsyncIterable<Uint8Array>,
-): AsyncIterable<ValidatedRow> {
+): UploadedRows {
   const validator = new RowValidator({ ...dependencies, hash, caller, query, isStrict: prefer.isStrict, now })
-  return validateUpload(bytes, file, validator, dependencies.config)
+  const report = new UploadReport()
+  const rows = validateUpload(bytes, { ...file, onColumns: report.setColumns }, validator, dependencies.config)
+  return { rows: report.reading(rows), report }
 }
 
 async function acceptUpload(dependencies: ApiDependencies, upload: CheckedUpload): Promise<ApiResponse> {
@@ -69,15 +72,16 @@ async function acceptUpload(dependencies: ApiDependencies, upload: CheckedUpload
   try {
     if (spool) refuseRejected(await reportDryRun(dependencies, toRows(dependencies, upload, spool.first)))
     const bytes = spool ? untilAborted(await spool.again(), signal) : bytesOf(stream, signal)
+    const { rows, report } = toRows(dependencies, upload, bytes)
     const record = present ?? (await openBatch(store, { ...upload, ...identity }))
     const received = await receiveUpload(dependencies, {
       ...upload,
       record,
       request: stream,
-      rows: toRows(dependencies, upload, bytes),
+      rows,
       onNothingAccepted: async () => (present ? undefined : removeBatch(store, record, identity)),
     })
-    return await answerAccepted(dependencies, upload, received)
+    return await answerAccepted(dependencies, upload, received, report)
   } finally {
     await spool?.remove()
   }
@@ -94,12 +98,13 @@ async function answerAccepted(
   dependencies: ApiDependencies,
   { requestId, prefer, signal, leaveTurn }: CheckedUpload,
   record: BatchRecord,
+  report: UploadReport,
 ): Promise<ApiResponse> {
   dependencies.log.info({ request_id: requestId, batch_id: record.id }, 'batch accepted')
   const latest = await waitForBatch(dependencies, record, { waitMs: prefer.waitMs, signal, leaveTurn })
   return {
     status: 202,
     headers: { location: `/batches/${record.id}` },
-    body: await toBatchResource(dependencies, latest),
+    body: { ...(await toBatchResource(dependencies, latest)), ...report.get() },
   }
 }

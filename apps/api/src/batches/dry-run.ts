@@ -6,6 +6,7 @@ import type { ApiDependencies } from '../dependencies.ts'
 import { RequestError } from '../http/request-error.ts'
 import { startOf } from '../operations/accept-operation.ts'
 import { estimateWaitSeconds, atLeastUntil } from '../operations/estimated-wait.ts'
+import type { UploadedRows } from './upload-report.ts'
 import type { ValidatedRow } from './validate-rows.ts'
 
 const MAX_REJECTED_SHOWN = 1_000
@@ -29,14 +30,19 @@ interface AccountRows {
 /** What would become of every row; nothing is written. */
 export async function reportDryRun(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
-  rows: AsyncIterable<ValidatedRow>,
+  { rows, report: file }: UploadedRows,
 ): Promise<BulkDryRun> {
-  const report: BulkDryRun = { dry_run: true, rows: 0, valid: 0, rejected: 0, rejected_rows: [], accounts: [] }
+  const counts = { rows: 0, valid: 0, rejected: 0 }
+  const report: BulkDryRun = { dry_run: true, ...counts, rejected_rows: [], problems: [], accounts: [] }
   const byAccount = new Map<string, AccountRows>()
   for await (const page of pagesOf(rows)) {
     const isBusy = await findBusyLogins(store, page)
-    page.forEach((row, index) => addRow(report, byAccount, row, isBusy[index] ? [loginBusy] : row.problems))
+    page.forEach((row, index) => {
+      if (isBusy[index]) file.add(row.row, [loginBusy])
+      addRow(report, byAccount, row, isBusy[index] ? [loginBusy] : row.problems)
+    })
   }
+  Object.assign(report, file.get())
   report.accounts = [...byAccount.values()].map((account) => account.report)
   for (const account of byAccount.values()) await estimateWait({ store, schedule }, account)
   return report

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { toCharset } from '@muster/bulk/charset'
 import { toReadParameters } from '@muster/bulk/read-parameters'
-import { readRows, type UploadFormat } from '@muster/bulk/read-rows'
+import { readRows, type ReadOptions, type UploadFormat } from '@muster/bulk/read-rows'
 import { UploadError, type UploadErrorCode } from '@muster/bulk/upload-error'
 import type { BulkQuery } from '@muster/contracts/batch'
 import type { Store } from '@muster/store/store'
@@ -15,6 +15,9 @@ export interface UploadedFile extends ReturnType<typeof toReadParameters> {
   isGzip: boolean
   mapping: Record<string, string>
 }
+
+/** The same, and who is told what its headers have become. */
+type Reading = UploadedFile & Pick<ReadOptions, 'onColumns'>
 
 const formats: Record<string, UploadFormat> = {
   'application/json': 'json',
@@ -83,7 +86,7 @@ async function readMapping(
 /** Every row, validated, in order. @throws RequestError where the rest of the upload cannot be read */
 export async function* validateUpload(
   stream: AsyncIterable<Uint8Array>,
-  file: UploadedFile,
+  file: Reading,
   validator: RowValidator,
   config: ApiConfig,
 ): AsyncGenerator<ValidatedRow, void, undefined> {
