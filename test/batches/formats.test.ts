@@ -179,6 +179,25 @@ describe('an upload in every format', () => {
       })
   })
 
+  test('defaults fill what rows do not say, in every format', async () => {
+    const name = `d${Date.now()}`
+    const username = encodeURIComponent(`{first_name|ascii|lower}.{last_name|ascii|lower}{counter}.${name}@example.com`)
+    const query = `integrated_account_id=${accountOf.okta}&defaults[username]=${username}&defaults[emails][0][type]=work&defaults[timezone]=Europe/Berlin`
+    const rows = [1, 2].map((n) => ({
+      first_name: 'Jürgen',
+      last_name: 'Müller',
+      emails: [{ email: `${name}.${n}@example.com` }],
+    }))
+    const csv = `Vorname,Nachname,E-Mail\n${rows.map(({ emails }) => `Jürgen,Groß,${emails[0]?.email}x`).join('\n')}\n`
+    const answers = [await client.bulk(toNdjson(rows), { query }), await client.bulk(csv, { type: 'text/csv', query })]
+    for (const { body } of answers) expect((await client.completed(body.id)).counts).toMatchObject({ succeeded: 2 })
+    const { users } = await muster.simulators.okta.state()
+    const logins = users.map((user) => (user as { profile: { login: string } }).profile.login)
+    expect(logins.filter((login) => login.includes(name)).sort()).toEqual(
+      ['gross', 'gross2', 'mueller', 'mueller2'].map((last) => `juergen.${last}.${name}@example.com`),
+    )
+  })
+
   test('problems are grouped alike in a dry run and an upload, and a row of another width comes back whole', async () => {
     const file = 'Vorname,Nachname,E-Mail,Notiz\nAda,L,nobody,\nAda,L,no one,x\nAda,L,a@b.example,x,y\nAda\n'
     const options = { type: 'text/csv', query: `integrated_account_id=${accountOf.okta}&columns[Notiz]=` }

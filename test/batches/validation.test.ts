@@ -108,6 +108,10 @@ describe('what is refused, and how', () => {
     ['a rate above 1', { query: 'max_failure_rate=1.5' }, 422, 'validation_failed', '?max_failure_rate'],
     ['a rate of zero', { query: 'max_failure_rate=0.0' }, 422, 'validation_failed', '?max_failure_rate'],
     ['another word for on_invalid', { query: 'on_invalid=stop' }, 422, 'validation_failed', '?on_invalid'],
+    ['a default for no field', { query: 'defaults[shoe]=1' }, 422, 'validation_failed', '?defaults[shoe]'],
+    ['a default of a secret', { query: 'defaults[password]=x' }, 422, 'validation_failed', '?defaults[password]'],
+    ['a long default', { query: `defaults[name]=${'x'.repeat(256)}` }, 422, 'validation_failed', '?defaults[name]'],
+    ['an invisible default', { query: 'defaults[name]=a%E2%80%8Bb' }, 422, 'validation_failed', '?defaults[name]'],
     ['columns for NDJSON', { query: 'columns[a]=b' }, 422, 'validation_failed', '?columns'],
     ['a mapping for JSON', { query: 'mapping=hr', type: 'application/json' }, 422, 'validation_failed', '?mapping'],
     [

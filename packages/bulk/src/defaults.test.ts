@@ -55,6 +55,12 @@ describe('defaults', () => {
     expect(users).toEqual([{ first_name: 'Ada', description: '{x} ADA' }])
   })
 
+  test('refuse the row where a field of theirs is long: they would be made of it for each row', async () => {
+    const text = `first_name,description\nAda,${'x'.repeat(256)}\n`
+    const reading = await read(text, { format: 'csv', defaults: { username: '{description}' } })
+    expect(outline(reading)).toEqual(['1@2 /user/username row_too_large'])
+  })
+
   test('refuse the row where its letters have no spelling', async () => {
     const reading = await read('first_name\n日本\n', { format: 'csv', defaults: { username: '{first_name|ascii}' } })
     expect(outline(reading)).toEqual(['1@2 /user/username not_ascii'])
@@ -67,6 +73,8 @@ describe('defaults', () => {
     ['an open brace', { username: '{first_name' }],
     ['a password', { password: 'x' }],
     ['a password in braces', { username: '{password}' }],
+    ['a text of 256 characters', { username: 'x'.repeat(256) }],
+    ['31 fields', { remote_data: Object.fromEntries(Array.from({ length: 31 }, (_, at) => [`f${at}`, 'x'])) }],
     ['a name of a prototype', { remote_data: { constructor: 'x' } }],
   ])('%s is refused', async (_title, defaults) => {
     expect((await read(uploads.csv, { format: 'csv', defaults })).error?.code).toBe('invalid_defaults')

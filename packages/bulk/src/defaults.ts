@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import transliterate from '@sindresorhus/transliterate'
+import { defaultBounds } from '@muster/contracts/bounds'
 import type { InputProblem } from '@muster/contracts/problem'
 import { isSecretName } from '@muster/contracts/secrets'
 import { escapePointer } from '@muster/contracts/untrusted-value'
@@ -9,7 +11,9 @@ import type { RemoteKinds, Target } from './column-target.ts'
 import { UploadError } from './upload-error.ts'
 
 /** Nested like the body, or by path: `{ timezone: 'Europe/Berlin', 'emails[0].type': 'work' }`. */
-export type Defaults = { readonly [name: string]: string | Defaults }
+export interface Defaults {
+  readonly [name: string]: string | Defaults
+}
 
 type Part = { text: string } | { target: Target; filters: Filter[] } | 'counter'
 type Filter = 'lower' | 'upper' | 'ascii'
@@ -25,6 +29,12 @@ const isFilter = (name: string): name is Filter => filters.has(name)
 /** `{first_name|ascii|lower}`; a doubled brace is a brace. */
 const FIELD = /\{\{|\}\}|\{([^{}|]*)((?:\|[^{}|]*)*)\}|[{}]/g
 
+const TOO_LONG = Symbol('too long')
+const tooLong = {
+  code: 'row_too_large',
+  detail: `A field of more than ${defaultBounds.valueLength} characters makes no default.`,
+}
+
 /** Fills what a row does not say. Rows are given in their order, so that the same file gets the same counters again. */
 export interface DefaultFiller {
   fill(item: Record<string, unknown>): InputProblem[]
@@ -35,7 +45,9 @@ export function createDefaults(
   given: Defaults,
   { dates = {}, remoteKinds }: { dates?: DateOptions; remoteKinds?: RemoteKinds | undefined } = {},
 ): DefaultFiller {
-  const defaults = flatten(given, '').map(([name, text]): Default => ({
+  const fields = flatten(given, '')
+  refuseMany(fields)
+  const defaults = fields.map(([name, text]): Default => ({
     target: readTarget(name, remoteKinds),
     parts: readTemplate(text),
   }))
@@ -43,13 +55,18 @@ export function createDefaults(
   /** The next number for each prefix. */
   const counters = new Map<string, number>()
 
-  function render({ target, parts }: Default, item: Record<string, unknown>): string | undefined {
+  function render({ target, parts }: Default, item: Record<string, unknown>): string | typeof TOO_LONG | undefined {
     const pieces = parts.map((part) => (part === 'counter' ? part : renderPart(part, item)))
     if (pieces.some((piece) => piece === undefined)) return undefined
+    if (pieces.some((piece) => piece === TOO_LONG)) return TOO_LONG
     const write = (counter: string): string =>
       parts.map((part, at) => (part === 'counter' ? counter : pieces[at])).join('')
     if (!parts.includes('counter')) return write('')
-    const key = (text: string): string => `${target.path.join('\n')}\n${text.toLowerCase()}`
+    // A hash: texts of a hundred thousand rows would take their own size.
+    const key = (text: string): string =>
+      createHash('sha256')
+        .update(`${target.path.join('\n')}\n${text.toLowerCase()}`)
+        .digest('base64')
     const base = key(write(''))
     for (let counter = counters.get(base) ?? 1; ; counter++) {
       const text = write(counter === 1 ? '' : String(counter))
@@ -67,9 +84,9 @@ export function createDefaults(
         const { path, kind } = made.target
         if (valueAt(item, path) !== undefined) continue
         const text = render(made, item)
-        const converted = text === undefined ? undefined : convertCell(text, kind, dates)
+        const converted = text === undefined ? undefined : text === TOO_LONG ? tooLong : convertCell(text, kind, dates)
         if (converted === undefined) continue
-        const problem = 'detail' in converted ? converted : refuseLetters(made, text ?? '')
+        const problem = 'detail' in converted ? converted : refuseLetters(made, String(text ?? ''))
         if (problem !== undefined)
           problems.push({ pointer: path.map((at) => `/${escapePointer(String(at))}`).join(''), ...problem })
         else if ('value' in converted) setAt(item, path, converted.value)
@@ -77,6 +94,16 @@ export function createDefaults(
       return problems
     },
   }
+}
+
+/** They are made again for each row. */
+function refuseMany(fields: readonly [string, string][]): void {
+  if (fields.length > defaultBounds.fields)
+    throw new UploadError('invalid_defaults', `There are more than ${defaultBounds.fields} defaults.`)
+  const long = fields.find(([name, text]) => Math.max(name.length, text.length) > defaultBounds.textLength)
+  if (long === undefined) return
+  const shown = JSON.stringify(long[0].slice(0, 100))
+  throw new UploadError('invalid_defaults', `${shown} is longer than ${defaultBounds.textLength} characters.`)
 }
 
 const flatten = (given: Defaults, prefix: string): [string, string][] =>
@@ -116,10 +143,14 @@ function readFilter(written: string): Filter {
   return name
 }
 
-function renderPart(part: Exclude<Part, 'counter'>, item: Record<string, unknown>): string | undefined {
+function renderPart(
+  part: Exclude<Part, 'counter'>,
+  item: Record<string, unknown>,
+): string | typeof TOO_LONG | undefined {
   if ('text' in part) return part.text
   const value = valueAt(item, part.target.path)
   if (typeof value !== 'string' && typeof value !== 'number') return undefined
+  if (String(value).length > defaultBounds.valueLength) return TOO_LONG
   return part.filters.reduce((text, filter) => applyFilter(text, filter, item), String(value))
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defaultBounds } from './bounds.ts'
 import { createUserQuerySchema } from './create-user-parameters.ts'
 import { idSchema } from './id.ts'
 import { accountStatusSchema } from './integrated-account.ts'
@@ -69,6 +70,11 @@ export const bulkQuerySchema = z.strictObject({
     .record(z.string().min(1).max(200), z.string().max(200))
     .optional()
     .meta({ type: 'object', description: 'CSV: columns[Header]=target; an empty target leaves the column out.' }),
+  defaults: z.record(z.string().min(1).max(defaultBounds.textLength), z.json()).optional().meta({
+    type: 'object',
+    description:
+      'What holds for every row that does not say otherwise: defaults[timezone]=Europe/Berlin, nested like the body, or made of fields of the row (docs/bulk-formats.md#values-for-all-rows).',
+  }),
   delimiter: z.string().min(1).max(10).optional().meta({
     description: 'CSV: what separates cells: one sign, or comma, semicolon, tab, pipe. Recognized without it.',
   }),

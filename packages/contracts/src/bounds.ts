@@ -158,6 +158,15 @@ export const rowBounds = {
   pointerLength: 500,
 } as const
 
+/** For defaults of an upload, which are made for each of its rows. */
+export const defaultBounds = {
+  fields: 30,
+  /** Of a name, and of a text with its braces. */
+  textLength: 255,
+  /** Of a field of the row that stands in one. */
+  valueLength: 255,
+} as const
+
 /** The size of one page of a list, after which it ends early: writing it as JSON blocks other work for milliseconds. */
 export const PAGE_BYTES = 256 * KIB
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { toCharset } from '@muster/bulk/charset'
+import type { Defaults } from '@muster/bulk/defaults'
 import { toReadParameters } from '@muster/bulk/read-parameters'
 import { readRows, type ReadOptions, type UploadFormat } from '@muster/bulk/read-rows'
 import { UploadError, type UploadErrorCode } from '@muster/bulk/upload-error'
@@ -8,12 +9,14 @@ import type { Store } from '@muster/store/store'
 import type { ApiConfig } from '../config.ts'
 import { modeOf, type Caller } from '../http/own-records.ts'
 import { invalid, RequestError } from '../http/request-error.ts'
+import { readDefaults } from './read-defaults.ts'
 import type { RowValidator, ValidatedRow } from './validate-rows.ts'
 
 export interface UploadedFile extends ReturnType<typeof toReadParameters> {
   format: UploadFormat
   isGzip: boolean
   mapping: Record<string, string>
+  defaults?: Defaults
 }
 
 /** The same, and who is told what its headers have become. */
@@ -40,7 +43,8 @@ export async function describeUpload(
   const { format, charset } = readContentType(request.headers['content-type'] ?? '')
   const isGzip = isGzipped(request.headers['content-encoding'] ?? 'identity')
   const mapping = await readMapping(store, caller, query, format)
-  return { format, isGzip, mapping, ...charset, ...toReadParameters(query) }
+  const defaults = readDefaults(query)
+  return { format, isGzip, mapping, ...charset, ...toReadParameters(query), ...(defaults ? { defaults } : {}) }
 }
 
 function readContentType(contentType: string): { format: UploadFormat; charset: { charset?: string } } {
