@@ -179,6 +179,40 @@ describe('an upload in every format', () => {
       })
   })
 
+  test('rows to be mended come back as they were uploaded, and can be uploaded again', async () => {
+    const name = `r${Date.now()}`
+    const file = `Vorname;Nachname;E-Mail;Telefon\nAda;Lovelace;${name}@example.com;\nMary;Jackson;nobody;+49 30 1\nJoan;Clarke;${name}x@example.com\nAda\n`
+    const query = `integrated_account_id=${accountOf.okta}`
+    const { body } = await client.bulk(file, { type: 'text/csv', query })
+    await client.completed(body.id)
+    const ask = '?format=csv&shape=upload&status=failed,rejected&delimiter=semicolon&bom=true'
+    const mend = await client.text(`/batches/${body.id}/results${ask}`)
+    expect(mend.replace('\ufeff', '')).toBe(
+      `Vorname;Nachname;E-Mail;Telefon\r\nMary;Jackson;nobody;'+49 30 1\r\nJoan;Clarke;${name}x@example.com\r\nAda\r\n`,
+    )
+    const mended = mend.replace('nobody', `${name}y@example.com`).replace('x@example.com', 'x@example.com;')
+    const again = await client.bulk(mended.replace('Ada\r\n', ''), { type: 'text/csv', query })
+    expect((await client.completed(again.body.id)).counts).toMatchObject({ total: 2, succeeded: 2 })
+    const { users } = await muster.simulators.okta.state()
+    expect(JSON.stringify(users.find((user) => JSON.stringify(user).includes(`${name}y@`)))).toContain('"+49 30 1"')
+  })
+
+  test('results that cannot be had so are refused', async () => {
+    const { body } = await client.bulk(toNdjson(itemsOf('okta', 1)), {
+      query: `integrated_account_id=${accountOf.okta}`,
+    })
+    for (const [query, pointer] of [
+      ['bom=true', '?bom'],
+      ['format=ndjson&delimiter=tab', '?delimiter'],
+      ['format=csv&shape=upload', '?shape'],
+      ['status=failed,late', '?status[1]'],
+    ])
+      expect((await client.request('GET', `/batches/${body.id}/results?${query}`)).body).toMatchObject({
+        code: 'validation_failed',
+        errors: [{ pointer }],
+      })
+  })
+
   test('defaults fill what rows do not say, in every format', async () => {
     const name = `d${Date.now()}`
     const username = encodeURIComponent(`{first_name|ascii|lower}.{last_name|ascii|lower}{counter}.${name}@example.com`)

@@ -9,6 +9,7 @@ import {
   bulkQuerySchema,
   columnMappingSchema,
 } from './batch.ts'
+import { toList } from './create-user-parameters.ts'
 import { flag } from './flag.ts'
 import {
   bodyRefusals,
@@ -117,12 +118,28 @@ export const batchRoutes = {
     path: `${one}/results`,
     summary: 'Download the result of each row, in the order of the upload',
     description:
-      'Streams one line per row, also while the batch runs. `status` filters: `gone` means the retention of the row is over, `unreadable` that it cannot be read (`error_message` says why). `x-total-rows` is the number of rows. `end_mark=true` adds a last line, so that you can tell a complete file from a truncated one (docs/bulk-formats.md#results).',
+      'Streams one line per row, also while the batch runs. `status` filters, by one or several: `gone` means the retention of the row is over, `unreadable` that it cannot be read (`error_message` says why). `x-total-rows` is the number of rows. `end_mark=true` adds a last line, so that you can tell a complete file from a truncated one (docs/bulk-formats.md#results).',
     scope: 'read',
     params: idParams,
     query: z.strictObject({
       format: z.enum(['ndjson', 'csv']).optional().meta({ description: 'ndjson without it.' }),
-      status: z.enum(batchResultStatuses).optional(),
+      status: toList
+        .pipe(z.array(z.enum(batchResultStatuses)).min(1).max(batchResultStatuses.length))
+        .optional()
+        .meta({
+          type: 'array',
+          items: { type: 'string', enum: [...batchResultStatuses] },
+          description: 'Only rows of these: status=failed,rejected.',
+        }),
+      shape: z.enum(['results', 'upload']).optional().meta({
+        description:
+          'CSV: upload leaves out the columns of the result, so that the file can be mended and uploaded again.',
+      }),
+      delimiter: z
+        .enum(['comma', 'semicolon', 'tab', 'pipe'])
+        .optional()
+        .meta({ description: 'CSV: a comma without it.' }),
+      bom: flag.optional().meta({ description: 'CSV: true: a byte order mark, by which Excel knows UTF-8.' }),
       end_mark: flag.optional().meta({
         description:
           'true: a last line with the status `end`, in `row` the number of rows before it, in `reference` the SHA-256 of their bytes.',

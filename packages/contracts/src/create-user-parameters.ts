@@ -5,7 +5,7 @@ import { jsonObjectSchema } from './json.ts'
 import { responseFormats } from './response-format.ts'
 
 /** `a[]=x&a[]=y`, `a[0]=x`, repeated and comma-separated alike. */
-const list = z
+export const toList = z
   .union(
     [
       z.string(),
@@ -22,8 +22,8 @@ const list = z
       .map((entry) => entry.trim())
       .filter(Boolean),
   )
-  .pipe(z.array(z.string().max(100)).max(100))
-  .meta({ type: 'array', items: { type: 'string' } })
+
+const list = toList.pipe(z.array(z.string().max(100)).max(100)).meta({ type: 'array', items: { type: 'string' } })
 
 const dateTime = z.iso.datetime({ offset: true })
 /** Part of an address at the provider: nothing that could lead elsewhere. */

@@ -1,5 +1,5 @@
 import { errorCodes } from '@muster/contracts/error-codes'
-import type { BatchResult, batchResultStatuses } from '@muster/contracts/batch'
+import type { BatchResult } from '@muster/contracts/batch'
 import { toCellsByName } from '@muster/bulk/row'
 import type { ResultRow } from '@muster/bulk/write-results'
 import type { AccountRecord } from '@muster/domain/account/record'
@@ -23,14 +23,13 @@ interface ResultContext {
 export async function* readBatchResults(
   store: Store,
   record: BatchRecord,
-  status: (typeof batchResultStatuses)[number] | undefined,
+  isWanted: (row: ResultRow) => boolean = () => true,
 ): AsyncGenerator<ResultRow, void, undefined> {
   const { chunks, rows: committed } = await store.batches.readProgress(record.id)
   // After the progress: all accounts that these chunks name are known by now.
   const context = await readContext(store, record)
   for (let chunk = 0; chunk < chunks; chunk += 1)
-    for await (const found of readChunkResults(context, chunk, committed))
-      if (status === undefined || found.result.status === status) yield found
+    for await (const found of readChunkResults(context, chunk, committed)) if (isWanted(found)) yield found
 }
 
 async function readContext(store: Store, found: BatchRecord): Promise<ResultContext> {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { createResultWriter, type EndMark } from '@muster/bulk/write-results'
+import { createResultWriter } from '@muster/bulk/write-results'
 import { batchResultFields } from '@muster/contracts/batch'
 import { routes } from '@muster/contracts/routes'
 import type { UnreadableRecord } from '@muster/contracts/unreadable-record'
@@ -17,6 +17,7 @@ import { toUnreadable, withUnreadable } from '../http/unreadable-records.ts'
 import { waitForBatch } from '../operations/wait-for-end.ts'
 import { toAccountProgress, toBatchResource } from './batch-resource.ts'
 import { readBatchResults } from './batch-results.ts'
+import { refuseLayout, toEndMark, toFilter, toLayout } from './results-layout.ts'
 import { changeBatchRoutes } from './change-batch.ts'
 import { watchBatch } from './watch-batch.ts'
 
@@ -99,21 +100,22 @@ const listBatchAccounts = ({ store, schedule }: ApiDependencies) =>
     }
   })
 
-const toEndMark: EndMark = (rows, sha256) => ({ row: rows, status: 'end', reference: `sha256:${sha256}` })
-
 const readResults = ({ store }: ApiDependencies) =>
   defineEndpoint(routes.readBatchResults, async ({ caller, params, query, signal }) => {
     const record = await readOwnBatch(store, caller, params.id)
+    refuseLayout(query, record)
     const format = query.format ?? 'ndjson'
-    const rows = Readable.from(readBatchResults(store, record, query.status))
+    const rows = Readable.from(readBatchResults(store, record, toFilter(query)))
     const endMark = query.end_mark ? toEndMark : undefined
-    const writer = createResultWriter(format, record.columns ?? [], [...batchResultFields], endMark)
+    const fields = query.shape === 'upload' ? [] : [...batchResultFields]
+    const writer = createResultWriter(format, record.columns ?? [], fields, endMark, toLayout(query))
     rows.once('error', (error) => writer.destroy(error))
     signal.addEventListener('abort', () => void (rows.destroy(), writer.destroy()), { once: true })
     const progress = await store.batches.readProgress(record.id)
     const headers = headersOf(record, format)
     // Behind a proxy that speaks HTTP/1.0 a truncated file looks complete; this says how many rows it must have.
-    if (record.uploadedAt !== null && query.status === undefined) headers['x-total-rows'] = String(progress.rows)
+    if (record.uploadedAt !== null && query.status === undefined && query.shape !== 'upload')
+      headers['x-total-rows'] = String(progress.rows)
     const file = rows.pipe(writer)
     // A short file is sent whole, with its length, which says the same to every client.
     return { status: 200, headers, body: progress.chunks > 1 ? file : await buffer(file) }
