@@ -8,11 +8,9 @@ import type { Pace } from './pace.ts'
  * Milliseconds until calls may leave the lane again, after the provider asked for a pause or seems to be down; else 0.
  */
 export async function readCooldownMs(redis: Redis, laneId: LaneId): Promise<number> {
-  const [[, begun], [, leftMs]] = (await redis.multi().get(limiterKey(laneId)).pttl(limiterKey(laneId)).exec()) as [
-    [unknown, string | null],
-    [unknown, number],
-  ]
-  return Number(begun) >= Number.MAX_SAFE_INTEGER ? Math.max(0, leftMs) : 0
+  const begun = Number(await redis.get(limiterKey(laneId)))
+  // It may have ended between the two: then what is left is negative.
+  return begun >= Number.MAX_SAFE_INTEGER ? Math.max(0, await redis.pttl(limiterKey(laneId))) : 0
 }
 
 /** Milliseconds in which nothing can leave the lane: until its cooldown ends, and until its next call. */

@@ -94,20 +94,34 @@ const toFirstState = ({ query, warnings, now, expiresAt }: AcceptOptions): Opera
   unknown: null,
 })
 
+/** What the estimate of a 202 is made of, as it was when the operation was accepted. */
+export interface LaneLoad {
+  open: number
+  cooldownMs: number
+}
+
+type Accepted = { kind: 'accepted'; record: OperationRecord; load: LaneLoad | undefined }
+
 /** Stores the operation; when this resolves as accepted, it cannot be lost and may be acknowledged. */
 export async function acceptOperation(
   store: Store,
   schedule: LaneSchedule,
   options: AcceptOptions,
-): Promise<{ kind: 'accepted'; record: OperationRecord } | Exclude<Acceptance, { kind: 'accepted' }>> {
+): Promise<Accepted | Exclude<Acceptance, { kind: 'accepted' }>> {
   const operation = toNewOperation(await store.hasher(), options)
+  const lane = accountLane(options.account.id)
+  const cooling = schedule.cooldownMs(lane).catch(() => 0)
   // The lane first: in the other order, a crash could leave work in a lane that no worker opens.
-  await schedule.wake(accountLane(options.account.id))
-  const acceptance = await store.operations.accept(operation)
+  const acceptance = await store.operations.accept(operation, () => schedule.wake(lane))
   if (acceptance.kind !== 'accepted') return acceptance
   // The operation is safe already; this only makes it start sooner.
-  schedule.wake(accountLane(options.account.id)).catch(() => undefined)
-  return { kind: 'accepted', record: { head: operation.head, state: operation.state, version: 1 } }
+  schedule.wake(lane).catch(() => undefined)
+  const { open } = acceptance
+  return {
+    kind: 'accepted',
+    record: { head: operation.head, state: operation.state, version: 1 },
+    load: open === undefined ? undefined : { open, cooldownMs: await cooling },
+  }
 }
 
 /** When it may start, in Unix milliseconds; null: at once. */

@@ -9,6 +9,7 @@ import { providerOf } from '@muster/providers/registry'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import type { Store } from '@muster/store/store'
 import type { ApiDependencies } from '../dependencies.ts'
+import type { LaneLoad } from './accept-operation.ts'
 import { toAccountContext } from './create-input.ts'
 import { estimateWaitSeconds, atLeastUntil } from './estimated-wait.ts'
 import type { ApiResponse } from '../http/endpoint.ts'
@@ -42,8 +43,30 @@ export async function answerDryRun(
   }
 }
 
-/** 202 with the operation. It is accepted: a missing estimate must not look like a refusal. */
+/** 202 with the operation, accepted just now. */
 export async function answerAccepted(
+  store: Store,
+  record: OperationRecord,
+  account: AccountRecord,
+  load: LaneLoad | undefined,
+): Promise<ApiResponse> {
+  const wait = load === undefined ? null : estimateWaitSeconds(account, load.open, load.cooldownMs)
+  const seconds = atLeastUntil(wait, record.state.notBefore)
+  return {
+    status: 202,
+    headers: {
+      location: `/operations/${record.head.id}`,
+      'retry-after': String(Math.min(seconds ?? MAX_POLL_SECONDS, MAX_POLL_SECONDS)),
+    },
+    body: await toResource(store, record, account),
+  }
+}
+
+/**
+ * The same for one that was accepted some time ago: before the client's wait, or by an earlier request. It is accepted:
+ * a missing estimate must not look like a refusal.
+ */
+export async function answerAcceptedBefore(
   { store, schedule }: Pick<ApiDependencies, 'store' | 'schedule'>,
   record: OperationRecord,
   account: AccountRecord,
@@ -53,16 +76,7 @@ export async function answerAccepted(
     store.operations.countOpen(account.id).catch(() => null),
     schedule.cooldownMs(accountLane(account.id)).catch(() => 0),
   ])
-  const wait = open === null ? null : estimateWaitSeconds(latest, open, cooldownMs)
-  const seconds = atLeastUntil(wait, record.state.notBefore)
-  return {
-    status: 202,
-    headers: {
-      location: `/operations/${record.head.id}`,
-      'retry-after': String(Math.min(seconds ?? MAX_POLL_SECONDS, MAX_POLL_SECONDS)),
-    },
-    body: await toResource(store, record, latest),
-  }
+  return answerAccepted(store, record, latest, open === null ? undefined : { open, cooldownMs })
 }
 
 /** A finished operation as a synchronous API would answer it: the bare user, or the error as a problem. */

@@ -14,8 +14,8 @@ import { defineEndpoint, type ApiRequest } from '../http/endpoint.ts'
 import { readOwnAccount, readOwnOperation } from '../http/own-records.ts'
 import { invalid, notFound, operationInProgress, RequestError } from '../http/request-error.ts'
 import { checkCallback } from '../webhooks/check-webhook-url.ts'
-import { acceptOperation, idempotencyHashOf, startOf } from './accept-operation.ts'
-import { answerAccepted, answerDryRun, answerSynchronously } from './answer-create.ts'
+import { acceptOperation, idempotencyHashOf, startOf, type LaneLoad } from './accept-operation.ts'
+import { answerAccepted, answerAcceptedBefore, answerDryRun, answerSynchronously } from './answer-create.ts'
 import { toAccountContext, toCreateInput } from './create-input.ts'
 import { findProviderProblems } from './find-provider-problems.ts'
 import { waitForEnd } from './wait-for-end.ts'
@@ -42,8 +42,9 @@ export function createUser(dependencies: ApiDependencies) {
       const { account, input, warnings } = create
       if (request.query.dry_run)
         return answerDryRun(dependencies, account, input, { warnings, startsAt: startOf(request.query) })
-      const accepted = await accept(dependencies, request, create)
-      const latest = await waitForEnd(dependencies, accepted, {
+      const { record, load } = await accept(dependencies, request, create)
+      if (load !== undefined && request.prefer.waitMs === 0) return answerAccepted(store, record, account, load)
+      const latest = await waitForEnd(dependencies, record, {
         waitMs: request.prefer.waitMs,
         signal: request.signal,
         leaveTurn: request.leaveTurn,
@@ -51,7 +52,7 @@ export function createUser(dependencies: ApiDependencies) {
       })
       return request.prefer.waitMs > 0 && isFinished(latest.state)
         ? answerSynchronously(store, latest, request.requestId)
-        : answerAccepted(dependencies, latest, account)
+        : answerAcceptedBefore(dependencies, latest, account)
     },
     (refused) => findProviderProblems(store, refused),
   )
@@ -88,12 +89,15 @@ async function isRepeat(store: Store, account: AccountRecord, { headers }: Creat
   return store.operations.hasIdempotencyKey(account.id, idempotencyHashOf(await store.hasher(), account, key))
 }
 
-/** The new operation, or the one of an earlier request with the same Idempotency-Key. @throws RequestError */
+/**
+ * The new operation and the load of its lane, or the operation of an earlier request with the same Idempotency-Key.
+ * @throws RequestError
+ */
 async function accept(
   { store, schedule, log, metrics, config }: ApiDependencies,
   { tenantId, caller, query, headers, requestId }: CreateRequest,
   { account, input, warnings, naturalKey, newCallbackUrl, now }: CheckedCreate,
-): Promise<OperationRecord> {
+): Promise<{ record: OperationRecord; load?: LaneLoad | undefined }> {
   // Counted now, where it can be refused, and not by the worker that has an event to send.
   if (newCallbackUrl !== undefined)
     await store.webhookEndpoints.ensureCallbackEndpoint(tenantId, newCallbackUrl, now, account.mode)
@@ -113,13 +117,20 @@ async function accept(
     throw toRefusal(acceptance)
   }
   if (acceptance.kind === 'accepted') metrics.accepted.inc({ provider: account.provider })
-  const record =
-    acceptance.kind === 'accepted' ? acceptance.record : await readOwnOperation(store, caller, acceptance.operationId)
+  const accepted =
+    acceptance.kind === 'accepted'
+      ? acceptance
+      : { record: await readOwnOperation(store, caller, acceptance.operationId) }
   log.info(
-    { request_id: requestId, operation_id: record.head.id, account_id: account.id, provider: account.provider },
+    {
+      request_id: requestId,
+      operation_id: accepted.record.head.id,
+      account_id: account.id,
+      provider: account.provider,
+    },
     acceptance.kind,
   )
-  return record
+  return accepted
 }
 
 function toRefusal(acceptance: Exclude<Acceptance, { kind: 'accepted' | 'replayed' }>): RequestError {

@@ -20,7 +20,8 @@ export interface NewOperation {
 }
 
 export type Acceptance =
-  | { kind: 'accepted' }
+  /** With the account's unfinished operations, where it is a single create. */
+  | { kind: 'accepted'; open?: number }
   /** Same idempotency key, same request. */
   | { kind: 'replayed'; operationId: string }
   /** Same idempotency key, another request. */
@@ -93,10 +94,11 @@ export function createAccept(dependencies: AcceptDependencies, waitForReplicas: 
   }
 
   /** Entries outside the account's hash slot are written first: without the operation they lead nowhere, and expire. */
-  async function addEntries({ id, accountId, tenantId }: OperationHead, lifetimeMs: number): Promise<void> {
-    const entries = redis.multi().set(keys.locator(id), accountId, 'PX', lifetimeMs)
-    await entries.zadd(keys.tenantOperations(tenantId), 0, id).exec()
-  }
+  const addEntries = ({ id, accountId, tenantId }: OperationHead, lifetimeMs: number): Promise<unknown> =>
+    Promise.all([
+      redis.set(keys.locator(id), accountId, 'PX', lifetimeMs),
+      redis.zadd(keys.tenantOperations(tenantId), 0, id),
+    ])
 
   async function removeEntries({ id, tenantId, reference }: OperationHead): Promise<void> {
     const entries = redis.multi().del(keys.locator(id)).zrem(keys.tenantOperations(tenantId), id)
@@ -104,9 +106,10 @@ export function createAccept(dependencies: AcceptDependencies, waitForReplicas: 
     await entries.exec()
   }
 
-  async function reserveAndAddEntries(head: OperationHead, bytes: number, lifetimeMs: number) {
+  /** In one round trip. */
+  async function prepare(head: OperationHead, bytes: number, lifetimeMs: number, before: () => Promise<void>) {
     try {
-      const [reservation] = await Promise.all([reserve(head, bytes), addEntries(head, lifetimeMs)])
+      const [reservation] = await Promise.all([reserve(head, bytes), addEntries(head, lifetimeMs), before()])
       return reservation
     } catch (error) {
       if (error instanceof BoundReachedError) await removeEntries(head)
@@ -116,13 +119,15 @@ export function createAccept(dependencies: AcceptDependencies, waitForReplicas: 
 
   /**
    * One script decides and writes: a crash leaves nothing, or an operation whose outbox entry is still there. Resolves
-   * when it is safe to acknowledge. @throws BoundReachedError
+   * when it is safe to acknowledge.
+   * @param before must have happened when the operation is written
+   * @throws BoundReachedError
    */
-  return async (operation: NewOperation): Promise<Acceptance> => {
+  return async (operation: NewOperation, before = async (): Promise<void> => undefined): Promise<Acceptance> => {
     const { head, state, fingerprint } = operation
     const { bytes, ...stored } = toStored(dependencies, operation)
     const lifetimeMs = state.expiresAt - head.createdAt + retentionMs + DAY_MS
-    const reservation = await reserveAndAddEntries(head, bytes, lifetimeMs)
+    const reservation = await prepare(head, bytes, lifetimeMs, before)
     if (head.reference !== null) {
       const list = keys.tenantReference(head.tenantId, head.reference)
       await referenceScript(redis, { list, id: head.id, lifetimeMs })
@@ -137,8 +142,11 @@ export function createAccept(dependencies: AcceptDependencies, waitForReplicas: 
     const [, , figures] = answer
     if (reservation) openWork.settle(head.tenantId, reservation, new Map(figures ? [[head.accountId, figures]] : []))
     const acceptance = toAcceptance(answer)
-    if (acceptance.kind === 'accepted') await waitForReplicas()
-    else await removeEntries(head)
-    return acceptance
+    if (acceptance.kind !== 'accepted') {
+      await removeEntries(head)
+      return acceptance
+    }
+    await waitForReplicas()
+    return { ...acceptance, ...(figures ? { open: figures[0] } : {}) }
   }
 }

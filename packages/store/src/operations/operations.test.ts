@@ -36,6 +36,7 @@ async function accepted(more: Partial<OperationHead> = {}): Promise<OperationRec
   const head = newHead({ ...(await newOwner()), ...more })
   expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({
     kind: 'accepted',
+    open: 1,
   })
   return present(head)
 }
@@ -52,6 +53,7 @@ describe('acceptance', () => {
     const head = newHead({ ...owner, idempotencyHash: 'i', reference: 'ref-1' })
     expect(await operations.accept({ head, state: newState(), request: newRequest(), fingerprint: 'f' })).toEqual({
       kind: 'accepted',
+      open: 1,
     })
     expect(await operations.read(owner.accountId, head.id)).toMatchObject({
       head,
@@ -124,7 +126,7 @@ describe('acceptance', () => {
         request: newRequest(),
         fingerprint: 'f',
       }),
-    ).toEqual({ kind: 'accepted' })
+    ).toEqual({ kind: 'accepted', open: 1 })
   })
 
   test('an account that is gone takes nothing', async () => {
