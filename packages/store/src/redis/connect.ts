@@ -55,7 +55,26 @@ export function connectRedis(
   redis.on('error', onError)
   watchRole(redis, onError, watchEveryMs)
   refuseHalfAnswers(redis)
+  if (role === 'request') writeTogether(redis)
   return redis
+}
+
+/** The commands of one turn of the event loop leave in one write: a system call for each costs more than the command. */
+function writeTogether(redis: Redis): void {
+  const send = redis.sendCommand.bind(redis)
+  let corked: Redis['stream'] | undefined
+  redis.sendCommand = (command, destination) => {
+    const { stream } = redis
+    if (corked === undefined && stream?.writable) {
+      corked = stream
+      stream.cork()
+      setImmediate(() => {
+        corked = undefined
+        stream.uncork()
+      })
+    }
+    return send(command, destination)
+  }
 }
 
 /**
