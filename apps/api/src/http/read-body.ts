@@ -37,33 +37,37 @@ export async function readBody(request: Request): Promise<unknown> {
 /** Stops at the limit: too large a body is refused at once, not at its end. */
 async function readBytes(request: Request): Promise<Buffer> {
   if (Number(request.get('content-length') ?? 0) > MAX_BYTES) throw tooLarge()
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    const refusal = new RequestError('request_timeout', 'The body did not arrive in time.', {
-      headers: { connection: 'close' },
-    })
-    timer = setTimeout(() => reject(refusal), BODY_TIMEOUT_MS)
-  })
-  try {
-    return await Promise.race([late, collect(request)])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-async function collect(request: Request): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      if (!Buffer.isBuffer(chunk)) continue
+  return new Promise<Buffer>((resolve, reject) => {
+    const late = setTimeout(
+      () =>
+        refuse(
+          new RequestError('request_timeout', 'The body did not arrive in time.', { headers: { connection: 'close' } }),
+        ),
+      BODY_TIMEOUT_MS,
+    )
+    const take = (chunk: Buffer): void => {
       size += chunk.length
-      if (size > MAX_BYTES) throw tooLarge()
       chunks.push(chunk)
+      if (size > MAX_BYTES) refuse(tooLarge())
     }
-  } catch (error) {
-    if (error instanceof RequestError) throw error
-    throw malformed('The body ended before its content-length.')
-  }
-  return Buffer.concat(chunks, size)
+    const breakOff = (): void => refuse(malformed('The body ended before its content-length.'))
+    const end = (): void => {
+      leave()
+      resolve(Buffer.concat(chunks, size))
+    }
+    const leave = (): void => {
+      clearTimeout(late)
+      request.off('data', take).off('end', end).off('error', breakOff).off('close', breakOff)
+    }
+    // The rest is left unread: answer-errors.ts discards it.
+    const refuse = (error: RequestError): void => {
+      leave()
+      request.pause()
+      reject(error)
+    }
+    if (request.destroyed) return breakOff()
+    request.on('data', take).on('end', end).on('error', breakOff).on('close', breakOff)
+  })
 }
