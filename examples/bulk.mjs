@@ -69,7 +69,7 @@ async function* read(stream, seen) {
   }
 }
 
-/** Each event tells the whole, so a connection that breaks costs nothing but the time to come back. */
+/** Each event has the whole batch, so a broken connection costs only the time to reconnect. */
 async function follow(batch) {
   const seen = {}
   for (;;) {

@@ -1,4 +1,4 @@
-// Receives webhooks and tells which are genuine: WEBHOOK_SECRET=whsec_… node examples/receive-webhooks.mjs
+// Receives webhooks and verifies them: WEBHOOK_SECRET=whsec_… node examples/receive-webhooks.mjs
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'

@@ -1,4 +1,4 @@
-"""Receives webhooks and tells which are genuine: WEBHOOK_SECRET=whsec_… python3 examples/receive_webhooks.py"""
+"""Receives webhooks and verifies them: WEBHOOK_SECRET=whsec_… python3 examples/receive_webhooks.py"""
 
 import base64
 import hashlib

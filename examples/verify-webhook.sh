@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tells whether a recorded webhook is genuine: WEBHOOK_SECRET=whsec_… verify-webhook.sh HEADERS-FILE [BODY-FILE]
+# Verifies a recorded webhook: WEBHOOK_SECRET=whsec_… verify-webhook.sh HEADERS-FILE [BODY-FILE]
 # The headers one a line, as `name: value`; the body byte for byte, from standard input where no file is named.
 set -eu
 
@@ -29,7 +29,7 @@ signatures=$(header webhook-signature)
 [ -n "$id" ] && [ -n "$timestamp" ] && [ -n "$signatures" ] || refuse 'a webhook- header is missing'
 
 case $timestamp in
-  0* | *[!0-9]* | ?????????????*) refuse 'the timestamp is no number' ;;
+  0* | *[!0-9]* | ?????????????*) refuse 'the timestamp is not a number' ;;
 esac
 age=$(($(date +%s) - timestamp))
 [ "${age#-}" -le "$tolerance" ] || refuse 'the timestamp is too old or too new'

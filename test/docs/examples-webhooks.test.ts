@@ -223,7 +223,7 @@ describe.skipIf(!isThere('openssl'))('sh examples/verify-webhook.sh', () => {
     [
       'a timestamp that is none',
       () => verify({ ...headersOf(), 'webhook-timestamp': '1+1' }),
-      'the timestamp is no number',
+      'the timestamp is not a number',
     ],
     [
       'no signature',
