@@ -195,7 +195,7 @@ export function readUsage(pid) {
   }
 }
 
-/** Looks at a process's memory until stopped; tells by how much it grew at most, and what it computed meanwhile. */
+/** Looks at a process's memory until stopped; returns its largest growth, and the CPU time it used. */
 export function watchProcess(pid, everyMs = 100) {
   const first = readUsage(pid)
   let peak = first?.rss ?? 0

@@ -36,7 +36,7 @@ export async function runTests(args) {
   process.exit(failures.length > 0 ? 1 : 0)
 }
 
-/** Every check that can still run does, so that one run tells everything; without a build nothing can. */
+/** Every check that can still run does, so that one run reports everything; without a build nothing can. */
 async function runChecks(stack, folder, vitestArgs) {
   const failures = []
   try {

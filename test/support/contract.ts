@@ -73,7 +73,7 @@ export function clientOf(muster: Muster) {
         { body, ...rest },
       )
     },
-    /** A body that is no JSON, or not yet; its answer is checked as any other. */
+    /** A body that is not JSON, or not yet; its answer is checked as any other. */
     upload: async <T = Record<string, unknown>>(
       path: string,
       body: string | Buffer,
@@ -88,7 +88,7 @@ export function clientOf(muster: Muster) {
       checkAnswer('POST', path, answer)
       return answer
     },
-    /** An answer that is no JSON. */
+    /** An answer that is not JSON. */
     text: async (path: string): Promise<string> => {
       const response = await fetch(muster.url() + path, {
         headers: { authorization: `Bearer ${muster.owner.adminKey}` },

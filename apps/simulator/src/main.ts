@@ -10,7 +10,7 @@ try {
   }
   process.stdout.write(`${JSON.stringify({ msg: 'listening', simulators: simulators.urls })}\n`)
 } catch (error) {
-  // One line: a bad value or a taken port is the operator's to mend, and a stack would hide it.
+  // One line: a bad value or a taken port is for the operator to fix, and a stack would hide it.
   process.stderr.write(`Simulators not started: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
 }

@@ -186,7 +186,7 @@ describe('network users', () => {
   it.each([
     ['no authorizations', { authorizations: undefined }, /'authorizations' is required/],
     ['no SSID in a wireless network', { authorizations: [{ expiresAt: 'Never' }] }, /ssidNumber/],
-    ['an expiry that is no date', { authorizations: [{ ssidNumber: 1, expiresAt: 'soon' }] }, /expiresAt/],
+    ['an expiry that is not a date', { authorizations: [{ ssidNumber: 1, expiresAt: 'soon' }] }, /expiresAt/],
     ['an unknown account type', { accountType: 'VIP' }, /must be one of/],
     ['no password', { password: undefined }, /'password' is required/],
   ])('are refused with %s', async (_, changes, message) => {

@@ -292,7 +292,7 @@ describe('create', () => {
       'firstName: The field cannot be left blank',
     ],
     [
-      'a login that is no e-mail',
+      'a login that is not an e-mail',
       { profile: { ...ada, login: 'ada-l' } },
       'login',
       'login: Username must be in the form of an email address',

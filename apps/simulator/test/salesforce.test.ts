@@ -382,7 +382,7 @@ describe('create', () => {
   })
 
   it.each<[string, Record<string, unknown>, string, string[] | undefined]>([
-    ['a username that is no address', { Username: 'ada' }, 'FIELD_INTEGRITY_EXCEPTION', ['Username']],
+    ['a username that is not an address', { Username: 'ada' }, 'FIELD_INTEGRITY_EXCEPTION', ['Username']],
     [
       'a time zone that is not listed',
       { TimeZoneSidKey: 'Mars/Olympus' },

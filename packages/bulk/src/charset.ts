@@ -23,7 +23,7 @@ export function decode(charset: string, bytes: Buffer): string | undefined {
   }
 }
 
-/** Not TextDecoder: Node 20 takes windows-1252 for ISO 8859-1, where 0x92 is no apostrophe (nodejs/node#56542). */
+/** Not TextDecoder: Node 20 takes windows-1252 for ISO 8859-1, where 0x92 is not an apostrophe (nodejs/node#56542). */
 const decodeWindows1252 = (bytes: Buffer): string =>
   bytes.toString('latin1').replaceAll(/[\u0080-\u009F]/g, (sign) => WINDOWS_1252[sign.charCodeAt(0) - 0x80] ?? sign)
 

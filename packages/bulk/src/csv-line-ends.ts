@@ -4,12 +4,12 @@ const RETURN = 13
 
 /**
  * Lines that end in a carriage return alone, as old programs write them, made to end in a line feed. A file ends all its
- * lines as it ends the first; where that is no carriage return alone, nothing changes.
+ * lines as it ends the first; where that is not a carriage return alone, nothing changes.
  */
 export function createLineEnds(): { write(bytes: Buffer): Buffer; end(): Buffer } {
   let endsInReturn: boolean | undefined
   let isQuoted = false
-  /** A carriage return at the end of a piece: the next byte tells what it is. */
+  /** A carriage return at the end of a piece: the next byte decides what it is. */
   let held = Buffer.alloc(0)
 
   /** Undefined as long as no line has ended. */

@@ -1,7 +1,7 @@
 const QUOTE = 34
 const NEWLINE = 10
 const RETURN = 13
-/** The usual ones, in the order in which one is taken where nothing else tells. */
+/** The usual delimiters, in order of preference. */
 export const delimiters = [',', ';', '\t', '|'] as const
 
 export interface CsvRecord {
@@ -12,7 +12,7 @@ export interface CsvRecord {
 }
 
 export interface RecordSplitter {
-  /** Lazily, so that what the first record tells holds for the second. */
+  /** Lazily, so that what the first record decides holds for the second. */
   write(bytes: Buffer): Iterable<CsvRecord>
   end(): Iterable<CsvRecord>
   /** Before it is known, each of the usual ones separates cells. */

@@ -40,7 +40,7 @@ export interface DefaultFiller {
   fill(item: Record<string, unknown>): InputProblem[]
 }
 
-/** @throws UploadError for what is no field, or holds a secret: an address is no place for one. */
+/** @throws UploadError for an unknown field, or one that holds a secret: URLs are logged. */
 export function createDefaults(
   given: Defaults,
   { dates = {}, remoteKinds }: { dates?: DateOptions; remoteKinds?: RemoteKinds | undefined } = {},

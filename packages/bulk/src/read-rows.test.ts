@@ -127,7 +127,7 @@ describe('NDJSON', () => {
     ],
     ['a byte order mark', '\uFEFF{"first_name":"A"}\n', ['1@1 ok']],
     [
-      'a line that is no JSON',
+      'a line that is not JSON',
       '{"first_name":"A"}\n{"first_name":\n{"first_name":"C"}\n',
       ['1@1 ok', '2@2 malformed_json', '3@3 ok'],
     ],
@@ -277,7 +277,7 @@ describe('any format', () => {
     },
   )
 
-  test.each(formats)('%s: a character that is cut off at the end is no UTF-8', async (format) => {
+  test.each(formats)('%s: a character that is cut off at the end is not UTF-8', async (format) => {
     expect(
       (await read(Buffer.concat([Buffer.from(uploads[format](['Ann'])), Buffer.from([0xe2, 0x82])]), { format })).error
         ?.code,

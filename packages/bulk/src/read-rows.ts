@@ -22,9 +22,9 @@ const DEFAULT_MAX_BYTES = 100 * 1024 * 1024
 export interface ReadOptions extends DateOptions {
   format: UploadFormat
   isGzip?: boolean
-  /** A WHATWG label; without it a byte order mark tells, and CSV that is no UTF-8 is read as windows-1252. */
+  /** A WHATWG label. By default the byte order mark decides, and CSV that is not UTF-8 is read as windows-1252. */
   charset?: string
-  /** CSV: one sign, or comma, semicolon, tab, pipe. Without it, the header tells. */
+  /** CSV: one character, or comma, semicolon, tab, pipe. By default derived from the header. */
   delimiter?: string
   /** CSV: header of the client to target; an empty target ignores the column. */
   mapping?: Readonly<Record<string, string>>

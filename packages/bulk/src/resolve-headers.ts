@@ -19,7 +19,7 @@ export type Mapped = ReadonlyMap<string, string>
 export const toMapped = (mapping: Readonly<Record<string, string>>): Mapped =>
   new Map(Object.entries(mapping).map(([header, target]) => [toName(header), target.trim()]))
 
-/** More of one kind: a second address is no mistake, a second first name is. */
+/** Fields that may repeat: a second address is fine, a second first name is a mistake. */
 const seconds: Readonly<Record<string, string>> = { email: 'emails[1].email', phone: 'phones[1].number' }
 
 /**

@@ -47,7 +47,7 @@ async function* inflate(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
     if (codeOf(error) === 'Z_BUF_ERROR')
       throw new UploadError('ended_early', 'The gzip data ends before it is complete.', null, { cause: error })
     if (codeOf(error)?.startsWith('Z_'))
-      throw new UploadError('corrupt_gzip', 'The upload is no gzip data, or it is damaged.', null, { cause: error })
+      throw new UploadError('corrupt_gzip', 'The upload is not gzip data, or it is damaged.', null, { cause: error })
     throw error
   }
 }

@@ -63,7 +63,7 @@ describe('CSV', () => {
     '＠1',
     '"\tx',
     "'=1",
-  ])('%j is no formula any more, and comes back', async (cell) => {
+  ])('%j is no longer a formula, and comes back', async (cell) => {
     expect(toSafeCell(cell)).toBe(`'${cell}`)
     const file = await write('csv', ['username'], [], [{ columns: { username: cell }, result: {} }])
     expect((await read(file, { format: 'csv' })).rows[0]?.columns).toEqual({ username: cell })
@@ -100,7 +100,7 @@ describe('CSV', () => {
   const result = { row: 1, line: 2, status: 'rejected', reference: 'of the result', error_code: 'x' }
   test.each<[string, readonly string[]]>([
     ['a file of results', batchResultFields],
-    ['a file to be mended', []],
+    ['a file to be corrected', []],
   ])('%s is read as what was uploaded', async (_title, fields) => {
     await fc.assert(
       fc.asyncProperty(
@@ -126,7 +126,7 @@ describe('CSV', () => {
     )
   })
 
-  test('own columns are none of an upload, whole or in part; an end mark is no row', async () => {
+  test('own columns are none of an upload, whole or in part; an end mark is not a row', async () => {
     const rows = [{ columns: { email: 'a@x.de', reference: 'r-1' }, result }]
     const mark = () => ({ row: 1, status: 'end', reference: 'sha256:x' })
     const file = await write('csv', ['email', 'reference'], batchResultFields, rows, mark)
@@ -140,22 +140,22 @@ describe('CSV', () => {
     expect(own.rows[0]?.value).toMatchObject({ reference: 'r-1', user: { status: 'active' } })
   })
 
-  test('formula-guard-round-trip.csv: a phone number comes back from a file that was mended', async () => {
+  test('formula-guard-round-trip.csv: a phone number comes back from a corrected file', async () => {
     const first = await read(await readCase('formula-guard-round-trip.csv'), { format: 'csv' })
     const shown = first.rows.map(({ columns }) => ({ columns, result }))
-    const mended = (await write('csv', Object.keys(first.rows[0]?.columns ?? {}), batchResultFields, shown)).replace(
+    const corrected = (await write('csv', Object.keys(first.rows[0]?.columns ?? {}), batchResultFields, shown)).replace(
       'ada.UNIQ',
       'ada@example.com',
     )
-    expect(mended).toContain("'+49 30 1234")
-    const { rows } = await read(mended, { format: 'csv' })
+    expect(corrected).toContain("'+49 30 1234")
+    const { rows } = await read(corrected, { format: 'csv' })
     expect(rows[0]).toMatchObject({
       problems: [],
       value: { user: { emails: [{ email: 'ada@example.com' }], phones: [{ number: '+49 30 1234' }] } },
     })
   })
 
-  test('a password is no formula and keeps its apostrophe; the mask of one is refused', async () => {
+  test('a password is not a formula and keeps its apostrophe; the mask of one is refused', async () => {
     const { rows } = await read("username,password\na,'=secret\nb,[secret]\n", { format: 'csv' })
     expect(rows[0]?.value?.user).toEqual({ username: 'a', password: "'=secret" })
     expect(rows[1]?.problems).toMatchObject([{ pointer: '/user/password', code: 'masked_secret' }])
@@ -219,18 +219,21 @@ describe('an end mark', () => {
     ['csv', 3],
     ['ndjson', 0],
     ['ndjson', 3],
-  ] as const)('%s, %i rows: the last line tells how many, and what the bytes before it were', async (format, count) => {
-    const rows = Array.from({ length: count }, (_, index) => row(index + 1))
-    const file = await write(format, ['Name'], fields, rows, endMark)
-    const before = await write(format, ['Name'], fields, rows)
-    const reference = `sha256:${createHash('sha256').update(before).digest('hex')}`
-    expect(file.slice(0, before.length)).toBe(before)
-    expect(file.slice(before.length)).toBe(
-      format === 'csv'
-        ? `,${count},end,${reference},\r\n`
-        : `${JSON.stringify({ row: count, status: 'end', reference })}\n`,
-    )
-  })
+  ] as const)(
+    '%s, %i rows: the last line has the row count and the digest of the bytes before it',
+    async (format, count) => {
+      const rows = Array.from({ length: count }, (_, index) => row(index + 1))
+      const file = await write(format, ['Name'], fields, rows, endMark)
+      const before = await write(format, ['Name'], fields, rows)
+      const reference = `sha256:${createHash('sha256').update(before).digest('hex')}`
+      expect(file.slice(0, before.length)).toBe(before)
+      expect(file.slice(before.length)).toBe(
+        format === 'csv'
+          ? `,${count},end,${reference},\r\n`
+          : `${JSON.stringify({ row: count, status: 'end', reference })}\n`,
+      )
+    },
+  )
 
   test('of a CSV has as many cells as the header, so that a strict reader takes it for a row', async () => {
     const { rows, error } = await read(await write('csv', ['email'], ['reference'], [row(1)], endMark), {

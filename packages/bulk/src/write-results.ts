@@ -25,7 +25,7 @@ export type EndMark = (rows: number, sha256: string) => Record<string, string | 
 
 /**
  * Takes ResultRows, gives the bytes of a file: the client's columns first, then the fields of the result.
- * @param resultFields none of them makes a file to be mended and uploaded again.
+ * @param resultFields none of them for a file to be corrected and uploaded again.
  * @param endMark with it, the file ends in a line of the same fields; what was cut off has none.
  */
 export function createResultWriter(

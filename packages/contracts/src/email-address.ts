@@ -43,7 +43,7 @@ function describeBadDomain(domain: string): string | undefined {
   if (domain.startsWith('.')) return 'must be an e-mail address; a dot follows its @'
   const ascii = toAsciiDomain(domain)
   if (ascii === undefined || !ascii.split('.').every((label) => LABEL.test(label)))
-    return 'must be an e-mail address; what follows its @ is no domain'
+    return 'must be an e-mail address; what follows its @ is not a domain'
   if (!ascii.includes('.')) return 'must be an e-mail address; its domain has no dot'
   if (/^[\d.]+$/.test(ascii)) return 'must be an e-mail address; an IP address follows its @'
   return undefined

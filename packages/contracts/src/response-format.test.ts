@@ -108,7 +108,7 @@ describe('canonical values', () => {
   ])('the moment %s is %s', (given, expected) => expect(toUtc(given)).toBe(expected))
 
   test.each(['never 1', '5', 'Room 7', '', '2026-03-01T10:00:00', '2026-13-40T10:00:00Z', 'soon'])(
-    '"%s" is no moment that everybody reads alike, and stays',
+    '"%s" is ambiguous, and stays',
     (given) => expect(toUtc(given)).toBe(given),
   )
 
@@ -145,7 +145,7 @@ describe('views of a stored result', () => {
     expect(view('unified', true)).toEqual({ id: '1', name: 'Ada' })
   })
 
-  test('raw: the body as it came, even one that is no object', () => {
+  test('raw: the body as it came, even one that is not an object', () => {
     expect(view('raw')).toEqual(result.remoteData)
     expect(
       toResponseView(

@@ -88,7 +88,7 @@ describe('the body of the create call', () => {
     ['an unknown field of an e-mail', { emails: [{ email: 'a@b.c', label: 'x' }] }],
     ['an address without @', { emails: [{ email: 'ada' }] }],
     ['an address that is too long', { emails: [{ email: `${'a'.repeat(250)}@b.cd` }] }],
-    ['a group that is no integer', { group: '3' }],
+    ['a group that is not an integer', { group: '3' }],
     ['a status that is none', { status: 'frozen' }],
     ['too many e-mails', { emails: Array.from({ length: 21 }, () => ({ email: 'a@b.c' })) }],
     ['an empty name', { name: '' }],

@@ -114,7 +114,7 @@ export function batchEvent(
   }
 }
 
-/** An endpoint that its receiver's replies disabled. One disabled by hand is no news to its caller. */
+/** Reports an endpoint disabled by its receiver's replies. Disabling by hand needs no event: its caller knows. */
 export function endpointEvent(
   before: WebhookEndpointRecord,
   endpoint: WebhookEndpointRecord,

@@ -2,7 +2,7 @@ import type { OperationErrorCode } from '@muster/contracts/error-codes'
 import type { OperationError, Warning } from '@muster/contracts/operation'
 
 /**
- * What an answer that is no success means for the operation:
+ * What an unsuccessful answer means for the operation:
  * failed: the provider did not create the user, and the same request would fail again.
  * rate_limited: not executed; the lane waits, and no attempt is used up.
  * held: the account was refused, not the request; once confirmed, the account is put on hold.

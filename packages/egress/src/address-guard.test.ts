@@ -103,7 +103,7 @@ describe('public addresses', () => {
     '::ffff:8.8.8.8',
   ])('%s is one', (address) => expect(isPublicAddress(address)).toBe(true))
 
-  test('text that is no address is none, and nothing throws', () => {
+  test('text that is not an address is none, and nothing throws', () => {
     fc.assert(fc.property(fc.string(), (text) => void isPublicAddress(text)))
     expect(isPublicAddress('localhost')).toBe(false)
     expect(isPublicAddress('')).toBe(false)

@@ -245,7 +245,7 @@ describe('the scheme', () => {
     },
   )
 
-  test.each(['', 'example.com', 'https://', 'https://[::1'])('"%s" is no URL', async (url) =>
+  test.each(['', 'example.com', 'https://', 'https://[::1'])('"%s" is not a URL', async (url) =>
     expect(await check(url)).toBe('This is not a URL.'),
   )
 })

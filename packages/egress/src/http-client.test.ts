@@ -273,7 +273,7 @@ describe('failures after which the outcome is unknown', () => {
     expect(client.requests()).toBe(1)
   })
 
-  test('an answer that is no HTTP', async () => {
+  test('an answer that is not HTTP', async () => {
     expect(await failureOf((await rawServer((socket) => socket.end('SSH-2.0-OpenSSH\r\n\r\n'))).call())).toMatch(
       /^(HPE_\w+|UNKNOWN) sent$/,
     )

@@ -70,14 +70,14 @@ describe('an error in the log', () => {
     expect(text).not.toContain(SECRET)
   })
 
-  test('still tells where it came from', () => {
+  test('still says where it came from', () => {
     const safe = safeError(Object.assign(new TypeError('x'), { code: 'E_ONE' }))
     expect(safe).toMatchObject({ type: 'TypeError', code: 'E_ONE' })
     expect((safe.stack as string[])[0]).toContain('logger.test.ts')
     expect((safe.stack as string[]).length).toBeLessThanOrEqual(6)
   })
 
-  test('what is no error tells its type alone', () => {
+  test('a value that is not an error is logged as its type only', () => {
     expect([`text ${SECRET}`, { password: SECRET }, null, 7].map(safeError)).toEqual([
       { type: 'string' },
       { type: 'object' },

@@ -255,7 +255,7 @@ export interface Provider {
   toUser(body: unknown, input: CreateInput, account: AccountContext): UnifiedUser
   toFindRequest(input: CreateInput, account: AccountContext): RemoteRequest
   /**
-   * Reads a 2xx answer of the find call. Undefined is the provider's own word that there is no such user; a create may
+   * Reads a 2xx answer of the find call. Undefined means that the provider reports no such user; a create may
    * follow it.
    */
   parseFound(response: RemoteResponse, input: CreateInput, account: AccountContext): FoundUser | Unreadable | undefined

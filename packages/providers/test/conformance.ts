@@ -58,7 +58,7 @@ function freeze<T>(value: T): T {
   return value
 }
 
-/** Success in a form that is no provider's: of a gateway, a portal, another product. */
+/** Success in a form that is not a provider's: of a gateway, a portal, another product. */
 const foreignBodies: readonly unknown[] = [
   '',
   'nonsense',

@@ -80,7 +80,7 @@ describe('no answer', () => {
     expect(failedWith(code, isSent)).toEqual({ outcome: 'failed', reason }),
   )
 
-  test('an error of our own is no fault of the receiver', () => {
+  test('an internal error is not blamed on the receiver', () => {
     for (const error of [new TypeError('x'), undefined, null, 'text', { code: 'TIMEOUT' }])
       expect(classifyReply({ error }, NOW)).toEqual({ outcome: 'failed', reason: 'internal' })
   })

@@ -40,7 +40,7 @@ describe('a signing key', () => {
   test('signs what its public key verifies', () => {
     const pair = createSigningKey()
     const parsed = parseSecret(pair.privateKey)
-    if (parsed.scheme !== 'v1a') throw new Error('it is no signing key')
+    if (parsed.scheme !== 'v1a') throw new Error('it is not a signing key')
     const signature = sign(null, Buffer.from('text'), parsed.privateKey)
     expect(verify(null, Buffer.from('text'), parsePublicKey(pair.publicKey), signature)).toBe(true)
     expect(verify(null, Buffer.from('text'), parsePublicKey(createSigningKey().publicKey), signature)).toBe(false)
@@ -59,7 +59,7 @@ describe('a signing key', () => {
 
 test('a shared secret has no public half', () => expect(publicKeyOf(createSecret())).toBeUndefined())
 
-describe('what is no secret', () => {
+describe('invalid secrets', () => {
   test.each([24, 32, 64])('%d bytes are enough', (length) =>
     expect(checkSecret(`whsec_${base64(length)}`)).toBeUndefined(),
   )

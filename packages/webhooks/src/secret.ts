@@ -26,7 +26,7 @@ export interface SigningKey {
 export type ParsedSecret =
   { scheme: 'v1'; text: string } | { scheme: 'v1a'; privateKey: KeyObject; publicKey: KeyObject }
 
-/** The text is no secret. The message says why, and quotes nothing of it. */
+/** The text is not a valid secret. The message says why, and quotes nothing of it. */
 export class InvalidSecretError extends Error {
   override readonly name = 'InvalidSecretError'
   readonly code = 'invalid_secret'
@@ -80,7 +80,7 @@ export function parseSecret(text: string): ParsedSecret {
   return { scheme: 'v1a', privateKey, publicKey }
 }
 
-/** Why a text is no secret, or undefined where it is one. */
+/** Why a text is not a valid secret, or undefined when it is. */
 export function checkSecret(text: string): string | undefined {
   try {
     parseSecret(text)

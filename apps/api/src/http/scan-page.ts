@@ -30,7 +30,7 @@ export async function scanPage<Found, Shown extends { id: string }>(
   scan: Scan<Found, Shown>,
 ): Promise<ScannedPage<Shown>> {
   const { limit, cursor = null, isExact = false } = scan
-  // One more than asked for tells whether there is a next page.
+  // One more than asked for shows whether there is a next page.
   const count = isExact ? limit + 1 : SCANNED_AT_ONCE
   const found: Found[] = []
   const unreadable: UnreadableRecord[] = []

@@ -17,7 +17,7 @@ export function toLongId(id: string): string {
   return short + checks.join('')
 }
 
-/** Undefined when it is no id. Both forms name one record. */
+/** Undefined when it is not an id. Both forms name one record. */
 export const normalizeId = (text: string): string | undefined => (isId(text) ? toLongId(text) : undefined)
 
 /**

@@ -7,7 +7,7 @@ const FIRST_MS = 1_000
 const MAX_RATE_LIMIT_MS = 60_000
 /** One attempt every so often overloads no one, and notices soon that the provider is back. */
 const MAX_OUTAGE_MS = 15_000
-/** "At once" is no answer to a call that came too soon: the same would be asked again and again. */
+/** Least wait after a refusal, since "at once" would repeat the same call without end. */
 const LEAST_RETRY_AFTER_MS = 1_000
 
 interface InARow {

@@ -10,7 +10,7 @@ import { sanitizeFailure } from './sanitize-failure.ts'
 import { CONTESTED_MS, type Run } from './run.ts'
 import { toStoredResult } from './stored-result.ts'
 
-/** Writes down what came of the attempt, and tells the lane. */
+/** Records the outcome of the attempt and reports it to the lane. */
 export async function settle(run: Run, prepared: PreparedAttempt, outcome: Outcome): Promise<JobOutcome> {
   const { attempt, account } = prepared
   // What is Muster's own doing says nothing of the provider.

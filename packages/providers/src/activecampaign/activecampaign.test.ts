@@ -199,7 +199,7 @@ describe('ActiveCampaign requests', () => {
     ['a blank name', { name: '  ' }, '/name'],
     ['a blank username', { username: ' ' }, '/username'],
     ['a username that remote_data takes away', { remote_data: { username: null } }, '/username'],
-    ['a group that is no number', { remote_data: { group: 'Admins' } }, '/group'],
+    ['a group that is not a number', { remote_data: { group: 'Admins' } }, '/group'],
   ])('refused before the call: %s', (_, user, pointer) => {
     expect(checkInput(activecampaign, withUser(user), account).problems.map((problem) => problem.pointer)).toEqual([
       pointer,

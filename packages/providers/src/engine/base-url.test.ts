@@ -30,7 +30,7 @@ describe('what a customer pastes for an address', () => {
     'https://',
     'not a host',
     'data://text',
-  ])('"%s" is no address', (pasted) => expect(toOrigin(pasted)).toBeUndefined())
+  ])('"%s" is not an address', (pasted) => expect(toOrigin(pasted)).toBeUndefined())
 
   test('an origin is its own origin', () => {
     fc.assert(

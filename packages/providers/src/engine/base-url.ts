@@ -5,7 +5,7 @@ import type { Provider } from '../provider.ts'
 
 /**
  * The origin of what a customer pasted: with a path after it, a trailing slash, or without a scheme.
- * Undefined when it is no web address.
+ * Undefined when it is not a web address.
  */
 export function toOrigin(text: string): string | undefined {
   const trimmed = text.trim()

@@ -10,7 +10,7 @@ import { parseRetryAfter } from '@muster/contracts/retry-after'
 import { asSentence } from '@muster/contracts/sentence'
 
 /**
- * What an answer means that is no success. An answer that is not of the provider's own form says nothing final: the
+ * What an unsuccessful answer means. An answer that is not of the provider's own form says nothing final: the
  * gateway that wrote it may or may not have passed the request on.
  */
 export function classifyAnswer(

@@ -167,7 +167,7 @@ describe('an answer', () => {
     expect(isSuccess(response)).toBe(isOk)
   })
 
-  test("tells how far the provider's clock is from ours", async () => {
+  test("reports how far the provider's clock is from ours", async () => {
     const startedAt = Date.now()
     const { url } = await startServer(answer(200, {}, { date: new Date(startedAt + 3_600_000).toUTCString() }))
     const connection = open(url)

@@ -41,7 +41,7 @@ export async function findHolder(context: CreateContext): Promise<Finding> {
   if (finding.kind !== 'absent') return finding
   for (const lookUp of context.provider.holderLookUps?.(context.input, context.account) ?? []) {
     const holder = await findBy(context, lookUp)
-    // A look-up that the account may not make proves nothing, and is no reason to put it on hold.
+    // A look-up that the account may not make proves nothing, and does not put it on hold.
     const isPassing = holder.kind === 'failed' && ['retrying', 'rate_limited'].includes(holder.failure.outcome)
     if (holder.kind === 'found' || isPassing) return holder
   }

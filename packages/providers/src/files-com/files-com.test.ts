@@ -451,7 +451,7 @@ describe('Files.com answers', () => {
     ).toBe('unreadable')
   })
 
-  test('a 404 of the look-up is no proof that the user is absent', () => {
+  test('a 404 of the look-up does not prove that the user is absent', () => {
     expect(filesCom.isAbsent?.(json(404, { type: 'not-found' })) ?? false).toBe(false)
   })
 })

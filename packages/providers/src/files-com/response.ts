@@ -10,8 +10,8 @@ import { toIanaTimeZone } from './time-zones.ts'
 const id = z.union([z.number(), z.string().min(1)])
 
 /**
- * Comma-separated by the documentation, an array in answers of earlier years. What is no number (the documentation's
- * "example") is no id.
+ * Comma-separated by the documentation, an array in answers of earlier years. A value that is not a number (the
+ * documentation's "example") is not an id.
  */
 const ids = z
   .unknown()

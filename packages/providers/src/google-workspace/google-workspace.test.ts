@@ -147,7 +147,7 @@ describe('Google Workspace requests', () => {
     expect(bodyOf(having({ phones: [phone] }))?.phones).toEqual([sent])
   })
 
-  test('the first language is the preferred one, and what is no language code is a custom language', () => {
+  test('the first language is the preferred one, and what is not a language code is a custom language', () => {
     expect(bodyOf(having({ languages: ['en-GB', 'de', 'Klingonaase'] }))?.languages).toEqual([
       { languageCode: 'en-GB', preference: 'preferred' },
       { languageCode: 'de', preference: 'not_preferred' },
@@ -760,7 +760,7 @@ describe('Google Workspace failures', () => {
     }
   })
 
-  test('403 `forbidden` is no answer to a look-up: it is said of users who are seconds old', () => {
+  test('403 `forbidden` does not answer a look-up: users who are seconds old get it', () => {
     const forbidden = error(403, 'forbidden', 'Not Authorized to access this resource/api')
     expect(googleWorkspace.classifyFailure(forbidden, minimal, { purpose: 'find', account })).toMatchObject({
       code: 'provider_unavailable',

@@ -21,7 +21,7 @@ function canonical(tag: string): string | undefined {
   }
 }
 
-/** Undefined for what is no language tag, such as "Klingonaase". */
+/** Undefined for what is not a language tag, such as "Klingonaase". */
 export function toGoogleLanguage(tag: string): string | undefined {
   const known = canonical(tag)
   // A primary subtag of more than three letters is well-formed, but no ISO 639 code, which is what Google asks for.

@@ -79,7 +79,7 @@ export function validate(input: CreateInput, account: AccountContext): InputProb
       problem('/remote_data/authorizations', 'required', needed)
     return [...problems, ...readNetworkRoles(roles).problems]
   }
-  // A network user's name is needed only when the person is no dashboard administrator, which is not known here.
+  // A network user's name is needed only when the person is not a dashboard administrator, which is not known here.
   if (nameOf(input) === undefined) problem('/name', 'required', 'Meraki needs a name (or remote_data.name).')
   return [...problems, ...readAdminRoles(roles, placeOf(input, account)).problems]
 }

@@ -216,7 +216,7 @@ describe('Salesforce problems', () => {
   const long = 'x'.repeat(41)
 
   test.each<[string, Partial<CreateInput['user']>, string[]]>([
-    ['a username that is no address', { username: 'ada' }, ['invalid_value /username']],
+    ['a username that is not an address', { username: 'ada' }, ['invalid_value /username']],
     ['a username that is too long', { username: `${'x'.repeat(70)}@example.com` }, ['too_long /username']],
     ['a first name that is too long', { first_name: long }, ['too_long /first_name']],
     ['a last name that is too long', { last_name: long + long }, ['too_long /last_name']],
@@ -309,7 +309,7 @@ describe('Salesforce profiles and roles', () => {
   const standard = profile(PROFILE, 'Standard User')
   const ceo = role(ROLE, 'CEO', 'CEO')
 
-  test('ids cost no look-up, and their third letter tells profile from role', () => {
+  test('ids cost no look-up, and their third letter distinguishes profile from role', () => {
     const roles = [{ id: ROLE, name: 'CEO' }, { id: PROFILE.slice(0, 15) }]
     expect(queriesOf({ roles })).toEqual([])
     expect(resolve({ roles }, {})).toEqual([PROFILE.slice(0, 15), ROLE])
@@ -535,7 +535,7 @@ describe('Salesforce answers', () => {
     expect(salesforce.toUser({ ...record, ...changes }, minimal, account)).toMatchObject(user)
   })
 
-  test('a found user tells when it was created, in the form that everybody reads', () => {
+  test('a found user has its creation time, in a standard form', () => {
     expect(salesforce.parseFound(json(200, queried), minimal, account)).toEqual({
       remoteId: '005dM00000awSFJQA2',
       createdAt: '2026-05-01T07:25:37.000Z',
@@ -575,7 +575,7 @@ describe('Salesforce failures', () => {
       '/roles',
     ],
     [
-      'a username that is no address',
+      'a username that is not an address',
       error(400, 'FIELD_INTEGRITY_EXCEPTION', 'Username must be in the form of an email address', ['Username']),
       'provider_validation_failed',
       'failed',

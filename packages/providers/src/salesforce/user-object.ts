@@ -23,7 +23,7 @@ export const toQuery = (account: AccountContext, soql: string): RemoteRequest =>
 
 const resultSchema = z.looseObject({ records: z.array(z.unknown()) })
 
-/** The rows of a query's answer; undefined when it is no such answer. */
+/** The rows of a query's answer; undefined for any other answer. */
 export function toRecords(body: unknown): unknown[] | undefined {
   return resultSchema.safeParse(body).data?.records
 }

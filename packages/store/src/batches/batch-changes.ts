@@ -32,7 +32,7 @@ export function createBatchChanges({ redis }: { redis: Redis }) {
     ({ key: keys.batch(id), source: { kind: 'batch', id }, encode: encodeBatch, toEvent: eventOf }) as const
 
   return {
-    /** For what is no event: nothing follows from it. */
+    /** For what is not an event: nothing follows from it. */
     update: (batchId: string, change: (record: BatchRecord) => BatchRecord): Promise<BatchRecord | undefined> =>
       updateRecord(redis, { ...kindOf(batchId), read: () => readVersionedBatch(redis, batchId), change }),
 

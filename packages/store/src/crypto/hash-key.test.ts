@@ -33,7 +33,7 @@ describe('the hasher of an installation', () => {
     expect(await redis.getBuffer(keys.hashKey)).toEqual(sealed)
   })
 
-  test('tells parts apart, is short, and is not a bare hash', async () => {
+  test('differs by its parts, is short, and is not a bare hash', async () => {
     const redis = connect()
     const hash = await loadHasher(redis, Keyring.parse(`k1:${old}`))
     expect(new Set([hash('a', 'b'), hash('ab'), hash('a,b'), hash('b', 'a'), hash('a', 'b', '')]).size).toBe(5)

@@ -160,7 +160,7 @@ export class Keyring {
     }
   }
 
-  /** True when a key other than the newest sealed it. @throws UnreadableError where it is no sealed blob */
+  /** True when a key other than the newest sealed it. @throws UnreadableError where it is not a sealed blob */
   isOutdated(blob: Buffer, bound: string): boolean {
     return split(blob, bound).id !== this.#sealing.id
   }

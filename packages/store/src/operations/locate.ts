@@ -39,7 +39,7 @@ function byBatch(wanted: readonly Wanted[]): Map<string, Wanted[]> {
   const batches = new Map<string, Wanted[]>()
   for (const one of wanted) {
     const batchId = batchIdOf(one.id)
-    // The id of a batch stands for its rows in the tenant's index; it is no operation.
+    // The id of a batch stands for its rows in the tenant's index; it is not an operation.
     if (one.id !== batchId) batches.set(batchId, [...(batches.get(batchId) ?? []), one])
   }
   return batches

@@ -91,7 +91,7 @@ describe('unfinished operations of a tenant', () => {
     expect(await acceptAll(store, [refused, newOperation(tenantId, accountId)])).toHaveLength(1)
   })
 
-  test('what ended without a word is found out when there is no more room', async () => {
+  test('unreported ends are found when there is no more room', async () => {
     const store = open()
     const { tenantId, accountIds } = await newTenant(store, 2)
     const accepted = await acceptAll(
@@ -103,7 +103,7 @@ describe('unfinished operations of a tenant', () => {
     expect(await acceptAll(store, [newOperation(tenantId, accountIds[0] ?? '')])).toHaveLength(1)
   })
 
-  test('a repeat under its key is given its operation, also where there is no more room', async () => {
+  test('a repeat under its key gets its operation, even when there is no more room', async () => {
     const store = open()
     const {
       tenantId,

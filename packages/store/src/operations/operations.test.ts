@@ -278,7 +278,7 @@ describe('saving', () => {
     expect((await present(record.head)).version).toBe(2)
   })
 
-  test('an end erases the secrets, starts the retention, frees the login, tells the channel, and keeps a sealed result', async () => {
+  test('an end erases the secrets, starts the retention, frees the login, notifies the channel, and keeps a sealed result', async () => {
     const subscriber = connect('subscriber')
     await subscriber.subscribe(FINISHED_CHANNEL)
     const record = await accepted({ idempotencyHash: 'i' })

@@ -57,7 +57,7 @@ export interface VersionedRecord<Record, Present extends { record: Record; versi
   encode?: (record: Record) => string
   /** What is kept sealed beside the record; absent where it stays. */
   toSealed?: (present: Present) => Buffer | undefined
-  /** What the change tells webhook endpoints; undefined for most changes. */
+  /** The event for webhook endpoints; undefined for most changes. */
   toEvent: (before: Record, next: Record, version: number) => Awaitable<EventDraft | undefined>
 }
 type Awaitable<T> = T | Promise<T>
