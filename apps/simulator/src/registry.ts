@@ -14,9 +14,18 @@ async function load(folder: string): Promise<Vendor> {
 const hasVendor = (loaded: unknown): loaded is { vendor: Vendor } =>
   typeof loaded === 'object' && loaded !== null && 'vendor' in loaded
 
-const folders = readdirSync(new URL('.', import.meta.url)).filter((name) =>
-  existsSync(new URL(`${name}/${fileName}`, import.meta.url)),
-)
+/**
+ * The folders that hold a vendor. `dist` keeps those of vendors whose source was deleted: they count only where there
+ * are no sources at all, as in the image.
+ */
+export function vendorFolders(home: URL, file: string): string[] {
+  const sources = new URL('../src/', home)
+  const isStale = (name: string): boolean =>
+    existsSync(sources) && !existsSync(new URL(`${name}/simulator.ts`, sources))
+  return readdirSync(home).filter((name) => existsSync(new URL(`${name}/${file}`, home)) && !isStale(name))
+}
+
+const folders = vendorFolders(new URL('.', import.meta.url), fileName)
 
 /** In the order of their ids: a vendor's place is its offset from the first port. */
 export const vendors: readonly Vendor[] = (await Promise.all(folders.map(load))).sort((one, other) =>
