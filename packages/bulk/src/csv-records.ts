@@ -46,13 +46,7 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
     const whole = parts.length === 1 ? parts[0] : Buffer.concat(parts)
     const bytes = whole?.at(-1) === RETURN && place !== 'quoted' ? whole.subarray(0, -1) : (whole ?? Buffer.alloc(0))
     const isTooLarge = parts.length === 0 ? length > maxRecordBytes : bytes.length > maxRecordBytes
-    const fault = isTooLarge
-      ? 'too_large'
-      : isEnd && place === 'quoted'
-        ? 'open_quote'
-        : hasStrayQuote
-          ? 'stray_quote'
-          : undefined
+    const fault = isTooLarge ? 'too_large' : quoteFault(isEnd && place === 'quoted', hasStrayQuote)
     const record: CsvRecord = { bytes: isTooLarge ? Buffer.alloc(0) : bytes, line: recordLine, fault }
     const isBlank = !isTooLarge && bytes.length === 0
     parts = []
@@ -80,12 +74,6 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
   function stray(next: Place, isStray: boolean): Place {
     hasStrayQuote ||= isStray
     return next
-  }
-
-  /** Where a record ends that holds no quote, which is most of them: without a look at each of its bytes. */
-  function endOfPlain(bytes: Buffer, start: number, nextQuote: number): number {
-    const newline = bytes.indexOf(NEWLINE, start)
-    return nextQuote < 0 || nextQuote > newline ? newline : -1
   }
 
   return {
@@ -124,4 +112,15 @@ export function createRecordSplitter(maxRecordBytes: number): RecordSplitter {
       separators[delimiter.charCodeAt(0)] = 1
     },
   }
+}
+
+/** Where a record ends that holds no quote, which is most of them: without a look at each of its bytes. */
+function endOfPlain(bytes: Buffer, start: number, nextQuote: number): number {
+  const newline = bytes.indexOf(NEWLINE, start)
+  return nextQuote < 0 || nextQuote > newline ? newline : -1
+}
+
+function quoteFault(isOpen: boolean, isStray: boolean): CsvRecord['fault'] {
+  if (isOpen) return 'open_quote'
+  return isStray ? 'stray_quote' : undefined
 }

@@ -76,27 +76,9 @@ export function createCsvReader({
     const { line } = record
     number = nextNumber(number, maxRows, line)
     const echoed = { names: columns.headers, secrets: columns.secrets, cells }
-    const problem = problemOf(record, cells, columns)
+    const problem = problemOf(record, cells, columns, maxRowBytes)
     if (problem) return { number, line, value: undefined, columns: echoed, problems: [problem] }
     return { number, line, columns: echoed, ...toMappedItem(columns, cells, dates) }
-  }
-
-  function problemOf({ fault }: CsvRecord, cells: string[], { headers, named, targets }: ColumnMapping) {
-    if (fault === 'too_large') return rowTooLarge(maxRowBytes)
-    if (fault === 'open_quote')
-      return rowProblem('unclosed_quote', 'A quoted cell of this row is not closed before the end of the upload.')
-    if (fault === 'stray_quote')
-      return rowProblem(
-        'stray_quote',
-        'A quote stands inside a cell that is not quoted, or text follows a closing quote.',
-      )
-    // Excel leaves delimiters out at the ends of some rows; behind the last name there is nothing to miss.
-    if (cells.length > headers.length || cells.length < named)
-      return rowProblem('wrong_column_count', `The row has ${cells.length} cells, the header ${headers.length}.`)
-    const unnamed = cells.findIndex((cell, index) => targets[index] === 'unnamed' && cell.trim() !== '')
-    if (unnamed >= 0)
-      return rowProblem('unnamed_column', `Column ${unnamed + 1} has no name, and here it is not empty.`)
-    return undefined
   }
 
   function* toRows(records: CsvRecord[]): Generator<Row> {
@@ -128,6 +110,28 @@ export function createCsvReader({
         throw new UploadError('no_header', 'The upload is empty; the first line must name the columns.')
     },
   }
+}
+
+function problemOf(
+  { fault }: CsvRecord,
+  cells: string[],
+  { headers, named, targets }: ColumnMapping,
+  maxRowBytes: number,
+) {
+  if (fault === 'too_large') return rowTooLarge(maxRowBytes)
+  if (fault === 'open_quote')
+    return rowProblem('unclosed_quote', 'A quoted cell of this row is not closed before the end of the upload.')
+  if (fault === 'stray_quote')
+    return rowProblem(
+      'stray_quote',
+      'A quote stands inside a cell that is not quoted, or text follows a closing quote.',
+    )
+  // Excel leaves delimiters out at the ends of some rows; behind the last name there is nothing to miss.
+  if (cells.length > headers.length || cells.length < named)
+    return rowProblem('wrong_column_count', `The row has ${cells.length} cells, the header ${headers.length}.`)
+  const unnamed = cells.findIndex((cell, index) => targets[index] === 'unnamed' && cell.trim() !== '')
+  if (unnamed >= 0) return rowProblem('unnamed_column', `Column ${unnamed + 1} has no name, and here it is not empty.`)
+  return undefined
 }
 
 function givenDelimiter(written: string): string {
