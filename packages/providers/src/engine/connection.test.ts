@@ -1,3 +1,4 @@
+import type { JsonObject } from '@muster/contracts/json'
 import { describe, expect, test } from 'vitest'
 import {
   answer,
@@ -62,6 +63,15 @@ describe('a create', () => {
     await expect(open(url, { waitForPermit }).write('create', create, refused)).rejects.toThrow('not saved')
     expect(order).toEqual(['permit', 'back'])
     expect(received).toHaveLength(1)
+  })
+
+  test('that cannot be encoded takes no permit and is not written down', async () => {
+    const order: string[] = []
+    const deep = Array.from({ length: 100_000 }).reduce<JsonObject>((inner) => ({ inner }), {})
+    const sending = { begin: async () => void order.push('intent'), takeBack: async () => undefined }
+    const connection = open('http://127.0.0.1:9', { waitForPermit: async () => void order.push('permit') })
+    await expect(connection.write('create', { ...create, body: deep }, sending)).rejects.toThrow(RangeError)
+    expect(order).toEqual([])
   })
 
   test('that was refused for its token is not written down as sent while it waits to be sent again', async () => {

@@ -65,13 +65,23 @@ async function send(
   request: RemoteRequest,
   sending: Sending | undefined,
 ): Promise<RemoteResponse> {
-  const { options, route } = line
+  const { options, exchange, route } = line
+  // What cannot be encoded must fail before a permit is taken and an intent written.
+  const body = request.body === undefined ? undefined : JSON.stringify(request.body)
   let rejected: AccessToken | undefined
   for (let redirects = 0; ;) {
-    const { headers, token } = await authorize(options, line.exchange, rejected)
+    const { headers, token } = await authorize(options, exchange, rejected)
     const baseUrl = route.baseUrl ?? token?.baseUrl ?? baseUrlOf(options.provider, options.account.config)
+    const outgoing = {
+      purpose,
+      method: request.method,
+      url: toUrl(baseUrl, request),
+      headers: headersOf(request, body, headers),
+      body,
+      timeoutMs: options.provider.timeoutMs,
+    }
     const permit = await waitForPermit(options, sending)
-    const response = await sendOnce(line, { purpose, request, baseUrl, headers, permit })
+    const response = await exchange.call({ ...outgoing, permit })
     const elsewhere = redirects < MAX_REDIRECTS ? redirectOf(options, route, response) : undefined
     if (elsewhere !== undefined) {
       route.baseUrl = elsewhere
@@ -83,32 +93,17 @@ async function send(
   }
 }
 
-interface Outgoing {
-  purpose: string
-  request: RemoteRequest
-  baseUrl: string
-  headers: Record<string, string>
-  permit: CallPermit | undefined
-}
-
-function sendOnce({ options, exchange }: Line, { purpose, request, baseUrl, headers, permit }: Outgoing) {
-  const body = request.body === undefined ? undefined : JSON.stringify(request.body)
-  return exchange.call({
-    purpose,
-    method: request.method,
-    url: toUrl(baseUrl, request),
-    headers: {
-      accept: 'application/json',
-      'user-agent': USER_AGENT,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...headers,
-      ...request.headers,
-    },
-    body,
-    timeoutMs: options.provider.timeoutMs,
-    permit,
-  })
-}
+const headersOf = (
+  { headers = {} }: RemoteRequest,
+  body: string | undefined,
+  authorization: Record<string, string>,
+): Record<string, string> => ({
+  accept: 'application/json',
+  'user-agent': USER_AGENT,
+  ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+  ...authorization,
+  ...headers,
+})
 
 async function waitForPermit(options: LoginOptions, sending: Sending | undefined): Promise<CallPermit | undefined> {
   const permit = await options.waitForPermit(options.signal)
