@@ -130,6 +130,22 @@ describe('an access token', () => {
     await connection.write('create', create)
     expect(order).toEqual(['permit', 'lock', 'permit'])
   })
+
+  test('that cannot be asked for gives its permit back', async () => {
+    const { url } = await tokenServer(() => true)
+    const order: string[] = []
+    const permit = {
+      sent: () => undefined,
+      ended: () => void order.push('ended'),
+      unused: () => void order.push('back'),
+    }
+    const waitForPermit = async () => (order.push('permit'), permit)
+    const tokens = memoryTokens(clientCredentials)
+    tokens.renew = () => Promise.reject(new Error('the lock is taken'))
+    const connection = open(url, { credentials: clientCredentials, tokens, waitForPermit })
+    await expect(connection.write('create', create)).rejects.toThrow('the lock is taken')
+    expect(order).toEqual(['permit', 'back'])
+  })
 })
 
 describe('a redirect', () => {

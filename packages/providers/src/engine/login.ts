@@ -68,11 +68,12 @@ async function findToken(
   if (isUsable(stored)) return stored
   // Before the lock of the renewal, which a slow pace would outlast.
   const permit = await waitForPermit(signal)
-  return tokens.renew(async (other, latest) => {
-    if (!isUsable(other)) return request(latest, permit)
+  try {
+    return await tokens.renew(async (other, latest) => (isUsable(other) ? other : request(latest, permit)))
+  } finally {
+    // Where another process renewed it, or no request came about; a permit that was used stays so.
     permit?.unused()
-    return other
-  })
+  }
 }
 
 interface TokenCall {
