@@ -60,9 +60,18 @@ export class RunningAttempt {
   async waitForPermit(signal?: AbortSignal): Promise<CallPermit> {
     const permit = this.#run.context.waitForPermit(signal)
     if (this.#isIntended || (await isSettledWithin(permit, SOON_MS))) return permit
-    await this.#save(suspendAttempt(this.#record.state, this.#now()))
-    await permit.catch(() => undefined)
-    await this.#save(startAttempt(this.#record.state, this.#now()))
+    try {
+      await this.#save(suspendAttempt(this.#record.state, this.#now()))
+      await permit.catch(() => undefined)
+      await this.#save(startAttempt(this.#record.state, this.#now()))
+    } catch (error) {
+      // Canceled meanwhile, say: no one else would give the permit back.
+      void permit.then(
+        (given) => given.unused(),
+        () => undefined,
+      )
+      throw error
+    }
     return permit
   }
 
