@@ -25,6 +25,14 @@ describe('sealing', () => {
     expect(sealed[0].equals(sealed[1])).toBe(false)
   })
 
+  test('leaves what is shorter than asked as it is, which opens like any other', () => {
+    const keyring = Keyring.parse(`k1:${key()}`)
+    const [asItIs, packed] = [keyring.seal(long, 'b', 600), keyring.seal(long, 'b', 500)]
+    expect(asItIs.length).toBeGreaterThan(JSON.stringify(long).length)
+    expect(packed.length).toBeLessThan(asItIs.length / 2)
+    expect([keyring.open(asItIs, 'b'), keyring.open(packed, 'b')]).toEqual([long, long])
+  })
+
   test('makes long records shorter', () => {
     const keyring = Keyring.parse(`k1:${key()}`)
     const record = {

@@ -28,8 +28,8 @@ const words: Record<number, string> = {
   [DEFLATED_WITH_DICTIONARY_1]: 'deflated-1|',
 }
 
-function pack(plaintext: Buffer): { packing: number; packed: Buffer } {
-  if (plaintext.length < COMPRESS_FROM) return { packing: PLAIN, packed: plaintext }
+function pack(plaintext: Buffer, packFrom: number): { packing: number; packed: Buffer } {
+  if (plaintext.length < packFrom) return { packing: PLAIN, packed: plaintext }
   if (plaintext.length > DICTIONARY_UP_TO) return { packing: DEFLATED, packed: deflateRawSync(plaintext) }
   const packed = deflateRawSync(plaintext, SMALL)
   return packed.length < plaintext.length
@@ -104,10 +104,13 @@ export class Keyring {
     return new Keyring(keys)
   }
 
-  /** @param bound names the record and the field, such as `operation:<id>:secrets`. */
-  seal(value: unknown, bound: string): Buffer {
+  /**
+   * @param bound names the record and the field, such as `operation:<id>:secrets`.
+   * @param packFrom bytes: what is shorter is sealed as it is, since deflating takes longer than all the rest
+   */
+  seal(value: unknown, bound: string, packFrom = COMPRESS_FROM): Buffer {
     const plaintext = Buffer.from(JSON.stringify(value))
-    const { packing, packed } = pack(plaintext)
+    const { packing, packed } = pack(plaintext, packFrom)
     const dataKey = takeRandomBytes(KEY)
     const { id, key } = this.#sealing
     return Buffer.concat([

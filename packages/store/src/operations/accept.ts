@@ -10,6 +10,11 @@ import type { RecordCodec } from './record-codec.ts'
 import { sealCallback, sealRequest } from './sealed-request.ts'
 
 const DAY_MS = 86_400_000
+/**
+ * Bytes. Deflating a short request costs a tenth of the accept and saves some 120 bytes: worth it for rows, of which
+ * 100,000 wait, not for a single create.
+ */
+const SINGLE_PACKED_FROM = 600
 
 export interface NewOperation {
   head: OperationHead
@@ -59,7 +64,7 @@ export function toStored(
   { keyring, codec }: Pick<AcceptDependencies, 'keyring' | 'codec'>,
   { head, state, request, callbackUrl }: NewOperation,
 ) {
-  const sealed = sealRequest(keyring, head.id, request)
+  const sealed = sealRequest(keyring, head.id, request, head.batchId === null ? SINGLE_PACKED_FROM : undefined)
   const record = codec.encodeRecord(head, state)
   const callback = sealCallback(keyring, head.id, callbackUrl)
   return {

@@ -15,6 +15,7 @@ export function sealRequest(
   keyring: Keyring,
   operationId: string,
   request: CreateInput,
+  packFrom?: number,
 ): { request: Buffer; secrets: Buffer | '' } {
   const user = splitSecrets(request.user as JsonObject)
   const remoteQuery = splitSecrets(request.remoteQuery)
@@ -22,8 +23,8 @@ export function sealRequest(
   const hasSecrets = Object.keys(user.secrets).length + Object.keys(remoteQuery.secrets).length > 0
   const kept = { ...request, user: user.kept, remoteQuery: remoteQuery.kept }
   return {
-    request: keyring.seal(kept, bindings.operation.request(operationId)),
-    secrets: hasSecrets ? keyring.seal(secrets, bindings.operation.secrets(operationId)) : '',
+    request: keyring.seal(kept, bindings.operation.request(operationId), packFrom),
+    secrets: hasSecrets ? keyring.seal(secrets, bindings.operation.secrets(operationId), packFrom) : '',
   }
 }
 
