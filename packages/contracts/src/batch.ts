@@ -21,6 +21,9 @@ const batchStatuses = ['uploading', 'running', 'paused', 'stopped', 'canceling',
 export const batchStatusSchema = z.enum(batchStatuses).meta({ id: 'BatchStatus' })
 export type BatchStatus = (typeof batchStatuses)[number]
 
+const batchOutcomes = ['all_succeeded', 'some_failed', 'all_failed'] as const
+export type BatchOutcome = (typeof batchOutcomes)[number]
+
 const query = createUserQuerySchema.shape
 const whole = (maximum: number) =>
   z
@@ -185,6 +188,10 @@ export const batchSchema = z
     id: z.uuid(),
     status: batchStatusSchema,
     status_reason: z.string().nullable(),
+    outcome: z
+      .enum(batchOutcomes)
+      .nullable()
+      .meta({ description: 'Of a completed batch; rejected rows have failed too. null: it is not completed.' }),
     reference: z.string().nullable(),
     format: z.enum(batchFormats),
     on_invalid: z.enum(['continue', 'reject_all']),

@@ -2,7 +2,7 @@ import { accountLane } from '@muster/domain/lane-id'
 import type { BatchResource } from '@muster/contracts/batch'
 import type { BatchCounts } from '@muster/contracts/webhook-event'
 import { accountCountOf } from '@muster/store/batches/batch-accounts'
-import { endedOf, openOf, rowStatuses, toBatchCounts, type AccountCounts } from '@muster/domain/batch/counts'
+import { endedOf, openOf, outcomeOf, rowStatuses, toBatchCounts, type AccountCounts } from '@muster/domain/batch/counts'
 import type { BatchRecord } from '@muster/domain/batch/record'
 import { isBatchFinished, isMoving, wouldMove } from '@muster/domain/batch/state'
 import type { ApiDependencies } from '../dependencies.ts'
@@ -35,6 +35,7 @@ export async function toBatchResource(
     id: record.id,
     status: record.status,
     status_reason: record.statusReason,
+    outcome: record.status === 'completed' ? outcomeOf(counts) : null,
     reference: store.batches.readReference(record),
     format: record.format,
     on_invalid: record.onInvalid,

@@ -1,3 +1,4 @@
+import type { BatchOutcome } from '@muster/contracts/batch'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { BatchCounts } from '@muster/contracts/webhook-event'
 
@@ -40,6 +41,12 @@ export function toBatchCounts(
 ): BatchCounts {
   // Rows are accepted a little before the chunk that says so.
   return { total: Math.max(rows, rejected + openOf(counts) + endedOf(counts)), rejected, ...counts }
+}
+
+/** How a completed batch has ended: whatever is no user at its end has failed. */
+export function outcomeOf({ total, succeeded }: Pick<BatchCounts, 'total' | 'succeeded'>): BatchOutcome {
+  if (succeeded === total) return 'all_succeeded'
+  return succeeded === 0 ? 'all_failed' : 'some_failed'
 }
 
 export const openOf = (counts: Pick<BatchCounts, 'queued' | 'running' | 'retrying'>): number =>
