@@ -181,16 +181,16 @@ describe('an upload in every format', () => {
 
   test('rows to be mended come back as they were uploaded, and can be uploaded again', async () => {
     const name = `r${Date.now()}`
-    const file = `Vorname;Nachname;E-Mail;Telefon\nAda;Lovelace;${name}@example.com;\nMary;Jackson;nobody;+49 30 1\nJoan;Clarke;${name}x@example.com\nAda\n`
+    const file = `Vorname;Nachname;E-Mail;Telefon\nAda;Lovelace;${name}@example.com;\nMary;Jackson;missing;+49 30 1\nJoan;Clarke;${name}x@example.com\nAda\n`
     const query = `integrated_account_id=${accountOf.okta}`
     const { body } = await client.bulk(file, { type: 'text/csv', query })
     expect(await client.completed(body.id)).toMatchObject({ outcome: 'some_failed' })
     const ask = '?format=csv&shape=upload&status=failed,rejected&delimiter=semicolon&bom=true'
     const mend = await client.text(`/batches/${body.id}/results${ask}`)
     expect(mend.replace('\ufeff', '')).toBe(
-      `Vorname;Nachname;E-Mail;Telefon\r\nMary;Jackson;nobody;'+49 30 1\r\nJoan;Clarke;${name}x@example.com\r\nAda\r\n`,
+      `Vorname;Nachname;E-Mail;Telefon\r\nMary;Jackson;missing;'+49 30 1\r\nJoan;Clarke;${name}x@example.com\r\nAda\r\n`,
     )
-    const mended = mend.replace('nobody', `${name}y@example.com`).replace('x@example.com', 'x@example.com;')
+    const mended = mend.replace('missing', `${name}y@example.com`).replace('x@example.com', 'x@example.com;')
     const again = await client.bulk(mended.replace('Ada\r\n', ''), { type: 'text/csv', query })
     expect((await client.completed(again.body.id)).counts).toMatchObject({ total: 2, succeeded: 2 })
     const { users } = await muster.simulators.okta.state()
@@ -233,10 +233,10 @@ describe('an upload in every format', () => {
   })
 
   test('problems are grouped alike in a dry run and an upload, and a row of another width comes back whole', async () => {
-    const file = 'Vorname,Nachname,E-Mail,Notiz\nAda,L,nobody,\nAda,L,no one,x\nAda,L,a@b.example,x,y\nAda\n'
+    const file = 'Vorname,Nachname,E-Mail,Notiz\nAda,L,missing,\nAda,L,absent,x\nAda,L,a@b.example,x,y\nAda\n'
     const options = { type: 'text/csv', query: `integrated_account_id=${accountOf.okta}&columns[Notiz]=` }
     const problems = [
-      { code: 'invalid_format', column: 'E-Mail', count: 2, first_rows: [1, 2], example: 'nobody' },
+      { code: 'invalid_format', column: 'E-Mail', count: 2, first_rows: [1, 2], example: 'missing' },
       { code: 'wrong_column_count', column: null, count: 2, first_rows: [3, 4], example: null },
     ]
     const dry = await client.bulk(file, { ...options, query: `${options.query}&dry_run=true` })
@@ -244,8 +244,8 @@ describe('an upload in every format', () => {
     const { body } = await client.bulk(file, options)
     expect(body).toMatchObject({ problems, columns: dry.body.columns })
     expect((await client.results((await client.completed(body.id)).id)).map(({ columns }) => columns)).toMatchObject([
-      { 'E-Mail': 'nobody' },
-      { 'E-Mail': 'no one' },
+      { 'E-Mail': 'missing' },
+      { 'E-Mail': 'absent' },
       { 'E-Mail': 'a@b.example', Notiz: 'x', 'cell 5': 'y' },
       { Vorname: 'Ada' },
     ])

@@ -157,7 +157,7 @@ const mappedColumnSchema = z
   .meta({ id: 'MappedColumn' })
 export type MappedColumn = z.infer<typeof mappedColumnSchema>
 
-/** Kinds of problems that are told apart; further ones are in their rows only. */
+/** Kinds of problems that are listed; further ones are in their rows only. */
 export const PROBLEM_GROUPS = 100
 /** Rows that each names. */
 export const GROUP_ROWS = 10

@@ -19,14 +19,14 @@ describe('the problems of an upload', () => {
       { header: 'Passwort', target: 'password', source: 'synonym' as const },
     ]
     report.setColumns(columns)
-    report.add(row(1, ['nobody', 'x'.repeat(2_000)]), [problem('/user/password', 'too_big')])
+    report.add(row(1, ['missing', 'x'.repeat(2_000)]), [problem('/user/password', 'too_big')])
     for (let number = 2; number < 20; number++)
-      report.add(row(number, ['nobody', '']), [problem('/user/emails/0/email'), problem('', 'duplicate_row')])
+      report.add(row(number, ['missing', '']), [problem('/user/emails/0/email'), problem('', 'duplicate_row')])
     const rows = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
     expect(report.get()).toEqual({
       columns,
       problems: [
-        { code: 'invalid_format', column: 'Mail', count: 18, first_rows: rows, example: 'nobody' },
+        { code: 'invalid_format', column: 'Mail', count: 18, first_rows: rows, example: 'missing' },
         { code: 'duplicate_row', column: null, count: 18, first_rows: rows, example: null },
         { code: 'too_big', column: 'Passwort', count: 1, first_rows: [1], example: '[secret]' },
       ],

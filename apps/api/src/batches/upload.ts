@@ -19,7 +19,7 @@ export interface UploadedFile extends ReturnType<typeof toReadParameters> {
   defaults?: Defaults
 }
 
-/** The same, and who is told what its headers have become. */
+/** The same, and the listener for what its headers have become. */
 type Reading = UploadedFile & Pick<ReadOptions, 'onColumns'>
 
 const formats: Record<string, UploadFormat> = {

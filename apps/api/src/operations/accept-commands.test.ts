@@ -92,7 +92,7 @@ test('an accepted create waits for seven commands in three round trips; two more
   expect(trips).toEqual([
     // The account.
     ['hmget'],
-    // The lane's cooldown, the tenant's bounds, two entries outside the account's slot, and the lane is due.
+    // The lane's cooldown, the tenant's bounds, two entries outside the account's hash slot, and the lane is due.
     ['get', 'evalsha', 'set', 'zadd', 'eval'],
     // The operation.
     ['evalsha'],
