@@ -25,6 +25,8 @@ const WITH_OFFSET = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:Z|[
 /** Dots are of those who write the day first. */
 const DOTTED = /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? (\d{1,2}):(\d{2})(?::(\d{2}))?)?$/
 const SERIAL = /^\d{2,7}([.,]\d+)?$/
+/** A year alone, and as a serial a day of 1905: which of them is meant cannot be known. */
+const YEAR = /^(?:19|20)\d\d$/
 
 const tokens: Readonly<Record<string, { part: keyof Moment; pattern: string }>> = {
   YYYY: { part: 'year', pattern: '(\\d{4})' },
@@ -81,7 +83,7 @@ function readMoment(cell: string, { dateFormat }: DateOptions): Moment | undefin
   if (iso) return toMoment(iso[1], iso[2], iso[3], iso[4], iso[5], iso[6])
   const dotted = DOTTED.exec(cell)
   if (dotted) return toMoment(dotted[3], dotted[2], dotted[1], dotted[4], dotted[5], dotted[6])
-  return SERIAL.test(cell) ? readSerial(Number(cell.replace(',', '.'))) : undefined
+  return SERIAL.test(cell) && !YEAR.test(cell) ? readSerial(Number(cell.replace(',', '.'))) : undefined
 }
 
 function readFormat(cell: string, format: string): Moment | undefined {
@@ -122,8 +124,12 @@ function toMoment(...parts: (string | undefined)[]): Moment | undefined {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.map((part) => Number(part ?? 0))
   const moment = { year, month, day, hour, minute, second }
   const date = new Date(toUtc(moment))
+  // Date.UTC takes the years 0 to 99 for those of the last century.
   const isReal =
-    year > 0 && date.getUTCMonth() + 1 === month && date.getUTCDate() === day && date.getUTCHours() === hour
+    date.getUTCFullYear() === year &&
+    date.getUTCMonth() + 1 === month &&
+    date.getUTCDate() === day &&
+    date.getUTCHours() === hour
   return isReal && minute < 60 && second < 60 ? moment : undefined
 }
 
