@@ -3,6 +3,7 @@ import { rowBounds } from '@muster/contracts/bounds'
 import type { DateOptions } from './cell-dates.ts'
 import { mapColumns } from './column-mapping.ts'
 import type { ColumnMapping } from './column-mapping.ts'
+import { toName } from './column-target.ts'
 import type { RemoteKinds } from './column-target.ts'
 import { readCells, readHeaderCells } from './csv-cells.ts'
 import { readSeparatorLine, recognizeDelimiter, toDelimiter } from './csv-delimiter.ts'
@@ -44,6 +45,8 @@ export function createCsvReader({
 }: CsvOptions): RowReader {
   const lineEnds = createLineEnds()
   const splitter = createRecordSplitter(maxRowBytes)
+  const mapped = toMapped(mapping)
+  const isMapped = (header: string): boolean => mapped.has(toName(header))
   let known = delimiter === undefined ? undefined : givenDelimiter(delimiter)
   let isFirst = true
   let table: Table | undefined
@@ -56,10 +59,10 @@ export function createCsvReader({
     if (separator !== undefined) known ??= separator
     else {
       refuseLongHeader(record)
-      known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, toMapped(mapping)))
+      known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, mapped))
       splitter.separateBy(known)
       const headers = readHeader(record, known)
-      const own = headers.slice(0, countOwnColumns(headers))
+      const own = headers.slice(0, countOwnColumns(headers, isMapped))
       const columns = mapColumns(own, mapping, record.line, remoteKinds)
       table = { columns, width: headers.length, delimiter: known }
       onColumns?.(table.columns.columns)

@@ -9,11 +9,14 @@ export const isResultField = (header: string): boolean => fields.includes(header
 
 /**
  * How many columns of a file of results are the client's: those of the result follow, all or some of them, in their
- * order.
+ * order. The first column that the client's mapping names is its own, whatever it is called.
  */
-export function countOwnColumns(headers: readonly string[]): number {
+export function countOwnColumns(headers: readonly string[], isMapped: (header: string) => boolean): number {
+  const isOwn = headers.map(
+    (header, index) => isResultField(header) && isMapped(header) && headers.indexOf(header) === index,
+  )
   const start = headers.findIndex((header, index) => isResultField(header) && areResultFields(headers.slice(index)))
-  return start < 0 ? headers.length : start
+  return start < 0 ? headers.length : Math.max(start, isOwn.lastIndexOf(true) + 1)
 }
 
 const areResultFields = (headers: readonly string[]): boolean =>

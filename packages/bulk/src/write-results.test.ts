@@ -140,6 +140,15 @@ describe('CSV', () => {
     expect(own.rows[0]?.value).toMatchObject({ reference: 'r-1', user: { status: 'active' } })
   })
 
+  test('a column that the mapping names is the client’s, also where a result has one of that name', async () => {
+    const mapping = { row: 'reference', remote_id: 'remote_data.id' }
+    for (const text of ['email,remote_id,row\na@x.de,7,r-1\n', 'email,remote_id,row,row,line\na@x.de,7,r-1,1,2\n']) {
+      const { rows, error } = await read(text, { format: 'csv', mapping })
+      expect([error, rows[0]?.problems]).toEqual([undefined, []])
+      expect(rows[0]?.value).toMatchObject({ reference: 'r-1', user: { remote_data: { id: '7' } } })
+    }
+  })
+
   test('formula-guard-round-trip.csv: a phone number comes back from a corrected file', async () => {
     const first = await read(await readCase('formula-guard-round-trip.csv'), { format: 'csv' })
     const shown = first.rows.map(({ columns }) => ({ columns, result }))
