@@ -46,6 +46,13 @@ describe('what separates cells', () => {
     expect((await read('email\na\n', { ...csv, delimiter })).error?.code).toBe('invalid_delimiter')
   })
 
+  test.each([
+    ['named', '"first_name":"last\nname"\nAda:L\n', { delimiter: ':', mapping: { 'last name': 'last_name' } }],
+    ['in the first line', 'sep=:\n"first_name":"last\nname"\nAda:L\n', { mapping: { 'last name': 'last_name' } }],
+  ])('an unusual one that is %s holds for a header over two lines', async (_title, text, options) => {
+    expect(await valuesOf(text, { ...csv, ...options })).toEqual([{ first_name: 'Ada', last_name: 'L' }])
+  })
+
   test('the line of the delimiter counts as a line', async () => {
     expect(outline(await read('sep=;\nemail;role\na;b\n', csv))).toEqual(['1@3 ok'])
   })

@@ -48,6 +48,7 @@ export function createCsvReader({
   const mapped = toMapped(mapping)
   const isMapped = (header: string): boolean => mapped.has(toName(header))
   let known = delimiter === undefined ? undefined : givenDelimiter(delimiter)
+  if (known !== undefined) splitter.separateBy(known)
   let isFirst = true
   let table: Table | undefined
   let number = 0
@@ -56,8 +57,10 @@ export function createCsvReader({
   function takeHead(record: CsvRecord): void {
     const separator = isFirst ? readSeparatorLine(record.bytes) : undefined
     isFirst = false
-    if (separator !== undefined) known ??= separator
-    else {
+    if (separator !== undefined) {
+      known ??= separator
+      splitter.separateBy(known)
+    } else {
       refuseLongHeader(record)
       known ??= recognizeDelimiter(record.bytes, (name) => isKnownHeader(name, mapped))
       splitter.separateBy(known)
