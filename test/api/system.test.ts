@@ -81,6 +81,7 @@ describe('health, metrics and the document', () => {
     const { body } = await client.request<Json>('GET', '/openapi.json')
     const schemas = (body.components as { schemas: Record<string, { properties: Record<string, Json> }> }).schemas
     expect(schemas.UnifiedUserInput?.properties.password).toMatchObject({ type: 'string', writeOnly: true })
+    expect(schemas.UnifiedEmail?.properties.email).toMatchObject({ maxLength: 254, pattern: '^[^\\s@]+@[^\\s@]+$' })
     const create = (
       body.paths as Record<
         string,

@@ -10,6 +10,8 @@ const emailAddressSchema = z
     const message = describeBadEmail(value)
     if (message !== undefined) issues.push({ code: 'invalid_format', format: 'email', input: value, message })
   })
+  // For clients made of the document: what every address matches, and not all that is checked.
+  .meta({ pattern: String.raw`^[^\s@]+@[^\s@]+$` })
 
 const text = (maximum = 255) => z.string().min(1).max(maximum)
 
