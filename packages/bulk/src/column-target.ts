@@ -1,3 +1,4 @@
+import { compose } from '@muster/contracts/clean-text'
 import { unifiedUserInputSchema } from '@muster/contracts/unified-user'
 import type { z } from 'zod'
 import { isCellKind } from './cell-values.ts'
@@ -33,7 +34,7 @@ const optionKinds: Readonly<Record<string, CellKind>> = {
 const freeObjects = new Set(['remote_data', 'remote_query'])
 
 /** "First Name", "first-name" and "FIRST_NAME" are one name. */
-export const toName = (header: string): string => header.trim().normalize('NFC').toLowerCase().replaceAll(/[\s-]/g, '_')
+export const toName = (header: string): string => compose(header.trim()).toLowerCase().replaceAll(/[\s-]/g, '_')
 
 const TYPED = /^(remote[_ -]data\..*?)\s*\|\s*(\w+)$/is
 

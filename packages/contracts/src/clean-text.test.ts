@@ -123,4 +123,10 @@ describe('an object of texts', () => {
     )
     expect(cleanTexts({ 'a/b': '\0' }).problems[0]?.pointer).toBe('/a~1b')
   })
+
+  test('a heap of marks costs no more than other texts, and is left as it is', () => {
+    const heap = `a${'\u0301\u0316'.repeat(100_000)}`
+    expect(cleanTexts({ name: heap })).toEqual({ value: { name: heap }, problems: [], warnings: [] })
+    expect(cleanTexts({ name: `a${'\u0316\u0301'.repeat(15)}` }).value.name).toMatch(/^\u00E1\u0316/)
+  })
 })

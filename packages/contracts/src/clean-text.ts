@@ -75,6 +75,12 @@ const names: Readonly<Record<string, string>> = {
   feff: 'byte order mark',
 }
 
+/** More than any letter has, and more than the stream-safe format of Unicode allows (UAX 15). */
+const MANY_MARKS = /\p{M}{31}/u
+
+/** NFC. A heap of marks is left as it is: sorting it takes the square of its length, minutes for a megabyte. */
+export const compose = (text: string): string => (MANY_MARKS.test(text) ? text : text.normalize('NFC'))
+
 /** `U+200B (zero width space)`. */
 export function nameCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0
@@ -136,7 +142,7 @@ export function cleanTexts<T extends Record<string, unknown>>(
       problems.push(forbiddenCharacter(pointer(), forbidden.character, [...before].length + 1))
       return text
     }
-    const composed = trimmed.normalize('NFC')
+    const composed = compose(trimmed)
     if (trimmed !== text) warn('text_trimmed', 'Spaces at the ends of the text were left out.')
     if (composed !== trimmed) warn('text_composed', 'Letters and their accents were made one character each (NFC).')
     return composed
