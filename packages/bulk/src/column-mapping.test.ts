@@ -231,6 +231,11 @@ describe('what is refused', () => {
     expect(refusal([first, second])?.code).toBe('duplicate_headers')
   })
 
+  test('a header longer than any name is looked up nowhere, since that takes the square of its length', () => {
+    expect(refusal([`Vorname [${'x'.repeat(100)}]`])).toBeUndefined()
+    expect(refusal([`Vorname [${'x'.repeat(1_000)}]`])?.code).toBe('unknown_headers')
+  })
+
   test('the largest index and the deepest path that are allowed', () => {
     expect(refusal(['emails[99].email', `remote_data${'.a'.repeat(9)}`])).toBeUndefined()
   })

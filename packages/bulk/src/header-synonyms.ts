@@ -110,9 +110,12 @@ const guesses: Readonly<Record<string, readonly string[]>> = {
 /** Letters that do not fall apart into a plain one and a mark. */
 const plainLetters: Readonly<Record<string, string>> = { ß: 'ss', ł: 'l', ø: 'o', æ: 'ae', đ: 'd', ı: 'i' }
 
+/** No name is as long, and what is looked for in one takes the square of its length. */
+const LONGEST_HEADER = 1_000
+
 /** What a header has in common with its other spellings; what stands in brackets, as in `[Required]`, is none of it. */
 const foldHeader = (header: string): string =>
-  header
+  (header.length > LONGEST_HEADER ? '' : header)
     .replaceAll(/\[[^\]\d][^\]]*\]/g, '')
     .normalize('NFKD')
     .toLowerCase()
