@@ -1,3 +1,4 @@
+import { compose } from '@muster/contracts/clean-text'
 import { isJsonObject, mergeJson, type JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
@@ -63,7 +64,7 @@ export function toNaturalKey(input: CreateInput): NaturalKey {
 }
 
 export function foldUsername(username: string): string {
-  return username.normalize('NFC').toLowerCase()
+  return compose(username).toLowerCase()
 }
 
 /** ActiveCampaign's fields of each required one. */

@@ -1,9 +1,10 @@
+import { compose } from '@muster/contracts/clean-text'
 import type { JsonValue } from '@muster/contracts/json'
 import type { UnifiedUser } from '@muster/contracts/unified-user'
 import { primaryEmail } from '@muster/contracts/unified-user'
 import type { CreateInput } from '../provider.ts'
 
-const fold = (text: string): string => text.normalize('NFC').trim().replace(/\s+/g, ' ').toLowerCase()
+const fold = (text: string): string => compose(text).trim().replace(/\s+/g, ' ').toLowerCase()
 
 /**
  * Whether a user that a look-up found carries the names and the address that were sent. What either side leaves out

@@ -1,3 +1,4 @@
+import { compose } from '@muster/contracts/clean-text'
 import type { JsonObject } from '@muster/contracts/json'
 import type { Warning } from '@muster/contracts/operation'
 import type { InputProblem } from '@muster/contracts/problem'
@@ -31,7 +32,7 @@ export function toNaturalKey(input: CreateInput): NaturalKey {
 }
 
 export function foldUsername(username: string): string {
-  return username.normalize('NFC').toLowerCase()
+  return compose(username).toLowerCase()
 }
 
 /** Needed with `sso`: which of the site's identity providers. */
