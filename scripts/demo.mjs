@@ -4,7 +4,8 @@ import { demoFile } from './paths.mjs'
 import { bootstrapTenant } from './services.mjs'
 
 /**
- * The demo tenant: two test keys, the secret of its callbacks and one integrated account of mode test per simulator. What
+ * The demo tenant: two test keys, the secret of its callbacks and one integrated account of mode test per simulator.
+ * What
  *   `.muster/demo.json` remembers and the API
  * still knows is used again. The file is written after every step, so an interrupted start makes nothing twice.
  */

@@ -242,6 +242,15 @@ test('no cast silences the compiler, in tests either', () => {
   expect(casts).toEqual([])
 })
 
+test('no comment is wider than the formatter makes code', () => {
+  const wide = all.flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .flatMap((line, index) => (line.length > 120 && /^\s*(\/\/|\/?\*)/.test(line) ? [`${path}:${index + 1}`] : [])),
+  )
+  expect(wide).toEqual([])
+})
+
 test('no file imports itself, however far around, types included', () => {
   const byPath = new Map(sources.map((source) => [source.path, source]))
   const done = new Set<string>()

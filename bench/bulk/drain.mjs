@@ -9,7 +9,10 @@ import { providers, toSimulatorSettings, writeMixedNdjson } from './rows.mjs'
 
 /** Calls a second of each account: what one worker on a shared core holds. */
 const CALLS_PER_SECOND = 30
-/** One batch over an account of each provider, drained by one worker, each account at a limit that its simulator enforces. */
+/**
+ * One batch over an account of each provider, drained by one worker, each account at a limit that its simulator
+ * enforces.
+ */
 export async function measureDrain({ stack, say, rows, nodeOptions, rate = CALLS_PER_SECOND }) {
   const muster = await startMuster({ stack, nodeOptions })
   try {

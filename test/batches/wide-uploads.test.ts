@@ -71,8 +71,8 @@ async function upload(format: UploadedFile['format'], text: string): Promise<Bat
 }
 
 /**
- * The most rows that were validated or sealed between two turns of the event loop, were each to take a millisecond: what
- * computes reads the clock once a row.
+ * The most rows that were validated or sealed between two turns of the event loop, were each to take a millisecond:
+ * what computes reads the clock once a row.
  */
 async function mostRowsInATurn(work: () => Promise<unknown>): Promise<number> {
   let now = 0

@@ -42,8 +42,8 @@ const TYPED = /^(remote[_ -]data\..*?)\s*\|\s*(\w+)$/is
 export type RemoteKinds = (path: readonly (string | number)[]) => CellKind | undefined
 
 /**
- * Where a cell under this name goes in the item. `remote_data.y|number` names the kind too, which else is the provider's
- * or text.
+ * Where a cell under this name goes in the item. `remote_data.y|number` names the kind too, which else is the
+ * provider's or text.
  */
 export function toTarget(written: string, remoteKinds?: RemoteKinds): Target | TargetFault {
   const [, typed, typedAs] = TYPED.exec(written.trim()) ?? []

@@ -3,8 +3,8 @@ const NEWLINE = 10
 const RETURN = 13
 
 /**
- * Lines that end in a carriage return alone, as old programs write them, made to end in a line feed. A file ends all its
- * lines as it ends the first; where that is not a carriage return alone, nothing changes.
+ * Lines that end in a carriage return alone, as old programs write them, made to end in a line feed. A file ends all
+ * its lines as it ends the first; where that is not a carriage return alone, nothing changes.
  */
 export function createLineEnds(): { write(bytes: Buffer): Buffer; end(): Buffer } {
   let endsInReturn: boolean | undefined

@@ -1,7 +1,7 @@
 /**
- * What files of people call the fields, in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Swedish,
- * Danish and Norwegian, and in the templates of Okta and Google. Case, accents, spaces and signs do not matter; commas
- * separate names.
+ * What files of people call the fields, in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish,
+ * Swedish, Danish and Norwegian, and in the templates of Okta and Google. Case, accents, spaces and signs do not
+ * matter; commas separate names.
  */
 const synonyms: Readonly<Record<string, readonly string[]>> = {
   first_name: [

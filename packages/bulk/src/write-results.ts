@@ -8,7 +8,9 @@ import { toSafeCell } from './formula-guard.ts'
 export interface ResultRow {
   /** The client's own cells, as they were read; undefined for rows that were no CSV. */
   columns: Record<string, string> | undefined
-  /** The same in the order of the columns, where that is known: more of them than there are columns follow the result. */
+  /**
+   * The same in the order of the columns, where that is known: more of them than there are columns follow the result.
+   */
   cells?: readonly string[] | undefined
   result: Record<string, unknown>
 }

@@ -113,9 +113,9 @@ function isNeeded(text: string, character: string, index: number): boolean {
 }
 
 /**
- * Every text of a create, as it is validated, sent and looked up: without spaces at its ends, composed (NFC), and absent
- * where it is blank. What cannot be seen is refused by name. Takes the body of a create, or an item with its `user`.
- * Depth is checked before.
+ * Every text of a create, as it is validated, sent and looked up: without spaces at its ends, composed (NFC), and
+ * absent where it is blank. What cannot be seen is refused by name. Takes the body of a create, or an item with its
+ * `user`. Depth is checked before.
  */
 export function cleanTexts<T extends Record<string, unknown>>(
   object: T,

@@ -22,7 +22,9 @@ export interface Route {
   query?: z.ZodObject
   headers?: z.ZodObject
   body?: z.ZodType
-  /** Spaces and invisible characters in its texts are dealt with before its schema sees it; `trim=false` keeps spaces. */
+  /**
+   * Spaces and invisible characters in its texts are dealt with before its schema sees it; `trim=false` keeps spaces.
+   */
   hasCleanTexts?: boolean
   /** True when a request without a body is fine. */
   isBodyOptional?: boolean

@@ -1,7 +1,7 @@
 /**
- * Names of one zone: IANA's present one first, then its links (tz database, file `backward`). `Intl` is not asked, since
- * its answer differs with its version, and it keeps names that IANA gave up. Only zones that some provider names, or
- * that `Intl` names otherwise, are here; every other has the one name.
+ * Names of one zone: IANA's present one first, then its links (tz database, file `backward`). `Intl` is not asked,
+ * since its answer differs with its version, and it keeps names that IANA gave up. Only zones that some provider names,
+ * or that `Intl` names otherwise, are here; every other has the one name.
  */
 const sameZone: readonly (readonly [present: string, ...links: string[]])[] = [
   ['Asia/Yangon', 'Asia/Rangoon'],

@@ -11,7 +11,9 @@ import type { OperationError, Warning } from '@muster/contracts/operation'
  */
 type FailureOutcome = 'failed' | 'rate_limited' | 'held' | 'retrying' | 'unknown'
 
-/** What an adapter reads from an answer, or the engine from the lack of one. Decided here, once, for all that follows. */
+/**
+ * What an adapter reads from an answer, or the engine from the lack of one. Decided here, once, for all that follows.
+ */
 export interface RemoteFailure {
   outcome: FailureOutcome
   /** Of a `held`: credentials_rejected, the tenant must reconnect; any other, the account may not create users. */
@@ -39,8 +41,8 @@ export interface Failure extends RemoteFailure {
   remoteId?: string
   warnings?: Warning[]
   /**
-   * When the lane or the provider's settling time lets it be tried again; absent: the retry policy decides. A `retrying`
-   * that has it uses up no attempt.
+   * When the lane or the provider's settling time lets it be tried again; absent: the retry policy decides. A
+   * `retrying` that has it uses up no attempt.
    */
   at?: number
 }
@@ -84,8 +86,8 @@ export type JobOutcome =
   | { outcome: 'held' }
 
 /**
- * Creates of one operation that may have reached the provider without an answer. Unix milliseconds by the clock that all
- * workers share.
+ * Creates of one operation that may have reached the provider without an answer. Unix milliseconds by the clock that
+ * all workers share.
  */
 export interface UnknownOutcome {
   /** The intent of the first: who was created since may be ours. */

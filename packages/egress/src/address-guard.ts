@@ -10,8 +10,8 @@ import ipaddr from 'ipaddr.js'
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
 
 /**
- * Metadata of a cloud at an address that is public by its number: Azure's (168.63.129.16, the host's own agent). Those of
- * the others are link-local, shared (100.100.100.200) or unique local (fd00:ec2::254), and refused as such.
+ * Metadata of a cloud at an address that is public by its number: Azure's (168.63.129.16, the host's own agent). Those
+ * of the others are link-local, shared (100.100.100.200) or unique local (fd00:ec2::254), and refused as such.
  */
 const METADATA = new Set(['168.63.129.16'])
 

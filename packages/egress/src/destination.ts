@@ -14,8 +14,8 @@ export interface DestinationOptions {
 
 /**
  * Why nothing would be sent to an address, in one sentence, or undefined: an early answer when a URL is registered. A
- * name may resolve elsewhere a minute later, so the http client checks again at every connection. The reason never names
- * the addresses behind a name, so that a private network stays private.
+ * name may resolve elsewhere a minute later, so the http client checks again at every connection. The reason never
+ * names the addresses behind a name, so that a private network stays private.
  */
 export async function checkDestination(
   text: string,

@@ -67,7 +67,9 @@ export class CallPacer {
   #usualMs = Infinity
   #timer: NodeJS.Timeout | undefined
 
-  /** @param firstInMs until one interval after the last call of the owner before this one; negative if it has passed. */
+  /**
+   * @param firstInMs until one interval after the last call of the owner before this one; negative if it has passed.
+   */
   constructor(pace: Pick<Pace, 'requests' | 'perSeconds'>, firstInMs = -Infinity) {
     this.#intervalMs = callIntervalMs(pace)
     const permits = Math.min(pace.requests, MAX_WINDOW_PERMITS)
@@ -135,9 +137,9 @@ export class CallPacer {
   }
 
   /**
-   * Resolves when a call may leave; rejects with the signal's reason, or while the lane cools down. The call reports when
-   * it leaves and when it ends: it is late while its connection opens or the machine is busy, and the calls after it are
-   * not, which would put one too many into a window.
+   * Resolves when a call may leave; rejects with the signal's reason, or while the lane cools down. The call reports
+   * when it leaves and when it ends: it is late while its connection opens or the machine is busy, and the calls after
+   * it are not, which would put one too many into a window.
    */
   wait(signal?: AbortSignal, { priority = 0, mayGoBack = false } = {}): Promise<CallPermit> {
     return new Promise((resolve, reject) => {

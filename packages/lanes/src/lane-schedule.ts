@@ -49,7 +49,9 @@ export function createLaneSchedule(redis: Redis) {
     async endCooldown(laneId: LaneId): Promise<void> {
       await redis.del(limiterKey(laneId))
     },
-    /** A call is made outside the lane, such as a test of the credentials: the next owner waits for it as for any other. */
+    /**
+     * A call is made outside the lane, such as a test of the credentials: the next owner waits for it as for any other.
+     */
     async noteCall(laneId: LaneId): Promise<void> {
       await redis.eval(NOTE_CALL, 1, lastCallKey(laneId), KEPT_MS)
     },

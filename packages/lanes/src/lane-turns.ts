@@ -17,7 +17,9 @@ export interface OpenLaneView {
   dueInMs: number
 }
 
-/** Another process may have room first. Only then are lanes closed for those that wait, sooner for a tenant with none. */
+/**
+ * Another process may have room first. Only then are lanes closed for those that wait, sooner for a tenant with none.
+ */
 const PATIENCE_MS = 1_000
 export const FIRST_PATIENCE_MS = 200
 /** Work that is due sooner is not worth closing a lane and opening it again. */
@@ -47,8 +49,8 @@ export function lanesToOpen(waiting: readonly WaitingLane[], open: readonly Open
 
 /**
  * Which lanes close for those that wait: first lanes without due work, unless their tenant has no more
- * than its share, so that its next single create finds its lane open; then lanes that have had their turn, of the tenant
- * with the most, as long as no tenant falls behind the one that waits.
+ * than its share, so that its next single create finds its lane open; then lanes that have had their turn, of the
+ * tenant with the most, as long as no tenant falls behind the one that waits.
  */
 export function lanesToClose(
   waiting: readonly WaitingLane[],

@@ -40,9 +40,9 @@ export function jobsAhead(pace: Pace): number {
 const LONGEST_JOB_WINDOW_MS = 1_000
 
 /**
- * The job limit as BullMQ takes it: whole jobs in a window of about 100 ms. It only keeps a lane from racing through jobs
- * that make no calls; the pace itself is kept call by call (`CallPacer`), where urgent jobs pass those that wait. With
- * windows of exactly the pace, 94.7 % of 40/s were used, since BullMQ never makes up for being late.
+ * The job limit as BullMQ takes it: whole jobs in a window of about 100 ms. It only keeps a lane from racing through
+ * jobs that make no calls; the pace itself is kept call by call (`CallPacer`), where urgent jobs pass those that wait.
+ * With windows of exactly the pace, 94.7 % of 40/s were used, since BullMQ never makes up for being late.
  */
 export function jobWindow(pace: Pace): { max: number; duration: number } {
   const interval = callIntervalMs(pace) * pace.callsPerJob

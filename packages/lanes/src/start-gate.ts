@@ -5,8 +5,8 @@ interface Waiter {
 
 /**
  * Lets the jobs of a backlog begin only just ahead of their calls. Jobs held here have done nothing yet, so one of them
- * can go back to the queue when a more urgent job comes and the lane is full. Otherwise that job would wait until a call
- * of the backlog has been answered.
+ * can go back to the queue when a more urgent job comes and the lane is full. Otherwise that job would wait until a
+ * call of the backlog has been answered.
  */
 export class StartGate {
   readonly #aheadAtMost: number

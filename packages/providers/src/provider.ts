@@ -43,8 +43,8 @@ export interface AccountContext {
 }
 
 /**
- * The field in which the provider itself refuses two users to be alike. What is validated, locked, looked up and adopted
- * is this and nothing else.
+ * The field in which the provider itself refuses two users to be alike. What is validated, locked, looked up and
+ * adopted is this and nothing else.
  */
 export interface NaturalKey {
   /** In the provider's words: login, primaryEmail, Username. */

@@ -67,7 +67,9 @@ interface Greedy {
 }
 type Attack = (greedy: Greedy) => Promise<() => Promise<unknown>>
 
-/** What one tenant can do to all, by the number of the fault that it found. Each is set up, then done again and again. */
+/**
+ * What one tenant can do to all, by the number of the fault that it found. Each is set up, then done again and again.
+ */
 const attacks: Record<string, Attack> = {
   'mappings, endpoints and their lists': async ({ muster, key, post, receiver }) => {
     const columns = Object.fromEntries(

@@ -22,7 +22,8 @@ async function isRefused({ muster }: Stage, script: string, keys: string): Promi
 }
 
 /**
- * First with keys that open nothing; then in the middle of a rotation, with a worker that lacks the key by which the API
+ * First with keys that open nothing; then in the middle of a rotation, with a worker that lacks the key by which the
+ * API
  * seals: it passed the check at its start, and meets what it cannot open while it runs.
  */
 const wrongKeys: Scenario = {

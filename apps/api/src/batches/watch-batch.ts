@@ -11,8 +11,8 @@ const COMMENT_EVERY_MS = 15_000
 
 /**
  * Server-sent events (HTML Living Standard, 9.2). Each holds the whole batch, under an id that only grows with its
- * changes; a client that returns with Last-Event-ID gets what is newer, if anything is. Ends after `completed`, and when
- * the process stops.
+ * changes; a client that returns with Last-Event-ID gets what is newer, if anything is. Ends after `completed`, and
+ * when the process stops.
  */
 export async function* watchBatch(
   { store, schedule, isStopping }: Pick<ApiDependencies, 'store' | 'schedule' | 'isStopping'>,

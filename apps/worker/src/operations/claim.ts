@@ -54,8 +54,8 @@ async function recover(run: ClaimRun, record: OperationRecord): Promise<Operatio
 }
 
 /**
- * Of a batch on hold, the job goes back to where the lane was given it from; of one that is being canceled, the row ends
- * here, unless something may have been sent.
+ * Of a batch on hold, the job goes back to where the lane was given it from; of one that is being canceled, the row
+ * ends here, unless something may have been sent.
  */
 async function heedHold(run: ClaimRun, record: OperationRecord): Promise<JobOutcome | undefined> {
   const { store, clock } = run

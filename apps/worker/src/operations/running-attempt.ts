@@ -13,7 +13,9 @@ import {
 import type { Outcome } from '@muster/domain/outcome'
 import { SOON_MS, type Run } from './run.ts'
 
-/** One attempt under way, and every write of it. Each write names the version before it, so a stale worker is refused. */
+/**
+ * One attempt under way, and every write of it. Each write names the version before it, so a stale worker is refused.
+ */
 export class RunningAttempt {
   readonly #run: Run
   readonly #calls: RemoteCall[] = []

@@ -10,7 +10,9 @@ import type { PreparedAttempt } from './prepare.ts'
 import type { RunningAttempt } from './running-attempt.ts'
 import type { Run } from './run.ts'
 
-/** Looks first where a create may have happened, then creates at most once. @throws StaleVersionError, UnreadableError */
+/**
+ * Looks first where a create may have happened, then creates at most once. @throws StaleVersionError, UnreadableError
+ */
 export async function send(run: Run, { attempt, account, remote }: PreparedAttempt): Promise<Outcome> {
   const { head, state } = attempt.record
   // By the account as it is now: the intent says where the create went.
@@ -48,7 +50,9 @@ async function explain({ clock, context, log }: Run, attempt: RunningAttempt, er
   return attempt.isIntended ? { ...OWN_ERROR, outcome: 'unknown', at: at + 1_000 } : OWN_ERROR
 }
 
-/** The worker stops, the lane is another's, or it cools down: nothing came of it, and the next owner or time decides. */
+/**
+ * The worker stops, the lane is another's, or it cools down: nothing came of it, and the next owner or time decides.
+ */
 export const isHandedBack = (context: RunContext, error: unknown): boolean =>
   context.signal.aborted || error instanceof CoolingDownError
 

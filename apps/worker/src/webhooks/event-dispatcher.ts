@@ -7,8 +7,8 @@ import type { Clock } from '@muster/store/redis/clock'
 import type { Store } from '@muster/store/store'
 
 /**
- * Hands events to the webhook endpoints as soon as this process hears of them; the janitor finds those whose message was
- * lost.
+ * Hands events to the webhook endpoints as soon as this process hears of them; the janitor finds those whose message
+ * was lost.
  */
 export function createEventDispatcher({
   store,

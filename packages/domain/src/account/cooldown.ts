@@ -11,8 +11,8 @@ export const isCooling = (cooldown: Cooldown | null | undefined, now: number): c
   cooldown !== null && cooldown !== undefined && cooldown.until > now
 
 /**
- * What the account says of a wait that its provider asks for, and for how long its lane cools down: during a long one, one
- * operation is tried at growing intervals.
+ * What the account says of a wait that its provider asks for, and for how long its lane cools down: during a long one,
+ * one operation is tried at growing intervals.
  */
 export function planCooldown(
   present: Cooldown | null | undefined,

@@ -2,7 +2,9 @@ import type { BatchFormat, BatchStatus } from '@muster/contracts/batch'
 import type { ProviderId } from '@muster/contracts/provider-ids'
 import type { FailureCounts } from './counts.ts'
 
-/** At most. Larger chunks keep garbage collection and Redis busy for too long; smaller ones cost more calls than work. */
+/**
+ * At most. Larger chunks keep garbage collection and Redis busy for too long; smaller ones cost more calls than work.
+ */
 export const CHUNK_ROWS = 125
 /** Closes a chunk early: sealing a larger one would block the event loop. Typical rows fill a third of it. */
 export const CHUNK_BYTES = 128 * 1024

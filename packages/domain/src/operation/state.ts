@@ -101,8 +101,8 @@ export function startAttempt(state: OperationState, now: number): OperationState
 }
 
 /**
- * In the middle of its attempt it waits for a permit, perhaps for long, and nothing is sent: a worker that dies meanwhile
- * does not die because of it. `startAttempt` follows.
+ * In the middle of its attempt it waits for a permit, perhaps for long, and nothing is sent: a worker that dies
+ * meanwhile does not die because of it. `startAttempt` follows.
  */
 export function suspendAttempt(state: OperationState, now: number): OperationState {
   check('suspend_attempt', state)

@@ -56,7 +56,9 @@ export function checkCreate(
   return { problems, warnings, naturalKey: provider.toNaturalKey(input, account) }
 }
 
-/** A name that means nothing, or (of an account that was connected before ids had a pattern) an id that cannot be sent. */
+/**
+ * A name that means nothing, or (of an account that was connected before ids had a pattern) an id that cannot be sent.
+ */
 function toProblem(error: unknown): InputProblem {
   if (error instanceof UnresolvedInputError) return { pointer: error.pointer, code: 'not_found', detail: error.message }
   if (error instanceof RemoteFailureError) return { pointer: '', code: 'invalid_value', detail: error.message }

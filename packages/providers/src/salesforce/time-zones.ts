@@ -66,7 +66,9 @@ const describeSchema = z.looseObject({
   ),
 })
 
-/** A zone outside the known list, such as UTC: only the org's own picklist shows whether and under which name it exists. */
+/**
+ * A zone outside the known list, such as UTC: only the org's own picklist shows whether and under which name it exists.
+ */
 const isTimeZoneUnknown = (input: CreateInput): boolean =>
   input.user.timezone !== undefined &&
   remoteText(input, 'TimeZoneSidKey') === undefined &&

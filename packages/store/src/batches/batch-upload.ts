@@ -45,7 +45,9 @@ function createChunks({ redis, keyring }: { redis: Redis; keyring: Keyring }) {
     return sealed ? open(sealed, batchId, chunk) : []
   }
 
-  /** Chunks have CHUNK_ROWS rows or, where those are large, fewer: never before the place that the number alone says. */
+  /**
+   * Chunks have CHUNK_ROWS rows or, where those are large, fewer: never before the place that the number alone says.
+   */
   async function findChunk(batchId: string, row: number): Promise<number | undefined> {
     let from = Math.floor((row - 1) / CHUNK_ROWS)
     let to = (await readProgress(redis, batchId)).chunks - 1

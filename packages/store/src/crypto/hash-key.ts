@@ -10,7 +10,9 @@ import type { Redis } from '../redis/connect.ts'
  */
 export type Hasher = (...parts: string[]) => string
 
-/** Where the provider itself refuses two users to be alike: of two operations with one hash, one waits for the other. */
+/**
+ * Where the provider itself refuses two users to be alike: of two operations with one hash, one waits for the other.
+ */
 export const hashNaturalKey = (
   hash: Hasher,
   accountId: string,

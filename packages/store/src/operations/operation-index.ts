@@ -16,7 +16,9 @@ export function createOperationIndex({ redis, retentionMs }: { redis: Redis; ret
     locate,
     accountIdOf: async (operationId: string): Promise<string | null> => (await locate([operationId]))[0] ?? null,
 
-    /** Operations of the account whose ids are of that time or later: accepted since, or rows of a batch begun since. */
+    /**
+     * Operations of the account whose ids are of that time or later: accepted since, or rows of a batch begun since.
+     */
     countSince: (accountId: string, at: number): Promise<number> =>
       redis.zlexcount(keys.operations(accountId), `[${uuidPrefix(at)}`, '+'),
 

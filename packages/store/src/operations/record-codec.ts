@@ -35,8 +35,8 @@ export const DICTIONARY = Buffer.from(
 )
 
 /**
- * A window that holds dictionary and record, and room for the answer, and no more: zlib's own would be set up again, 256
- * KB and 16 KB each time, for a few hundred bytes.
+ * A window that holds dictionary and record, and room for the answer, and no more: zlib's own would be set up again,
+ * 256 KB and 16 KB each time, for a few hundred bytes.
  */
 const OPTIONS = { dictionary: DICTIONARY, level: 6, windowBits: 13, memLevel: 3, chunkSize: 1_024 }
 

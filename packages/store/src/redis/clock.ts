@@ -18,8 +18,8 @@ export type RedisClock = Awaited<ReturnType<typeof followRedisClock>>
 /**
  * The time that all workers share: Redis' own. What one worker writes down (an intent, when an answer was given up)
  *   another one judges by after a crash;
- * with clocks of their own, a user that Muster created looked older than its own create, and was taken for another's. Between
- * comparisons it runs on the monotonic clock, so that setting the machine's clock does not move it.
+ * with clocks of their own, a user that Muster created looked older than its own create, and was taken for another's.
+ * Between comparisons it runs on the monotonic clock, so that setting the machine's clock does not move it.
  */
 export async function followRedisClock(redis: Redis, onError: (error: Error) => void) {
   let zero = Date.now() - performance.now()

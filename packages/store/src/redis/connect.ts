@@ -59,7 +59,9 @@ export function connectRedis(
   return redis
 }
 
-/** The commands of one turn of the event loop leave in one write: a system call for each costs more than the command. */
+/**
+ * The commands of one turn of the event loop leave in one write: a system call for each costs more than the command.
+ */
 function writeTogether(redis: Redis): void {
   const send = redis.sendCommand.bind(redis)
   let corked: Redis['stream'] | undefined

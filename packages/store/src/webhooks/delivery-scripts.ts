@@ -1,8 +1,8 @@
 import { defineScript } from '../redis/script.ts'
 
 /**
- * While the delivery is there, the same event given again changes nothing. Resolves with 0 without the endpoint. One for
- * which the endpoint has no room is written as `refused`, and goes into no lane.
+ * While the delivery is there, the same event given again changes nothing. Resolves with 0 without the endpoint. One
+ * for which the endpoint has no room is written as `refused`, and goes into no lane.
  */
 export const createDeliveryScript = defineScript({
   keys: ['endpoint', 'delivery', 'index', 'outbox', 'pending'],

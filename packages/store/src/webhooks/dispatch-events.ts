@@ -27,8 +27,8 @@ export interface DispatchDependencies {
 }
 
 /**
- * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash before that repeats, and
- * repeating changes nothing, so any number of processes may do it at once.
+ * Events → deliveries. An entry leaves the outbox once every endpoint has its delivery; a crash before that repeats,
+ * and repeating changes nothing, so any number of processes may do it at once.
  * @throws UnreadableError, BoundReachedError at the end, when a callback address does not open, or the tenant has all
  *   callback hosts it may: its event stays, and holds up no other
  */
