@@ -47,7 +47,7 @@ const few = (path: string): string =>
     .replace(/^import \{ \w+ \} from '\.\/(?!okta)[\w-]+\/provider\.ts'\n/gm, '')
     .replace(/^ {2}(?!okta|'okta)(?:'\w+'|\w+(?:: \w+)?),\n/gm, '')
 const isOther = (path: string): boolean =>
-  /^(?:packages\/providers\/src|apps\/simulator\/src)\/(?!okta|engine|mapping)[\w-]+(?:\/|$)|^docs\/providers\/(?!okta)/.test(
+  /^(?:packages\/providers\/src|apps\/simulator\/src)\/(?!okta|engine|mapping|framework)[\w-]+(?:\/|$)|^docs\/providers\/(?!okta)/.test(
     path,
   )
 

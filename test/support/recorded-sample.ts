@@ -5,7 +5,7 @@ import type { Provider, RemoteResponse } from '../../packages/providers/src/prov
 import type { ConformanceSample } from '../../packages/providers/test/conformance.ts'
 import { closeAll, open } from '../../packages/providers/test/live-server.ts'
 import { vendors } from '../../apps/simulator/src/registry.ts'
-import { serveSimulators } from '../../apps/simulator/src/serve.ts'
+import { serveSimulators } from '../../apps/simulator/src/framework/serve.ts'
 import { accountOf, sampleOf } from './samples.ts'
 
 /** What the provider's simulator answers to its adapter: no user, a create, the same user. */

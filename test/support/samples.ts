@@ -3,7 +3,7 @@ import { credentialsSchema } from '../../packages/contracts/src/integrated-accou
 import type { ProviderId } from '../../packages/contracts/src/provider-ids.ts'
 import type { AccountContext } from '../../packages/providers/src/provider.ts'
 import { vendors } from '../../apps/simulator/src/registry.ts'
-import type { VendorSample } from '../../apps/simulator/src/vendor.ts'
+import type { VendorSample } from '../../apps/simulator/src/framework/vendor.ts'
 
 /** What the provider's simulator accepts: credentials, config and users. */
 export function sampleOf(provider: ProviderId): VendorSample {

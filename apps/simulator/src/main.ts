@@ -1,5 +1,5 @@
 import { readConfig } from './config.ts'
-import { serveSimulators } from './serve.ts'
+import { serveSimulators } from './framework/serve.ts'
 
 try {
   const simulators = await serveSimulators(readConfig())

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { extname } from 'node:path'
-import type { Vendor } from './vendor.ts'
+import type { Vendor } from './framework/vendor.ts'
 
 // Read from the folder, so that a new vendor is its own folder and nothing else. The same for sources and for dist.
 const fileName = `simulator${extname(new URL(import.meta.url).pathname)}`

@@ -1,8 +1,8 @@
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { ServeOptions } from '../src/serve.ts'
-import { serveSimulators } from '../src/serve.ts'
-import type { Vendor } from '../src/vendor.ts'
+import type { ServeOptions } from '../src/framework/serve.ts'
+import { serveSimulators } from '../src/framework/serve.ts'
+import type { Vendor } from '../src/framework/vendor.ts'
 
 interface LedgerView {
   requests: { number: number; at: string; method: string; path: string; status: number | null; fault?: string }[]

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { vendor as okta } from '../src/okta/simulator.ts'
 import { vendors } from '../src/registry.ts'
-import { serveSimulators } from '../src/serve.ts'
+import { serveSimulators } from '../src/framework/serve.ts'
 import { observe, startVendor } from './client.ts'
 
 let simulator: Awaited<ReturnType<typeof startVendor>>

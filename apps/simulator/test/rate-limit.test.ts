@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createRateLimiter } from '../src/rate-limit.ts'
+import { createRateLimiter } from '../src/framework/rate-limit.ts'
 
 describe('a window', () => {
   it('lets the limit through, refuses the rest, and starts over when the window closes', () => {

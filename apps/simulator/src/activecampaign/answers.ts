@@ -1,5 +1,5 @@
-import type { RateLimitUsage } from '../rate-limit.ts'
-import type { Headers, VendorAnswers, VendorContext, VendorResponse } from '../vendor.ts'
+import type { RateLimitUsage } from '../framework/rate-limit.ts'
+import type { Headers, VendorAnswers, VendorContext, VendorResponse } from '../framework/vendor.ts'
 import type { ActiveCampaignSettings } from './settings.ts'
 
 export interface FieldError {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { describePassword } from '../password.ts'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import { describePassword } from '../framework/password.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { FieldError } from './answers.ts'
 import { badRequest, message, unprocessable } from './answers.ts'
 import type { ActiveCampaignSettings } from './settings.ts'

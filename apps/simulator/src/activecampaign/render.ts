@@ -1,4 +1,4 @@
-import type { Json } from '../vendor.ts'
+import type { Json } from '../framework/vendor.ts'
 import type { ActiveCampaignSettings } from './settings.ts'
 import type { ActiveCampaignUser } from './users.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { rateLimitRuleSchema } from '../rate-limit.ts'
-import { commonSettingsSchema } from '../vendor.ts'
+import { rateLimitRuleSchema } from '../framework/rate-limit.ts'
+import { commonSettingsSchema } from '../framework/vendor.ts'
 
 const REQUIRABLE = ['username', 'email', 'firstName', 'lastName', 'password', 'group'] as const
 

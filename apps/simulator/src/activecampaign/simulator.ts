@@ -1,4 +1,4 @@
-import { describePassword } from '../password.ts'
+import { describePassword } from '../framework/password.ts'
 import type {
   Route,
   Vendor,
@@ -7,8 +7,8 @@ import type {
   VendorResponse,
   VendorSample,
   VendorSimulator,
-} from '../vendor.ts'
-import { valuesAt } from '../vendor.ts'
+} from '../framework/vendor.ts'
+import { valuesAt } from '../framework/vendor.ts'
 import { createAnswers, noPermission, noResult, rateLimitHeaders } from './answers.ts'
 import { createCreateUser } from './create-user.ts'
 import { renderCreated, renderGroup, renderUser } from './render.ts'

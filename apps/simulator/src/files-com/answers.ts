@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Headers, Json, VendorAnswers, VendorContext, VendorResponse } from '../vendor.ts'
+import type { Headers, Json, VendorAnswers, VendorContext, VendorResponse } from '../framework/vendor.ts'
 import type { FilesComSettings } from './settings.ts'
 
 /** `field`, key, full message: in the order in which the vendor checks. */

@@ -1,4 +1,4 @@
-import type { Route, VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { Route, VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { Errors } from './answers.ts'
 import type { FilesComSettings } from './settings.ts'
 

@@ -1,5 +1,5 @@
-import { describePassword } from '../password.ts'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import { describePassword } from '../framework/password.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { Errors, ModelFailure } from './answers.ts'
 import { keyOf } from './authenticate.ts'
 import type { Parameters } from './parameters.ts'

@@ -1,4 +1,4 @@
-import type { Headers, Json, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { Headers, Json, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { Errors } from './answers.ts'
 import type { FilesComUser, Users } from './users.ts'
 

@@ -1,4 +1,4 @@
-import type { Json, VendorRequest } from '../vendor.ts'
+import type { Json, VendorRequest } from '../framework/vendor.ts'
 import { authenticationMethods } from './settings.ts'
 
 const TWO_FACTOR = ['use_system_setting', 'always_require', 'never_require']

@@ -8,8 +8,8 @@ import type {
   VendorResponse,
   VendorSample,
   VendorSimulator,
-} from '../vendor.ts'
-import { valuesAt } from '../vendor.ts'
+} from '../framework/vendor.ts'
+import { valuesAt } from '../framework/vendor.ts'
 import { createAnswers, createErrors } from './answers.ts'
 import { createGuard } from './authenticate.ts'
 import { createCreateUser } from './create-user.ts'

@@ -1,5 +1,5 @@
-import type { PasswordRecord } from '../password.ts'
-import type { Json } from '../vendor.ts'
+import type { PasswordRecord } from '../framework/password.ts'
+import type { Json } from '../framework/vendor.ts'
 
 export interface FilesComUser {
   readonly id: number

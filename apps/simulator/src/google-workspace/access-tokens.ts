@@ -1,7 +1,7 @@
 import { createPublicKey, randomBytes } from 'node:crypto'
 import type { JWTPayload } from 'jose'
 import { decodeJwt, errors, jwtVerify } from 'jose'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { JSON_TYPE } from './answers.ts'
 import type { GoogleWorkspaceSettings } from './settings.ts'
 

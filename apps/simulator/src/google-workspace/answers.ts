@@ -1,4 +1,4 @@
-import type { Json, VendorAnswers, VendorContext, VendorResponse } from '../vendor.ts'
+import type { Json, VendorAnswers, VendorContext, VendorResponse } from '../framework/vendor.ts'
 import type { GoogleWorkspaceSettings } from './settings.ts'
 
 export const JSON_TYPE = { 'content-type': 'application/json; charset=UTF-8' }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { VendorResponse } from '../vendor.ts'
+import type { VendorResponse } from '../framework/vendor.ts'
 import { googleError, invalid } from './answers.ts'
 import type { GoogleWorkspaceSettings } from './settings.ts'
 

@@ -1,5 +1,5 @@
-import { describePassword } from '../password.ts'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import { describePassword } from '../framework/password.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { duplicate, forbidden, googleError, JSON_TYPE, userLimitReached } from './answers.ts'
 import { checkFields, domainOf, parseBody, readGiven } from './check-user.ts'
 import { renderInserted } from './render-user.ts'

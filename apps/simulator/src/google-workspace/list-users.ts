@@ -1,4 +1,4 @@
-import type { VendorRequest } from '../vendor.ts'
+import type { VendorRequest } from '../framework/vendor.ts'
 import { domainOf } from './check-user.ts'
 import type { GoogleUser } from './users.ts'
 

@@ -1,4 +1,4 @@
-import type { Json } from '../vendor.ts'
+import type { Json } from '../framework/vendor.ts'
 import type { GoogleUser } from './users.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
-import { rateLimitRuleSchema } from '../rate-limit.ts'
-import { commonSettingsSchema } from '../vendor.ts'
+import { rateLimitRuleSchema } from '../framework/rate-limit.ts'
+import { commonSettingsSchema } from '../framework/vendor.ts'
 
 export const DIRECTORY_SCOPE = 'https://www.googleapis.com/auth/admin.directory.user'
 

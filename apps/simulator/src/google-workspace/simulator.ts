@@ -8,8 +8,8 @@ import type {
   VendorResponse,
   VendorSample,
   VendorSimulator,
-} from '../vendor.ts'
-import { valuesAt } from '../vendor.ts'
+} from '../framework/vendor.ts'
+import { valuesAt } from '../framework/vendor.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { createAnswers, duplicate, forbidden, googleError, JSON_TYPE, notFound, notYetComplete } from './answers.ts'
 import { createGuard } from './authenticate.ts'

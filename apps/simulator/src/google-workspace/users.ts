@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import type { PasswordRecord } from '../password.ts'
-import type { Json } from '../vendor.ts'
+import type { PasswordRecord } from '../framework/password.ts'
+import type { Json } from '../framework/vendor.ts'
 
 export type JsonRecord = { readonly [key: string]: Json | undefined }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { MerakiSettings } from './settings.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Headers, VendorAnswers, VendorContext, VendorResponse } from '../vendor.ts'
+import type { Headers, VendorAnswers, VendorContext, VendorResponse } from '../framework/vendor.ts'
 import type { MerakiSettings } from './settings.ts'
 
 /** Every JSON error of the dashboard API: sentences, and no code. */

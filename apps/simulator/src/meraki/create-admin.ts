@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { refuse } from './answers.ts'
 import { createComplaints, parseBody } from './check-body.ts'
 import type { Directory } from './directory.ts'

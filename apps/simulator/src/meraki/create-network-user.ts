@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { describePassword } from '../password.ts'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import { describePassword } from '../framework/password.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { notFound, refuse } from './answers.ts'
 import { createComplaints, parseBody } from './check-body.ts'
 import type { Directory, NetworkUser } from './directory.ts'

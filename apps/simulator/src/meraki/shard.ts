@@ -1,4 +1,4 @@
-import type { VendorRequest, VendorResponse } from '../vendor.ts'
+import type { VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { MerakiSettings } from './settings.ts'
 
 /** The address of the same resource on the shard; undefined when the request is there already, or no shard is set. */

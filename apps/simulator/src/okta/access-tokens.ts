@@ -1,6 +1,6 @@
 import { createPublicKey, randomBytes } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, errors, jwtVerify } from 'jose'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { OktaSettings } from './settings.ts'
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'

@@ -1,5 +1,5 @@
-import type { RateLimitUsage } from '../rate-limit.ts'
-import type { Headers, VendorAnswers, VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { RateLimitUsage } from '../framework/rate-limit.ts'
+import type { Headers, VendorAnswers, VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { createErrorId } from './identifiers.ts'
 import type { OktaSettings } from './settings.ts'
 

@@ -1,4 +1,4 @@
-import type { Route, VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { Route, VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import { bearerRefusal, invalidToken, oktaError } from './answers.ts'
 import type { OktaSettings } from './settings.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { describePassword } from '../password.ts'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import { describePassword } from '../framework/password.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { notFound, oktaError, validationFailed } from './answers.ts'
 import { createId, toTimestamp } from './identifiers.ts'
 import { checkPassword, checkProfile } from './profile.ts'

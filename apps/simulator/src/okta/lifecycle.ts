@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { notFound, oktaError } from './answers.ts'
 import { toTimestamp } from './identifiers.ts'
 import type { OktaSettings } from './settings.ts'

@@ -1,4 +1,4 @@
-import type { Json, VendorRequest } from '../vendor.ts'
+import type { Json, VendorRequest } from '../framework/vendor.ts'
 import type { OktaUser } from './users.ts'
 
 /** `attribute operator "value"`, joined by `and`: the part of Okta's filter language that look-ups use. */

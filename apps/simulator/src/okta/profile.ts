@@ -1,5 +1,5 @@
 import { validationFailed } from './answers.ts'
-import type { VendorResponse } from '../vendor.ts'
+import type { VendorResponse } from '../framework/vendor.ts'
 import type { OktaSettings } from './settings.ts'
 
 const NO_LIMIT = Number.POSITIVE_INFINITY

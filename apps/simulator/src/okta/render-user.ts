@@ -1,4 +1,4 @@
-import type { Json } from '../vendor.ts'
+import type { Json } from '../framework/vendor.ts'
 import type { OktaUser, UserStatus } from './users.ts'
 
 /** Which lifecycle and credential links Okta showed for a status in recorded answers. */

@@ -6,8 +6,8 @@ import type {
   VendorRequest,
   VendorSample,
   VendorSimulator,
-} from '../vendor.ts'
-import { valuesAt } from '../vendor.ts'
+} from '../framework/vendor.ts'
+import { valuesAt } from '../framework/vendor.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { createAnswers, notFound, oktaError, rateLimitHeaders } from './answers.ts'
 import { createGuard } from './authenticate.ts'

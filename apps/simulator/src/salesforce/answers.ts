@@ -1,4 +1,4 @@
-import type { Json, VendorAnswers, VendorResponse } from '../vendor.ts'
+import type { Json, VendorAnswers, VendorResponse } from '../framework/vendor.ts'
 
 const CONTENT_TYPE = { 'content-type': 'application/json;charset=UTF-8' }
 

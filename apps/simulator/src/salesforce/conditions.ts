@@ -1,4 +1,4 @@
-import type { Json } from '../vendor.ts'
+import type { Json } from '../framework/vendor.ts'
 import { normalizeId } from './identifiers.ts'
 import type { Condition, Literal } from './soql.ts'
 

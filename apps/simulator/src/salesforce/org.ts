@@ -1,5 +1,5 @@
-import type { Json, VendorContext } from '../vendor.ts'
-import { describePassword, type PasswordRecord } from '../password.ts'
+import type { Json, VendorContext } from '../framework/vendor.ts'
+import { describePassword, type PasswordRecord } from '../framework/password.ts'
 import { createId, toLongId, toTimestamp } from './identifiers.ts'
 import { INTEGRATION_USERNAME, type SalesforceSettings } from './settings.ts'
 import { userFields } from './user-fields.ts'

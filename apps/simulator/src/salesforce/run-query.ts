@@ -1,4 +1,4 @@
-import type { Json, VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { Json, VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { notFound, ok, salesforceError } from './answers.ts'
 import { compare, holds } from './conditions.ts'
 import { createId, normalizeId } from './identifiers.ts'

@@ -1,6 +1,6 @@
 import { createPublicKey, randomBytes } from 'node:crypto'
 import { decodeJwt, errors, jwtVerify } from 'jose'
-import type { Route, VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { Route, VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { invalidSession, oauthError, ok, salesforceError } from './answers.ts'
 import type { Org } from './org.ts'
 import { INTEGRATION_USERNAME, type SalesforceSettings } from './settings.ts'

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
-import { rateLimitRuleSchema } from '../rate-limit.ts'
-import { commonSettingsSchema } from '../vendor.ts'
+import { rateLimitRuleSchema } from '../framework/rate-limit.ts'
+import { commonSettingsSchema } from '../framework/vendor.ts'
 import { LANGUAGES, TIME_ZONES } from './picklists.ts'
 
 const isPublicKey = (pem: string): boolean => {

@@ -1,4 +1,4 @@
-import type { RateLimitUsage } from '../rate-limit.ts'
+import type { RateLimitUsage } from '../framework/rate-limit.ts'
 import type {
   Json,
   RequestKind,
@@ -9,7 +9,7 @@ import type {
   VendorResponse,
   VendorSample,
   VendorSimulator,
-} from '../vendor.ts'
+} from '../framework/vendor.ts'
 import { answers, notFound, ok, salesforceError } from './answers.ts'
 import { createRequestId, normalizeId } from './identifiers.ts'
 import { createOrg, type SalesforceUser } from './org.ts'

@@ -1,4 +1,4 @@
-import type { Json } from '../vendor.ts'
+import type { Json } from '../framework/vendor.ts'
 import { EMAIL_ENCODINGS, LOCALES } from './picklists.ts'
 import type { SalesforceSettings } from './settings.ts'
 

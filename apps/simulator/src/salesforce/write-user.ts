@@ -1,4 +1,4 @@
-import type { VendorContext, VendorRequest, VendorResponse } from '../vendor.ts'
+import type { VendorContext, VendorRequest, VendorResponse } from '../framework/vendor.ts'
 import { ok, recordError, salesforceError } from './answers.ts'
 import { normalizeId } from './identifiers.ts'
 import type { Org, Row, SalesforceUser } from './org.ts'

@@ -1,4 +1,4 @@
-import { commonSettingsSchema, valuesAt } from '../../src/vendor.ts'
+import { commonSettingsSchema, valuesAt } from '../../src/framework/vendor.ts'
 import type {
   CommonSettings,
   Json,
@@ -8,7 +8,7 @@ import type {
   VendorResponse,
   VendorSample,
   VendorSimulator,
-} from '../../src/vendor.ts'
+} from '../../src/framework/vendor.ts'
 
 const refuse = (status: number, code: string, message: string): VendorResponse => ({ status, body: { code, message } })
 

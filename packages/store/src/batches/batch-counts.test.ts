@@ -4,9 +4,9 @@ import { beforeAll, expect, test } from 'vitest'
 import { newBatch, newItem } from '../../test/batches.ts'
 import { newAccount, newKeyring, newRequest, useRedis } from '../../test/redis.ts'
 import { createAccounts } from '../accounts/accounts.ts'
-import { itemIdOf } from '../batches/batch-item-id.ts'
+import { itemIdOf } from './batch-item-id.ts'
 import { failureCountsOf, openOf, sumCounts, toBatchCounts } from '@muster/domain/batch/counts'
-import { createBatches, type Batches } from '../batches/batches.ts'
+import { createBatches, type Batches } from './batches.ts'
 import type { OperationRecord } from '@muster/domain/operation/record'
 import {
   cancel,

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { vendors as allVendors } from './registry.ts'
+import { vendors as allVendors } from '../registry.ts'
 import type { Vendor } from './vendor.ts'
 import { createVendorServer } from './vendor-server.ts'
 
