@@ -8,6 +8,18 @@ setMaxListeners(0, never)
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('permits that keys share', () => {
+  test('are refused to all that wait when they are of no use, and given to those that come later', async () => {
+    const gate = new FairGate({ perKey: 1, total: 2 })
+    const leave = await gate.enter('a', never)
+    const waiting = ['a', 'a', 'b'].map((key) => gate.enter(key, never))
+    ;(await waiting[2])?.()
+    gate.refuseWaiting(new Error('away'))
+    await expect(waiting[0]).rejects.toThrow('away')
+    await expect(waiting[1]).rejects.toThrow('away')
+    leave()
+    ;(await gate.enter('a', never))()
+  })
+
   test('are bounded for each lane and in all, and none is lost', async () => {
     const step = fc.record({ lane: fc.nat(6), isLeaving: fc.boolean() })
     await fc.assert(

@@ -1,4 +1,4 @@
-type Waiter = { admit(): void }
+type Waiter = { admit(): void; refuse(reason: unknown): void }
 
 /**
  * Bounds what keys (lanes, tenants) may hold at the same time: so many each, and so many in total. Half of the total
@@ -30,6 +30,11 @@ export class FairGate {
     }
   }
 
+  /** Rejects those that wait now: what they wait for cannot be had. */
+  refuseWaiting(reason: unknown): void {
+    for (const waiters of [...this.#waiting.values()]) for (const waiter of [...waiters]) waiter.refuse(reason)
+  }
+
   #hasRoom(key: string): boolean {
     const held = this.#held.get(key) ?? 0
     if (held === 0) return this.#heldInTotal < this.#total
@@ -59,11 +64,12 @@ export class FairGate {
         waiters.delete(waiter)
         if (waiters.size === 0) this.#waiting.delete(key)
       }
-      const onAbort = (): void => {
-        leaveQueue()
-        reject(signal.reason as Error)
-      }
+      const onAbort = (): void => waiter.refuse(signal.reason)
       const waiter: Waiter = {
+        refuse: (reason) => {
+          leaveQueue()
+          reject(reason as Error)
+        },
         admit: () => {
           leaveQueue()
           this.#take(key)

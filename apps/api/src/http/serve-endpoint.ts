@@ -2,6 +2,7 @@ import type { HeldBound } from '@muster/contracts/bounds'
 import type { Warning } from '@muster/contracts/operation'
 import type { Route } from '@muster/contracts/route'
 import type { FairGate } from '@muster/egress/fair-gate'
+import { isRedisUnavailable } from '@muster/store/redis/connect'
 import type { Store } from '@muster/store/store'
 import type { Request, RequestHandler, Response } from 'express'
 import type { ApiMetrics } from '../metrics.ts'
@@ -102,7 +103,15 @@ async function handleInTurn(
   input: AnyInput,
 ): Promise<ApiResponse> {
   const leaveTurn = route.holds ? () => undefined : await turns.enter(context.tenantId, context.signal)
-  return handle({ ...context, leaveTurn }, input).finally(leaveTurn)
+  try {
+    return await handle({ ...context, leaveTurn }, input)
+  } catch (error) {
+    // Those behind it would wait for the same time-out, one after the other.
+    if (isRedisUnavailable(error)) turns.refuseWaiting(error)
+    throw error
+  } finally {
+    leaveTurn()
+  }
 }
 
 /** Which bound counts a request that lasts: that of its route, or of the client's wish to wait. */
