@@ -51,7 +51,7 @@ test('a key is rotated while work waits: new key in front, everything resealed, 
 
     // The fingerprint of the request outlives the rotation too.
     const again = await muster.create<{ id: string }>(google, user, { headers, query })
-    expect([again.status, again.body.id]).toEqual([202, waiting.body.id])
+    expect(again).toMatchObject({ status: 202, body: { id: waiting.body.id } })
     await muster.request('POST', `/integrated-accounts/${google}/resume`)
     expect((await muster.finished(waiting.body.id)).status).toBe('succeeded')
     expect(await muster.request<{ result: { name: string } }>('GET', `/operations/${done.body.id}`)).toMatchObject({
@@ -144,7 +144,10 @@ test('endpoints, callback addresses and deliveries from before a rotation are de
     ])
     if (toEndpoint) receiver.verify(toEndpoint, endpoint.secret)
     if (toCallback) receiver.verify(toCallback, callbackSecret)
-    expect([toEndpoint?.event.type, toCallback?.event.type]).toEqual(['operation.succeeded', 'operation.succeeded'])
+    expect({ toEndpoint: toEndpoint?.event.type, toCallback: toCallback?.event.type }).toEqual({
+      toEndpoint: 'operation.succeeded',
+      toCallback: 'operation.succeeded',
+    })
 
     const { result } = (await muster.request<{ result: { id: string; kind: string }[] }>('GET', '/webhook-endpoints'))
       .body
@@ -192,7 +195,7 @@ test('a batch from before a rotation continues, is read, reported and resumed, w
 
     expect(await client.results(ended.id)).toEqual(before)
     const whole = await client.bulk(JSON.stringify({ items }), { query, type: 'application/json', key: 'rotated' })
-    expect([whole.status, whole.body.id]).toEqual([202, half.body.batch_id])
+    expect({ status: whole.status, id: whole.body.id }).toEqual({ status: 202, id: half.body.batch_id })
     await muster.request('POST', `/integrated-accounts/${okta}/resume`)
     expect((await client.completed(whole.body.id)).counts).toMatchObject({ total: 520, succeeded: 520 })
     const [message] = await receiver.until(({ path, event }) => path === '/batch' && event.type === 'batch.completed')

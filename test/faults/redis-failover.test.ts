@@ -198,7 +198,10 @@ describe('a whole Muster', () => {
       const [api] = await untilBoth(503, new RegExp(`takes no writes \\(${word}\\)`))
       expect(api?.body).toMatchObject({ status: 'not_ready', redis: false })
       const refused = await muster.create(okta, newUser('okta'))
-      expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+      expect({ status: refused.status, retryAfter: refused.headers.get('retry-after') }).toEqual({
+        status: 503,
+        retryAfter: '1',
+      })
       await admin.config('SET', name, off)
       await untilBoth(200)
       await expectWork()
@@ -221,7 +224,10 @@ describe('a whole Muster', () => {
     // The proxy still leads to the old one.
     await untilBoth(503)
     const refused = await muster.create(okta, newUser('okta'))
-    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+    expect({ status: refused.status, retryAfter: refused.headers.get('retry-after') }).toEqual({
+      status: 503,
+      retryAfter: '1',
+    })
     muster.redisProxy?.retarget(replica.port)
     const movedAt = Date.now()
     await untilBoth(200)
@@ -251,7 +257,10 @@ describe('a whole Muster', () => {
     await admin.bgsave()
     await untilBoth(503, /takes no writes \(MISCONF\)/)
     const refused = await muster.create(okta, newUser('okta'))
-    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+    expect({ status: refused.status, retryAfter: refused.headers.get('retry-after') }).toEqual({
+      status: 503,
+      retryAfter: '1',
+    })
     await admin.config('SET', 'save', '')
     await untilBoth(200)
     await expectWork()

@@ -85,11 +85,10 @@ describe('work that needs a record which does not open', () => {
     expect((await muster.finished(undisturbed)).status).toBe('succeeded')
 
     const test = await muster.request('POST', `/integrated-accounts/${account}/test`)
-    expect([test.status, test.body.code, test.body.record]).toEqual([
-      503,
-      'record_unreadable',
-      `account:${account}:credentials`,
-    ])
+    expect(test).toMatchObject({
+      status: 503,
+      body: { code: 'record_unreadable', record: `account:${account}:credentials` },
+    })
     await repair()
     expect(await muster.finished(id, 15_000)).toMatchObject({ status: 'succeeded', attempt_count: 1 })
     const metrics = await fetch(`http://127.0.0.1:${String(muster.workers[0]?.listening.port)}/metrics`)
@@ -165,7 +164,7 @@ describe('a list with a record in it that cannot be read', () => {
   }
   const list = async (path: string, key?: string): Promise<Listed> => {
     const { status, body } = await muster.request<Listed>('GET', path, key === undefined ? {} : { key })
-    expect([path, status]).toEqual([path, 200])
+    expect({ path, status }).toEqual({ path, status: 200 })
     return body
   }
   /** As an operation that a newer version wrote. */
@@ -193,11 +192,18 @@ describe('a list with a record in it that cannot be read', () => {
         unreadable.push(...(page.unreadable ?? []).map(({ id }) => id))
         cursor = page.next_cursor
       }
-      expect([filter, seen]).toEqual([filter, ids.filter((id) => id !== lost).reverse()])
-      expect([filter, unreadable]).toEqual([filter, [lost]])
+      expect({ filter, seen, unreadable }).toEqual({
+        filter,
+        seen: ids.filter((id) => id !== lost).reverse(),
+        unreadable: [lost],
+      })
     }
     const { status, body } = await muster.request('GET', `/operations/${lost}`, { key: adminKey })
-    expect([status, body.code, body.record]).toEqual([503, 'record_unreadable', `operation:${lost}:record`])
+    expect({ status, code: body.code, record: body.record }).toEqual({
+      status: 503,
+      code: 'record_unreadable',
+      record: `operation:${lost}:record`,
+    })
     expect(body.detail).toContain('a record of codec 99')
   })
 

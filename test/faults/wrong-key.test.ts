@@ -60,7 +60,10 @@ describe('a command of the operator', () => {
   ])('%s names why Redis cannot be reached', async (script, values) => {
     const environment = { REDIS_URL: 'redis://127.0.0.1:1', MUSTER_ENCRYPTION_KEYS: right }
     const { exitCode, lines } = await run(script, environment, ...values)
-    expect([exitCode, ...lines]).toEqual([1, expect.stringMatching(/^Redis at REDIS_URL .*ECONNREFUSED/)])
+    expect({ exitCode, lines }).toEqual({
+      exitCode: 1,
+      lines: [expect.stringMatching(/^Redis at REDIS_URL .*ECONNREFUSED/)],
+    })
   })
 
   test('that takes no arguments does nothing when it is given some', async () => {
@@ -69,7 +72,7 @@ describe('a command of the operator', () => {
       { MUSTER_ENCRYPTION_KEYS: right },
       '--help',
     )
-    expect([exitCode, ...lines]).toEqual([1, 'Usage: npm run reseal, without arguments.'])
+    expect({ exitCode, lines }).toEqual({ exitCode: 1, lines: ['Usage: npm run reseal, without arguments.'] })
   })
 })
 
@@ -117,10 +120,10 @@ test('a process whose keys no longer open what Redis holds says that it is not r
     await redis.set(names.hashKey, Keyring.parse(newKey('newest')).seal('x', 'hash-key'))
     for (const program of [muster.api, ...muster.workers]) {
       const { status, body } = await readiness(program)
-      expect([status, body.warnings]).toEqual([
-        503,
-        expect.arrayContaining([expect.stringContaining('sealed with key "newest"')]),
-      ])
+      expect({ status, warnings: body.warnings }).toEqual({
+        status: 503,
+        warnings: expect.arrayContaining([expect.stringContaining('sealed with key "newest"')]),
+      })
     }
   } finally {
     if (sealed) await redis.set(names.hashKey, sealed)

@@ -20,8 +20,8 @@ beforeAll(async () => {
 })
 afterAll(() => muster.close())
 
-const problemsOf = (answer: { body: unknown }): [string, string][] =>
-  ((answer.body as ProblemBody).errors ?? []).map(({ pointer, code }) => [pointer, code])
+const problemsOf = (answer: { body: unknown }): { pointer: string; code: string }[] =>
+  ((answer.body as ProblemBody).errors ?? []).map(({ pointer, code }) => ({ pointer, code }))
 
 describe('an address where nothing is to be sent is refused', () => {
   test.each([
@@ -59,9 +59,15 @@ describe('an address where nothing is to be sent is refused', () => {
     ['a blank', 'https://hooks.example.com/ hook', 'invalid_url'],
   ])('%s, at registration, when it is changed, and with a request', async (_, url, code) => {
     const registered = await client.request('POST', '/webhook-endpoints', { body: { url } })
-    expect([registered.status, problemsOf(registered)]).toEqual([422, [['/url', code]]])
+    expect({ status: registered.status, problems: problemsOf(registered) }).toEqual({
+      status: 422,
+      problems: [{ pointer: '/url', code }],
+    })
     const called = await client.create(account, newUser('okta'), { query: `callback_url=${encodeURIComponent(url)}` })
-    expect([called.status, problemsOf(called)]).toEqual([422, [['?callback_url', code]]])
+    expect({ status: called.status, problems: problemsOf(called) }).toEqual({
+      status: 422,
+      problems: [{ pointer: '?callback_url', code }],
+    })
     // Names behind a private network's resolver stay private.
     expect(JSON.stringify(registered.body)).not.toMatch(/resolves to/)
   })
@@ -75,10 +81,13 @@ describe('an address where nothing is to be sent is refused', () => {
     const { status, body } = await client.request<{ id: string; url: string }>('POST', '/webhook-endpoints', {
       body: { url: 'https://1.1.1.1/hook?token=x' },
     })
-    expect([status, body.url]).toEqual([201, 'https://1.1.1.1/hook?token=x'])
+    expect({ status, url: body.url }).toEqual({ status: 201, url: 'https://1.1.1.1/hook?token=x' })
     const path = `/webhook-endpoints/${body.id}`
     const changed = await client.request('PATCH', path, { body: { url: 'https://127.0.0.1/', description: 'changed' } })
-    expect([changed.status, problemsOf(changed)]).toEqual([422, [['/url', 'address_refused']]])
+    expect({ status: changed.status, problems: problemsOf(changed) }).toEqual({
+      status: 422,
+      problems: [{ pointer: '/url', code: 'address_refused' }],
+    })
     expect((await client.request('GET', path)).body).toMatchObject({
       url: 'https://1.1.1.1/hook?token=x',
       description: null,
@@ -107,9 +116,9 @@ describe('what a webhook route is given', () => {
       integrated_account_ids: ['x'],
     }
     const answer = await client.request('POST', '/webhook-endpoints', { body })
-    expect([answer.status, pointersOf(answer).sort()]).toEqual([
-      422,
-      [
+    expect({ status: answer.status, pointers: pointersOf(answer).sort() }).toEqual({
+      status: 422,
+      pointers: [
         '/asymmetric',
         '/colour',
         '/concurrency',
@@ -122,7 +131,7 @@ describe('what a webhook route is given', () => {
         '/rate/requests',
         '/url',
       ],
-    ])
+    })
     expect(pointersOf(await client.request('POST', '/webhook-endpoints', { body: {} }))).toEqual(['/url'])
   })
 
@@ -136,10 +145,10 @@ describe('what a webhook route is given', () => {
             body: { url: allowed, integrated_account_ids: [account, id] },
           }),
         ),
-      ).toEqual([['/integrated_account_ids/1', 'not_found']])
+      ).toEqual([{ pointer: '/integrated_account_ids/1', code: 'not_found' }])
       expect(
         problemsOf(await client.request('PATCH', path, { body: { integrated_account_ids: [account, id] } })),
-      ).toEqual([['/integrated_account_ids/1', 'not_found']])
+      ).toEqual([{ pointer: '/integrated_account_ids/1', code: 'not_found' }])
     }
   })
 
@@ -158,10 +167,10 @@ describe('what a webhook route is given', () => {
     const refused = await client.request('PATCH', path, {
       body: { status: 'asleep', payload: null, asymmetric: true, secret: 'whsec_x', concurrency: 1 },
     })
-    expect([refused.status, pointersOf(refused).sort()]).toEqual([
-      422,
-      ['/asymmetric', '/payload', '/secret', '/status'],
-    ])
+    expect({ status: refused.status, pointers: pointersOf(refused).sort() }).toEqual({
+      status: 422,
+      pointers: ['/asymmetric', '/payload', '/secret', '/status'],
+    })
     expect((await client.request('GET', path)).body).toEqual(body)
   })
 
@@ -180,7 +189,7 @@ describe('what a webhook route is given', () => {
     ['a replay with more', 'replay', { since: '2026-01-02T00:00:00Z', status: 'delivered' }, ['/status']],
   ])('%s is refused', async (_, action, body, pointers) => {
     const answer = await client.request('POST', `${path}/${action}`, { body })
-    expect([answer.status, pointersOf(answer)]).toEqual([422, pointers])
+    expect({ status: answer.status, pointers: pointersOf(answer) }).toEqual({ status: 422, pointers })
   })
 
   test('a callback secret with an overlap that is none is refused', async () => {
@@ -199,7 +208,7 @@ describe('what a webhook route is given', () => {
     ['colour=red', '?colour'],
   ])('a log asked for with %s is refused', async (query, pointer) => {
     const answer = await client.request('GET', `${path}/deliveries?${query}`)
-    expect([answer.status, pointersOf(answer)]).toEqual([422, [pointer]])
+    expect({ status: answer.status, pointers: pointersOf(answer) }).toEqual({ status: 422, pointers: [pointer] })
   })
 
   test('malformed and unknown ids are not found', async () => {
@@ -213,11 +222,12 @@ describe('what a webhook route is given', () => {
         ['GET', `/deliveries/${id}`],
         ['POST', `/deliveries/${id}/replay`],
       ] as const) {
-        expect([method, target, (await client.request(method, target)).status]).toEqual([
+        const { status } = await client.request(method, target)
+        expect({ method, target, status }).toEqual({
           method,
           target,
-          id === 'x' ? expect.toBeOneOf([404, 422]) : 404,
-        ])
+          status: id === 'x' ? expect.toBeOneOf([404, 422]) : 404,
+        })
       }
     }
   })
@@ -226,7 +236,7 @@ describe('what a webhook route is given', () => {
     const second = await client.request<{ id: string }>('POST', '/webhook-endpoints', { body: { url: allowed } })
     expect(second.status).toBe(201)
     const third = await client.request<ProblemBody>('POST', '/webhook-endpoints', { body: { url: allowed } })
-    expect([third.status, third.body.code]).toEqual([429, 'too_many_requests'])
+    expect(third).toMatchObject({ status: 429, body: { code: 'too_many_requests' } })
     await client.request('DELETE', `/webhook-endpoints/${second.body.id}`)
     expect((await client.request('POST', '/webhook-endpoints', { body: { url: allowed } })).status).toBe(201)
   })

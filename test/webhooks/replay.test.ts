@@ -41,7 +41,10 @@ describe('a test delivery', () => {
       'POST',
       `/webhook-endpoints/${endpoint.id}/test`,
     )
-    expect([sent.status, sent.headers.get('location')]).toEqual([202, `/deliveries/${sent.body.id}`])
+    expect({ status: sent.status, location: sent.headers.get('location') }).toEqual({
+      status: 202,
+      location: `/deliveries/${sent.body.id}`,
+    })
     const received = await stage.received('/test/one', 'webhook_endpoint.test')
     expect(received.id).toBe(sent.body.event_id)
     expect(await stage.delivery(sent.body.id)).toMatchObject({

@@ -108,10 +108,10 @@ describe('an address that comes with a request', () => {
       key: tenant.adminKey,
       query: callback('/no-secret'),
     })
-    expect([refused.status, refused.body.errors?.map(({ pointer, code }) => [pointer, code])]).toEqual([
-      422,
-      [['?callback_url', 'no_callback_secret']],
-    ])
+    expect(refused).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: '?callback_url', code: 'no_callback_secret' }] },
+    })
     await stage.client.request('POST', '/callback-secret', { key: tenant.adminKey })
     expect(
       (await stage.client.create(account, newUser('okta'), { key: tenant.adminKey, query: callback('/no-secret') }))
@@ -122,7 +122,10 @@ describe('an address that comes with a request', () => {
   test('is sent the end of its operation alone, signed with the secret of callbacks, old and new while they overlap', async () => {
     const first = (await stage.client.request<Rotated>('POST', '/callback-secret')).body
     const second = (await stage.client.request<Rotated>('POST', '/callback-secret')).body
-    expect([first.previous_expires_at, second.previous_expires_at]).toEqual([null, expect.any(String)])
+    expect({ first: first.previous_expires_at, second: second.previous_expires_at }).toEqual({
+      first: null,
+      second: expect.any(String),
+    })
     const account = await stage.muster.connect('files_com', {
       credentials: { type: 'api_key', api_key: 'revoked-in-the-meantime' },
     })

@@ -148,6 +148,6 @@ describe('what a tenant can store', () => {
       expect(Buffer.byteLength(JSON.stringify(mappings))).toBeLessThan(PAGE_BYTES * 1.1)
       return { ids: mappings.map(({ name }) => name), next }
     })
-    expect([seen, pages]).toEqual([MOST, MOST / 4])
+    expect({ seen, pages }).toEqual({ seen: MOST, pages: MOST / 4 })
   })
 })

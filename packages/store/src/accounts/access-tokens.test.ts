@@ -185,7 +185,7 @@ describe('access tokens and credentials that are replaced meanwhile', () => {
     if (!latest) throw new Error('the account is gone')
     expect(await createTokenStore(process, latest).read()).toBeUndefined()
     await createTokenStore(process, latest).renew(async (present, credentials) => {
-      expect([present, credentials]).toEqual([undefined, rotating('new')])
+      expect({ present, credentials }).toEqual({ present: undefined, credentials: rotating('new') })
       return { value: 'of the new', expiresAt: inAnHour() }
     })
     expect(await createTokenStore(process, latest).read()).toMatchObject({ value: 'of the new' })

@@ -12,13 +12,17 @@ test('an id names its batch and its row, is a UUIDv7 like any other, and sorts b
       (at, row, other) => {
         const batch = createBatchId(at)
         const item = itemIdOf(batch, row)
-        expect([validate(item), version(item), item.length, item.slice(0, 13)]).toEqual([
-          true,
-          7,
-          36,
-          batch.slice(0, 13),
-        ])
-        expect([batchIdOf(item), batchIdOf(batch), rowOf(item)]).toEqual([batch, batch, row])
+        expect(item).toHaveLength(36)
+        expect({ valid: validate(item), version: version(item), time: item.slice(0, 13) }).toEqual({
+          valid: true,
+          version: 7,
+          time: batch.slice(0, 13),
+        })
+        expect({ ofItem: batchIdOf(item), ofBatch: batchIdOf(batch), row: rowOf(item) }).toEqual({
+          ofItem: batch,
+          ofBatch: batch,
+          row,
+        })
         expect(item < itemIdOf(batch, other)).toBe(row < other)
         expect(item < batch).toBe(true)
       },

@@ -170,7 +170,7 @@ describe('hold flags', () => {
     ] as const) {
       await batches.update(record.id, (latest) => ({ ...latest, status }))
       await batches.syncHold(record.id)
-      expect([status, await holdsOf(record)]).toEqual([status, [hold, hold]])
+      expect({ status, holds: await holdsOf(record) }).toEqual({ status, holds: [hold, hold] })
     }
     const later =
       (await batches.addAccounts(record.id, 2, [{ id: randomUUID(), provider: 'okta' }], Date.now())) ?? record
@@ -188,7 +188,7 @@ describe('hold flags', () => {
       )
       const { status } = (await batches.read(record.id)) ?? record
       const hold = status === 'running' ? null : status === 'canceling' ? 'canceled' : 'paused'
-      expect([status, await holdsOf(record)]).toEqual([status, [hold, hold, hold]])
+      expect({ status, holds: await holdsOf(record) }).toEqual({ status, holds: [hold, hold, hold] })
     }
   })
 
@@ -240,11 +240,11 @@ describe('the end', () => {
       expect(ttl).toBeGreaterThan(RETENTION_MS + DAY_MS - 10_000)
       expect(ttl).toBeLessThanOrEqual(RETENTION_MS + DAY_MS)
     }
-    expect([
-      await redis.smembers(keys.tenantOpenBatches(record.tenantId)),
-      (await batches.listOpenIds()).includes(record.id),
-      await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
-    ]).toEqual([[], false, null])
+    expect({
+      openOfTenant: await redis.smembers(keys.tenantOpenBatches(record.tenantId)),
+      isOpen: (await batches.listOpenIds()).includes(record.id),
+      scoreAtAccount: await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
+    }).toEqual({ openOfTenant: [], isOpen: false, scoreAtAccount: null })
 
     const retry = { type: 'retry', failureBaseline: { failed: 0, ended: 2 }, expiresAt: Date.now() } as const
     const running = await batches.apply(record.id, () => retry, Date.now())
@@ -252,10 +252,10 @@ describe('the end', () => {
     // Of a process that read it as completed.
     await batches.close(completed)
     expect((await ttls()).every((ttl) => ttl === -1)).toBe(true)
-    expect([
-      await redis.smembers(keys.tenantOpenBatches(record.tenantId)),
-      await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
-    ]).toEqual([[record.id], expect.any(String)])
+    expect({
+      openOfTenant: await redis.smembers(keys.tenantOpenBatches(record.tenantId)),
+      scoreAtAccount: await redis.zscore(keys.accountBatches(accountOf(record)), record.id),
+    }).toEqual({ openOfTenant: [record.id], scoreAtAccount: expect.any(String) })
     expect(running?.status).toBe('running')
   })
 

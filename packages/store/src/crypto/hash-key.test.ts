@@ -22,7 +22,7 @@ describe('the hasher of an installation', () => {
     const before = await loadHasher(redis, Keyring.parse(`k1:${old}`))
     const during = await loadHasher(redis, Keyring.parse(`k2:${next},k1:${old}`))
     const after = await loadHasher(redis, Keyring.parse(`k2:${next}`))
-    expect([during('a'), after('a')]).toEqual([before('a'), before('a')])
+    expect({ during: during('a'), after: after('a') }).toEqual({ during: before('a'), after: before('a') })
   })
 
   test('does not make a new key when the old one cannot be opened', async () => {

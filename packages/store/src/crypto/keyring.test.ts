@@ -30,7 +30,10 @@ describe('sealing', () => {
     const [asItIs, packed] = [keyring.seal(long, 'b', 600), keyring.seal(long, 'b', 500)]
     expect(asItIs.length).toBeGreaterThan(JSON.stringify(long).length)
     expect(packed.length).toBeLessThan(asItIs.length / 2)
-    expect([keyring.open(asItIs, 'b'), keyring.open(packed, 'b')]).toEqual([long, long])
+    expect({ asItIs: keyring.open(asItIs, 'b'), packed: keyring.open(packed, 'b') }).toEqual({
+      asItIs: long,
+      packed: long,
+    })
   })
 
   test('makes long records shorter', () => {
@@ -82,8 +85,14 @@ describe('rotation', () => {
     const before = Keyring.parse(`k1:${old}`).seal('value', 'b')
     const both = Keyring.parse(`k2:${next},k1:${old}`)
     const after = both.seal('value', 'b')
-    expect([both.open(before, 'b'), both.open(after, 'b')]).toEqual(['value', 'value'])
-    expect([both.isOutdated(before, 'b'), both.isOutdated(after, 'b')]).toEqual([true, false])
+    expect({ before: both.open(before, 'b'), after: both.open(after, 'b') }).toEqual({
+      before: 'value',
+      after: 'value',
+    })
+    expect({ before: both.isOutdated(before, 'b'), after: both.isOutdated(after, 'b') }).toEqual({
+      before: true,
+      after: false,
+    })
     expect(Keyring.parse(`k2:${next}`).open(after, 'b')).toBe('value')
   })
 

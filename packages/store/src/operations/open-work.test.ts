@@ -268,7 +268,7 @@ describe('unfinished operations of a tenant', () => {
               bytes += Number(await redis.hget(keys.operation(accountId, id), 'bytes'))
             }
           const [total, totalBytes] = await redis.hmget(keys.tenantOpenWork(tenantId), 'count', 'bytes')
-          expect([Number(total), Number(totalBytes)]).toEqual([count, bytes])
+          expect({ count: Number(total), bytes: Number(totalBytes) }).toEqual({ count, bytes })
         },
       ),
       { numRuns: 40 },

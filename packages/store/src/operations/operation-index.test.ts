@@ -114,7 +114,10 @@ describe('reading what was listed', () => {
     )
     expect((await operations.readMany(asked)).map(({ head }) => head.id)).toEqual([third, first])
     expect(await operations.locate([first ?? '', randomUUID()])).toEqual([accountId, null])
-    expect([await operations.readMany([]), await operations.locate([])]).toEqual([[], []])
+    expect({ read: await operations.readMany([]), located: await operations.locate([]) }).toEqual({
+      read: [],
+      located: [],
+    })
   })
 
   test('those whose time is up are found, the longest overdue first', async () => {

@@ -93,7 +93,11 @@ describe('a delivery', () => {
     const [failed, waiting] = ['failed', 'pending'].map((status) =>
       records.filter(({ state }) => state.status === status),
     )
-    expect([failed?.length, waiting?.length, await few.countPending(endpoint.id)]).toEqual([15, 5, 5])
+    expect({ failed: failed?.length, waiting: waiting?.length, pending: await few.countPending(endpoint.id) }).toEqual({
+      failed: 15,
+      waiting: 5,
+      pending: 5,
+    })
     const [refused, first] = [failed?.[0], waiting?.[0]]
     if (!refused || !first) throw new Error('none was refused')
     expect(refused.state).toMatchObject({ reason: 'too_many_pending', finishedAt: T0, attemptCount: 0 })
