@@ -38,11 +38,10 @@ describe('a batch under way', () => {
     const id = await start(200)
     await eventually(created, (count) => count >= 20)
     const paused = await client.change(id, 'pause')
-    expect([paused.status, paused.body.status, paused.body.links.resume]).toEqual([
-      200,
-      'paused',
-      `/batches/${id}/resume`,
-    ])
+    expect(paused).toMatchObject({
+      status: 200,
+      body: { status: 'paused', links: { resume: `/batches/${id}/resume` } },
+    })
     const before = await created()
     const still = await client.until(id, ({ counts }) => counts.running === 0 && counts.retrying === 0)
     expect(still.counts.succeeded).toBeLessThanOrEqual(before + LANE_SECONDS * RATE)
@@ -65,7 +64,7 @@ describe('a batch under way', () => {
     const id = await start(300)
     await eventually(created, (count) => count >= 15)
     const canceling = await client.change(id, 'cancel')
-    expect([canceling.status, canceling.body.status]).toEqual([202, 'canceling'])
+    expect(canceling).toMatchObject({ status: 202, body: { status: 'canceling' } })
     const batch = await client.completed(id)
     expect(batch.status).toBe('canceled')
     expect(batch.counts.succeeded + batch.counts.canceled).toBe(300)
@@ -73,7 +72,7 @@ describe('a batch under way', () => {
     expect(await created()).toBe(batch.counts.succeeded)
     expect(await client.results(id, '?status=canceled')).toHaveLength(batch.counts.canceled)
     for (const what of ['cancel', 'pause', 'resume', 'retry'] as const)
-      expect([what, (await client.change(id, what)).status]).toEqual([what, 409])
+      expect({ what, status: (await client.change(id, what)).status }).toEqual({ what, status: 409 })
   })
 
   test('a retry runs the failed rows of a completed batch, and no others; the counts stay exact', async () => {
@@ -179,10 +178,10 @@ describe('a batch under way', () => {
         client.create<{ status: string }>(account, newUser('okta'), { headers: { prefer: 'wait=10' } }),
       ),
     )
-    expect([single?.body, elsewhere?.body]).toMatchObject([
-      { emails: expect.anything() as unknown },
-      { emails: expect.anything() as unknown },
-    ])
+    expect({ single: single?.body, elsewhere: elsewhere?.body }).toMatchObject({
+      single: { emails: expect.anything() as unknown },
+      elsewhere: { emails: expect.anything() as unknown },
+    })
     const batch = await client.read(body.id)
     expect(batch.counts.succeeded).toBeLessThan(100)
     expect(batch.accounts[0]).toMatchObject({ limit_per_second: 10 })

@@ -31,7 +31,7 @@ describe('an upload in every format', () => {
       ),
     )
     const { status, headers, body } = await client.bulk(toNdjson(items))
-    expect([status, headers.get('location')]).toEqual([202, `/batches/${body.id}`])
+    expect({ status, location: headers.get('location') }).toEqual({ status: 202, location: `/batches/${body.id}` })
     const batch = await client.completed(body.id)
     expect(batch.counts).toEqual({
       total: 18,
@@ -254,7 +254,7 @@ describe('an upload in every format', () => {
   test('columns are mapped in the request, or by a saved name, which the request can override; results have the columns of the client', async () => {
     const columns = { Vorname: 'first_name', Nachname: 'last_name', Mail: 'email', Notiz: '' }
     const { status, body } = await client.request('POST', '/column-mappings', { body: { name: 'hr', columns } })
-    expect([status, body]).toEqual([200, { name: 'hr', columns }])
+    expect({ status, body }).toEqual({ status: 200, body: { name: 'hr', columns } })
     expect((await client.request('GET', '/column-mappings')).body).toEqual({
       result: [{ name: 'hr', columns }],
       next_cursor: null,
@@ -272,7 +272,7 @@ describe('an upload in every format', () => {
       const batch = await client.completed(
         (await client.bulk(file(name), { type: 'text/csv', query: `${query}&${mapping}` })).body.id,
       )
-      expect([name, batch.counts.succeeded]).toEqual([name, 1])
+      expect({ name, succeeded: batch.counts.succeeded }).toEqual({ name, succeeded: 1 })
       // A spreadsheet would take the cell for a formula.
       expect(await client.text(`/batches/${batch.id}/results?format=csv`)).toMatch(
         new RegExp(

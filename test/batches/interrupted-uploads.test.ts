@@ -73,7 +73,7 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
       const name = `b${broken.findIndex(([one]) => one === title)}`
       const items = itemsOf('okta', CHUNK + 100, name)
       const first = await client.bulk(breakIt(items), { query, type, headers, key: title.replaceAll(' ', '-') })
-      expect([first.status, first.body.code, first.body.upload_error]).toEqual([400, 'malformed_upload', code])
+      expect(first).toMatchObject({ status: 400, body: { code: 'malformed_upload', upload_error: code } })
       const id = first.body.batch_id ?? ''
       const halted = await client.until(id, ({ counts }) => counts.succeeded === CHUNK)
       expect(halted).toMatchObject({
@@ -90,7 +90,7 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
         headers,
         key: title.replaceAll(' ', '-'),
       })
-      expect([second.status, second.body.id]).toEqual([202, id])
+      expect(second).toMatchObject({ status: 202, body: { id } })
       const batch = await client.completed(id)
       expect(batch.counts).toMatchObject({ total: CHUNK + 100, succeeded: CHUNK + 100, rejected: 0 })
       expect(recount(await client.results(id))).toEqual(batch.counts)
@@ -101,13 +101,13 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
 
   test('UTF-16 is read', async () => {
     const answer = await client.bulk(Buffer.from('\ufeffShoe größe\n', 'utf16le'), { query, type: 'text/csv' })
-    expect([answer.status, answer.body.upload_error, answer.body.line]).toEqual([400, 'unknown_headers', 1])
+    expect(answer).toMatchObject({ status: 400, body: { upload_error: 'unknown_headers', line: 1 } })
     expect(answer.body.detail).toContain('Shoe größe')
   })
 
   test('an error in the first row of a long upload is answered, not cut off', async () => {
     const answer = await client.bulk(`{"users":[${'{},'.repeat(2_000_000)}{}]}`, { query, type: 'application/json' })
-    expect([answer.status, answer.body.upload_error]).toEqual([400, 'unknown_member'])
+    expect(answer).toMatchObject({ status: 400, body: { upload_error: 'unknown_member' } })
   })
 
   test('a client that loses its connection continues with the same key, and each row is one user', async () => {
@@ -125,7 +125,7 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
       counts: { total: CHUNK },
     })
     const again = await client.bulk(toNdjson(items), { query, key: 'dropped' })
-    expect([again.status, again.body.id]).toEqual([202, id])
+    expect(again).toMatchObject({ status: 202, body: { id } })
     expect((await client.completed(id)).counts).toMatchObject({ total: items.length, succeeded: items.length })
     await expectEachOnce('dropped', items.length)
   }, 60_000)
@@ -157,12 +157,10 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
     const batch = await client.completed(first.body.batch_id ?? '')
     expect(batch).toMatchObject({ status: 'canceled', counts: { total: CHUNK, canceled: CHUNK, queued: 0 } })
     const again = await client.bulk(json(items), { query, type: 'application/json', key: 'given-up' })
-    expect([again.status, again.body.id, again.body.status, again.body.counts.total]).toEqual([
-      202,
-      batch.id,
-      'canceled',
-      CHUNK,
-    ])
+    expect(again).toMatchObject({
+      status: 202,
+      body: { id: batch.id, status: 'canceled', counts: { total: CHUNK } },
+    })
     await muster.request('POST', `/integrated-accounts/${okta}/resume`)
     await expectEachOnce('given-up', 0)
   })
@@ -194,7 +192,9 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
       Array.from({ length: 8 }, () => client.bulk(toNdjson(items), { query, key: 'race' })),
     )
     for (const { status, body } of answers)
-      expect([status, body.code]).toEqual(status === 202 ? [202, undefined] : [409, 'upload_in_progress'])
+      expect({ status, code: body.code }).toEqual(
+        status === 202 ? { status: 202, code: undefined } : { status: 409, code: 'upload_in_progress' },
+      )
     const ids = new Set(answers.map(({ body }) => body.id ?? body.batch_id))
     expect(ids.size).toBe(1)
     await client.completed([...ids][0] ?? '')
@@ -213,10 +213,14 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
       ({ body }) => body.result[0]?.is_uploading === true,
     )
     const other = await client.bulk(toNdjson(items), { query, key: 'busy' })
-    expect([other.status, other.body.code, other.headers.get('retry-after')]).toEqual([409, 'upload_in_progress', '5'])
+    expect({ status: other.status, code: other.body.code, retryAfter: other.headers.get('retry-after') }).toEqual({
+      status: 409,
+      code: 'upload_in_progress',
+      retryAfter: '5',
+    })
     slow.end(toNdjson(items.slice(5)))
     const { status, body } = await slow.answered
-    expect([status, body.id]).toEqual([202, other.body.batch_id])
+    expect({ status, id: body.id }).toEqual({ status: 202, id: other.body.batch_id })
     await client.completed(body.id)
   })
 
@@ -233,11 +237,10 @@ describe('uploads that break off, are sent twice, or are repeated', () => {
       [toNdjson(items), `${query}&max_failures=3`],
     ] as const) {
       const answer = await client.bulk(body, { query: other, key: 'again' })
-      expect([answer.status, answer.body.code, answer.body.batch_id]).toEqual([
-        422,
-        'idempotency_key_reused',
-        first.body.id,
-      ])
+      expect(answer).toMatchObject({
+        status: 422,
+        body: { code: 'idempotency_key_reused', batch_id: first.body.id },
+      })
     }
     await expectEachOnce('again', 6)
   })

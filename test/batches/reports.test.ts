@@ -183,7 +183,7 @@ describe('how a batch reports', () => {
     })
     if (end) receiver.verify(end, secret)
     expect(of('/progress', 'batch.progress').length).toBeGreaterThan(0)
-    expect([of('/all', 'batch.progress'), of('/batch', 'batch.progress')]).toEqual([[], []])
+    expect({ all: of('/all', 'batch.progress'), batch: of('/batch', 'batch.progress') }).toEqual({ all: [], batch: [] })
     const [row] = await receiver.until(({ path }) => path === '/row')
     expect(row?.event.data).toMatchObject({ batch_id: body.id, status: 'succeeded' })
     if (row) receiver.verify(row, secret)
@@ -208,7 +208,8 @@ describe('how a batch reports', () => {
     expect(answers.map(({ status }) => status)).toEqual(doomed.map(() => 200))
     for (const format of ['ndjson', 'csv']) {
       const text = await client.text(`/batches/${batch.id}/results?format=${format}`)
-      for (const [index, name] of names.entries()) expect([name, text.includes(name)]).toEqual([name, index >= 8])
+      for (const [index, name] of names.entries())
+        expect({ name, isThere: text.includes(name) }).toEqual({ name, isThere: index >= 8 })
     }
     const after = await client.results(batch.id)
     expect(after.slice(0, 8)).toEqual(

@@ -49,7 +49,7 @@ describe('what is refused, and how', () => {
       query: `${query}&dry_run=true`,
       key: 'dry',
     })
-    expect([status, body.rows, body.valid, body.rejected]).toEqual([200, 5, 2, 3])
+    expect({ status, body }).toMatchObject({ status: 200, body: { rows: 5, valid: 2, rejected: 3 } })
     expect(body.rejected_rows.map(({ row, line, errors }) => [row, line, errors[0]?.pointer])).toEqual([
       [3, 3, expect.stringMatching(/^\/user\//)],
       [4, 4, '/integrated_account_id'],
@@ -83,14 +83,15 @@ describe('what is refused, and how', () => {
   test('reject_all refuses the upload before anything is queued, points to each bad row, and accepts the corrected file under the same key', async () => {
     const options = { query: `${query}&on_invalid=reject_all`, key: 'all-or-nothing' }
     const refused = await client.bulk(toNdjson(mixed()), options)
-    expect([refused.status, refused.body.code]).toEqual([422, 'validation_failed'])
+    expect(refused).toMatchObject({ status: 422, body: { code: 'validation_failed' } })
     expect(refused.body.errors?.map(({ pointer }) => pointer)).toEqual(
       expect.arrayContaining(['/items/3/integrated_account_id', '/items/4/expires_at']),
     )
     expect(refused.body).toMatchObject({ rows: 5, rejected: 3 })
     await nothingIsThere()
     const taken = await client.bulk(toNdjson(mixed().slice(0, 2)), options)
-    expect([taken.status, (await client.completed(taken.body.id)).counts.succeeded]).toEqual([202, 2])
+    const { counts } = await client.completed(taken.body.id)
+    expect({ status: taken.status, succeeded: counts.succeeded }).toEqual({ status: 202, succeeded: 2 })
   })
 
   test.each<
@@ -143,7 +144,7 @@ describe('what is refused, and how', () => {
     'an upload with %s',
     async (_, { body = '{}\n', type = 'application/x-ndjson', query: more, headers = {} }, status, code, pointer) => {
       const answer = await client.bulk(body, { type, headers, ...(more === undefined ? {} : { query: more }) })
-      expect([answer.status, answer.body.code]).toEqual([status, code])
+      expect(answer).toMatchObject({ status, body: { code } })
       if (pointer) expect(answer.body.errors?.map((error) => error.pointer)).toContain(pointer)
       // A refused upload must not count as an open batch.
       if (answer.body.batch_id)
@@ -181,7 +182,11 @@ describe('what is refused, and how', () => {
     for (let count = 0; count < 2; count += 1)
       ids.push((await client.bulk(toNdjson(itemsOf('okta', 3)), { query })).body.id)
     const third = await client.bulk(toNdjson(itemsOf('okta', 3)), { query })
-    expect([third.status, third.body.code, third.headers.get('retry-after')]).toEqual([429, 'too_many_requests', '60'])
+    expect({ status: third.status, code: third.body.code, retryAfter: third.headers.get('retry-after') }).toEqual({
+      status: 429,
+      code: 'too_many_requests',
+      retryAfter: '60',
+    })
     // A repeated upload opens no other batch.
     const stranger = await muster.bootstrap()
     const theirs = await muster.connect('okta', { key: stranger.adminKey })
@@ -261,13 +266,14 @@ describe('what is refused, and how', () => {
       ['POST', '/pause'],
       ['POST', '/resume'],
       ['POST', '/retry'],
-    ] as const)
-      expect([path, (await client.request(method, `/batches/${body.id}${path}`, { key })).status]).toEqual([path, 404])
-    for (const path of ['/batches', '/column-mappings', '/operations?reference=own-1'])
-      expect([path, (await client.request<{ result: unknown[] }>('GET', path, { key })).body.result]).toEqual([
-        path,
-        [],
-      ])
+    ] as const) {
+      const { status } = await client.request(method, `/batches/${body.id}${path}`, { key })
+      expect({ path, status }).toEqual({ path, status: 404 })
+    }
+    for (const path of ['/batches', '/column-mappings', '/operations?reference=own-1']) {
+      const { result } = (await client.request<{ result: unknown[] }>('GET', path, { key })).body
+      expect({ path, result }).toEqual({ path, result: [] })
+    }
     // Like a filter by account: a batch of another tenant does not exist for this one.
     expect((await client.request('GET', `/operations?batch_id=${body.id}`, { key })).status).toBe(404)
     expect((await client.request('DELETE', '/column-mappings/mine', { key })).status).toBe(404)
@@ -282,7 +288,8 @@ describe('what is refused, and how', () => {
       headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': 'shared-key' },
       key,
     })
-    expect([answer.status, answer.body.id === body.id, answer.body.counts.rejected]).toEqual([202, false, 1])
+    expect(answer).toMatchObject({ status: 202, body: { counts: { rejected: 1 } } })
+    expect(answer.body.id).not.toBe(body.id)
     expect(
       (
         await muster.request('POST', `${BULK}?${query}`, {

@@ -6,7 +6,7 @@ import type { ReadOptions } from './read-rows.ts'
 const csv: ReadOptions = { format: 'csv' }
 const valuesOf = async (input: string | Buffer, options: ReadOptions = csv, cuts?: number[]) => {
   const { rows, error } = await read(input, options, cuts)
-  expect([error, rows.flatMap(({ problems }) => problems)]).toEqual([undefined, []])
+  expect({ error, problems: rows.flatMap(({ problems }) => problems) }).toEqual({ error: undefined, problems: [] })
   return rows.map(({ value }) => value?.user)
 }
 
@@ -88,30 +88,35 @@ describe('charsets', () => {
       expect(await valuesOf(file, { ...csv, charset }, cuts)).toEqual([{ first_name: `A${name}` }])
   })
 
-  test.each<[string, Buffer, ReadOptions, (string | number)[]]>([
-    ['UTF-8 that was begun', Buffer.from('email\nZoë\nb\xEB\n').fill(0xeb, 12, 13), csv, ['not_utf8', 3, 13]],
+  test.each<[string, Buffer, ReadOptions, { code: string; line: number; byte: number }]>([
+    [
+      'UTF-8 that was begun',
+      Buffer.from('email\nZoë\nb\xEB\n').fill(0xeb, 12, 13),
+      csv,
+      { code: 'not_utf8', line: 3, byte: 13 },
+    ],
     [
       'UTF-8 that was named',
       Buffer.from('email\na\nb\xEB\n', 'latin1'),
       { ...csv, charset: 'utf8' },
-      ['not_utf8', 3, 10],
+      { code: 'not_utf8', line: 3, byte: 10 },
     ],
     [
       'a charset of several bytes',
       Buffer.from('email\na\n\x93\xFA\x93\n', 'latin1'),
       { ...csv, charset: 'shift_jis' },
-      ['not_in_charset', 3, 12],
+      { code: 'not_in_charset', line: 3, byte: 12 },
     ],
     [
       'a file that is cut off',
       Buffer.from('email\na\nb', 'utf16le').subarray(0, -1),
       { ...csv, charset: 'utf-16le' },
-      ['not_in_charset', 3, 17],
+      { code: 'not_in_charset', line: 3, byte: 17 },
     ],
   ])('%s names the line and the byte that cannot be read', async (_title, bytes, options, expected) => {
     for (const cuts of [[], [...bytes.keys()]]) {
       const { rows, error } = await read(bytes, options, cuts)
-      expect([error?.code, error?.line, error?.byte]).toEqual(expected)
+      expect(error).toMatchObject(expected)
       expect(rows).toHaveLength(1)
     }
   })
@@ -120,7 +125,7 @@ describe('charsets', () => {
     expect((await read('email\na\n', { ...csv, charset: 'klingon' })).error?.code).toBe('unknown_charset')
     expect((await read('PK\u0003\u0004…', csv)).error?.code).toBe('not_text')
     const { error } = await read(Buffer.from('email\na\n', 'utf16le'), csv)
-    expect([error?.code, error?.detail]).toEqual(['not_text', expect.stringContaining('charset=utf-16le')])
+    expect(error).toMatchObject({ code: 'not_text', detail: expect.stringContaining('charset=utf-16le') })
   })
 })
 

@@ -9,7 +9,7 @@ const uploads = {
 }
 const usersOf = async (defaults: ReadOptions['defaults'], text = uploads.csv, format: 'csv' | 'ndjson' = 'csv') => {
   const { rows, error } = await read(text, { format, ...(defaults ? { defaults } : {}) })
-  expect([error, rows.flatMap(({ problems }) => problems)]).toEqual([undefined, []])
+  expect({ error, problems: rows.flatMap(({ problems }) => problems) }).toEqual({ error: undefined, problems: [] })
   return rows.map(({ value }) => value?.user)
 }
 

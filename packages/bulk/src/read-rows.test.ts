@@ -58,7 +58,7 @@ describe('CSV', () => {
     ['a NUL', 'email\na\0\nb\n', ['1@2 /user/emails/0/email invalid_text', '2@3 ok']],
   ])('reads %s', async (_title, text, expected) => {
     const reading = await read(text, csv)
-    expect([outline(reading), reading.error]).toEqual([expected, undefined])
+    expect({ rows: outline(reading), error: reading.error }).toEqual({ rows: expected, error: undefined })
   })
 
   test('gives the value by its targets and the cells by their headers', async () => {
@@ -114,7 +114,7 @@ describe('CSV', () => {
     ['an unknown header', 'email,shoe_size\na,b\n', 'unknown_headers', 1],
   ])('refuses %s', async (_title, text, code, line) => {
     const { rows, error } = await read(text, csv)
-    expect([rows, error?.code, error?.line]).toEqual([[], code, line])
+    expect({ rows, error }).toMatchObject({ rows: [], error: { code, line } })
   })
 })
 
@@ -149,7 +149,7 @@ describe('NDJSON', () => {
     ],
   ])('reads %s', async (_title, text, expected) => {
     const reading = await read(text, ndjson)
-    expect([outline(reading), reading.error]).toEqual([expected, undefined])
+    expect({ rows: outline(reading), error: reading.error }).toEqual({ rows: expected, error: undefined })
   })
 
   test('a line of exactly the largest size is read, with CRLF too; one byte more is not', async () => {
@@ -158,7 +158,10 @@ describe('NDJSON', () => {
       format: 'ndjson',
       maxRowBytes: 100,
     })
-    expect([fitting.length, outline(reading)]).toEqual([100, ['1@1 ok', '2@2 ok', '3@3 row_too_large', '4@4 ok']])
+    expect({ bytes: fitting.length, rows: outline(reading) }).toEqual({
+      bytes: 100,
+      rows: ['1@1 ok', '2@2 ok', '3@3 row_too_large', '4@4 ok'],
+    })
   })
 })
 
@@ -202,7 +205,7 @@ describe('JSON', () => {
     ],
   ])('reads %s', async (_title, text, expected) => {
     const reading = await read(text, json)
-    expect([outline(reading), reading.error]).toEqual([expected, undefined])
+    expect({ rows: outline(reading), error: reading.error }).toEqual({ rows: expected, error: undefined })
   })
 
   test.each<[string, string, string, number, number]>([
@@ -224,7 +227,7 @@ describe('JSON', () => {
     ['a value of megabytes', `{"items":[{},{"a":"${'x'.repeat(1_200_000)}"}]}`, 'value_too_large', 1, 1],
   ])('refuses %s', async (_title, text, code, line, rowsBefore) => {
     const { rows, error } = await read(text, json)
-    expect([error?.code, error?.line, rows.length]).toEqual([code, line, rowsBefore])
+    expect({ code: error?.code, line: error?.line, rows: rows.length }).toEqual({ code, line, rows: rowsBefore })
   })
 })
 
@@ -273,7 +276,8 @@ describe('any format', () => {
       expect((await read(bytes, { format })).error).toBeUndefined()
       const { rows, error } = await read(latin1, { format })
       const byte = latin1.indexOf(0xeb) + 1
-      expect([rows.length, error?.code, error?.line, error?.byte]).toEqual([1, 'not_utf8', secondLine[format], byte])
+      expect(rows).toHaveLength(1)
+      expect(error).toMatchObject({ code: 'not_utf8', line: secondLine[format], byte })
     },
   )
 
@@ -303,7 +307,7 @@ describe('any format', () => {
 
   test.each(formats)('%s: one row more than are allowed ends the reading', async (format) => {
     const { rows, error } = await read(uploads[format](['A', 'B', 'C']), { format, maxRows: 2 })
-    expect([rows.length, error?.code]).toEqual([2, 'too_many_rows'])
+    expect({ rows: rows.length, code: error?.code }).toEqual({ rows: 2, code: 'too_many_rows' })
     expect((await read(uploads[format](['A', 'B', 'C']), { format, maxRows: 3 })).error).toBeUndefined()
   })
 
@@ -311,7 +315,8 @@ describe('any format', () => {
     const text = uploads[format](['A', 'B', 'C'])
     expect((await read(text, { format, maxBytes: text.length })).error).toBeUndefined()
     const { rows, error } = await read(text, { format, maxBytes: text.length - 1 })
-    expect([rows.length >= 2, error?.code]).toEqual([true, 'too_many_bytes'])
+    expect(rows.length).toBeGreaterThanOrEqual(2)
+    expect(error?.code).toBe('too_many_bytes')
   })
 
   test.each(formats)('%s: gzip is unpacked; cut off, damaged, empty or no gzip at all is said', async (format) => {

@@ -70,7 +70,7 @@ describe('CSV', () => {
   })
 
   test.each(['a=b', "'a", "'", '', 'Ada', '1-2', '"quoted"'])('%j stays as it is', (cell) => {
-    expect([toSafeCell(cell), fromSafeCell(cell)]).toEqual([cell, cell])
+    expect({ written: toSafeCell(cell), read: fromSafeCell(cell) }).toEqual({ written: cell, read: cell })
   })
 
   test('every text comes back', () => {
@@ -133,7 +133,7 @@ describe('CSV', () => {
     const some = 'email,reference,error_code,error_message\na@x.de,r-1,x,y\n'
     for (const text of [file, some]) {
       const { rows: again, error } = await read(text, { format: 'csv' })
-      expect([error, again.length]).toEqual([undefined, 1])
+      expect({ error, rows: again.length }).toEqual({ error: undefined, rows: 1 })
       expect(again[0]).toMatchObject({ value: { reference: 'r-1' }, columns: { email: 'a@x.de', reference: 'r-1' } })
     }
     const own = await read('email,status,reference\na@x.de,active,r-1\n', { format: 'csv' })
@@ -144,7 +144,7 @@ describe('CSV', () => {
     const mapping = { row: 'reference', remote_id: 'remote_data.id' }
     for (const text of ['email,remote_id,row\na@x.de,7,r-1\n', 'email,remote_id,row,row,line\na@x.de,7,r-1,1,2\n']) {
       const { rows, error } = await read(text, { format: 'csv', mapping })
-      expect([error, rows[0]?.problems]).toEqual([undefined, []])
+      expect({ error, problems: rows[0]?.problems }).toEqual({ error: undefined, problems: [] })
       expect(rows[0]?.value).toMatchObject({ reference: 'r-1', user: { remote_data: { id: '7' } } })
     }
   })

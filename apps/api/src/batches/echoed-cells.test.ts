@@ -33,7 +33,10 @@ describe('cells that are kept for the results', () => {
       ['first_name'],
       Array.from({ length: 5_000 }, (_, index) => String(index)),
     )
-    expect([kept?.length, kept?.at(-1)?.split(' ').length]).toEqual([1_000, 4_001])
+    expect({ cells: kept?.length, valuesInLast: kept?.at(-1)?.split(' ').length }).toEqual({
+      cells: 1_000,
+      valuesInLast: 4_001,
+    })
   })
 
   test('are none where the row could not be read', () => {

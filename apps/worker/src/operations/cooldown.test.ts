@@ -8,6 +8,9 @@ test('one operation at a time probes, and those that waited for it go back', asy
   const second = probes.alone('a', () => Promise.reject(new Error('not to be run')))
   expect(await probes.alone('b', async () => ({ outcome: 'done' }))).toEqual({ outcome: 'done' })
   end()
-  expect([await first, await second]).toEqual([{ outcome: 'done' }, { outcome: 'interrupted' }])
+  expect({ first: await first, second: await second }).toEqual({
+    first: { outcome: 'done' },
+    second: { outcome: 'interrupted' },
+  })
   expect(await probes.alone('a', async () => ({ outcome: 'held' }))).toEqual({ outcome: 'held' })
 })

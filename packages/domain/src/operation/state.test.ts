@@ -310,7 +310,8 @@ describe('the life of an operation, in any order of events', () => {
     const numbers = state.attempts.map((entry) => entry.number)
     expect(numbers.length).toBeLessThanOrEqual(20)
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
-    if (state.attemptCount > 0) expect([numbers[0], numbers.at(-1)]).toEqual([1, state.attemptCount])
+    if (state.attemptCount > 0)
+      expect({ first: numbers[0], last: numbers.at(-1) }).toEqual({ first: 1, last: state.attemptCount })
     for (const entry of state.attempts)
       expect(entry.outcome === null).toBe(state.status === 'running' && entry.number === state.attemptCount)
     expect(state.warnings.length).toBeLessThanOrEqual(1)
@@ -377,11 +378,11 @@ describe('a worker that dies', () => {
 
   test('costs its operation no time at first, a little the second time, and the third time sets it aside', () => {
     const once = crash(queued)
-    expect([once.status, once.nextAttemptAt, once.usedAttempts]).toEqual(['retrying', T0, 0])
+    expect(once).toMatchObject({ status: 'retrying', nextAttemptAt: T0, usedAttempts: 0 })
     const twice = crash(once)
-    expect([twice.status, twice.nextAttemptAt]).toEqual(['retrying', T0 + 5_000])
+    expect(twice).toMatchObject({ status: 'retrying', nextAttemptAt: T0 + 5_000 })
     const thrice = crash(twice)
-    expect([thrice.status, thrice.error?.code, thrice.error?.origin]).toEqual(['failed', 'internal', 'muster'])
+    expect(thrice).toMatchObject({ status: 'failed', error: { code: 'internal', origin: 'muster' } })
     expect(requeue(thrice, T0 + 60_000, T0)).toMatchObject({ status: 'queued', crashes: 0 })
   })
 
