@@ -32,7 +32,7 @@ export class FairGate {
 
   /** Rejects those that wait now: what they wait for cannot be had. */
   refuseWaiting(reason: unknown): void {
-    for (const waiters of [...this.#waiting.values()]) for (const waiter of [...waiters]) waiter.refuse(reason)
+    for (const waiters of this.#waiting.values()) for (const waiter of waiters) waiter.refuse(reason)
   }
 
   #hasRoom(key: string): boolean {
